@@ -1,0 +1,223 @@
+/* http.c - where libmicrohttpd meets us: one request from its first header to its answer. */
+#include "admin-http/admin_int.h"
+
+#include <netinet/in.h>
+#include <sys/random.h>
+
+#define REQUEST_ARENA_MAX (32u << 10)
+
+static bool request_is_id(struct sl s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i], lower = c | 0x20;
+
+        if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') &&
+            (c == '\0' || strchr("-_.", c) == NULL)) {
+            return false;
+        }
+    }
+    return s.n != 0 && s.n <= REQUEST_ID_MAX;
+}
+
+/* The client's own X-Request-Id when it is harmless, else a random one. */
+static void request_set_id(struct request *rq)
+{
+    struct sl given =
+        sl_str(MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "X-Request-Id"));
+    uint8_t random[8] = {0};
+    struct buf b;
+    ssize_t n;
+
+    buf_init_fixed(&b, rq->id, sizeof(rq->id) - 1);
+    if (request_is_id(given)) {
+        buf_putsl(&b, given);
+    } else {
+        n = getrandom(random, sizeof(random), 0);
+        (void)n; /* only a name in logs */
+        buf_putx(&b, random, sizeof(random));
+    }
+}
+
+static void request_set_source(struct request *rq)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(rq->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *sa = info != NULL ? info->client_addr : NULL;
+
+    if (sa != NULL && (sa->sa_family == AF_INET || sa->sa_family == AF_INET6)) {
+        addr_from_sockaddr(&rq->from, sa,
+                           sa->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+                                                    : sizeof(struct sockaddr_in6));
+    }
+}
+
+static enum MHD_Result on_http_arg_size(void *arg, enum MHD_ValueKind kind, const char *key,
+                                        size_t key_n, const char *value, size_t value_n)
+{
+    size_t *sum = arg;
+
+    (void)kind;
+    (void)key;
+    *sum += key_n + (value != NULL ? value_n : 0) + 2;
+    return MHD_YES;
+}
+
+/* Lives from the first call of the handler to on_http_done(). */
+static struct request *request_new(struct admin *a, struct MHD_Connection *conn, const char *url,
+                                   const char *method)
+{
+    struct request *rq = mem_zalloc(sizeof(*rq));
+
+    if (rq == NULL) {
+        return NULL;
+    }
+    rq->admin = a;
+    rq->conn = conn;
+    rq->status = 200;
+    rq->type = "application/json";
+    rq->method = method;
+    rq->now_ms = clock_wall_ms(&a->clock);
+    arena_init(&rq->arena, 1024, REQUEST_ARENA_MAX);
+    buf_init(&rq->body, ADMIN_ANSWER_MAX);
+    json_init(&rq->json, &rq->body);
+    rq->path = sl_str(url);
+    rq->url_bytes = rq->path.n;
+    request_set_id(rq);
+    request_set_source(rq);
+    (void)MHD_get_connection_values_n(conn, MHD_GET_ARGUMENT_KIND, on_http_arg_size,
+                                      &rq->url_bytes);
+    stat_inc(STAT_HTTP_REQ);
+    return rq;
+}
+
+void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
+                  enum MHD_RequestTerminationCode why)
+{
+    struct request *rq = *statep;
+
+    (void)arg;
+    (void)conn;
+    (void)why;
+    if (rq != NULL) {
+        buf_free(&rq->body);
+        arena_free(&rq->arena);
+        mem_free(rq);
+        *statep = NULL;
+    }
+}
+
+/* The answer was too large, or memory ran out while it was written. */
+static void answer_check(struct request *rq)
+{
+    int err = buf_err(&rq->body);
+
+    if (err != 0) {
+        problem_errno(rq, err, "answer");
+    }
+    if (buf_err(&rq->body) != 0) { /* not even that: an empty body says it by its status */
+        buf_reset(&rq->body);
+    }
+}
+
+static bool answer_put_headers(const struct request *rq, struct MHD_Response *rsp)
+{
+    char retry[16];
+    struct buf b;
+    const struct {
+        const char *name, *value;
+    } headers[] = {
+        {"Content-Type", rq->type},
+        {"Cache-Control", "no-store"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Request-Id", rq->id},
+        {"Allow", rq->allow},
+        {"Retry-After", rq->retry_after_s != 0 ? retry : NULL},
+        {"WWW-Authenticate", rq->status == 401 ? "Bearer realm=\"postern\"" : NULL},
+    };
+    bool is_good = true;
+
+    buf_init_fixed(&b, retry, sizeof(retry));
+    buf_putu(&b, rq->retry_after_s);
+    buf_putc(&b, '\0');
+    for (size_t i = 0; i < COUNT_OF(headers); i++) {
+        if (headers[i].value != NULL) {
+            is_good = is_good &&
+                      MHD_add_response_header(rsp, headers[i].name, headers[i].value) == MHD_YES;
+        }
+    }
+    return is_good;
+}
+
+static enum MHD_Result answer_send(struct request *rq)
+{
+    struct MHD_Response *rsp;
+    enum MHD_Result res = MHD_NO;
+    size_t n;
+    char *p;
+
+    answer_check(rq);
+    p = buf_steal(&rq->body, &n);
+    rsp = p != NULL
+              ? MHD_create_response_from_buffer_with_free_callback(n, p, mem_free)
+              : MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+    if (rsp == NULL) {
+        mem_free(p);
+        return MHD_NO; /* closes the connection */
+    }
+    if (answer_put_headers(rq, rsp)) {
+        res = MHD_queue_response(rq->conn, rq->status, rsp);
+    }
+    MHD_destroy_response(rsp);
+    return res;
+}
+
+/* What changes something is told in the log. */
+static void request_log(const struct request *rq)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (rq->route != NULL && rq->status < 400 && !sl_eq(sl_str(rq->method), SL("GET")) &&
+        !sl_eq(sl_str(rq->method), SL("HEAD"))) {
+        log_info(NULL, "admin: %s %s from %s: %u, request %s", rq->method, LOG_ESC(rq->path),
+                 addr_family(&rq->from) != AF_UNSPEC ? addr_text(&rq->from, text) : "unix",
+                 rq->status, rq->id);
+    }
+}
+
+/* A body that says that it is too large is refused before it is sent. */
+static bool request_is_hopeless(struct request *rq)
+{
+    struct sl text =
+        sl_str(MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Content-Length"));
+    uint64_t n = 0;
+
+    if (text.n == 0 || (sl_u64(text, UINT64_MAX, &n) == 0 && n <= ADMIN_BODY_MAX)) {
+        return false;
+    }
+    rq->body_bytes = (size_t)ADMIN_BODY_MAX + 1;
+    return true;
+}
+
+enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,
+                                const char *method, const char *version, const char *data,
+                                size_t *data_bytes, void **statep)
+{
+    struct request *rq = *statep;
+
+    (void)version;
+    (void)data;
+    if (rq == NULL) {
+        rq = request_new(arg, conn, url, method);
+        *statep = rq;
+        if (rq == NULL || !request_is_hopeless(rq)) {
+            return rq != NULL ? MHD_YES : MHD_NO;
+        }
+    } else if (*data_bytes != 0) {
+        rq->body_bytes += *data_bytes;
+        *data_bytes = 0;
+        return rq->body_bytes <= ADMIN_DRAIN_MAX ? MHD_YES : MHD_NO;
+    }
+    route_run(rq);
+    request_log(rq);
+    return answer_send(rq);
+}

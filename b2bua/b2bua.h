@@ -1,0 +1,45 @@
+/* b2bua.h - what the admin API may ask of the running house. Implemented in b2bua/worker/.
+ * Thread: any admin thread; each call posts a message to the owner and waits at most 2 s
+ * (ETIMEDOUT). Live objects never leave their worker: answers are text. */
+#ifndef POSTERN_B2BUA_H
+#define POSTERN_B2BUA_H
+
+#include "base/base.h"
+
+struct b2bua;
+
+#define B2BUA_WAIT_MS 2000
+
+/* Detail of a live call as one JSON object (same shape as the stored detail, with "live": true and
+ * current media counters), or its ladder as the stored opaque bytes. ENOENT: not alive. */
+MUST_USE int b2bua_call_detail(struct b2bua *b, uint64_t id, struct buf *json);
+MUST_USE int b2bua_call_ladder(struct b2bua *b, uint64_t id, struct buf *bytes);
+/* Hangs up: BYE on both legs, or CANCEL and a failure when not yet answered. ENOENT: not alive. */
+MUST_USE int b2bua_call_hangup(struct b2bua *b, uint64_t id);
+
+/* Writes ladder bytes (live or stored) as JSON array of
+ * {"t_ms","leg","dir","message","cseq","note"} into j. EBADMSG. Pure. */
+MUST_USE int b2bua_ladder_json(struct sl bytes, struct json *j);
+
+/* JSON object members for /v1/system (node, version, workers, calls, transactions, ports, sockets,
+ * lag, store, draining) and array for /v1/peers (name, listener, targets, calls now, limits,
+ * counters). */
+MUST_USE int b2bua_system_json(struct b2bua *b, struct json *j);
+MUST_USE int b2bua_peers_json(struct b2bua *b, struct json *j);
+
+struct b2bua_ready {
+    bool ready;     /* all of the following */
+    bool listeners; /* bound */
+    bool store;     /* writing, reading */
+    bool not_draining;
+    bool workers; /* every worker answered in time */
+    char why[128];
+};
+void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out);
+
+/* Gauges for /metrics in Prometheus text (calls by state, transactions, ports, bindings,
+ * connections, lag, backlog, peers). Counters come from stat_sum(). */
+MUST_USE int b2bua_metrics(struct b2bua *b, struct buf *text);
+const char *b2bua_version(void);
+
+#endif

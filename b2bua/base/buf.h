@@ -1,0 +1,50 @@
+/* buf.h - a writer that is capped at birth and whose first error sticks: composing a message is
+ * a straight line with one check at the end. Thread: the owner. */
+#ifndef POSTERN_BASE_BUF_H
+#define POSTERN_BASE_BUF_H
+
+#include "base/sl.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    char *p;
+    size_t n;    /* bytes written */
+    size_t cap;  /* bytes allocated */
+    size_t max;  /* never grows beyond */
+    int err;     /* 0, ENOMEM or EMSGSIZE: the first one sticks */
+    bool fixed;  /* memory is the caller's */
+};
+
+void buf_init(struct buf *b, size_t max);                    /* grows on the heap up to max */
+void buf_init_fixed(struct buf *b, void *mem, size_t cap);   /* never allocates */
+void buf_free(struct buf *b);  /* releases the memory, zeroes; accepts a fixed one */
+void buf_reset(struct buf *b); /* n = 0, err = 0, memory kept */
+void buf_reserve(struct buf *b, size_t n); /* makes sure that n more bytes fit, or sets err */
+
+void buf_put(struct buf *b, const void *p, size_t n);
+void buf_puts(struct buf *b, const char *s);
+void buf_putsl(struct buf *b, struct sl s);
+void buf_putc(struct buf *b, char c);
+void buf_putu(struct buf *b, uint64_t v);                  /* decimal */
+void buf_putx(struct buf *b, const void *p, size_t n);     /* lower-case hex of bytes */
+void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_putv(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+#define BUF_LIT(b, lit) buf_put((b), (lit), sizeof(lit) - 1)
+
+static inline struct sl buf_sl(const struct buf *b)
+{
+    return (struct sl){b->p, b->n};
+}
+static inline int buf_err(const struct buf *b)
+{
+    return b->err;
+}
+/* Hands the heap block over (the caller frees it with mem_free) and empties the writer. NULL and
+ * *n = 0 after an error or when nothing was written. Not for fixed writers. */
+char *buf_steal(struct buf *b, size_t *n);
+
+#endif

@@ -1,0 +1,227 @@
+/* json.c - the streaming JSON writer. */
+#include "base/base.h"
+
+#include <math.h>
+
+void json_init(struct json *j, struct buf *b)
+{
+    *j = (struct json){.b = b};
+}
+
+static void json_sep(struct json *j)
+{
+    if (j->after_key) {
+        j->after_key = false;
+    } else if (j->depth != 0 && j->depth <= JSON_DEPTH_MAX) {
+        if (j->comma[j->depth - 1]) {
+            buf_putc(j->b, ',');
+        }
+        j->comma[j->depth - 1] = true;
+    }
+}
+
+static void json_open(struct json *j, char c)
+{
+    json_sep(j);
+    if (j->depth >= JSON_DEPTH_MAX) {
+        j->b->err = j->b->err != 0 ? j->b->err : EMSGSIZE;
+        return;
+    }
+    buf_putc(j->b, c);
+    j->comma[j->depth++] = false;
+}
+
+static void json_close(struct json *j, char c)
+{
+    buf_putc(j->b, c);
+    if (j->depth != 0) {
+        j->depth--;
+    }
+    j->after_key = false;
+}
+
+void json_obj(struct json *j)
+{
+    json_open(j, '{');
+}
+
+void json_obj_end(struct json *j)
+{
+    json_close(j, '}');
+}
+
+void json_arr(struct json *j)
+{
+    json_open(j, '[');
+}
+
+void json_arr_end(struct json *j)
+{
+    json_close(j, ']');
+}
+
+static void json_put_special(struct buf *b, unsigned char c)
+{
+    static const char from[] = "\"\\\b\f\n\r\t";
+    static const char to[] = "\"\\bfnrt";
+    const char *hit = c != 0 ? memchr(from, c, sizeof(from) - 1) : NULL;
+
+    if (hit != NULL) {
+        buf_putc(b, '\\');
+        buf_putc(b, to[hit - from]);
+    } else {
+        BUF_LIT(b, "\\u00");
+        buf_putx(b, &c, 1);
+    }
+}
+
+static bool json_is_plain(char c)
+{
+    unsigned char u = (unsigned char)c;
+
+    return u >= 0x20 && u < 0x7f && u != '"' && u != '\\';
+}
+
+/* Writes the first character of s, whatever it is, and returns how many bytes it took. */
+static size_t json_put_char(struct buf *b, struct sl s)
+{
+    size_t len = sl_utf8_len(s);
+
+    if (len == 0) {
+        BUF_LIT(b, "\xEF\xBF\xBD"); /* U+FFFD */
+        return 1;
+    }
+    if (len == 1) {
+        json_put_special(b, (unsigned char)s.p[0]);
+    } else {
+        buf_put(b, s.p, len);
+    }
+    return len;
+}
+
+static void json_put_text(struct buf *b, struct sl s)
+{
+    buf_putc(b, '"');
+    while (s.n != 0 && b->err == 0) {
+        size_t run = 0;
+
+        while (run < s.n && json_is_plain(s.p[run])) {
+            run++;
+        }
+        buf_put(b, s.p, run);
+        s = sl_from(s, run);
+        if (s.n != 0) {
+            s = sl_from(s, json_put_char(b, s));
+        }
+    }
+    buf_putc(b, '"');
+}
+
+void json_key(struct json *j, const char *key)
+{
+    json_sep(j);
+    json_put_text(j->b, sl_str(key));
+    buf_putc(j->b, ':');
+    j->after_key = true;
+}
+
+void json_str(struct json *j, struct sl s)
+{
+    json_sep(j);
+    json_put_text(j->b, s);
+}
+
+void json_cstr(struct json *j, const char *s)
+{
+    if (s != NULL) {
+        json_str(j, sl_str(s));
+    } else {
+        json_null(j);
+    }
+}
+
+void json_int(struct json *j, int64_t v)
+{
+    json_sep(j);
+    if (v < 0) {
+        buf_putc(j->b, '-');
+    }
+    buf_putu(j->b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void json_f(struct json *j, double v, int decimals)
+{
+    if (!isfinite(v)) { /* JSON has no word for it */
+        json_null(j);
+        return;
+    }
+    json_sep(j);
+    buf_putf(j->b, "%.*f", decimals, v);
+}
+
+void json_bool(struct json *j, bool v)
+{
+    json_raw(j, v ? SL("true") : SL("false"));
+}
+
+void json_null(struct json *j)
+{
+    json_raw(j, SL("null"));
+}
+
+void json_raw(struct json *j, struct sl s)
+{
+    json_sep(j);
+    buf_putsl(j->b, s);
+}
+
+void json_time(struct json *j, int64_t wall_ms)
+{
+    char text[CLOCK_TEXT_MAX];
+
+    json_cstr(j, wall_ms != 0 ? clock_text(wall_ms, text) : NULL);
+}
+
+void json_addr(struct json *j, const struct addr *a)
+{
+    char text[ADDR_TEXT_MAX];
+    bool is_set = a != NULL && addr_len(a) != 0;
+
+    json_cstr(j, is_set ? addr_text(a, text) : NULL);
+}
+
+void json_kstr(struct json *j, const char *key, struct sl s)
+{
+    json_key(j, key);
+    json_str(j, s);
+}
+
+void json_kcstr(struct json *j, const char *key, const char *s)
+{
+    json_key(j, key);
+    json_cstr(j, s);
+}
+
+void json_kint(struct json *j, const char *key, int64_t v)
+{
+    json_key(j, key);
+    json_int(j, v);
+}
+
+void json_kbool(struct json *j, const char *key, bool v)
+{
+    json_key(j, key);
+    json_bool(j, v);
+}
+
+void json_ktime(struct json *j, const char *key, int64_t wall_ms)
+{
+    json_key(j, key);
+    json_time(j, wall_ms);
+}
+
+void json_kaddr(struct json *j, const char *key, const struct addr *a)
+{
+    json_key(j, key);
+    json_addr(j, a);
+}

@@ -1,0 +1,79 @@
+/* stat.h - counters: one cache-padded block per thread, relaxed atomics, summed when asked.
+ * Each thread that counts calls stat_thread_init() once. Thread: stat_inc any, own block. */
+#ifndef POSTERN_BASE_STAT_H
+#define POSTERN_BASE_STAT_H
+
+#include <stdint.h>
+
+/* X(id, prometheus name, labels or "", help). Names end in _total unless gauges (STAT_GAUGE). */
+#define STAT_LIST(X)                                                                               \
+    X(SIP_RX, "postern_sip_messages_total", "direction=\"rx\"", "SIP messages by direction")       \
+    X(SIP_TX, "postern_sip_messages_total", "direction=\"tx\"", "SIP messages by direction")       \
+    X(SIP_BAD, "postern_sip_parse_errors_total", "reason=\"syntax\"", "Messages refused unparsed") \
+    X(SIP_TOO_BIG, "postern_sip_parse_errors_total", "reason=\"limit\"", "Messages refused unparsed") \
+    X(SIP_KEEPALIVE, "postern_sip_keepalives_total", "", "CRLF keepalives received")               \
+    X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_AMPLIFY, "postern_dropped_packets_total", "reason=\"amplification\"",               \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_ACK, "postern_dropped_packets_total", "reason=\"stray_ack\"",                       \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_NOT_SIP, "postern_dropped_packets_total", "reason=\"not_sip\"",                     \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_SEND, "postern_dropped_packets_total", "reason=\"send_failed\"",                    \
+      "Messages dropped by reason")                                                                \
+    X(SIP_HANDOVER, "postern_sip_handovers_total", "", "Messages handed to another worker")        \
+    X(SIP_RETRANS_RX, "postern_sip_retransmissions_total", "direction=\"rx\"", "Retransmissions")  \
+    X(SIP_RETRANS_TX, "postern_sip_retransmissions_total", "direction=\"tx\"", "Retransmissions")  \
+    X(TX_UNEXPECTED, "postern_sip_unexpected_events_total", "", "Events a state has no cell for")  \
+    X(TX_TIMEOUT, "postern_sip_transaction_timeouts_total", "", "Transactions that timed out")     \
+    X(TX_FULL, "postern_limit_reached_total", "limit=\"transactions\"", "Limits that bit")         \
+    X(CALL_FULL, "postern_limit_reached_total", "limit=\"calls\"", "Limits that bit")              \
+    X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
+    X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
+    X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \
+    X(CALL_STARTED, "postern_call_attempts_total", "", "Calls that got past the policy")           \
+    X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
+    X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
+    X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
+    X(LEAK_FOUND, "postern_topology_leaks_total", "", "Outgoing messages that held inside data")   \
+    X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
+    X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
+    X(REG_FAIL, "postern_registrations_total", "result=\"refused\"", "REGISTER requests by result") \
+    X(AUTH_CHALLENGE, "postern_auth_total", "result=\"challenged\"", "Digest results")             \
+    X(AUTH_OK, "postern_auth_total", "result=\"ok\"", "Digest results")                            \
+    X(AUTH_FAIL, "postern_auth_total", "result=\"failed\"", "Digest results")                      \
+    X(RTP_RX, "postern_rtp_packets_total", "direction=\"rx\"", "RTP and RTCP packets")             \
+    X(RTP_TX, "postern_rtp_packets_total", "direction=\"tx\"", "RTP and RTCP packets")             \
+    X(RTP_STRANGER, "postern_rtp_dropped_total", "reason=\"stranger\"", "Media packets dropped")   \
+    X(RTP_BAD, "postern_rtp_dropped_total", "reason=\"malformed\"", "Media packets dropped")       \
+    X(RTP_NO_PEER, "postern_rtp_dropped_total", "reason=\"no_destination\"", "Media packets dropped") \
+    X(RTP_SEND_FAIL, "postern_rtp_dropped_total", "reason=\"send_failed\"", "Media packets dropped") \
+    X(MEDIA_TIMEOUT, "postern_media_timeouts_total", "", "Calls ended for want of media")          \
+    X(STORE_ROWS, "postern_store_rows_total", "", "Rows written")                                  \
+    X(STORE_RETRY, "postern_store_retries_total", "", "Batches that could not be written yet")     \
+    X(LOG_DROPPED, "postern_log_lines_dropped_total", "", "Log lines over the rate limit")         \
+    X(HTTP_REQ, "postern_http_requests_total", "", "Admin API requests")
+
+enum stat_id {
+#define X(id, name, labels, help) STAT_##id,
+    STAT_LIST(X)
+#undef X
+        STAT_N
+};
+
+struct stat_def {
+    const char *name, *labels, *help;
+};
+extern const struct stat_def stat_defs[STAT_N];
+
+int stat_thread_init(void); /* ENOMEM, ENOBUFS (64 threads); a thread without a block counts into a shared one */
+void stat_add(enum stat_id id, uint64_t n);
+static inline void stat_inc(enum stat_id id)
+{
+    stat_add(id, 1);
+}
+uint64_t stat_sum(enum stat_id id); /* any thread */
+void stat_reset(void);              /* tests */
+
+#endif

@@ -1,0 +1,493 @@
+/* call.c - the table of calls of one worker, and the two deaths of calls and legs. */
+#include "call/call_int.h"
+
+#define CALL_ID_EPOCH_MS 1577836800000LL /* 2020-01-01: 41 bits last until 2089 */
+#define CALL_SLOTS_MAX 1000000u
+
+int call_table_new(struct call_table **tp, const struct call_table_params *p)
+{
+    struct call_table *t = mem_zalloc(sizeof(*t));
+
+    if (t == NULL) {
+        return ENOMEM;
+    }
+    t->p = *p;
+    slots_init(&t->slots, CALL_SLOTS_MAX);
+    hmap_init(&t->by_id, 0);
+    list_init(&t->all);
+    list_init(&t->messages);
+    pool_init(&t->calls, sizeof(struct call), 1024);
+    pool_init(&t->legs, sizeof(struct leg), 2048);
+    buf_init(&t->out, SIP_MSG_MAX);
+    buf_init(&t->body, SDP_BODY_MAX);
+    buf_init(&t->json, 1u << 18);
+    *tp = t;
+    return 0;
+}
+
+void call_table_free(struct call_table **tp)
+{
+    struct call_table *t = *tp;
+
+    *tp = NULL;
+    if (t == NULL) {
+        return;
+    }
+    LIST_FOR_EACH_SAFE(it, &t->all)
+    {
+        struct call *c = CONTAINER_OF(it, struct call, node);
+
+        if (c->state != CALL_ENDED) {
+            call_end(c, "system", "shutdown", 0);
+        }
+    }
+    call_messages_drop(t);
+    call_table_bury(t);
+    config_unref(&t->cfg);
+    slots_free(&t->slots);
+    hmap_free(&t->by_id);
+    pool_drain(&t->calls);
+    pool_drain(&t->legs);
+    buf_free(&t->out);
+    buf_free(&t->body);
+    buf_free(&t->json);
+    mem_free(t);
+}
+
+void call_table_set_config(struct call_table *t, struct config *c)
+{
+    config_unref(&t->cfg);
+    t->cfg = config_ref(c);
+}
+
+void call_table_set_ring(struct call_table *t, const struct token_ring *ring)
+{
+    t->p.ring = ring;
+}
+
+/* Sortable by start time, unique per node and worker: ms << 22 | node << 16 | worker << 10 | n. */
+static uint64_t next_id(struct call_table *t, int64_t wall_ms)
+{
+    uint64_t who = ((uint64_t)(t->cfg->node_id & 63) << 16) | ((uint64_t)(t->p.worker & 63) << 10);
+    uint64_t id = ((uint64_t)(wall_ms - CALL_ID_EPOCH_MS) << 22) | who;
+    uint64_t last_ms = t->last_id >> 22, n = t->last_id & 1023;
+
+    if (t->last_id != 0 && last_ms >= id >> 22) { /* same ms, or the wall clock went back */
+        id = n < 1023 ? (last_ms << 22) | who | (n + 1) : ((last_ms + 1) << 22) | who;
+    }
+    t->last_id = id;
+    return id;
+}
+
+static void on_call_timer(void *arg)
+{
+    struct call *c = arg;
+
+    if (c->state == CALL_ANSWERED) {
+        call_end(c, "timeout", "maximum call duration reached", 0);
+        return;
+    }
+    call_reject_a(c, 408, "timeout", "set-up took too long");
+}
+
+struct call *call_new(struct call_table *t, struct sip_msg *invite)
+{
+    struct call *c = pool_get(&t->calls);
+
+    if (c == NULL) {
+        return NULL;
+    }
+    c->t = t;
+    if (slots_add(&t->slots, c, &c->slot, &c->gen) != 0) {
+        pool_put(&t->calls, c);
+        return NULL;
+    }
+    c->cfg = config_ref(t->cfg);
+    c->start_ms = loop_now_ms(t->p.loop);
+    c->start_wall = loop_wall_ms(t->p.loop);
+    c->id = next_id(t, c->start_wall);
+    arena_init(&c->arena, 1024, 64u << 10);
+    list_init(&c->forks);
+    list_init(&c->relays);
+    list_push_back(&t->all, &c->node);
+    c->log.kind = "call";
+    store_id_text(c->id, c->log.id);
+    timer_init(&c->timer, on_call_timer, c);
+    timer_start(t->p.loop, &c->timer, c->cfg->setup_ms);
+    c->invite = sip_msg_ref(invite);
+    t->n_alive++;
+    t->by_state[CALL_SETUP]++;
+    if (hmap_insert(&t->by_id, &c->by_id, hmap_hash(&t->by_id, &c->id, sizeof(c->id))) != 0) {
+        c->state = CALL_SETUP; /* still reachable by its legs; only the API cannot find it */
+    }
+    return c;
+}
+
+void call_set_state(struct call *c, enum call_state s)
+{
+    if (c->state == s || c->state == CALL_ENDED) {
+        return;
+    }
+    c->t->by_state[c->state]--;
+    c->state = s;
+    if (s != CALL_ENDED) {
+        c->t->by_state[s]++;
+    }
+}
+
+static bool id_eq(const struct hnode *n, const void *key)
+{
+    return CONTAINER_OF(n, struct call, by_id)->id == *(const uint64_t *)key;
+}
+
+static struct call *find_call(struct call_table *t, uint64_t id)
+{
+    struct hnode *n = hmap_find(&t->by_id, hmap_hash(&t->by_id, &id, sizeof(id)), id_eq, &id);
+
+    return n != NULL ? CONTAINER_OF(n, struct call, by_id) : NULL;
+}
+
+/* --- legs --- */
+
+struct leg *leg_new(struct call *c, uint8_t side)
+{
+    struct call_table *t = c->t;
+    struct leg *l = c->n_legs < CALL_LEGS_MAX ? pool_get(&t->legs) : NULL;
+
+    if (l == NULL) {
+        return NULL;
+    }
+    l->call = c;
+    l->index = c->n_legs++;
+    l->side = side;
+    l->user = -1;
+    l->attempt = UINT8_MAX;
+    list_init(&l->node);
+    timer_init(&l->retry, NULL, l);
+    l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
+    leg_make_token(l, TOKEN_CONTACT, l->contact);
+    sdp_face_init(&l->face, ((uint64_t)crypto_random_u32() << 20) | (crypto_random_u32() >> 12));
+    if (side != 0) {
+        list_push_back(&c->forks, &l->node);
+    }
+    t->n_legs++;
+    return l;
+}
+
+static void close_tx(struct tx **txp)
+{
+    if (*txp != NULL) {
+        tx_close(*txp);
+        tx_unref(txp);
+    }
+}
+
+void leg_free(struct leg **lp)
+{
+    struct leg *l = *lp;
+
+    *lp = NULL;
+    if (l == NULL) {
+        return;
+    }
+    leg_hold(l, false);
+    timer_stop(l->call->t->p.loop, &l->retry);
+    if (l->target_counted) {
+        policy_peer_release(l->call->cfg->policy, l->party.peer);
+        l->target_counted = false;
+    }
+    close_tx(&l->srv);
+    close_tx(&l->cli);
+    close_tx(&l->bye);
+    dialog_deinit(&l->dlg);
+    mem_free(l->ack);
+    mem_free(l->early_sdp);
+    mem_free(l->digest);
+    list_del(&l->node);
+    l->call->t->n_legs--;
+    pool_put(&l->call->t->legs, l);
+}
+
+void leg_hold(struct leg *l, bool on)
+{
+    struct call_table *t = l->call->t;
+
+    if (l->held == on || !flow_is_reliable(&l->dlg.flow) || t->p.hold == NULL) {
+        return;
+    }
+    l->held = on;
+    t->p.hold(t->p.hold_arg, &l->dlg.flow, on ? 1 : -1);
+}
+
+void leg_set_flow(struct leg *l, const struct flow *flow)
+{
+    bool held = l->held;
+
+    if (flow_same(&l->dlg.flow, flow)) {
+        return;
+    }
+    leg_hold(l, false);
+    l->dlg.flow = *flow;
+    if (held) {
+        leg_hold(l, true);
+    }
+}
+
+/* --- deaths --- */
+
+static void release_limits(struct call *c)
+{
+    LIST_FOR_EACH(it, &c->forks)
+    {
+        struct leg *l = CONTAINER_OF(it, struct leg, node);
+
+        if (l->target_counted) {
+            policy_peer_release(c->cfg->policy, l->party.peer);
+            l->target_counted = false;
+        }
+    }
+    policy_release(c->cfg->policy, &c->verdict);
+}
+
+void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
+{
+    struct call_table *t = c->t;
+
+    if (c->state == CALL_ENDED) {
+        return;
+    }
+    c->end_by = by;
+    c->end_reason = reason;
+    c->end_code = code != 0 ? code : c->end_code;
+    c->end_wall = loop_wall_ms(t->p.loop);
+    timer_stop(t->p.loop, &c->timer);
+    if (c->a != NULL) {
+        leg_hang_up(c->a);
+    }
+    LIST_FOR_EACH_SAFE(it, &c->forks)
+    {
+        leg_hang_up(CONTAINER_OF(it, struct leg, node));
+    }
+    call_set_state(c, CALL_ENDED);
+    call_post(c);
+    relays_drop(c);
+    call_drop_offer(c);
+    release_limits(c);
+    media_session_close(&c->media);
+    sip_msg_unref(&c->invite);
+    hmap_remove(&t->by_id, &c->by_id);
+    t->n_alive--;
+    t->n_zombies++;
+    stat_inc(STAT_CALL_ENDED);
+    log_info(&c->log, "call ended by %s: %s, code %u, route %.*s", by, reason, c->end_code,
+             SL_ARG(c->route));
+    call_check_done(c);
+}
+
+static void call_destroy(void *arg)
+{
+    struct call *c = arg;
+    struct call_table *t = c->t;
+
+    LIST_FOR_EACH_SAFE(it, &c->forks)
+    {
+        struct leg *l = CONTAINER_OF(it, struct leg, node);
+
+        leg_free(&l);
+    }
+    leg_free(&c->a);
+    arena_free(&c->arena);
+    mem_free(c->ladder);
+    config_unref(&c->cfg);
+    list_del(&c->node);
+    t->n_zombies--;
+    pool_put(&t->calls, c);
+}
+
+/* A leg that still waits for an answer to our CANCEL, INVITE or BYE. */
+static bool leg_is_pending(const struct leg *l)
+{
+    return l->bye != NULL || (l->cli != NULL && l->state != LEG_ENDED);
+}
+
+void call_check_done(struct call *c)
+{
+    if (c->state != CALL_ENDED || c->slot == UINT32_MAX) {
+        return;
+    }
+    if (c->a != NULL && leg_is_pending(c->a)) {
+        return;
+    }
+    LIST_FOR_EACH(it, &c->forks)
+    {
+        if (leg_is_pending(CONTAINER_OF(it, struct leg, node))) {
+            return;
+        }
+    }
+    slots_del(&c->t->slots, c->slot, c->gen);
+    c->slot = UINT32_MAX;
+    loop_defer(c->t->p.loop, &c->grave, call_destroy, c);
+}
+
+/* At the end of the process: zombies are not waited for. */
+void call_table_bury(struct call_table *t)
+{
+    LIST_FOR_EACH_SAFE(it, &t->all)
+    {
+        struct call *c = CONTAINER_OF(it, struct call, node);
+
+        if (c->slot != UINT32_MAX) {
+            slots_del(&t->slots, c->slot, c->gen);
+            c->slot = UINT32_MAX;
+            call_destroy(c);
+        }
+    }
+}
+
+/* --- from outside --- */
+
+void call_flow_gone(struct call_table *t, const struct flow *flow)
+{
+    if (!flow_is_reliable(flow)) {
+        return; /* an ICMP error is no proof that a phone is gone */
+    }
+    LIST_FOR_EACH_SAFE(it, &t->all)
+    {
+        struct call *c = CONTAINER_OF(it, struct call, node);
+        struct leg *l = c->a;
+
+        /* An answered call goes on: media flows and the peer may come back (RFC 5626 4.2). An
+         * INVITE whose connection is gone can never be answered. */
+        if (l != NULL && c->state < CALL_ANSWERED && flow_same(&l->dlg.flow, flow)) {
+            call_end(c, "caller", "connection of the caller is gone", 0);
+        }
+    }
+}
+
+int call_hangup(struct call_table *t, uint64_t id)
+{
+    struct call *c = find_call(t, id);
+
+    if (c == NULL) {
+        return ENOENT;
+    }
+    if (c->state == CALL_ANSWERED) {
+        call_end(c, "admin", "hung up by the operator", 0);
+    } else {
+        call_reject_a(c, 480, "admin", "hung up by the operator");
+    }
+    return 0;
+}
+
+int call_detail(struct call_table *t, uint64_t id, struct buf *json)
+{
+    struct call *c = find_call(t, id);
+    struct json j;
+
+    if (c == NULL) {
+        return ENOENT;
+    }
+    json_init(&j, json);
+    call_put_detail(c, &j, true);
+    return buf_err(json);
+}
+
+int call_ladder(struct call_table *t, uint64_t id, struct buf *bytes)
+{
+    struct call *c = find_call(t, id);
+
+    if (c == NULL) {
+        return ENOENT;
+    }
+    ladder_put(c, bytes);
+    return buf_err(bytes);
+}
+
+void call_counts(const struct call_table *t, struct call_counts *out)
+{
+    *out = (struct call_counts){.setup = t->by_state[CALL_SETUP],
+                                .ringing = t->by_state[CALL_RINGING],
+                                .answered = t->by_state[CALL_ANSWERED],
+                                .zombies = t->n_zombies,
+                                .legs = t->n_legs,
+                                .relays = t->n_messages};
+}
+
+void call_drain(struct call_table *t)
+{
+    t->draining = true;
+}
+
+void call_drain_end(struct call_table *t)
+{
+    LIST_FOR_EACH_SAFE(it, &t->all)
+    {
+        struct call *c = CONTAINER_OF(it, struct call, node);
+
+        if (c->state == CALL_ANSWERED) {
+            call_end(c, "system", "drain time is over", 0);
+        } else if (c->state != CALL_ENDED) {
+            call_reject_a(c, 503, "system", "drain time is over");
+        }
+    }
+}
+
+uint32_t call_alive(const struct call_table *t)
+{
+    return t->n_alive + t->n_zombies + t->n_messages;
+}
+
+/* --- the books (design invariant 4) --- */
+
+#define ZOMBIE_MAX_MS (5 * 60 * 1000)
+
+uint32_t call_media_sessions(const struct call_table *t)
+{
+    uint32_t n = 0;
+
+    LIST_FOR_EACH(it, &t->all)
+    {
+        n += CONTAINER_OF(it, struct call, node)->media != NULL ? 1 : 0;
+    }
+    return n;
+}
+
+static uint32_t audit_call(struct call *c, int64_t wall_ms, uint32_t *legs)
+{
+    uint32_t bad = 0;
+
+    *legs += c->a != NULL ? 1 : 0;
+    *legs += (uint32_t)list_len(&c->forks);
+    if (c->state != CALL_ENDED && c->a == NULL) {
+        log_error(&c->log, "reaper: a call without a caller");
+        bad++;
+    }
+    if (c->state == CALL_ENDED && c->slot != UINT32_MAX && wall_ms - c->end_wall > ZOMBIE_MAX_MS) {
+        log_error(&c->log, "reaper: ended long ago and still waiting; removed");
+        slots_del(&c->t->slots, c->slot, c->gen);
+        c->slot = UINT32_MAX;
+        loop_defer(c->t->p.loop, &c->grave, call_destroy, c);
+        bad++;
+    }
+    return bad;
+}
+
+uint32_t call_audit(struct call_table *t)
+{
+    int64_t wall_ms = loop_wall_ms(t->p.loop);
+    uint32_t bad = 0, legs = 0, alive = 0;
+
+    LIST_FOR_EACH_SAFE(it, &t->all)
+    {
+        struct call *c = CONTAINER_OF(it, struct call, node);
+
+        alive += c->state != CALL_ENDED ? 1 : 0;
+        bad += audit_call(c, wall_ms, &legs);
+    }
+    if (legs != t->n_legs || alive != t->n_alive) {
+        log_error(NULL, "reaper: %u legs counted, %u found; %u calls counted, %u found", t->n_legs,
+                  legs, t->n_alive, alive);
+        bad++;
+    }
+    return bad;
+}

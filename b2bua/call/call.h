@@ -1,0 +1,82 @@
+/* call.h - calls: two legs, two dialogs, bridged. Takes what the worker dispatched, asks the
+ * policy, builds the other side afresh, relays media, writes one CDR per call. Thread: the
+ * worker's. */
+#ifndef POSTERN_CALL_H
+#define POSTERN_CALL_H
+
+#include "config/config.h"
+#include "crypto/crypto.h"
+#include "media/media.h"
+#include "registrar/registrar.h"
+#include "store/store.h"
+#include "tx/tx.h"
+
+struct call_table; /* of one worker */
+
+struct call_table_params {
+    struct loop *loop;
+    struct tx_table *tab;
+    const struct net_ops *net;
+    void *net_arg;
+    struct media *media;
+    struct registrar *registrar;
+    struct auth *auth;
+    struct store *store;
+    const struct token_ring *ring;
+    uint8_t worker;
+    /* A leg lives on a stream connection: keep it open (+1) or let it go (-1). */
+    void (*hold)(void *arg, const struct flow *flow, int delta);
+    void *hold_arg;
+};
+MUST_USE int call_table_new(struct call_table **tp, const struct call_table_params *p);
+void call_table_free(struct call_table **tp); /* every call is closed with a CDR first */
+void call_table_set_config(struct call_table *t,
+                           struct config *c); /* keeps a reference; new calls */
+void call_table_set_ring(struct call_table *t, const struct token_ring *ring);
+
+/* A new INVITE outside any dialog that matched no transaction. Strangers are challenged or refused
+ * without state; for the others the transaction is made here. */
+void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *flow);
+/* An out-of-dialog MESSAGE, likewise: authenticated, routed, relayed as its own transaction pair.
+ */
+void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow);
+/* CANCEL of that INVITE (its own transaction is answered by the caller of this). */
+void call_cancel(struct call_table *t, struct tx *invite);
+/* An answer without state, to a source that nobody has proven: never more than twice the bytes of
+ * the request, never repeated (counted and dropped otherwise). extra: whole header fields or empty.
+ */
+void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                           uint16_t status, const char *reason, struct sl extra);
+/* A request whose To tag is our token: finds the leg; tx NULL for ACK. Consumes the reference.
+ * Answers 481 when there is no such dialog. */
+void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx,
+                    struct sip_msg *req, const struct flow *flow);
+/* A connection ended. */
+void call_flow_gone(struct call_table *t, const struct flow *flow);
+
+/* Admin. */
+MUST_USE int call_hangup(struct call_table *t, uint64_t id);                    /* ENOENT */
+MUST_USE int call_detail(struct call_table *t, uint64_t id, struct buf *json);  /* ENOENT */
+MUST_USE int call_ladder(struct call_table *t, uint64_t id, struct buf *bytes); /* ENOENT */
+struct call_counts {
+    uint32_t setup, ringing, answered; /* alive by state */
+    uint32_t zombies;                  /* ended for everybody, transactions still finishing */
+    uint32_t legs;
+    uint32_t relays; /* out-of-dialog transactions being relayed */
+};
+void call_counts(const struct call_table *t, struct call_counts *out);
+
+/* The reaper's look at the books: what does not balance is logged, counted and, where possible,
+ * mended. Returns how many things were wrong. */
+uint32_t call_audit(struct call_table *t);
+uint32_t call_media_sessions(const struct call_table *t); /* calls that hold one */
+
+/* Draining: new calls get 503; call_drain_end() ends the running ones with BYE. */
+void call_drain(struct call_table *t);
+void call_drain_end(struct call_table *t);
+uint32_t call_alive(const struct call_table *t); /* calls and zombies and relays */
+
+/* Ladder bytes to JSON (b2bua_ladder_json). */
+MUST_USE int call_ladder_json(struct sl bytes, struct json *j);
+
+#endif

@@ -1,0 +1,187 @@
+/* call_cdr.c - the record of a call: posted at each change of state, complete at the end. */
+#include "call/call_int.h"
+
+void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user)
+{
+    const struct policy_def *def = policy_def(c->cfg->policy);
+
+    if (ref->kind == POLICY_PEER) {
+        buf_putf(b, "peer:%s", def->peers[ref->peer].name);
+    } else if (ref->kind == POLICY_USERS && user >= 0) {
+        buf_putf(b, "user:%s", def->users.accounts[user].name);
+    } else {
+        buf_puts(b, ref->kind == POLICY_USERS ? "users" : "nobody");
+    }
+}
+
+static void put_leg(const struct call *c, const struct leg *l, struct json *j)
+{
+    char text[POLICY_NAME_MAX + 8], name[2] = {(char)('a' + l->index % 26), 0};
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    call_put_ref(c, &b, &l->party, l->user);
+    json_obj(j);
+    json_kcstr(j, "leg", name);
+    json_kcstr(j, "role", l->side == 0 ? "caller" : "callee");
+    json_kstr(j, "party", buf_sl(&b));
+    json_kcstr(j, "listener", c->cfg->listeners[l->listener].name);
+    json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
+    json_kaddr(j, "remote", &l->dlg.flow.remote);
+    json_kstr(j, "sip_call_id", l->dlg.call_id);
+    json_kstr(j, "local_tag", l->dlg.local_tag);
+    json_kstr(j, "remote_tag", l->dlg.remote_tag);
+    json_obj_end(j);
+}
+
+static void put_side(const struct media_stats *m, struct json *j)
+{
+    static const char *const ranks[] = {"none", "exact", "sdp_address", "signalling_address"};
+
+    json_obj(j);
+    json_kaddr(j, "remote", &m->remote);
+    json_kaddr(j, "local", &m->local);
+    json_kcstr(j, "latched", ranks[m->rank < COUNT_OF(ranks) ? m->rank : 0]);
+    json_kint(j, "rx_packets", (int64_t)m->rx_packets);
+    json_kint(j, "rx_bytes", (int64_t)m->rx_bytes);
+    json_kint(j, "tx_packets", (int64_t)m->tx_packets);
+    json_kint(j, "tx_bytes", (int64_t)m->tx_bytes);
+    json_kint(j, "rtcp_rx", (int64_t)m->rtcp_rx);
+    json_kint(j, "rtcp_tx", (int64_t)m->rtcp_tx);
+    json_kint(j, "lost", (int64_t)m->lost);
+    json_key(j, "jitter_ms");
+    json_f(j, m->jitter_us / 1000.0, 3);
+    json_kint(j, "strangers", (int64_t)m->strangers);
+    json_kint(j, "malformed", (int64_t)m->malformed);
+    json_kint(j, "no_destination", (int64_t)m->no_destination);
+    json_kint(j, "send_failed", (int64_t)m->send_failed);
+    json_kint(j, "payload_type", m->payload_type);
+    json_obj_end(j);
+}
+
+static void put_media(const struct call *c, struct json *j)
+{
+    for (unsigned i = 0; c->media != NULL && i < c->n_streams; i++) {
+        struct media_stats a, b;
+
+        if (!media_stats(c->media, i, 0, &a) || !media_stats(c->media, i, 1, &b)) {
+            continue;
+        }
+        json_obj(j);
+        json_kint(j, "stream", i);
+        json_key(j, "caller");
+        put_side(&a, j);
+        json_key(j, "callee");
+        put_side(&b, j);
+        json_obj_end(j);
+    }
+}
+
+static void put_attempt(const struct call *c, const struct attempt *at, struct json *j)
+{
+    char text[POLICY_NAME_MAX + 8], leg[2] = {(char)('a' + at->leg % 26), 0};
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    call_put_ref(c, &b, &at->to, -1);
+    json_obj(j);
+    json_kcstr(j, "leg", leg);
+    json_kstr(j, "target", buf_sl(&b));
+    json_kaddr(j, "address", &at->addr);
+    json_kint(j, "start_ms", at->start_ms);
+    json_key(j, "end_ms");
+    if (at->end_ms < 0) {
+        json_null(j);
+    } else {
+        json_int(j, at->end_ms);
+    }
+    json_kint(j, "status", at->status);
+    json_kcstr(j, "result",
+               at->err == ETIMEDOUT ? "timeout"
+               : at->err != 0       ? "unreachable"
+               : at->end_ms < 0     ? "running"
+               : at->status < 300   ? "answered"
+                                    : "refused");
+    json_obj_end(j);
+}
+
+void call_put_detail(struct call *c, struct json *j, bool live)
+{
+    json_obj(j);
+    json_kbool(j, "live", live);
+    json_key(j, "legs");
+    json_arr(j);
+    if (c->a != NULL) {
+        put_leg(c, c->a, j);
+    }
+    if (c->b != NULL) {
+        put_leg(c, c->b, j);
+    }
+    json_arr_end(j);
+    json_key(j, "media");
+    json_arr(j);
+    put_media(c, j);
+    json_arr_end(j);
+    json_key(j, "trace");
+    policy_trace_json(c->cfg->policy, &c->verdict, j);
+    json_key(j, "attempts");
+    json_arr(j);
+    for (uint8_t i = 0; i < c->n_attempts; i++) {
+        put_attempt(c, &c->attempts[i], j);
+    }
+    json_arr_end(j);
+    json_obj_end(j);
+}
+
+static struct sl addr_sl(const struct leg *l, char text[ADDR_TEXT_MAX])
+{
+    return l != NULL ? sl_str(addr_text(&l->dlg.flow.remote, text)) : SL_NULL;
+}
+
+void call_post(struct call *c)
+{
+    static const enum store_call_state states[] = {STORE_CALL_SETUP, STORE_CALL_RINGING,
+                                                   STORE_CALL_ANSWERED, STORE_CALL_ENDED};
+    char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
+    struct buf *buf = &c->t->json;
+    struct store_call rec = {.id = c->id,
+                             .state = states[c->state],
+                             .start_ms = c->start_wall,
+                             .ring_ms = c->ring_wall,
+                             .answer_ms = c->answer_wall,
+                             .end_ms = c->end_wall,
+                             .source = c->source,
+                             .target = c->target,
+                             .calling = c->calling,
+                             .called = c->called,
+                             .route = c->route,
+                             .a_remote = addr_sl(c->a, a),
+                             .b_remote = addr_sl(c->b, b),
+                             .a_call_id = c->a != NULL ? c->a->dlg.call_id : SL_NULL,
+                             .b_call_id = c->b != NULL ? c->b->dlg.call_id : SL_NULL,
+                             .end_code = c->end_code,
+                             .end_by = sl_str(c->end_by),
+                             .end_reason = sl_str(c->end_reason),
+                             .config_version = c->cfg->version};
+
+    if (c->t->p.store == NULL) {
+        return;
+    }
+    buf_reset(buf);
+    if (c->state == CALL_ENDED) {
+        struct json j;
+        size_t split;
+
+        json_init(&j, buf);
+        call_put_detail(c, &j, false);
+        split = buf->n;
+        ladder_put(c, buf);
+        if (buf_err(buf) == 0) {
+            rec.detail = sl_make(buf->p, split);
+            rec.ladder = sl_make(buf->p + split, buf->n - split);
+        }
+    }
+    if (store_put_call(c->t->p.store, &rec) != 0) {
+        log_error(&c->log, "record of the call could not be kept: out of memory");
+    }
+}

@@ -1,0 +1,348 @@
+/* call_in.c - a new INVITE: who asks, what the policy says, and the caller's leg. */
+#include "call/call_int.h"
+
+void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                           uint16_t status, const char *reason, struct sl extra)
+{
+    struct buf *b = &t->out;
+    struct flow to;
+    char tag[TOKEN_TEXT_LEN];
+    struct token tok = {.node = t->cfg->node_id, .worker = t->p.worker, .kind = TOKEN_STATELESS};
+
+    token_put(t->p.ring, &tok, tag);
+    buf_reset(b);
+    sip_put_response(b, &(struct sip_response){.req = req,
+                                               .src = &flow->remote,
+                                               .status = status,
+                                               .reason = reason,
+                                               .to_tag = sl_make(tag, sizeof(tag))});
+    buf_putsl(b, extra);
+    sip_put_body(b, SL_NULL, SL_NULL);
+    if (buf_err(b) != 0) {
+        return;
+    }
+    if (!flow->proven && flow->transport == SIP_UDP && b->n > 2 * req->text.n) {
+        stat_inc(STAT_SIP_DROP_AMPLIFY); /* a spoofed source must not be hit harder than we are */
+        return;
+    }
+    tx_answer_flow(req, flow, &to);
+    if (t->p.net->send(t->p.net_arg, &to, buf_sl(b)) != 0) {
+        stat_inc(STAT_TX_UNEXPECTED);
+    }
+}
+
+/* The user part without escapes, in the arena or on the caller's memory; "" when it has none. */
+static struct sl plain_user(const struct sip_uri *u, char *dst, size_t cap)
+{
+    size_t n = 0;
+
+    if (sip_unescape(u->user, dst, cap, &n) != 0) {
+        return SL_NULL;
+    }
+    return sl_make(dst, n);
+}
+
+struct asker {
+    struct policy_request rq;
+    char called[128], calling[128];
+    enum auth_result auth;
+};
+
+static void identify(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                     struct asker *a)
+{
+    int user = -1;
+
+    a->auth = AUTH_CHALLENGE;
+    if (policy_peer_by_source(t->cfg->policy, flow->listener, &flow->remote) < 0) {
+        a->auth = auth_check(t->p.auth,
+                             &(struct auth_request){.msg = req,
+                                                    .policy = t->cfg->policy,
+                                                    .source = flow->remote,
+                                                    .wall_ms = loop_wall_ms(t->p.loop)},
+                             &user);
+    }
+    a->rq = (struct policy_request){.method = req->method_name,
+                                    .listener = flow->listener,
+                                    .source = flow->remote,
+                                    .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
+                                    .called_host = req->ruri.host,
+                                    .calling =
+                                        plain_user(&req->from.uri, a->calling, sizeof(a->calling)),
+                                    .auth_user = a->auth == AUTH_OK ? user : -1,
+                                    .new_call = req->method == SIP_INVITE};
+}
+
+static void challenge(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                      enum auth_result auth)
+{
+    char mem[512];
+    struct buf b;
+
+    buf_init_fixed(&b, mem, sizeof(mem));
+    auth_put_challenge(&b, t->p.auth,
+                       &(struct auth_challenge){.users = &policy_def(t->cfg->policy)->users,
+                                                .proxy = true,
+                                                .stale = auth == AUTH_STALE,
+                                                .source = &flow->remote,
+                                                .wall_ms = loop_wall_ms(t->p.loop)});
+    stat_inc(auth == AUTH_FAILED ? STAT_AUTH_FAIL : STAT_AUTH_CHALLENGE);
+    if (buf_err(&b) == 0) {
+        call_answer_stateless(t, req, flow, 407, NULL, buf_sl(&b));
+    }
+}
+
+bool call_decide(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                 struct policy_verdict *v)
+{
+    struct asker a;
+
+    identify(t, req, flow, &a);
+    policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
+    if (v->action == POLICY_CHALLENGE) {
+        challenge(t, req, flow, a.auth);
+        return false;
+    }
+    if (v->action == POLICY_REFUSE && v->source.kind == POLICY_NOBODY) {
+        stat_inc(STAT_CALL_REFUSED);
+        call_answer_stateless(t, req, flow, v->sip_code, NULL, SL_NULL);
+        return false;
+    }
+    return true;
+}
+
+void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg)
+{
+    struct leg *l = arg;
+    struct call *c = l->call;
+    bool ours = l->srv == tx;
+
+    if (ev == TX_SRV_END || !ours) {
+        if (ours) {
+            tx_unref(&l->srv);
+        }
+        return;
+    }
+    if (c->state == CALL_ENDED) {
+        return;
+    }
+    if (ev == TX_SRV_NO_ACK) {
+        call_end(c, "timeout", "no ACK for our answer", 0);
+    } else if (c->state != CALL_ANSWERED) {
+        call_end(c, "caller", "answer could not be sent to the caller", 0);
+    }
+}
+
+static void name_party(struct call *c, const struct policy_ref *ref, int user, struct sl *out)
+{
+    char text[POLICY_NAME_MAX + 8];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    call_put_ref(c, &b, ref, user);
+    *out = arena_dup(&c->arena, buf_sl(&b));
+}
+
+void call_name_target(struct call *c, const struct leg *l)
+{
+    name_party(c, &l->party, l->user, &c->target);
+}
+
+static int fill_record(struct call *c, const struct sip_msg *req)
+{
+    const struct policy_def *def = policy_def(c->cfg->policy);
+    char text[128];
+
+    c->called = arena_dup(&c->arena, plain_user(&req->ruri, text, sizeof(text)));
+    if (c->verdict.source.kind == POLICY_USERS && c->verdict.user >= 0) {
+        c->calling = sl_str(def->users.accounts[c->verdict.user].name); /* proven, not claimed */
+    } else {
+        c->calling = arena_dup(&c->arena, plain_user(&req->from.uri, text, sizeof(text)));
+    }
+    if (c->verdict.route >= 0) {
+        c->route = sl_str(def->routes[c->verdict.route].name);
+    }
+    name_party(c, &c->verdict.source, c->verdict.user, &c->source);
+    return c->source.p != NULL ? 0 : ENOMEM;
+}
+
+static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *flow)
+{
+    struct call_table *t = c->t;
+    char tag[TOKEN_TEXT_LEN];
+    struct leg *l = leg_new(c, 0);
+    int err;
+
+    if (l == NULL) {
+        return ENOMEM;
+    }
+    c->a = l;
+    l->listener = flow->listener;
+    l->party = c->verdict.source;
+    l->user = c->verdict.user;
+    leg_make_token(l, TOKEN_TAG, tag);
+    err = tx_server_new(&l->srv, t->p.tab, req, flow, a_on_server, l);
+    if (err != 0) {
+        return err;
+    }
+    err = dialog_init_uas(&l->dlg, &c->arena, req, sl_make(tag, sizeof(tag)), flow);
+    l->dlg.flow.proven = true;
+    l->dlg.pin_flow = l->party.kind == POLICY_USERS;
+    return err;
+}
+
+void call_reject_a(struct call *c, uint16_t status, const char *by, const char *reason)
+{
+    if (c->state == CALL_ENDED) {
+        return;
+    }
+    if (c->a != NULL && c->a->srv != NULL && !tx_server_is_final(c->a->srv)) {
+        if (leg_respond(c->a, status, SL_NULL) != 0) {
+            log_warn(&c->log, "failure %u could not be sent", status);
+        }
+        c->a->state = LEG_ENDED;
+        c->a->dlg.state = DIALOG_ENDED;
+    }
+    call_end(c, by, reason, status);
+}
+
+static bool accepts_sdp(const struct sip_msg *req)
+{
+    struct sip_values it = {0};
+    struct sl v;
+
+    while (sip_values_next(req, HDR_ACCEPT, &it, &v) == 0) {
+        struct sl type = v, tok;
+
+        if (sl_next(&type, ';', &tok) == 0) {
+            v = sl_trim(tok);
+        }
+        if (sl_ieq(v, SL("application/sdp")) || sl_ieq(v, SL("application/*")) ||
+            sl_eq(v, SL("*/*"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the body must be for us to anchor its media (RFC 3261 8.2.3). */
+static uint16_t check_body(const struct sip_msg *req, const char **why)
+{
+    if (req->body.n != 0 && !msg_has_sdp(req)) {
+        *why = "body is not application/sdp";
+        return 415;
+    }
+    if (sip_hdr_value(req, HDR_CONTENT_ENCODING).n != 0 &&
+        !sl_ieq(sip_hdr_value(req, HDR_CONTENT_ENCODING), SL("identity"))) {
+        *why = "encoded body";
+        return 415;
+    }
+    if (sip_hdr(req, HDR_ACCEPT) != NULL && !accepts_sdp(req)) {
+        *why = "caller does not accept application/sdp";
+        return 406;
+    }
+    return 0;
+}
+
+static void begin(struct call *c, struct sip_msg *req)
+{
+    const char *why = NULL;
+    uint16_t status;
+
+    ladder_msg(c->a, req);
+    tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
+    ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
+    if (c->verdict.action == POLICY_REFUSE) {
+        stat_inc(STAT_CALL_REFUSED);
+        if (c->verdict.sip_code == 503) {
+            stat_inc(STAT_CALL_FULL);
+        }
+        call_reject_a(c, c->verdict.sip_code, "policy",
+                      c->verdict.reason != NULL ? c->verdict.reason : "refused");
+        return;
+    }
+    status = check_body(req, &why);
+    if (status != 0) {
+        call_reject_a(c, status, "system", why);
+        return;
+    }
+    c->late_offer = req->body.n == 0;
+    if (!c->late_offer && call_keep_offer(c, c->a, req->body) != 0) {
+        call_reject_a(c, 500, "system", "out of memory");
+        return;
+    }
+    stat_inc(STAT_CALL_STARTED);
+    leg_hold(c->a, true);
+    log_info(&c->log, "call from %.*s to %s, route %.*s", SL_ARG(c->source), LOG_ESC(c->called),
+             SL_ARG(c->route));
+    call_post(c);
+    call_try_next(c);
+}
+
+static void start_call(struct call_table *t, struct sip_msg *req, const struct flow *flow,
+                       struct policy_verdict *v)
+{
+    struct call *c = call_new(t, req);
+    int err;
+
+    if (c == NULL) {
+        policy_release(t->cfg->policy, v);
+        call_answer_stateless(t, req, flow, 503, NULL, SL("Retry-After: 5\r\n"));
+        return;
+    }
+    c->verdict = *v;
+    err = fill_record(c, req);
+    if (err == 0) {
+        err = make_leg_a(c, req, flow);
+    }
+    if (err == 0) {
+        begin(c, req);
+        return;
+    }
+    if (c->a != NULL && c->a->srv != NULL) {
+        call_reject_a(c, err == EBADMSG ? 400 : 500, "system",
+                      err == EBADMSG ? "no usable Contact" : "out of memory");
+        return;
+    }
+    call_answer_stateless(t, req, flow, 503, NULL, SL("Retry-After: 5\r\n"));
+    call_end(c, "system", "no room for the call", 503);
+}
+
+void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *flow)
+{
+    struct policy_verdict v;
+
+    if (t->draining || (t->p.store != NULL && store_is_full(t->p.store))) {
+        stat_inc(STAT_CALL_REFUSED);
+        call_answer_stateless(t, req, flow, 503, NULL, SL("Retry-After: 30\r\n"));
+        return;
+    }
+    if (!call_decide(t, req, flow, &v)) {
+        return;
+    }
+    if (req->max_forwards == 0) {
+        policy_release(t->cfg->policy, &v);
+        call_answer_stateless(t, req, flow, 483, NULL, SL_NULL);
+        return;
+    }
+    start_call(t, req, flow, &v);
+}
+
+void call_cancel(struct call_table *t, struct tx *invite)
+{
+    struct leg *l = tx_arg(invite);
+    struct call *c;
+
+    (void)t;
+    if (l == NULL || l->srv != invite || tx_server_is_final(invite)) {
+        return; /* answered already: CANCEL has no effect (RFC 3261 9.2) */
+    }
+    c = l->call;
+    ladder_add(l, false, SIP_CANCEL, 0, l->dlg.remote_cseq, false);
+    if (c->reinvite_from == l) {
+        (void)leg_respond(l, 487, SL_NULL);
+        reinvite_abandon(l);
+        return;
+    }
+    call_reject_a(c, 487, "caller", "cancelled by the caller");
+}

@@ -1,0 +1,196 @@
+/* call_int.h - inside call/: the call object, its legs, and what the files of this folder share. */
+#ifndef POSTERN_CALL_INT_H
+#define POSTERN_CALL_INT_H
+
+#include "call/call.h"
+#include "dialog/dialog.h"
+#include "sdp/sdp.h"
+#include "call/call_record.h"
+
+#define CALL_FORKS_MAX REG_BINDINGS_MAX
+#define CALL_LEGS_MAX 32  /* legs made over the life of a call */
+#define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
+#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
+
+enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
+
+/* A leg's INVITE dialog. A: their INVITE; B: ours. */
+enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
+
+struct leg {
+    struct call *call;
+    struct list node; /* in call->forks: legs other than a */
+    uint8_t index;    /* 0: caller; then in order of making; in the token */
+    uint8_t side;     /* media side: 0 caller, 1 callee */
+    enum leg_state state;
+    uint8_t listener;
+    struct policy_ref party;
+    int user;            /* account, or -1 */
+    bool target_counted; /* policy_peer_take() was done */
+    bool held;           /* connection is held open */
+    struct dialog dlg;
+    struct tx *srv; /* their INVITE, until its ACK */
+    struct tx *cli; /* our INVITE, until it is gone */
+    struct tx *bye;
+    uint32_t cli_cseq;
+    bool owes_ack; /* a 2xx came and its ACK is not out yet */
+    char *ack;     /* ACK as sent, to be repeated */
+    size_t ack_n;
+    char *early_sdp; /* the answer that came in a 1xx */
+    size_t early_n;
+    struct sdp_face face;
+    char contact[TOKEN_TEXT_LEN];
+    struct digest_state *digest;
+    struct timer retry; /* 491: our re-INVITE goes again */
+    uint8_t retries;
+    uint8_t attempt; /* index in call->attempts */
+    struct log_ctx log;
+};
+
+/* One in-dialog request on its way from one leg to the other. */
+struct relay {
+    struct list node;
+    struct call *call;
+    struct leg *from, *to;
+    struct tx *srv, *cli;
+    enum sip_method method;
+};
+
+struct call {
+    struct call_table *t;
+    struct config *cfg; /* the snapshot that decided */
+    struct hnode by_id;
+    struct list node;
+    struct grave grave;
+    uint64_t id;
+    uint32_t slot, gen;
+    enum call_state state;
+    struct arena arena; /* strings of both dialogs and the record */
+    struct log_ctx log;
+    struct leg *a;
+    struct leg *b;     /* the callee that answered, or the one tried last */
+    struct list forks; /* all B legs alive */
+    struct list relays;
+    uint8_t n_legs, n_relays;
+    bool late_offer;   /* A's INVITE had no offer */
+    uint16_t last_1xx; /* sent to A */
+    uint8_t last_1xx_leg;
+    struct sip_msg *invite; /* A's INVITE until the answer */
+    struct policy_verdict verdict;
+    size_t to_i, target_i; /* next target to try */
+    uint16_t best_status;  /* of the failures so far */
+    /* one INVITE exchange at a time: the offer that waits for its answer */
+    char *offer;
+    size_t offer_n;
+    uint8_t offer_side;
+    struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
+    struct media_session *media;
+    uint8_t n_streams;
+    struct timer timer; /* set-up, then duration */
+    struct sl calling, called, route;
+    struct sl source, target;
+    int64_t start_ms; /* loop time */
+    int64_t start_wall, ring_wall, answer_wall, end_wall;
+    uint16_t end_code;
+    const char *end_by, *end_reason; /* static */
+    bool reason_owned;
+    struct attempt attempts[CALL_ATTEMPTS_MAX];
+    uint8_t n_attempts;
+    struct ladder_event *ladder;
+    uint16_t n_ladder, cap_ladder, lost_ladder;
+};
+
+struct call_table {
+    struct call_table_params p;
+    struct config *cfg;
+    struct slots slots;
+    struct hmap by_id;
+    struct list all;      /* every call object, zombies too */
+    struct list messages; /* out-of-dialog relays */
+    struct pool calls, legs;
+    struct buf out;  /* one outgoing message */
+    struct buf body; /* one description */
+    struct buf json;
+    uint64_t last_id;
+    uint32_t n_alive, n_zombies, n_legs, n_messages;
+    uint32_t by_state[3];
+    bool draining;
+};
+
+/* --- call.c --- */
+struct call *call_new(struct call_table *t, struct sip_msg *invite);
+struct leg *leg_new(struct call *c, uint8_t side);
+void leg_free(struct leg **lp);
+void call_set_state(struct call *c, enum call_state s);
+/* First death: CDR, limits, media. The object stays for transactions that still finish. */
+void call_end(struct call *c, const char *by, const char *reason, uint16_t code);
+/* Second death, when nothing is pending any more. */
+void call_check_done(struct call *c);
+void leg_hold(struct leg *l, bool on);
+void leg_set_flow(struct leg *l, const struct flow *flow);
+
+void call_table_bury(struct call_table *t);
+
+/* --- call_wire.c: what goes out --- */
+void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out);
+void leg_contact(const struct leg *l, struct buf *b);
+void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN]);
+/* Answers their INVITE on this leg (any status), body may be empty. */
+int leg_respond(struct leg *l, uint16_t status, struct sl sdp);
+/* Answers any request inside or outside a dialog through its transaction. */
+void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
+               struct sl extra);
+/* Sends our INVITE or re-INVITE with this body; fills l->cli. challenge: answer it, or NULL. */
+int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
+               tx_response_fn *fn);
+int leg_ack(struct leg *l, struct sl sdp);
+void leg_repeat_ack(struct leg *l);
+/* BYE when confirmed, CANCEL when we are calling it; what is pending finishes by itself. */
+void leg_hang_up(struct leg *l);
+void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp);
+
+/* --- call_in.c --- */
+/* Asks the policy. False: the request was answered without state (challenge, refusal). */
+bool call_decide(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                 struct policy_verdict *v);
+void call_name_target(struct call *c, const struct leg *l);
+void call_reject_a(struct call *c, uint16_t status, const char *by, const char *reason);
+void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg);
+
+/* --- call_out.c --- */
+/* Tries the next target; none left: the caller gets the best failure. */
+void call_try_next(struct call *c);
+void call_cancel_forks(struct call *c, struct leg *except);
+void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
+struct sl call_request_uri(struct sl contact);
+void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
+
+/* --- call_sdp.c --- */
+/* Writes `body` of leg from for leg to into t->body. Offers open ports, answers commit the media.
+ * 0, or a SIP status (488, 503, 500) and *why. */
+uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, struct sl body,
+                           const char **why);
+uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, struct sl body,
+                            const char **why);
+int call_keep_offer(struct call *c, const struct leg *from, struct sl body);
+void call_drop_offer(struct call *c);
+
+/* --- call_reinvite.c --- */
+void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req);
+void call_ack(struct leg *l, struct sip_msg *req);
+void reinvite_abandon(struct leg *l);
+
+/* --- call_mid.c, call_message.c --- */
+void call_messages_drop(struct call_table *t);
+void relays_drop(struct call *c);
+
+static inline bool msg_has_sdp(const struct sip_msg *m)
+{
+    return m->body.n != 0 && sl_ieq(sip_content_type(m), SL("application/sdp"));
+}
+static inline struct sl msg_sdp(const struct sip_msg *m)
+{
+    return msg_has_sdp(m) ? m->body : SL_NULL;
+}
+
+#endif

@@ -1,0 +1,338 @@
+/* call_message.c - MESSAGE outside a dialog (RFC 3428): a transaction on each side, targets one
+ * after the other until one takes it. */
+#include "call/call_int.h"
+
+#define MESSAGES_MAX 10000
+#define MESSAGE_TARGETS_MAX 16
+
+struct message_target {
+    struct flow flow;
+    char uri[512];
+    bool is_user;
+};
+
+struct message {
+    struct list node;
+    struct grave grave;
+    struct call_table *t;
+    struct config *cfg;
+    struct tx *srv, *cli;
+    struct sip_msg *req;
+    struct policy_verdict verdict;
+    struct message_target *targets;
+    size_t n_targets, next;
+    uint16_t best;
+    bool closed;
+    char tag[TOKEN_TEXT_LEN];
+};
+
+static void message_destroy(void *arg)
+{
+    struct message *m = arg;
+
+    mem_free(m->targets);
+    config_unref(&m->cfg);
+    sip_msg_unref(&m->req);
+    mem_free(m);
+}
+
+static void message_close(struct message *m)
+{
+    if (m->closed) {
+        return;
+    }
+    m->closed = true;
+    if (m->cli != NULL) {
+        tx_close(m->cli);
+        tx_unref(&m->cli);
+    }
+    if (m->srv != NULL) {
+        tx_close(m->srv);
+        tx_unref(&m->srv);
+    }
+    list_del(&m->node);
+    m->t->n_messages--;
+    loop_defer(m->t->p.loop, &m->grave, message_destroy, m);
+}
+
+void call_messages_drop(struct call_table *t)
+{
+    LIST_FOR_EACH_SAFE(it, &t->messages)
+    {
+        message_close(CONTAINER_OF(it, struct message, node));
+    }
+}
+
+static void message_finish(struct message *m, uint16_t status)
+{
+    if (status == 401 || status == 407) {
+        status = 502;
+    }
+    tx_answer(m->t, m->srv, status < 200 ? 480 : status, sl_make(m->tag, sizeof(m->tag)),
+              status == 503 ? SL("Retry-After: 5\r\n") : SL_NULL);
+    message_close(m);
+}
+
+/* --- targets --- */
+
+static struct message_target *target_add(struct message *m, const struct flow *flow)
+{
+    struct message_target *tg;
+
+    if (m->n_targets == MESSAGE_TARGETS_MAX) {
+        return NULL;
+    }
+    tg = &m->targets[m->n_targets];
+    tg->flow = *flow;
+    return tg;
+}
+
+static void add_peer(struct message *m, const struct policy_peer *peer)
+{
+    for (size_t i = 0; i < peer->n_targets; i++) {
+        const struct policy_uri_target *pt = &peer->targets[i];
+        struct flow flow = {.transport = pt->transport,
+                            .listener = peer->listener,
+                            .worker = m->t->p.worker,
+                            .proven = true,
+                            .conn_slot = FLOW_NO_CONN,
+                            .remote = pt->addr,
+                            .local = m->cfg->listeners[peer->listener].address};
+        struct message_target *tg = target_add(m, &flow);
+        struct buf b;
+
+        if (tg == NULL) {
+            return;
+        }
+        buf_init_fixed(&b, tg->uri, sizeof(tg->uri));
+        BUF_LIT(&b, "sip:");
+        sip_put_user(&b, m->req->ruri.user);
+        buf_puts(&b, m->req->ruri.user.n != 0 ? "@" : "");
+        addr_put(&b, &pt->addr);
+        buf_putc(&b, 0);
+        m->n_targets += buf_err(&b) == 0 ? 1 : 0;
+    }
+}
+
+static void add_user(struct message *m, struct sl user)
+{
+    const struct binding *list[REG_BINDINGS_MAX];
+    size_t n;
+
+    if (policy_user_by_name(m->cfg->policy, user) < 0) {
+        m->best = 404;
+        return;
+    }
+    n = registrar_lookup(m->t->p.registrar, user, list);
+    for (size_t i = 0; i < n; i++) {
+        struct message_target *tg = target_add(m, &list[i]->flow);
+
+        if (tg != NULL &&
+            sl_cstr(call_request_uri(list[i]->contact), tg->uri, sizeof(tg->uri)) == 0) {
+            tg->is_user = true;
+            m->n_targets++;
+        }
+    }
+}
+
+static void collect_targets(struct message *m)
+{
+    const struct policy_def *def = policy_def(m->cfg->policy);
+    char text[128];
+    size_t n = 0;
+
+    m->best = 480;
+    for (size_t i = 0; i < m->verdict.n_to; i++) {
+        if (m->verdict.to[i].kind == POLICY_PEER) {
+            add_peer(m, &def->peers[m->verdict.to[i].peer]);
+        } else if (sip_unescape(m->req->ruri.user, text, sizeof(text), &n) == 0) {
+            add_user(m, sl_make(text, n));
+        }
+    }
+}
+
+/* --- sending --- */
+
+static void put_from(struct buf *b, const struct message *m, const struct message_target *tg)
+{
+    const struct policy_def *def = policy_def(m->cfg->policy);
+
+    sip_put_display(b, m->req->from.display);
+    BUF_LIT(b, "<sip:");
+    if (m->verdict.source.kind == POLICY_USERS) {
+        sip_put_user(b, sl_str(def->users.accounts[m->verdict.user].name)); /* attacks.md 48 */
+        buf_putc(b, '@');
+    } else if (m->req->from.uri.user.n != 0) {
+        sip_put_user(b, m->req->from.uri.user);
+        buf_putc(b, '@');
+    }
+    if (tg->is_user) {
+        buf_puts(b, def->users.domain);
+    } else {
+        addr_put_host(b, &m->cfg->listeners[tg->flow.listener].advertise);
+    }
+    buf_putc(b, '>');
+}
+
+static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
+
+static int write_message(struct message *m, const struct message_target *tg, struct buf *b)
+{
+    char from[512], to[520], call_id[TOKEN_TEXT_LEN], tag[TOKEN_TEXT_LEN];
+    struct token tok = {.node = m->cfg->node_id, .worker = m->t->p.worker, .kind = TOKEN_STATELESS};
+    struct dialog d = {0};
+    struct arena arena;
+    struct buf fb, tb;
+    struct addr via;
+    int err;
+
+    token_put(m->t->p.ring, &tok, call_id);
+    token_put(m->t->p.ring, &tok, tag);
+    buf_init_fixed(&fb, from, sizeof(from));
+    put_from(&fb, m, tg);
+    buf_init_fixed(&tb, to, sizeof(to));
+    buf_putf(&tb, "<%s>", tg->uri);
+    arena_init(&arena, 1024, 8192);
+    err = dialog_init_uac(&d, &arena,
+                          &(struct dialog_uac){.call_id = sl_make(call_id, sizeof(call_id)),
+                                               .local_tag = sl_make(tag, sizeof(tag)),
+                                               .local = buf_sl(&fb),
+                                               .remote = buf_sl(&tb),
+                                               .target = sl_str(tg->uri),
+                                               .flow = &tg->flow,
+                                               .pin_flow = true});
+    if (err == 0) {
+        call_via_addr(m->cfg, tg->flow.listener, tg->flow.transport, &via);
+        dialog_put_request(
+            b, &d,
+            &(struct dialog_request){.method = SIP_MESSAGE,
+                                     .cseq = dialog_next_cseq(&d),
+                                     .branch = tx_branch(m->cli),
+                                     .via = &via,
+                                     .transport = tg->flow.transport,
+                                     .max_forwards = (uint8_t)(m->req->max_forwards - 1)});
+        sip_put_body(b, sip_hdr_value(m->req, HDR_CONTENT_TYPE), m->req->body);
+        err = buf_err(b);
+    }
+    dialog_deinit(&d);
+    arena_free(&arena);
+    return err;
+}
+
+static int send_to(struct message *m, const struct message_target *tg)
+{
+    struct buf *b = &m->t->out;
+    int err = tx_client_new(
+        &m->cli, m->t->p.tab,
+        &(struct tx_client_params){
+            .method = SIP_MESSAGE, .flow = tg->flow, .on_response = on_message_response, .arg = m});
+
+    if (err != 0) {
+        return err;
+    }
+    buf_reset(b);
+    err = write_message(m, tg, b);
+    if (err == 0) {
+        err = tx_client_start(m->cli, buf_sl(b));
+    }
+    if (err != 0) {
+        tx_close(m->cli);
+        tx_unref(&m->cli);
+    }
+    return err;
+}
+
+static void send_next(struct message *m)
+{
+    while (m->next < m->n_targets) {
+        if (send_to(m, &m->targets[m->next++]) == 0) {
+            return;
+        }
+    }
+    message_finish(m, m->best);
+}
+
+static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct message *m = arg;
+
+    if (err == 0 && rsp->status < 200) {
+        return;
+    }
+    tx_close(tx);
+    tx_unref(&m->cli);
+    if (err == 0 && (rsp->status < 300 || rsp->status >= 600)) {
+        message_finish(m, rsp->status == 202 ? 202 : rsp->status < 300 ? 200 : rsp->status);
+        return;
+    }
+    m->best = err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status < 400 ? 480 : rsp->status;
+    send_next(m);
+}
+
+static void on_message_server(struct tx *tx, enum tx_server_event ev, void *arg)
+{
+    struct message *m = arg;
+
+    (void)tx;
+    if (ev == TX_SRV_TRANSPORT) {
+        message_close(m);
+    }
+}
+
+static struct message *message_new(struct call_table *t, struct sip_msg *req,
+                                   const struct policy_verdict *v)
+{
+    struct message *m = t->n_messages < MESSAGES_MAX ? mem_zalloc(sizeof(*m)) : NULL;
+
+    if (m == NULL) {
+        return NULL;
+    }
+    m->targets = mem_zalloc(MESSAGE_TARGETS_MAX * sizeof(*m->targets));
+    if (m->targets == NULL) {
+        mem_free(m);
+        return NULL;
+    }
+    m->t = t;
+    m->cfg = config_ref(t->cfg);
+    m->req = sip_msg_ref(req);
+    m->verdict = *v;
+    token_put(
+        t->p.ring,
+        &(struct token){.node = t->cfg->node_id, .worker = t->p.worker, .kind = TOKEN_STATELESS},
+        m->tag);
+    list_push_back(&t->messages, &m->node);
+    t->n_messages++;
+    return m;
+}
+
+void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow)
+{
+    struct policy_verdict v;
+    struct message *m;
+
+    if (t->draining) {
+        call_answer_stateless(t, req, flow, 503, NULL, SL("Retry-After: 30\r\n"));
+        return;
+    }
+    if (!call_decide(t, req, flow, &v)) {
+        return;
+    }
+    if (req->max_forwards == 0) {
+        call_answer_stateless(t, req, flow, 483, NULL, SL_NULL);
+        return;
+    }
+    m = message_new(t, req, &v);
+    if (m == NULL || tx_server_new(&m->srv, t->p.tab, req, flow, on_message_server, m) != 0) {
+        call_answer_stateless(t, req, flow, 503, NULL, SL("Retry-After: 5\r\n"));
+        if (m != NULL) {
+            message_close(m);
+        }
+        return;
+    }
+    if (v.action == POLICY_REFUSE) {
+        message_finish(m, v.sip_code);
+        return;
+    }
+    collect_targets(m);
+    send_next(m);
+}

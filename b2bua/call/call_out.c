@@ -1,0 +1,653 @@
+/* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
+ * what each answer means for the caller. */
+#include "call/call_int.h"
+
+/* --- making a leg --- */
+
+static void put_local(struct buf *b, const struct call *c, const struct leg *l)
+{
+    const struct policy_def *def = policy_def(c->cfg->policy);
+    const struct sip_msg *inv = c->invite;
+
+    sip_put_display(b, inv->from.display);
+    BUF_LIT(b, "<sip:");
+    if (c->calling.n != 0) {
+        if (c->verdict.source.kind == POLICY_USERS) {
+            sip_put_user(b, c->calling);
+        } else {
+            sip_put_user(b, inv->from.uri.user);
+        }
+        buf_putc(b, '@');
+    }
+    if (l->party.kind == POLICY_USERS) {
+        buf_puts(b, def->users.domain);
+    } else {
+        addr_put_host(b, &c->cfg->listeners[l->listener].advertise);
+    }
+    buf_putc(b, '>');
+}
+
+struct leg_plan {
+    struct policy_ref party;
+    int user;
+    uint8_t listener;
+    struct sl target; /* Request-URI */
+    struct sl remote; /* To */
+    struct flow flow;
+    bool pin;
+    uint32_t answer_ms;
+};
+
+static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
+{
+    char tag[TOKEN_TEXT_LEN], call_id[TOKEN_TEXT_LEN], from[512];
+    struct leg *l = leg_new(c, 1);
+    struct buf b;
+    int err;
+
+    if (l == NULL) {
+        return ENOMEM;
+    }
+    l->listener = p->listener;
+    l->party = p->party;
+    l->user = p->user;
+    leg_make_token(l, TOKEN_TAG, tag);
+    leg_make_token(l, TOKEN_CALLID, call_id);
+    buf_init_fixed(&b, from, sizeof(from));
+    put_local(&b, c, l);
+    err = buf_err(&b);
+    if (err == 0) {
+        err = dialog_init_uac(&l->dlg, &c->arena,
+                              &(struct dialog_uac){.call_id = sl_make(call_id, sizeof(call_id)),
+                                                   .local_tag = sl_make(tag, sizeof(tag)),
+                                                   .local = buf_sl(&b),
+                                                   .remote = p->remote,
+                                                   .target = p->target,
+                                                   .flow = &p->flow,
+                                                   .pin_flow = p->pin});
+    }
+    if (err != 0) {
+        leg_free(&l);
+        return err;
+    }
+    *lp = l;
+    return 0;
+}
+
+static void attempt_add(struct call *c, struct leg *l)
+{
+    struct attempt *at;
+
+    if (c->n_attempts == CALL_ATTEMPTS_MAX) {
+        return;
+    }
+    l->attempt = c->n_attempts;
+    at = &c->attempts[c->n_attempts++];
+    *at = (struct attempt){.to = l->party,
+                           .addr = l->dlg.flow.remote,
+                           .leg = l->index,
+                           .start_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms),
+                           .end_ms = -1};
+}
+
+void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
+{
+    struct attempt *at = l->attempt != UINT8_MAX ? &c->attempts[l->attempt] : NULL;
+
+    if (at != NULL && at->end_ms < 0) {
+        at->status = status;
+        at->err = err;
+        at->end_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms);
+    }
+}
+
+/* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
+static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
+{
+    struct leg *l = NULL;
+    uint16_t status = 0;
+
+    *err = make_leg(c, p, &l);
+    if (*err != 0) {
+        if (p->party.kind == POLICY_PEER) {
+            policy_peer_release(c->cfg->policy, p->party.peer);
+        }
+        return 0;
+    }
+    l->target_counted = p->party.kind == POLICY_PEER;
+    attempt_add(c, l);
+    buf_reset(&c->t->body);
+    if (!c->late_offer) {
+        status = call_bridge_offer(c, c->a, l, sl_make(c->offer, c->offer_n), why);
+    }
+    if (status == 0) {
+        c->b = l;
+        call_name_target(c, l);
+        *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
+    }
+    if (status != 0 || *err != 0) {
+        attempt_done(c, l, status, *err);
+        l->state = LEG_ENDED;
+        if (l->target_counted) {
+            policy_peer_release(c->cfg->policy, l->party.peer);
+            l->target_counted = false;
+        }
+        return status;
+    }
+    leg_hold(l, true);
+    return 0;
+}
+
+static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy_uri_target *tgt,
+                            int *err, const char **why)
+{
+    const struct policy_peer *peer = &policy_def(c->cfg->policy)->peers[peer_i];
+    char uri[256], to[256];
+    struct buf u, r;
+    struct leg_plan p = {.party = {.kind = POLICY_PEER, .peer = peer_i},
+                         .user = -1,
+                         .listener = peer->listener,
+                         .answer_ms = peer->failover_ms};
+
+    if (!policy_peer_take(c->cfg->policy, peer_i, loop_now_ms(c->t->p.loop))) {
+        *err = EBUSY;
+        return 0;
+    }
+    buf_init_fixed(&u, uri, sizeof(uri));
+    buf_init_fixed(&r, to, sizeof(to));
+    BUF_LIT(&u, "sip:");
+    sip_put_user(&u, c->invite->ruri.user);
+    buf_puts(&u, c->invite->ruri.user.n != 0 ? "@" : "");
+    BUF_LIT(&r, "<");
+    buf_putsl(&r, buf_sl(&u));
+    addr_put(&u, &tgt->addr);
+    addr_put_host(&r, &tgt->addr);
+    BUF_LIT(&r, ">");
+    buf_puts(&u, tgt->transport == SIP_TCP ? ";transport=tcp" : "");
+    p.target = buf_sl(&u);
+    p.remote = buf_sl(&r);
+    p.flow = (struct flow){.transport = tgt->transport,
+                           .listener = peer->listener,
+                           .worker = c->t->p.worker,
+                           .proven = true,
+                           .conn_slot = FLOW_NO_CONN,
+                           .remote = tgt->addr,
+                           .local = c->cfg->listeners[peer->listener].address};
+    *err = buf_err(&u) != 0 ? buf_err(&u) : buf_err(&r);
+    if (*err != 0) {
+        policy_peer_release(c->cfg->policy, peer_i);
+        return 0;
+    }
+    return launch(c, &p, err, why);
+}
+
+/* A registered Contact may carry ?headers; they never become part of a request (RFC 3261 19.1.5).
+ */
+struct sl call_request_uri(struct sl contact)
+{
+    struct sip_uri u;
+
+    if (sip_uri_parse(contact, &u) != 0 || u.headers.p == NULL || u.headers.n == 0) {
+        return contact;
+    }
+    return sl_head(contact, (size_t)(u.headers.p - contact.p) - 1);
+}
+
+static uint16_t launch_binding(struct call *c, int user, const struct binding *bd, int *err,
+                               const char **why)
+{
+    const struct policy_users *users = &policy_def(c->cfg->policy)->users;
+    char to[256];
+    struct buf r;
+    struct leg_plan p = {.party = {.kind = POLICY_USERS},
+                         .user = user,
+                         .listener = users->listener,
+                         .target = call_request_uri(bd->contact),
+                         .flow = bd->flow,
+                         .pin = true};
+
+    buf_init_fixed(&r, to, sizeof(to));
+    BUF_LIT(&r, "<sip:");
+    sip_put_user(&r, sl_str(users->accounts[user].name));
+    buf_putf(&r, "@%s>", users->domain);
+    p.remote = buf_sl(&r);
+    p.listener = bd->flow.listener;
+    *err = buf_err(&r);
+    return *err != 0 ? 0 : launch(c, &p, err, why);
+}
+
+/* All of a user's devices ring at once. Returns how many do. */
+static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
+{
+    const struct binding *list[REG_BINDINGS_MAX];
+    int user = policy_user_by_name(c->cfg->policy, c->called);
+    unsigned ringing = 0;
+    size_t n;
+
+    if (user < 0) {
+        c->best_status = c->best_status != 0 ? c->best_status : 404;
+        return 0;
+    }
+    n = registrar_lookup(c->t->p.registrar, c->called, list);
+    if (n == 0) {
+        c->best_status = c->best_status != 0 ? c->best_status : 480;
+    }
+    for (size_t i = 0; i < n && i < CALL_FORKS_MAX; i++) {
+        int err = 0;
+        uint16_t s = launch_binding(c, user, list[i], &err, why);
+
+        if (s != 0) {
+            *status = s;
+        } else if (err == 0) {
+            ringing++;
+        } else {
+            c->best_status = 480;
+        }
+    }
+    return ringing;
+}
+
+/* --- which failure the caller sees --- */
+
+/* RFC 3261 16.7 item 6, reduced to what a caller can use: 6xx, then what a person did, then the
+ * rest; a server's trouble comes last. */
+static unsigned rank_of(uint16_t status)
+{
+    if (status >= 600) {
+        return 6;
+    }
+    if (status == 486 || status == 480 || status == 403 || status == 404 || status == 484) {
+        return 5;
+    }
+    if (status >= 400 && status < 500 && status != 408 && status != 487) {
+        return 4;
+    }
+    return status >= 500 ? 2 : status != 0 ? 3 : 0;
+}
+
+static void note_failure(struct call *c, uint16_t status)
+{
+    if (rank_of(status) > rank_of(c->best_status)) {
+        c->best_status = status;
+    }
+}
+
+/* Challenges and redirections are ours to deal with; the caller must not see them raw. */
+static uint16_t status_for_caller(uint16_t status)
+{
+    if (status == 0) {
+        return 480;
+    }
+    if (status == 401 || status == 407) {
+        return 502;
+    }
+    if (status < 400) {
+        return 480;
+    }
+    return status == 491 ? 480 : status;
+}
+
+void call_try_next(struct call *c)
+{
+    const struct policy_def *def = policy_def(c->cfg->policy);
+    const char *why = NULL;
+    uint16_t status = 0;
+
+    while (status == 0 && c->to_i < c->verdict.n_to) {
+        const struct policy_ref *ref = &c->verdict.to[c->to_i];
+        int err = 0;
+
+        if (ref->kind == POLICY_USERS) {
+            c->to_i++;
+            c->target_i = 0;
+            if (launch_user(c, &status, &why) != 0) {
+                return;
+            }
+        } else if (c->target_i >= def->peers[ref->peer].n_targets) {
+            c->to_i++;
+            c->target_i = 0;
+        } else {
+            status = launch_peer(c, ref->peer, &def->peers[ref->peer].targets[c->target_i++], &err,
+                                 &why);
+            if (status == 0 && err == 0) {
+                return;
+            }
+            note_failure(c, err == EBUSY || err == ENOMEM ? 503 : 502);
+        }
+    }
+    if (status != 0) {
+        call_reject_a(c, status, "system", why != NULL ? why : "offer cannot be used");
+        return;
+    }
+    call_reject_a(c, status_for_caller(c->best_status), c->n_attempts != 0 ? "callee" : "system",
+                  c->n_attempts != 0 ? "no target took the call" : "nobody to call");
+}
+
+void call_cancel_forks(struct call *c, struct leg *except)
+{
+    LIST_FOR_EACH_SAFE(it, &c->forks)
+    {
+        struct leg *l = CONTAINER_OF(it, struct leg, node);
+
+        if (l != except) {
+            leg_hang_up(l);
+        }
+    }
+}
+
+static bool forks_running(const struct call *c)
+{
+    LIST_FOR_EACH(it, &c->forks)
+    {
+        const struct leg *l = CONTAINER_OF(it, struct leg, node);
+
+        if (l->state == LEG_CALLING || l->state == LEG_EARLY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- B's answers, state by state --- */
+
+typedef void(b_act_fn)(struct leg *l, struct sip_msg *rsp, int err);
+
+/* 18x: the same news from several devices is told once; what carries media always. */
+static bool is_news(const struct call *c, const struct leg *l, uint16_t status, bool sdp)
+{
+    return sdp || c->last_1xx == 0 || (c->last_1xx_leg == l->index && status != c->last_1xx);
+}
+
+static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
+{
+    struct call *c = l->call;
+    const char *why = NULL;
+
+    buf_reset(&c->t->body);
+    if (!msg_has_sdp(rsp) || c->late_offer ||
+        (c->b != NULL && c->b->early_sdp != NULL && c->b != l)) {
+        return SL_NULL;
+    }
+    if (call_bridge_answer(c, l, c->a, rsp->body, &why) != 0) {
+        log_debug(&l->log, "early answer is not usable: %s", why);
+        return SL_NULL;
+    }
+    mem_free(l->early_sdp);
+    l->early_sdp = mem_strndup(rsp->body.p, rsp->body.n);
+    l->early_n = l->early_sdp != NULL ? rsp->body.n : 0;
+    return buf_sl(&c->t->body);
+}
+
+static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
+{
+    struct call *c = l->call;
+    struct sl sdp;
+
+    (void)err;
+    ladder_msg(l, rsp);
+    if (rsp->status == 100) {
+        l->state = LEG_CALLING;
+        return;
+    }
+    if (rsp->to_tag.n != 0 && dialog_learn(&l->dlg, rsp) != 0) {
+        log_debug(&l->log, "1xx without a usable dialog");
+    }
+    sdp = early_answer(l, rsp);
+    if (sdp.n != 0) {
+        c->b = l;
+    }
+    if (c->state == CALL_SETUP) {
+        c->ring_wall = loop_wall_ms(c->t->p.loop);
+        call_set_state(c, CALL_RINGING);
+        call_post(c);
+    }
+    if (!is_news(c, l, rsp->status, sdp.n != 0)) {
+        return;
+    }
+    c->last_1xx = rsp->status;
+    c->last_1xx_leg = l->index;
+    c->a->state = LEG_EARLY;
+    if (leg_respond(c->a, rsp->status == 180 ? 180 : sdp.n != 0 ? 183 : rsp->status, sdp) != 0) {
+        log_debug(&l->log, "1xx could not be passed on");
+    }
+}
+
+static void answered(struct call *c)
+{
+    c->answer_wall = loop_wall_ms(c->t->p.loop);
+    c->end_code = 200;
+    call_set_state(c, CALL_ANSWERED);
+    dialog_confirm(&c->a->dlg);
+    c->a->state = LEG_CONFIRMED;
+    timer_start(c->t->p.loop, &c->timer, c->cfg->duration_ms);
+    sip_msg_unref(&c->invite);
+    stat_inc(STAT_CALL_ANSWERED);
+    call_post(c);
+}
+
+/* Late offer: the 2xx offers, the caller's ACK will answer (RFC 3261 13.2.1). */
+static uint16_t answer_late(struct leg *l, struct sl sdp, const char **why)
+{
+    struct call *c = l->call;
+    uint16_t status;
+
+    if (sdp.n == 0) {
+        *why = "no offer in the answer to a call without one";
+        return 502;
+    }
+    if (call_keep_offer(c, l, sdp) != 0) {
+        *why = "out of memory";
+        return 500;
+    }
+    status = call_bridge_offer(c, l, c->a, sdp, why);
+    return status == 0 && leg_respond(c->a, 200, buf_sl(&c->t->body)) != 0 ? 500 : status;
+}
+
+static uint16_t answer_early(struct leg *l, struct sl sdp, const char **why)
+{
+    struct call *c = l->call;
+    uint16_t status;
+
+    if (sdp.n == 0) {
+        *why = "no description in the answer";
+        return 502;
+    }
+    status = call_bridge_answer(c, l, c->a, sdp, why);
+    if (status != 0) {
+        return 502;
+    }
+    if (leg_respond(c->a, 200, buf_sl(&c->t->body)) != 0) {
+        *why = "answer could not be sent";
+        return 500;
+    }
+    return leg_ack(l, SL_NULL) == 0 ? 0 : 500;
+}
+
+static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
+{
+    struct call *c = l->call;
+    struct sl sdp = msg_sdp(rsp);
+    const char *why = "answer cannot be used";
+    uint16_t status = 0;
+
+    (void)err;
+    ladder_msg(l, rsp);
+    attempt_done(c, l, rsp->status, 0);
+    if (dialog_learn(&l->dlg, rsp) != 0) {
+        why = "answer without a usable Contact or tag";
+        status = 502;
+    }
+    l->state = LEG_CONFIRMED;
+    l->dlg.state = DIALOG_CONFIRMED;
+    c->b = l;
+    call_name_target(c, l);
+    call_cancel_forks(c, l);
+    if (sdp.n == 0 && !c->late_offer && l->early_sdp != NULL) {
+        sdp = sl_make(l->early_sdp, l->early_n);
+    }
+    if (status == 0) {
+        status = c->late_offer ? answer_late(l, sdp, &why) : answer_early(l, sdp, &why);
+    }
+    if (status != 0) {
+        call_reject_a(c, status, "callee", why);
+        return;
+    }
+    if (!c->late_offer) {
+        call_drop_offer(c);
+    }
+    mem_free(l->early_sdp);
+    l->early_sdp = NULL;
+    answered(c);
+}
+
+static bool retry_with_credentials(struct leg *l, struct sip_msg *rsp)
+{
+    struct call *c = l->call;
+    struct tx *old = l->cli;
+    const char *why = NULL;
+
+    if ((rsp->status != 401 && rsp->status != 407) || l->party.kind != POLICY_PEER ||
+        policy_def(c->cfg->policy)->peers[l->party.peer].username == NULL) {
+        return false;
+    }
+    buf_reset(&c->t->body);
+    if (!c->late_offer && call_bridge_offer(c, c->a, l, sl_make(c->offer, c->offer_n), &why) != 0) {
+        return false;
+    }
+    l->cli = NULL;
+    if (leg_invite(l, buf_sl(&c->t->body), 0, rsp, b_on_response) != 0) {
+        l->cli = old;
+        return false;
+    }
+    tx_close(old);
+    tx_unref(&old);
+    l->state = LEG_CALLING;
+    return true;
+}
+
+/* This leg is over; what it means for the call is the caller's business. */
+static void leg_close(struct leg *l, uint16_t status, int err)
+{
+    struct call *c = l->call;
+
+    attempt_done(c, l, status, err);
+    l->state = LEG_ENDED;
+    leg_hold(l, false);
+    if (l->target_counted) {
+        policy_peer_release(c->cfg->policy, l->party.peer);
+        l->target_counted = false;
+    }
+    tx_close(l->cli);
+    tx_unref(&l->cli);
+    call_check_done(c);
+}
+
+static void leg_failed(struct leg *l, uint16_t status, int err)
+{
+    struct call *c = l->call;
+    bool again = err != 0 || status == 503;
+
+    leg_close(l, status, err);
+    note_failure(c, err == ETIMEDOUT ? 408 : err != 0 ? 502 : status);
+    if (status >= 600) {
+        call_cancel_forks(c, l);
+        call_reject_a(c, status, "callee", "declined");
+        return;
+    }
+    if (forks_running(c)) {
+        return;
+    }
+    if (again) {
+        call_try_next(c);
+        return;
+    }
+    call_reject_a(c, status_for_caller(c->best_status), "callee", "refused by the callee");
+}
+
+static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
+{
+    (void)err;
+    ladder_msg(l, rsp);
+    if (!retry_with_credentials(l, rsp)) {
+        leg_failed(l, rsp->status, 0);
+    }
+}
+
+static void b_error(struct leg *l, struct sip_msg *rsp, int err)
+{
+    (void)rsp;
+    leg_failed(l, 0, err);
+}
+
+/* CANCEL crossed the 200 (RFC 3261 9.1): the call exists over there, so it is acknowledged and
+ * ended. */
+static void b_late_answer(struct leg *l, struct sip_msg *rsp, int err)
+{
+    (void)err;
+    ladder_msg(l, rsp);
+    attempt_done(l->call, l, rsp->status, 0);
+    if (dialog_learn(&l->dlg, rsp) != 0) {
+        log_debug(&l->log, "late answer without a usable dialog");
+    }
+    l->state = LEG_CONFIRMED;
+    leg_hang_up(l);
+    call_check_done(l->call);
+}
+
+static void b_cancelled(struct leg *l, struct sip_msg *rsp, int err)
+{
+    if (rsp != NULL) {
+        ladder_msg(l, rsp);
+    }
+    leg_close(l, rsp != NULL ? rsp->status : 0, err);
+}
+
+/* A 2xx again: our ACK was lost; or from another fork of the same INVITE. */
+static void b_repeated(struct leg *l, struct sip_msg *rsp, int err)
+{
+    (void)err;
+    if (sl_eq(rsp->to_tag, l->dlg.remote_tag)) {
+        leg_repeat_ack(l);
+        return;
+    }
+    ladder_msg(l, rsp);
+    leg_ack_and_bye_other(l, rsp);
+}
+
+static void b_ignore(struct leg *l, struct sip_msg *rsp, int err)
+{
+    (void)l;
+    (void)rsp;
+    (void)err;
+}
+
+enum b_event { B_1XX, B_2XX, B_FAIL, B_ERR, B_NEVENTS };
+
+/* The callee's INVITE as the call sees it. Empty cell: unexpected, counted, ignored. */
+static b_act_fn *const b_table[LEG_NSTATES][B_NEVENTS] = {
+    [LEG_CALLING] = {b_progress, b_answer, b_fail, b_error},
+    [LEG_EARLY] = {b_progress, b_answer, b_fail, b_error},
+    [LEG_CONFIRMED] = {NULL, b_repeated, NULL, b_ignore},
+    [LEG_CANCELLING] = {b_ignore, b_late_answer, b_cancelled, b_cancelled},
+    [LEG_ENDED] = {NULL, b_repeated, NULL, b_ignore},
+};
+
+void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct leg *l = arg;
+    enum b_event ev = err != 0            ? B_ERR
+                      : rsp->status < 200 ? B_1XX
+                      : rsp->status < 300 ? B_2XX
+                                          : B_FAIL;
+    b_act_fn *act = b_table[l->state][ev];
+
+    if (act == NULL || l->cli != tx) {
+        stat_inc(STAT_TX_UNEXPECTED);
+        return;
+    }
+    if (ev == B_1XX && l->state == LEG_CALLING && rsp->status > 100) {
+        l->state = LEG_EARLY;
+    }
+    l->owes_ack = l->owes_ack || (ev == B_2XX && l->ack == NULL);
+    act(l, rsp, err);
+}

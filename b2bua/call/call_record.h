@@ -1,0 +1,39 @@
+/* call_record.h - what is written down of a call: attempts, ladder, the record (call_cdr.c,
+ * call_ladder.c). */
+#ifndef POSTERN_CALL_RECORD_H
+#define POSTERN_CALL_RECORD_H
+
+#include "call/call.h"
+
+#define CALL_ATTEMPTS_MAX 24 /* kept for the record */
+#define CALL_LADDER_MAX 96   /* messages kept */
+
+struct call;
+struct leg;
+
+struct attempt {
+    struct policy_ref to;
+    struct addr addr;
+    uint16_t status; /* 0: none */
+    int err;         /* errno of a timeout or transport failure */
+    uint8_t leg;
+    int32_t start_ms, end_ms; /* since the call's start; end -1: running */
+};
+
+struct ladder_event { /* 12 bytes, also the stored form (little endian) */
+    uint32_t t_ms;
+    uint32_t cseq;
+    uint16_t status; /* 0: request */
+    uint8_t method;  /* enum sip_method */
+    uint8_t leg_dir; /* leg index << 2 | has SDP << 1 | out */
+};
+
+void call_post(struct call *c);
+void call_put_detail(struct call *c, struct json *j, bool live);
+void ladder_add(const struct leg *l, bool out, enum sip_method m, uint16_t status, uint32_t cseq,
+                bool sdp);
+void ladder_msg(const struct leg *l, const struct sip_msg *m);
+void ladder_put(const struct call *c, struct buf *b);
+void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user);
+
+#endif

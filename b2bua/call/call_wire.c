@@ -1,0 +1,365 @@
+/* call_wire.c - what a call sends: answers, INVITE, ACK, BYE, CANCEL. Every message is built here
+ * from allowed parts; nothing of the other leg's message is copied. */
+#include "call/call_int.h"
+
+void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out)
+{
+    const struct config_listener *ls = &cfg->listeners[listener];
+
+    *out = ls->advertise;
+    addr_set_port(out, transport <= SIP_TCP ? ls->port[transport] : 0);
+}
+
+void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
+{
+    const struct call *c = l->call;
+    struct token tok = {.node = c->cfg->node_id,
+                        .worker = c->t->p.worker,
+                        .kind = (uint8_t)kind,
+                        .leg = l->index,
+                        .slot = c->slot,
+                        .gen = c->gen};
+
+    token_put(c->t->p.ring, &tok, out);
+}
+
+static void put_contact(struct buf *b, const struct leg *l)
+{
+    struct addr at;
+
+    call_via_addr(l->call->cfg, l->listener, l->dlg.flow.transport, &at);
+    BUF_LIT(b, "sip:");
+    buf_put(b, l->contact, TOKEN_TEXT_LEN);
+    buf_putc(b, '@');
+    addr_put(b, &at);
+    if (l->dlg.flow.transport == SIP_TCP) {
+        BUF_LIT(b, ";transport=tcp");
+    }
+}
+
+void leg_contact(const struct leg *l, struct buf *b)
+{
+    put_contact(b, l);
+}
+
+static void put_contact_hdr(struct buf *b, const struct leg *l)
+{
+    BUF_LIT(b, "Contact: <");
+    put_contact(b, l);
+    BUF_LIT(b, ">\r\n");
+}
+
+void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
+               struct sl extra)
+{
+    struct buf *b = &t->out;
+    struct sip_msg *req = tx_request(tx);
+
+    if (req == NULL) {
+        return;
+    }
+    buf_reset(b);
+    sip_put_response(
+        b, &(struct sip_response){
+               .req = req, .src = tx_server_source(tx), .status = status, .to_tag = to_tag});
+    buf_putsl(b, extra);
+    sip_put_body(b, SL_NULL, SL_NULL);
+    if (buf_err(b) != 0 || tx_server_respond(tx, status, buf_sl(b)) != 0) {
+        stat_inc(STAT_TX_UNEXPECTED);
+    }
+}
+
+int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
+{
+    struct call *c = l->call;
+    struct buf *b = &c->t->out;
+    struct sip_msg *req = l->srv != NULL ? tx_request(l->srv) : NULL;
+    int err;
+
+    if (req == NULL) {
+        return EPROTO;
+    }
+    buf_reset(b);
+    sip_put_response(b, &(struct sip_response){.req = req,
+                                               .src = tx_server_source(l->srv),
+                                               .status = status,
+                                               .to_tag = l->dlg.local_tag,
+                                               .rr = status > 100 && status < 300});
+    if (status > 100 && status < 300) {
+        put_contact_hdr(b, l);
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+    }
+    if (status == 503) {
+        BUF_LIT(b, "Retry-After: 5\r\n");
+    }
+    sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
+    ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
+    err = buf_err(b);
+    return err != 0 ? err : tx_server_respond(l->srv, status, buf_sl(b));
+}
+
+static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_t cseq,
+                        struct sl branch, const struct flow *flow)
+{
+    struct addr via;
+    char contact[160];
+    struct buf cb;
+    const struct sip_msg *inv = l->call->invite;
+
+    call_via_addr(l->call->cfg, l->listener, flow->transport, &via);
+    buf_init_fixed(&cb, contact, sizeof(contact));
+    put_contact(&cb, l);
+    dialog_put_request(
+        b, &l->dlg,
+        &(struct dialog_request){.method = m,
+                                 .cseq = cseq,
+                                 .branch = branch,
+                                 .via = &via,
+                                 .transport = flow->transport,
+                                 .contact = m == SIP_INVITE || m == SIP_ACK ? buf_sl(&cb) : SL_NULL,
+                                 .max_forwards = m == SIP_INVITE && inv != NULL
+                                                     ? (uint8_t)(inv->max_forwards - 1)
+                                                     : 70});
+}
+
+/* The carrier asked for credentials: its Authorization line, built for this very request. */
+static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *challenge,
+                           const char *method)
+{
+    const struct policy_def *def = policy_def(l->call->cfg->policy);
+    const struct policy_peer *peer;
+
+    if (challenge == NULL) {
+        return 0;
+    }
+    peer = l->party.kind == POLICY_PEER ? &def->peers[l->party.peer] : NULL;
+    if (peer == NULL || peer->username == NULL) {
+        return ENOENT;
+    }
+    if (l->digest == NULL && (l->digest = mem_zalloc(sizeof(*l->digest))) == NULL) {
+        return ENOMEM;
+    }
+    return digest_answer(b, challenge,
+                         &(struct digest_credentials){.username = sl_str(peer->username),
+                                                      .password = sl_str(peer->password),
+                                                      .realm = sl_str(peer->realm)},
+                         sl_str(method), sl_str(l->dlg.target), l->digest);
+}
+
+static int start_client(struct leg *l, struct tx **txp, enum sip_method m, uint32_t answer_ms,
+                        tx_response_fn *fn)
+{
+    struct flow flow;
+
+    dialog_next_hop(&l->dlg, &flow);
+    return tx_client_new(
+        txp, l->call->t->p.tab,
+        &(struct tx_client_params){
+            .method = m, .flow = flow, .on_response = fn, .arg = l, .answer_ms = answer_ms});
+}
+
+static void drop_tx(struct tx **txp)
+{
+    tx_close(*txp);
+    tx_unref(txp);
+}
+
+int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
+               tx_response_fn *fn)
+{
+    struct call *c = l->call;
+    struct buf *b = &c->t->out;
+    int err = start_client(l, &l->cli, SIP_INVITE, answer_ms, fn);
+
+    if (err != 0) {
+        return err;
+    }
+    l->cli_cseq = dialog_next_cseq(&l->dlg);
+    buf_reset(b);
+    put_request(b, l, SIP_INVITE, l->cli_cseq, tx_branch(l->cli), tx_flow(l->cli));
+    err = put_credentials(b, l, challenge, "INVITE");
+    if (err == 0) {
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+        sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
+        err = buf_err(b);
+    }
+    if (err == 0) {
+        err = tx_client_start(l->cli, buf_sl(b));
+    }
+    if (err != 0) {
+        drop_tx(&l->cli);
+        return err;
+    }
+    if (flow_is_reliable(&l->dlg.flow)) {
+        l->dlg.flow = *tx_flow(l->cli); /* a connection may have been opened */
+    }
+    ladder_add(l, true, SIP_INVITE, 0, l->cli_cseq, sdp.n != 0);
+    return 0;
+}
+
+static void send_ack(struct leg *l)
+{
+    struct call_table *t = l->call->t;
+    struct flow flow;
+
+    dialog_next_hop(&l->dlg, &flow);
+    if (t->p.net->send(t->p.net_arg, &flow, sl_make(l->ack, l->ack_n)) != 0) {
+        log_debug(&l->log, "ACK could not be sent");
+    }
+}
+
+/* A new branch that belongs to no transaction: ACK for a 2xx is one of its own (13.2.2.4). */
+static void free_branch(const struct leg *l, char out[sizeof(SIP_COOKIE) + TOKEN_TEXT_LEN])
+{
+    memcpy(out, SIP_COOKIE, sizeof(SIP_COOKIE) - 1);
+    leg_make_token(l, TOKEN_STATELESS, out + sizeof(SIP_COOKIE) - 1);
+}
+
+int leg_ack(struct leg *l, struct sl sdp)
+{
+    struct buf *b = &l->call->t->out;
+    char branch[sizeof(SIP_COOKIE) + TOKEN_TEXT_LEN];
+    struct flow flow;
+
+    free_branch(l, branch);
+    dialog_next_hop(&l->dlg, &flow);
+    buf_reset(b);
+    put_request(b, l, SIP_ACK, l->cli_cseq,
+                sl_make(branch, sizeof(SIP_COOKIE) - 1 + TOKEN_TEXT_LEN), &flow);
+    sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
+    if (buf_err(b) != 0) {
+        return buf_err(b);
+    }
+    mem_free(l->ack);
+    l->ack_n = 0;
+    l->ack = mem_strndup(b->p, b->n);
+    if (l->ack == NULL) {
+        return ENOMEM;
+    }
+    l->ack_n = b->n;
+    l->owes_ack = false;
+    ladder_add(l, true, SIP_ACK, 0, l->cli_cseq, sdp.n != 0);
+    send_ack(l);
+    return 0;
+}
+
+void leg_repeat_ack(struct leg *l)
+{
+    if (l->ack != NULL) {
+        send_ack(l);
+    }
+}
+
+static int send_bye(struct leg *l, struct sip_msg *challenge);
+
+static void on_bye_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct leg *l = arg;
+    struct tx *old = l->bye;
+
+    if (err == 0 && rsp->status < 200) {
+        return;
+    }
+    if (rsp != NULL) {
+        ladder_msg(l, rsp);
+    }
+    l->bye = NULL;
+    if (err == 0 && (rsp->status == 401 || rsp->status == 407) && send_bye(l, rsp) != 0) {
+        log_debug(&l->log, "BYE was challenged and cannot be answered");
+    }
+    tx_close(tx);
+    tx_unref(&old);
+    call_check_done(l->call);
+}
+
+static int send_bye(struct leg *l, struct sip_msg *challenge)
+{
+    struct buf *b = &l->call->t->out;
+    uint32_t cseq;
+    int err = start_client(l, &l->bye, SIP_BYE, 0, on_bye_response);
+
+    if (err != 0) {
+        return err;
+    }
+    cseq = dialog_next_cseq(&l->dlg);
+    buf_reset(b);
+    put_request(b, l, SIP_BYE, cseq, tx_branch(l->bye), tx_flow(l->bye));
+    err = put_credentials(b, l, challenge, "BYE");
+    sip_put_body(b, SL_NULL, SL_NULL);
+    if (err == 0) {
+        err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(l->bye, buf_sl(b));
+    }
+    if (err != 0) {
+        drop_tx(&l->bye);
+        return err;
+    }
+    ladder_add(l, true, SIP_BYE, 0, cseq, false);
+    return 0;
+}
+
+/* A 2xx whose ACK is still owed (late offer) is acknowledged before the BYE (13.2.2.4). */
+static void hang_up_confirmed(struct leg *l)
+{
+    if (l->owes_ack && leg_ack(l, SL_NULL) != 0) {
+        log_warn(&l->log, "no memory for the ACK");
+    }
+    if (l->srv != NULL && tx_server_is_final(l->srv)) {
+        tx_server_acked(l->srv); /* our BYE ends the wait for their ACK */
+    } else if (l->srv != NULL) {
+        (void)leg_respond(l, 487, SL_NULL); /* a re-INVITE of theirs was waiting */
+    }
+    l->state = LEG_ENDED;
+    l->dlg.state = DIALOG_ENDED;
+    if (l->bye == NULL && send_bye(l, NULL) != 0) {
+        log_warn(&l->log, "BYE could not be sent");
+    }
+}
+
+void leg_hang_up(struct leg *l)
+{
+    timer_stop(l->call->t->p.loop, &l->retry);
+    switch (l->state) {
+    case LEG_CONFIRMED:
+        hang_up_confirmed(l);
+        break;
+    case LEG_CALLING:
+    case LEG_EARLY:
+        if (l->cli != NULL) {
+            l->state = LEG_CANCELLING;
+            ladder_add(l, true, SIP_CANCEL, 0, l->cli_cseq, false);
+            tx_client_cancel(l->cli);
+        } else {
+            l->state = LEG_ENDED;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* A second 2xx from another fork: its own dialog is acknowledged and ended at once
+ * (RFC 3261 13.2.2.4). */
+void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp)
+{
+    struct dialog mine = l->dlg;
+    char *ack = l->ack;
+    size_t ack_n = l->ack_n;
+    struct tx *bye = l->bye;
+
+    l->dlg.target = NULL;
+    l->ack = NULL;
+    l->bye = NULL;
+    l->dlg.n_routes = 0;
+    l->dlg.state = DIALOG_NONE;
+    if (dialog_learn(&l->dlg, rsp) == 0 && leg_ack(l, SL_NULL) == 0 && send_bye(l, NULL) == 0) {
+        tx_close(l->bye); /* nobody waits for its answer */
+        tx_unref(&l->bye);
+    }
+    mem_free(l->ack);
+    dialog_deinit(&l->dlg);
+    mine.local_cseq = l->dlg.local_cseq;
+    l->dlg = mine;
+    l->ack = ack;
+    l->ack_n = ack_n;
+    l->bye = bye;
+}

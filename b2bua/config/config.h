@@ -1,0 +1,95 @@
+/* config.h - YAML to an immutable snapshot. One table of settings gives parser, defaults, ranges,
+ * checks and help; all errors are reported at once as file:line:col.
+ * Thread: config_load() main only; a snapshot is immutable and shared by reference count.
+ *
+ * Settings beside those of the example, with their defaults (config_put_reference() tells all):
+ *   node.id 0, node.key ./postern.key, node.drain 30s
+ *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
+ *   tcp_idle 10m
+ *   media.inactivity 60s or off, media.learn 3s
+ *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
+ *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
+ *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
+ *   routes.*.match.{called, calling, domain, method}, routes.*.refuse {status 403, reason}
+ * Names of media default to plain, which is there when no media_profiles are written. */
+#ifndef POSTERN_CONFIG_H
+#define POSTERN_CONFIG_H
+
+#include "base/base.h"
+#include "sbc-policy/policy.h"
+
+#define CONFIG_LISTENERS_MAX 16
+#define CONFIG_ERRORS_MAX 100
+#define CONFIG_FILE_MAX (4u << 20)
+
+struct config_listener {
+    const char *name;
+    struct addr address;   /* bind address, port 0 */
+    struct addr advertise; /* what the far side is told; defaults to address */
+    uint16_t port[2];      /* SIP port by enum sip_transport (UDP, TCP); 0: not opened */
+    bool has_rtp;
+    uint16_t rtp_min, rtp_max;
+};
+
+struct config {
+    /* node */
+    const char *node_name;
+    uint16_t node_id; /* in tokens; 0..1023 */
+    uint32_t workers; /* resolved: never 0 */
+    enum log_level log_level;
+    bool log_json;
+    const char *key_file; /* token key, default ./postern.key */
+    uint32_t drain_ms;    /* SIGTERM: how long running calls may go on; default 30s */
+    /* store, admin */
+    const char *store_path;
+    const char *admin_unix;       /* path, or NULL */
+    struct addr admin_listen;     /* AF_UNSPEC when unix */
+    const char *admin_token_file; /* made when missing; NULL when admin_token is set */
+    const char *admin_token;      /* from env, or NULL */
+    /* sip */
+    uint32_t t1_ms, t2_ms, t4_ms;
+    uint32_t max_message; /* bytes */
+    uint32_t tcp_max, tcp_per_source, tcp_idle_ms;
+    /* media */
+    uint32_t media_inactivity_ms; /* 0: never; default 60s */
+    uint32_t media_learn_ms;
+    /* limits */
+    uint32_t setup_ms, duration_ms; /* 3m, 12h */
+    uint32_t max_transactions;
+    /* listeners and policy */
+    struct config_listener *listeners;
+    size_t n_listeners;
+    struct policy_def def;
+    struct policy *policy; /* compiled from def */
+    int64_t loaded_ms;     /* Unix ms */
+    uint32_t version;      /* 1 for the first load of the process, +1 each reload */
+};
+
+struct config_error {
+    char *text; /* "file:line:col: what, and the nearest key" */
+};
+struct config_errors {
+    struct config_error e[CONFIG_ERRORS_MAX];
+    size_t n;       /* kept */
+    size_t n_total; /* seen */
+};
+void config_errors_free(struct config_errors *errs);
+
+/* Reads a file, checks the whole of it and builds a snapshot with one reference. EBADMSG: errs says
+ * everything that is wrong, in the order of the file; else ENOMEM or errno of the file, and errs is
+ * empty. errs is written whatever happens. book may be NULL (see policy_compile). Relative paths in
+ * the file are relative to the working directory. path NULL: the embedded default configuration. */
+MUST_USE int config_load(struct config **cp, const char *path, struct policy_book *book,
+                         struct config_errors *errs);
+MUST_USE int config_parse(struct config **cp, const char *name, struct sl text,
+                          struct policy_book *book, struct config_errors *errs);
+struct config *config_ref(struct config *c); /* any thread */
+void config_unref(struct config **cp);       /* any thread; accepts NULL */
+struct sl config_default_text(void);
+/* Settings that differ and need a restart (node.workers, store.path, admin.listen, listeners…):
+ * writes their names comma separated; returns how many. */
+size_t config_restart_keys(const struct config *old, const struct config *now, struct buf *names);
+/* All settings with type, default, range and help as text (the manual page's table). */
+void config_put_reference(struct buf *b);
+
+#endif

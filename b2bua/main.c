@@ -1,0 +1,342 @@
+/* main.c - the composition root: the only file that knows all three top folders. Command line,
+ * wiring, signals. */
+#include "admin-http/admin.h"
+#include "base/base.h"
+#include "config/config.h"
+#include "crypto/crypto.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define EXIT_USAGE 2
+#define EXIT_CONFIG 78   /* sysexits.h EX_CONFIG */
+#define TICK_MS 200      /* how often main looks after things */
+#define BYE_WAIT_MS 5000 /* after the drain time: for the answers to our BYEs */
+#define STORE_WAIT_MS 5000
+#define BACKLOG_MAX 200000
+
+struct house {
+    const char *config_path; /* NULL: the embedded default */
+    struct config *cfg;
+    struct policy_book *book;
+    struct store *store;
+    struct b2bua *b2bua;
+    struct admin *admin;
+    char token[128];
+    uint32_t version;
+    struct clock clock;
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: postern serve [--config FILE]     run in the foreground (default: embedded "
+          "configuration)\n"
+          "       postern check [--config FILE]     read the configuration, say everything that is "
+          "wrong\n"
+          "       postern settings                  list all settings with type, default, range "
+          "and help\n"
+          "       postern default-config            print the embedded default configuration\n"
+          "       postern version\n"
+          "signals: HUP reloads the configuration, TERM ends after the drain time, a second TERM "
+          "at once\n",
+          to);
+}
+
+static void print_errors(struct config_errors *errs)
+{
+    for (size_t i = 0; i < errs->n; i++) {
+        fprintf(stderr, "%s\n", errs->e[i].text);
+    }
+    if (errs->n_total > errs->n) {
+        fprintf(stderr, "… and %zu more\n", errs->n_total - errs->n);
+    }
+}
+
+static int load(struct house *h, struct config **cfg)
+{
+    struct config_errors errs = {0};
+    int err = config_load(cfg, h->config_path, h->book, &errs);
+
+    if (err != 0 && errs.n == 0) {
+        fprintf(stderr, "%s: %s\n", h->config_path != NULL ? h->config_path : "configuration",
+                strerror(err));
+    }
+    print_errors(&errs);
+    config_errors_free(&errs);
+    return err;
+}
+
+static int cmd_check(struct house *h)
+{
+    struct config *cfg = NULL;
+    int err = load(h, &cfg);
+
+    if (err != 0) {
+        return 1;
+    }
+    printf("%s: ok, %zu listeners, %zu peers, %zu accounts, %zu routes\n",
+           h->config_path != NULL ? h->config_path : "embedded default", cfg->n_listeners,
+           cfg->def.n_peers, cfg->def.users.n_accounts, cfg->def.n_routes);
+    config_unref(&cfg);
+    return 0;
+}
+
+static int cmd_settings(void)
+{
+    struct buf b;
+
+    buf_init(&b, 1u << 20);
+    config_put_reference(&b);
+    fwrite(b.p, 1, b.n, stdout);
+    buf_free(&b);
+    return 0;
+}
+
+/* --- serve --- */
+
+static void raise_file_limit(void)
+{
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+        lim.rlim_cur = lim.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &lim) != 0) {
+            log_warn(NULL, "the limit of open files could not be raised");
+        }
+    }
+}
+
+static int open_token(struct house *h)
+{
+    struct buf b;
+
+    if (h->cfg->admin_token_file != NULL) {
+        return admin_token_load(h->cfg->admin_token_file, h->token, sizeof(h->token));
+    }
+    buf_init_fixed(&b, h->token, sizeof(h->token) - 1);
+    buf_puts(&b, h->cfg->admin_token);
+    h->token[b.n] = '\0';
+    return buf_err(&b);
+}
+
+static int open_house(struct house *h, const char **what)
+{
+    int err;
+
+    *what = "admin token";
+    err = open_token(h);
+    if (err == 0) {
+        *what = "store";
+        err = store_open(&h->store, &(struct store_params){.path = h->cfg->store_path,
+                                                           .node = h->cfg->node_name,
+                                                           .batch_ms = 50,
+                                                           .backlog_max = BACKLOG_MAX});
+    }
+    if (err == 0) {
+        err =
+            b2bua_start(&h->b2bua, &(struct b2bua_params){.cfg = h->cfg, .store = h->store}, what);
+    }
+    if (err == 0) {
+        *what = "admin listener";
+        err = admin_start(&h->admin, &(struct admin_params){.listen = h->cfg->admin_listen,
+                                                            .unix_path = h->cfg->admin_unix,
+                                                            .token = h->token,
+                                                            .b2bua = h->b2bua,
+                                                            .store_path = h->cfg->store_path});
+    }
+    return err;
+}
+
+static void reload(struct house *h)
+{
+    struct config *cfg = NULL;
+    struct buf restart;
+
+    if (h->config_path == NULL) {
+        log_info(NULL, "nothing to reload: running on the embedded configuration");
+        return;
+    }
+    if (load(h, &cfg) != 0) {
+        log_error(NULL, "configuration was not reloaded; the running one stays");
+        return;
+    }
+    cfg->version = h->version + 1;
+    buf_init(&restart, 4096);
+    if (b2bua_reload(h->b2bua, cfg, &restart) != 0) {
+        log_error(NULL, "configuration was not reloaded: these need a restart: %.*s",
+                  SL_ARG(buf_sl(&restart)));
+        config_unref(&cfg);
+    } else {
+        h->version = cfg->version;
+        config_unref(&h->cfg);
+        h->cfg = cfg;
+        log_info(NULL, "configuration version %u is in force for new calls", h->version);
+    }
+    buf_free(&restart);
+}
+
+/* Waits for a signal at most TICK_MS; 0: none came. */
+static int next_signal(const sigset_t *set)
+{
+    struct timespec wait = {.tv_nsec = TICK_MS * 1000000L};
+    int sig = sigtimedwait(set, NULL, &wait);
+
+    return sig > 0 ? sig : 0;
+}
+
+static bool wait_idle(struct house *h, const sigset_t *set, int64_t wait_ms)
+{
+    int64_t until = clock_now_ms(&h->clock) + wait_ms;
+
+    while (clock_now_ms(&h->clock) < until) {
+        int sig;
+
+        if (b2bua_alive(h->b2bua) == 0) {
+            return true;
+        }
+        sig = next_signal(set);
+        if (sig == SIGTERM || sig == SIGINT) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static void drain(struct house *h, const sigset_t *set)
+{
+    log_info(NULL, "draining: new calls are refused, running ones have %u s",
+             h->cfg->drain_ms / 1000);
+    b2bua_drain(h->b2bua);
+    if (!wait_idle(h, set, h->cfg->drain_ms)) {
+        b2bua_drain_end(h->b2bua);
+        (void)wait_idle(h, set, BYE_WAIT_MS);
+    }
+}
+
+static int close_house(struct house *h)
+{
+    int err = 0;
+
+    admin_stop(&h->admin);
+    b2bua_stop(&h->b2bua);
+    if (h->store != NULL) {
+        err = store_close(&h->store, STORE_WAIT_MS);
+    }
+    if (err != 0) {
+        log_error(NULL, "records that could not be written are in %s.pending", h->cfg->store_path);
+    }
+    return err;
+}
+
+static void run(struct house *h, const sigset_t *set)
+{
+    for (;;) {
+        int sig = next_signal(set);
+
+        if (sig == SIGHUP) {
+            reload(h);
+        } else if (sig == SIGTERM || sig == SIGINT) {
+            break;
+        }
+        b2bua_rotate_key(h->b2bua, clock_wall_ms(&h->clock));
+    }
+    drain(h, set);
+}
+
+static int cmd_serve(struct house *h)
+{
+    const char *what = "";
+    sigset_t set;
+    int err;
+
+    if (load(h, &h->cfg) != 0) {
+        return EXIT_CONFIG;
+    }
+    h->version = 1;
+    log_setup(h->cfg->log_level, h->cfg->log_json, h->cfg->node_name);
+    raise_file_limit();
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before threads: they inherit it */
+    signal(SIGPIPE, SIG_IGN);
+    err = open_house(h, &what);
+    if (err != 0) {
+        log_error(NULL, "cannot start: %s: %s", what, strerror(err));
+        (void)close_house(h);
+        return 1;
+    }
+    log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(), h->cfg->node_name,
+             h->cfg->workers);
+    run(h, &set);
+    err = close_house(h);
+    log_info(NULL, "stopped");
+    return err == 0 ? 0 : 1;
+}
+
+/* --- command line --- */
+
+static int run_command(struct house *h, struct sl cmd)
+{
+    if (sl_eq(cmd, SL("serve"))) {
+        return cmd_serve(h);
+    }
+    if (sl_eq(cmd, SL("check"))) {
+        return cmd_check(h);
+    }
+    if (sl_eq(cmd, SL("settings"))) {
+        return cmd_settings();
+    }
+    if (sl_eq(cmd, SL("default-config"))) {
+        struct sl text = config_default_text();
+
+        fwrite(text.p, 1, text.n, stdout);
+        return 0;
+    }
+    if (sl_eq(cmd, SL("version"))) {
+        printf("postern %s\n", b2bua_version());
+        return 0;
+    }
+    usage(sl_eq(cmd, SL("help")) || sl_eq(cmd, SL("--help")) ? stdout : stderr);
+    return sl_eq(cmd, SL("help")) || sl_eq(cmd, SL("--help")) ? 0 : EXIT_USAGE;
+}
+
+static bool parse_options(struct house *h, int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        if (sl_eq(sl_str(argv[i]), SL("--config")) && i + 1 < argc) {
+            h->config_path = argv[++i];
+        } else {
+            fprintf(stderr, "postern: unknown option %s\n", argv[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct house h = {0};
+    int status;
+
+    clock_init_real(&h.clock);
+    if (!parse_options(&h, argc, argv)) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    log_setup(LOG_INFO, true, "postern");
+    if (stat_thread_init() != 0 || crypto_init() != 0 || policy_book_new(&h.book) != 0) {
+        fputs("postern: cannot start: out of memory or a digest is missing in OpenSSL\n", stderr);
+        return 1;
+    }
+    status = run_command(&h, argc > 1 ? sl_str(argv[1]) : SL("--help"));
+    config_unref(&h.cfg);
+    policy_book_free(&h.book);
+    crypto_deinit();
+    return status;
+}

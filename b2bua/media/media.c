@@ -1,0 +1,346 @@
+/* media.c - the worker's media: its realms, and the sessions with their streams. */
+#include "media/media_int.h"
+
+#define MEDIA_LEARN_MS 3000
+#define MEDIA_RCVBUF 65536
+#define MEDIA_QUARANTINE_MS 500
+#define MEDIA_IDLE_MAX 1024
+#define MEDIA_POOLED 1024 /* sessions, streams and pairs whose memory is kept */
+
+int media_new(struct media **mp, const struct media_params *p)
+{
+    struct media *m;
+
+    if (p->n_workers == 0 || p->worker >= p->n_workers) {
+        return EINVAL;
+    }
+    m = mem_zalloc(sizeof(*m));
+    if (m == NULL) {
+        return ENOMEM;
+    }
+    m->p = *p;
+    m->p.learn_ms = p->learn_ms != 0 ? p->learn_ms : MEDIA_LEARN_MS;
+    m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
+    m->p.quarantine_ms = p->quarantine_ms != 0 ? p->quarantine_ms : MEDIA_QUARANTINE_MS;
+    m->p.idle_max = p->idle_max != 0 ? p->idle_max : MEDIA_IDLE_MAX;
+    pool_init(&m->sessions, sizeof(struct media_session), MEDIA_POOLED);
+    pool_init(&m->streams, sizeof(struct media_stream), MEDIA_POOLED);
+    pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
+    media_idle_init(m);
+    *mp = m;
+    return 0;
+}
+
+void media_free(struct media **mp)
+{
+    struct media *m = *mp;
+
+    *mp = NULL;
+    if (m == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < MEDIA_LISTENERS; i++) {
+        if (m->realms[i] != NULL) {
+            media_idle_flush(m->realms[i]);
+            mem_free(m->realms[i]->ring);
+            mem_free(m->realms[i]);
+        }
+    }
+    timer_stop(m->p.loop, &m->idle_timer);
+    pool_drain(&m->sessions);
+    pool_drain(&m->streams);
+    pool_drain(&m->pairs);
+    mem_free(m);
+}
+
+static struct media_realm *media_realm_new(struct media *m)
+{
+    struct media_realm *r = mem_zalloc(sizeof(*r));
+
+    if (r != NULL) {
+        r->m = m;
+        list_init(&r->idle[0]);
+        list_init(&r->idle[1]);
+    }
+    return r;
+}
+
+static bool media_params_same(const struct media_realm_params *a,
+                              const struct media_realm_params *b)
+{
+    return a->port_min == b->port_min && a->port_max == b->port_max &&
+           addr_eq(&a->address, &b->address) && addr_eq(&a->address6, &b->address6);
+}
+
+int media_set_realm(struct media *m, const struct media_realm_params *p)
+{
+    struct media_realm *r = m->realms[p->listener];
+    bool moves;
+    int err;
+
+    if (r == NULL) {
+        r = media_realm_new(m);
+        if (r == NULL) {
+            return ENOMEM;
+        }
+    }
+    moves = !media_params_same(&r->p, p);
+    err = media_realm_set(r, p, m->p.worker, m->p.n_workers);
+    if (err != 0 && m->realms[p->listener] == NULL) {
+        mem_free(r);
+        return err;
+    }
+    m->realms[p->listener] = r;
+    if (err == 0 && moves) {
+        media_idle_flush(r);
+    }
+    return err;
+}
+
+void media_set_inactivity(struct media *m, uint32_t ms)
+{
+    m->p.inactivity_ms = ms;
+}
+
+void media_counts(const struct media *m, struct media_counts *out)
+{
+    *out = (struct media_counts){
+        .sessions = m->n_sessions, .sockets = m->n_sockets, .idle_sockets = m->n_idle};
+    for (unsigned i = 0; i < MEDIA_LISTENERS; i++) {
+        if (m->realms[i] != NULL) {
+            out->ports_used += 2 * (m->realms[i]->n_used - m->realms[i]->n_idle);
+            out->ports_total += 2 * m->realms[i]->cap;
+        }
+    }
+}
+
+uint32_t media_ports_in_use(const struct media *m, uint8_t listener, uint32_t *total)
+{
+    const struct media_realm *r = m->realms[listener];
+
+    *total = r != NULL ? 2 * r->cap : 0;
+    return r != NULL ? 2 * (r->n_used - r->n_idle) : 0;
+}
+
+/* --- sessions --- */
+
+int media_session_new(struct media_session **sp, struct media *m, media_silence_fn *on_silence,
+                      void *arg)
+{
+    struct media_session *s = pool_get(&m->sessions);
+
+    if (s == NULL) {
+        return ENOMEM;
+    }
+    s->m = m;
+    s->on_silence = on_silence;
+    s->arg = arg;
+    s->inactivity_ms = m->p.inactivity_ms;
+    timer_init(&s->silence, media_silence_on_timer, s);
+    m->n_sessions++;
+    *sp = s;
+    return 0;
+}
+
+void media_session_close(struct media_session **sp)
+{
+    struct media_session *s = *sp;
+
+    *sp = NULL;
+    if (s == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < MEDIA_STREAMS_MAX; i++) {
+        media_close(s, i);
+    }
+    timer_stop(s->m->p.loop, &s->silence);
+    s->m->n_sessions--;
+    pool_put(&s->m->sessions, s);
+}
+
+/* --- streams --- */
+
+static struct media_side *media_side_of(const struct media_session *s, unsigned stream,
+                                        unsigned side)
+{
+    if (stream >= MEDIA_STREAMS_MAX || side > 1 || s->streams[stream] == NULL) {
+        return NULL;
+    }
+    return &s->streams[stream]->side[side];
+}
+
+static void media_side_init(struct media_side *side, struct media_stream *st)
+{
+    side->stream = st;
+    side->rtp.side = side->rtcp.side = side;
+    side->rtp.fd = side->rtcp.fd = -1;
+    side->rtcp.is_rtcp = true;
+}
+
+static struct media_stream *media_stream_new(struct media_session *s, unsigned index)
+{
+    struct media_stream *st = pool_get(&s->m->streams);
+
+    if (st != NULL) {
+        st->session = s;
+        st->index = (uint8_t)index;
+        media_side_init(&st->side[0], st);
+        media_side_init(&st->side[1], st);
+        s->streams[index] = st;
+    }
+    return st;
+}
+
+/* The same ports go on with another kind: a refused change to fax leaves the call as it was. */
+static int media_reopen(struct media_side *side)
+{
+    int err = side->stream->kind == MEDIA_RTP ? media_side_bind_rtcp(side) : 0;
+
+    if (err == EMFILE && media_idle_evict(side->realm->m, NULL)) {
+        err = media_side_bind_rtcp(side);
+    }
+    return err == EADDRINUSE ? ENOBUFS : err;
+}
+
+int media_open(struct media_session *s, unsigned stream, unsigned side, enum media_kind kind,
+               uint8_t listener, int family)
+{
+    struct media_realm *r = s->m->realms[listener];
+    struct media_side *sd;
+    int err;
+
+    if (stream >= MEDIA_STREAMS_MAX || side > 1) {
+        return EINVAL;
+    }
+    if (s->streams[stream] == NULL && media_stream_new(s, stream) == NULL) {
+        return ENOMEM;
+    }
+    sd = &s->streams[stream]->side[side];
+    sd->stream->kind = kind;
+    if (sd->realm != NULL && sd->realm == r && addr_family(&sd->local) == family) {
+        return media_reopen(sd);
+    }
+    media_side_unbind(sd);
+    err = r != NULL ? media_side_bind(sd, r, family) : ENOENT;
+    media_silence_arm(s);
+    return err;
+}
+
+void media_close(struct media_session *s, unsigned stream)
+{
+    struct media_stream *st = stream < MEDIA_STREAMS_MAX ? s->streams[stream] : NULL;
+
+    if (st == NULL) {
+        return;
+    }
+    media_side_unbind(&st->side[0]);
+    media_side_unbind(&st->side[1]);
+    s->streams[stream] = NULL;
+    pool_put(&s->m->streams, st);
+    media_silence_arm(s);
+}
+
+bool media_is_open(const struct media_session *s, unsigned stream, unsigned side)
+{
+    const struct media_side *sd = media_side_of(s, stream, side);
+
+    return sd != NULL && sd->realm != NULL;
+}
+
+void media_local(const struct media_session *s, unsigned stream, unsigned side, struct addr *rtp)
+{
+    const struct media_side *sd = media_side_of(s, stream, side);
+
+    *rtp = sd != NULL ? sd->local : (struct addr){0};
+}
+
+/* --- what the other end says --- */
+
+/* A description that names our own port would send packets in circles. */
+static bool media_is_own(const struct media_session *s, const struct addr *a)
+{
+    struct addr even = *a;
+
+    addr_set_port(&even, addr_port(a) & 0xfffe);
+    for (unsigned i = 0; i < 2 * MEDIA_STREAMS_MAX; i++) {
+        const struct media_side *sd = media_side_of(s, i / 2, i % 2);
+
+        if (sd != NULL && sd->realm != NULL && addr_eq(&even, &sd->local)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct addr media_clean(const struct media_session *s, const struct addr *a)
+{
+    static const struct addr none;
+
+    return media_is_own(s, a) ? none : *a;
+}
+
+void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
+                      const struct media_remote *r)
+{
+    struct media_side *sd = media_side_of(s, stream, side);
+    int64_t now_ms = loop_now_ms(s->m->p.loop);
+    struct addr rtp, rtcp;
+
+    if (sd == NULL) {
+        return;
+    }
+    rtp = media_clean(s, &r->rtp);
+    rtcp = media_clean(s, &r->rtcp);
+    if (addr_family(&rtcp) == AF_UNSPEC && addr_port(&rtp) < UINT16_MAX) {
+        rtcp = rtp; /* RFC 3550 11 */
+        addr_set_port(&rtcp, (uint16_t)(addr_port(&rtp) + 1));
+    }
+    media_flow_expect(&sd->rtp, &rtp, now_ms);
+    media_flow_expect(&sd->rtcp, &rtcp, now_ms);
+    if (!sd->has_remote || (r->may_send && !sd->may_send)) {
+        sd->expect_ms = now_ms;
+    }
+    sd->signalling = r->signalling;
+    sd->mux = r->mux;
+    sd->may_send = r->may_send;
+    sd->may_receive = r->may_receive;
+    sd->wait_for_source = r->wait_for_source;
+    sd->has_remote = true;
+    media_silence_arm(s);
+}
+
+bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
+                 struct media_stats *out)
+{
+    const struct media_side *sd = media_side_of(s, stream, side);
+    const struct addr *dest;
+
+    if (sd == NULL || sd->realm == NULL) {
+        return false;
+    }
+    dest = media_flow_dest(&sd->rtp);
+    *out = (struct media_stats){
+        .rx_packets = sd->count.rx_packets,
+        .rx_bytes = sd->count.rx_bytes,
+        .tx_packets = sd->count.tx_packets,
+        .tx_bytes = sd->count.tx_bytes,
+        .rtcp_rx = sd->count.rtcp_rx,
+        .rtcp_tx = sd->count.rtcp_tx,
+        .strangers = sd->count.strangers,
+        .malformed = sd->count.malformed,
+        .no_destination = sd->count.no_destination,
+        .send_failed = sd->count.send_failed,
+        .lost = media_track_lost(&sd->track),
+        .jitter_us = media_track_jitter_us(&sd->track),
+        .ssrc = sd->track.ssrc,
+        .payload_type = sd->track.payload_type,
+        .learned = sd->rtp.rank != 0,
+        .rank = sd->rtp.rank,
+        .local = sd->local,
+        .last_rx_ms = sd->last_rx_ms,
+    };
+    if (dest != NULL) {
+        out->remote = *dest;
+    }
+    return true;
+}

@@ -1,0 +1,116 @@
+/* media.h - ports, sockets and the relay of RTP, RTCP and other datagrams between the two sides of
+ * a call, with ranked latching. Knows no SIP: call/ says where each side may send from and to.
+ * Thread: the worker's. No allocation, no lock and no log on the packet path. */
+#ifndef POSTERN_MEDIA_H
+#define POSTERN_MEDIA_H
+
+#include "loop/loop.h"
+
+struct media;         /* of one worker */
+struct media_session; /* of one call */
+
+#define MEDIA_STREAMS_MAX 16
+
+struct media_realm_params { /* one per listener with an rtp section */
+    uint8_t listener;
+    struct addr address;         /* bind address, port 0 */
+    struct addr address6;        /* second family or AF_UNSPEC */
+    uint16_t port_min, port_max; /* whole range of the listener; each worker takes its share: pairs
+                                    are dealt out by (pair index % n_workers) */
+};
+struct media_params {
+    struct loop *loop;
+    uint8_t worker, n_workers;
+    uint32_t inactivity_ms; /* no valid packet from a side that should send: on_silence; 0: never */
+    uint32_t learn_ms;      /* hold-off in which a better ranked source may still win; 3000 */
+    uint32_t rcvbuf;        /* bytes per RTP socket; 65536 */
+    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 500 */
+    uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
+                               rests, all realms and workers have at most a quarter of
+                               RLIMIT_NOFILE open */
+};
+MUST_USE int media_new(struct media **mp, const struct media_params *p);
+void media_free(struct media **mp); /* sessions must be closed */
+/* Adds or changes a realm; ports in use stay in use, those at rest are closed when the address or
+ * the range changes. */
+MUST_USE int media_set_realm(struct media *m, const struct media_realm_params *p);
+void media_set_inactivity(struct media *m, uint32_t ms); /* new sessions */
+struct media_counts {
+    uint32_t sessions;
+    uint32_t sockets; /* in use by sessions */
+    uint32_t ports_used, ports_total;
+    uint32_t idle_sockets; /* at rest: open for the next call */
+};
+void media_counts(const struct media *m, struct media_counts *out);
+/* Ports, two per pair; of this worker's share. */
+uint32_t media_ports_in_use(const struct media *m, uint8_t listener, uint32_t *total);
+
+enum media_kind { MEDIA_RTP, MEDIA_DATAGRAM /* opaque: UDPTL */ };
+
+/* Runs when a side that should be sending has been silent for inactivity_ms (once per session). */
+typedef void(media_silence_fn)(struct media_session *s, unsigned stream, unsigned side, void *arg);
+
+MUST_USE int media_session_new(struct media_session **sp, struct media *m,
+                               media_silence_fn *on_silence, void *arg);
+/* Ports go to rest or back (last used, last reused). Accepts NULL. */
+void media_session_close(struct media_session **sp);
+
+/* Opens the ports of one side (0 = caller, 1 = callee) of a stream on a listener's realm, in the
+ * wanted family (AF_INET, AF_INET6). An even RTP port and the next one for RTCP. Asking again with
+ * the same listener and family changes nothing; with another one the old ports go back first.
+ * The kind belongs to the stream and may change while its ports stay (audio to fax and back).
+ * ENOBUFS: range exhausted (counted); ENOENT: the realm has no address of this family; EMFILE,
+ * ENOMEM. Pairs at rest are used up before ENOBUFS or EMFILE. */
+MUST_USE int media_open(struct media_session *s, unsigned stream, unsigned side,
+                        enum media_kind kind, uint8_t listener, int family);
+void media_close(struct media_session *s, unsigned stream); /* both sides; stream was refused */
+bool media_is_open(const struct media_session *s, unsigned stream, unsigned side);
+/* Our bound address and port for RTP; AF_UNSPEC when not open. RTCP is the next port. */
+void media_local(const struct media_session *s, unsigned stream, unsigned side, struct addr *rtp);
+
+struct media_remote {
+    struct addr rtp;        /* from SDP; AF_UNSPEC: not known or hold address */
+    struct addr rtcp;       /* AF_UNSPEC: rtp's address and the next port */
+    struct addr signalling; /* the address this side's SIP comes from (port ignored) */
+    bool mux;               /* RTCP comes on the RTP port */
+    bool may_send; /* they may send to us (their direction has "send"); false: no inactivity */
+    bool wait_for_source; /* nothing is sent to rtp or rtcp before a source was learned for it, or
+                             for the other one at the same address (untrusted party whose
+                             description names another address than its signalling) */
+    bool may_receive; /* we may send to them; false: packets for them are dropped and counted, but
+                         RTCP goes on (RFC 3264 5.1) */
+};
+/* What a side's description says. If rtp differs from before, learning starts again for this side
+ * only; the old source is still heard until the new one is learned (which it can itself become only
+ * by matching exactly, or when no other came for learn_ms). Ranks: (1) source == rtp exactly, locks
+ * at once; (2) source address == rtp's address; (3) source address == signalling address; others
+ * are strangers: dropped and counted. A rank 2/3 source is used at once and locked after learn_ms
+ * unless a better one shows. Once locked only a new description unlocks. Until a source is learned
+ * packets for this side go to rtp, or nowhere with wait_for_source. Unusable addresses (0/8,
+ * multicast, port 0, our own ports) count as AF_UNSPEC, which after a real address means hold:
+ * nothing is sent, the source is kept. Ignored when no side of the stream was ever opened. The time
+ * of on_silence starts when both sides are open and described, and again when may_send becomes
+ * true; give may_send = false for a caller that has not been answered. */
+void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
+                      const struct media_remote *r);
+
+struct media_stats { /* what came from this side, and what was sent to it */
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+    uint64_t rtcp_rx, rtcp_tx;
+    uint64_t strangers, malformed, no_destination, send_failed;
+    uint64_t lost;      /* by RTP sequence numbers (RFC 3550 A.3), never negative */
+    uint32_t jitter_us; /* RFC 3550 6.4.1 with an 8,000 Hz clock unless the payload type says
+                           otherwise */
+    uint32_t ssrc;
+    uint8_t payload_type;
+    bool learned;       /* a source is in use */
+    uint8_t rank;       /* 1..3, 0: none */
+    struct addr remote; /* where we send RTP */
+    struct addr local;
+    int64_t last_rx_ms; /* loop time; 0: never */
+};
+/* False: stream not open. */
+bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
+                 struct media_stats *out);
+
+#endif

@@ -1,0 +1,185 @@
+/* media_int.h - what the files of media/ share: the shape of a session and the stages that a packet
+ * passes (relay.c): receive, classify, latch, account, send. Thread: the worker's. */
+#ifndef POSTERN_MEDIA_INT_H
+#define POSTERN_MEDIA_INT_H
+
+#include "media/media.h"
+
+#define MEDIA_LISTENERS 256
+#define MEDIA_PKT_MAX 2048  /* larger datagrams are dropped as malformed */
+#define MEDIA_BIND_TRIES 64 /* pairs that somebody else may hold before we give up */
+
+struct media_realm;
+struct media_flow;
+
+/* --- an even port and the next one: bound, watched, and kept from call to call --- */
+struct media_sock {
+    struct fdw *w;           /* NULL on virtual loops */
+    struct media_flow *flow; /* whose packets come here; NULL: the pair is at rest */
+    int fd;                  /* -1: not open */
+    bool is_rtcp;
+};
+
+struct media_pair {
+    struct list node; /* among those at rest in its realm */
+    struct media_realm *realm;
+    int64_t rest_ms;             /* at rest and without packets since; loop time */
+    struct media_sock rtp, rtcp; /* rtcp opens when first asked for */
+    uint16_t port;               /* the even one */
+    uint16_t junk;               /* what came since it was released */
+    uint16_t family;
+};
+
+/* --- ports.c: the port pairs of one listener that this worker may use --- */
+struct media_realm {
+    struct media_realm_params p;
+    uint16_t *ring;     /* free pairs by their even port, oldest first */
+    uint32_t cap, head; /* cap: all pairs of our share */
+    uint32_t n_free;
+    uint32_t n_used; /* handed out, also ones of a former range and those at rest */
+    uint32_t n_idle; /* of these, at rest */
+    unsigned worker, n_workers;
+    struct media *m;
+    struct list idle[2]; /* pairs at rest, longest first; IPv4 and IPv6 */
+    uint64_t used[512];  /* one bit per pair */
+};
+/* EINVAL: no pair in the range. On error the realm is as it was. */
+MUST_USE int media_realm_set(struct media_realm *r, const struct media_realm_params *p,
+                             unsigned worker, unsigned n_workers);
+MUST_USE int media_pair_take(struct media_realm *r, uint16_t *port); /* ENOBUFS */
+void media_pair_give(struct media_realm *r, uint16_t port);
+bool media_pair_is_ours(const struct media_realm *r, uint16_t port); /* of the present range */
+/* The bind address; NULL: none of this family. */
+const struct addr *media_realm_ip(const struct media_realm *r, int family);
+
+/* --- rtp.c: what a packet is, and the sequence of one source (RFC 3550) --- */
+enum media_class { MEDIA_CLASS_BAD, MEDIA_CLASS_RTP, MEDIA_CLASS_RTCP, MEDIA_CLASS_OPAQUE };
+
+enum media_class media_classify_rtp(const uint8_t *p, size_t n, bool mux);
+enum media_class media_classify_rtcp(const uint8_t *p, size_t n);
+
+struct media_track {
+    uint64_t lost_before; /* of earlier sources */
+    uint32_t ssrc;
+    uint32_t cycles; /* 65536 for each wrap */
+    uint32_t base;   /* first sequence number */
+    uint32_t received;
+    uint32_t bad_seq; /* the number that would confirm a jump */
+    uint32_t last_ts;
+    uint32_t transit;
+    uint32_t jitter_q4; /* RTP units times 16 */
+    uint16_t max_seq;
+    uint8_t payload_type;
+    bool started;
+    bool has_transit;
+};
+void media_track_note(struct media_track *t, const uint8_t *p, int64_t now_ms);
+uint64_t media_track_lost(const struct media_track *t);
+uint32_t media_track_jitter_us(const struct media_track *t);
+
+/* --- the session --- */
+struct media_side;
+
+struct media_flow { /* one socket: the RTP or the RTCP of one side */
+    struct media_side *side;
+    int64_t since_ms; /* when the source was learned, or learning began anew */
+    struct addr src;  /* learned, or of an earlier description when has_old */
+    struct addr sdp;  /* described; AF_UNSPEC: not known or not usable */
+    int fd;           /* the pair's; -1: not open */
+    uint8_t rank;     /* 1..3; 0: no source learned */
+    bool locked;
+    bool has_old;
+    bool held; /* described without an address after one with */
+    bool is_rtcp;
+};
+
+struct media_counters {
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rtcp_rx, rtcp_tx;
+    uint32_t strangers, malformed, no_destination, send_failed;
+};
+
+struct media_side {
+    struct media_stream *stream;
+    struct media_flow rtp, rtcp;
+    struct media_counters count;
+    struct media_track track;
+    int64_t last_rx_ms;        /* a packet that shows life; 0: none */
+    int64_t expect_ms;         /* since when packets are due */
+    struct media_realm *realm; /* NULL: not open */
+    struct media_pair *pair;   /* the side's own while open */
+    struct addr signalling;
+    struct addr local;
+    bool has_remote, mux, may_send, may_receive, wait_for_source;
+};
+
+struct media_stream {
+    struct media_session *session;
+    enum media_kind kind;
+    uint8_t index;
+    struct media_side side[2];
+};
+
+struct media_session {
+    struct media *m;
+    media_silence_fn *on_silence;
+    void *arg;
+    struct timer silence;
+    uint32_t inactivity_ms;
+    bool silenced; /* told once */
+    struct media_stream *streams[MEDIA_STREAMS_MAX];
+};
+
+struct media {
+    struct media_params p;
+    uint32_t n_sessions, n_sockets;
+    uint32_t n_idle;   /* sockets at rest */
+    uint32_t idle_fds; /* how many there may be */
+    struct timer idle_timer;
+    struct pool sessions, streams, pairs;
+    struct media_realm *realms[MEDIA_LISTENERS];
+    uint8_t pkt[MEDIA_PKT_MAX]; /* the packet in hand */
+};
+
+static inline struct media_side *media_side_other(struct media_side *s)
+{
+    return &s->stream->side[s == &s->stream->side[0]];
+}
+
+/* --- latch.c: who may send to a flow, and where its packets go. Pure. --- */
+bool media_addr_is_usable(const struct addr *a); /* a destination for packets */
+/* A new description; an address that is not usable counts as none: on hold, or not known yet. */
+void media_flow_expect(struct media_flow *f, const struct addr *sdp, int64_t now_ms);
+/* May this source speak? Learns and locks on the way. */
+bool media_flow_accept(struct media_flow *f, const struct addr *src, int64_t now_ms,
+                       uint32_t learn_ms);
+const struct addr *media_flow_dest(const struct media_flow *f); /* NULL: nowhere */
+void media_flow_forget(struct media_flow *f);
+
+/* --- socket.c --- */
+/* Binds the side's ports on its realm. As media_open(). The side is closed on error. */
+MUST_USE int media_side_bind(struct media_side *s, struct media_realm *r, int family);
+MUST_USE int media_side_bind_rtcp(struct media_side *s); /* the odd port; harmless when open */
+void media_side_unbind(struct media_side *s);            /* harmless when not open */
+/* Closes a pair that nobody uses and that is not at rest; its ports go back to the realm. */
+void media_pair_close(struct media_pair *p);
+
+/* --- idle.c: pairs at rest --- */
+void media_idle_init(struct media *m);
+/* The pair that has rested longest, emptied of packets and no longer at rest. NULL: none, or
+ * (unless any is true) none whose quarantine is over. */
+struct media_pair *media_idle_take(struct media_realm *r, int family, bool any);
+void media_idle_put(struct media_pair *p, const struct addr *local); /* rests or is closed */
+/* Closes the pair that has rested longest, of one realm or (NULL) of all. False: there is none. */
+bool media_idle_evict(struct media *m, struct media_realm *r);
+void media_idle_flush(struct media_realm *r);
+void media_idle_on_readable(struct media_sock *s);
+
+/* --- relay.c --- */
+void media_on_readable(int fd, int what, void *flow); /* a packet for this flow */
+void media_on_socket(int fd, int what, void *sock);   /* fd_fn */
+
+/* --- silence.c --- */
+void media_silence_arm(struct media_session *s); /* after each change of what is expected */
+void media_silence_on_timer(void *session);
+
+#endif

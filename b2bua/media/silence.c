@@ -1,0 +1,74 @@
+/* silence.c - notices a side that should be sending and is not. One timer per session, set to the
+ * earliest moment at which somebody could be overdue; packets only write down when they came. */
+#include "media/media_int.h"
+
+#define SILENCE_NEVER INT64_MAX
+
+static int64_t silence_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Before both sides have been described nobody knows where to send to. */
+static int64_t silence_deadline(struct media_side *s)
+{
+    const struct media_side *other = media_side_other(s);
+    int64_t seen;
+
+    if (s->realm == NULL || other->realm == NULL || !s->has_remote || !other->has_remote ||
+        !s->may_send) {
+        return SILENCE_NEVER;
+    }
+    seen = silence_max(s->expect_ms, silence_max(s->last_rx_ms, other->expect_ms));
+    if (s->stream->kind == MEDIA_DATAGRAM) { /* a fax page takes minutes in one direction */
+        seen = silence_max(seen, other->last_rx_ms);
+    }
+    return seen + s->stream->session->inactivity_ms;
+}
+
+static int64_t silence_earliest(struct media_session *s, struct media_side **out)
+{
+    int64_t first = SILENCE_NEVER;
+
+    for (unsigned i = 0; i < 2 * MEDIA_STREAMS_MAX; i++) {
+        struct media_stream *st = s->streams[i / 2];
+        int64_t at = st != NULL ? silence_deadline(&st->side[i % 2]) : SILENCE_NEVER;
+
+        if (at < first) {
+            first = at;
+            *out = &st->side[i % 2];
+        }
+    }
+    return first;
+}
+
+void media_silence_arm(struct media_session *s)
+{
+    struct media_side *side = NULL;
+    int64_t at = SILENCE_NEVER;
+
+    if (s->inactivity_ms != 0 && !s->silenced) {
+        at = silence_earliest(s, &side);
+    }
+    if (at == SILENCE_NEVER) {
+        timer_stop(s->m->p.loop, &s->silence);
+        return;
+    }
+    timer_start(s->m->p.loop, &s->silence, silence_max(at - loop_now_ms(s->m->p.loop), 0));
+}
+
+void media_silence_on_timer(void *session)
+{
+    struct media_session *s = session;
+    struct media_side *side = NULL;
+
+    if (silence_earliest(s, &side) > loop_now_ms(s->m->p.loop)) {
+        media_silence_arm(s);
+        return;
+    }
+    s->silenced = true;
+    stat_inc(STAT_MEDIA_TIMEOUT);
+    if (s->on_silence != NULL) { /* last: it may close the session */
+        s->on_silence(s, side->stream->index, side == &side->stream->side[1], s->arg);
+    }
+}

@@ -1,0 +1,273 @@
+/* conn.c - the life of a TCP connection: from accept or dial over its timers to its two deaths. */
+#include "net/net_int.h"
+
+enum {
+    CONN_LINGER_MS = 1000, /* after a framing error: for the answer to get through */
+    CONN_HALF_MS = 500     /* after the peer's FIN: for answers that are on their way */
+};
+
+struct remote_key {
+    const struct addr *remote;
+    uint8_t listener;
+};
+
+static bool conn_remote_eq(const struct hnode *node, const void *key)
+{
+    const struct conn *c = CONTAINER_OF(node, struct conn, by_remote);
+    const struct remote_key *k = key;
+
+    return c->flow.listener == k->listener && addr_eq(&c->flow.remote, k->remote);
+}
+
+/* A living connection of this listener to flow->remote, or NULL. */
+static struct conn *conn_find(const struct net *n, const struct flow *flow)
+{
+    struct remote_key key = {&flow->remote, flow->listener};
+    struct hnode *node =
+        hmap_find(&n->by_remote, addr_hash(&flow->remote, n->by_remote.key), conn_remote_eq, &key);
+
+    return node != NULL ? CONTAINER_OF(node, struct conn, by_remote) : NULL;
+}
+
+static void conn_to_state(struct conn *c, enum conn_state state, uint32_t deadline_ms)
+{
+    c->state = state;
+    timer_start(c->net->loop, &c->deadline, deadline_ms);
+}
+
+static void on_conn_deadline(void *arg)
+{
+    struct conn *c = arg;
+    bool late = c->state == CONN_CONNECTING || c->state == CONN_OPEN;
+
+    conn_kill(c, late ? ETIMEDOUT : c->why);
+}
+
+static void on_conn_idle(void *arg)
+{
+    struct conn *c = arg;
+    int64_t quiet_ms = loop_now_ms(c->net->loop) - c->used_ms;
+    int64_t left_ms = (int64_t)c->net->lim.idle_ms - quiet_ms;
+
+    if (c->hold == 0 && left_ms <= 0) {
+        conn_kill(c, 0);
+    } else {
+        timer_start(c->net->loop, &c->idle, left_ms > 0 ? left_ms : c->net->lim.idle_ms);
+    }
+}
+
+static int conn_enter(struct conn *c)
+{
+    struct net *n = c->net;
+    int err = slots_add(&n->conns, c, &c->flow.conn_slot, &c->flow.conn_gen);
+
+    if (err != 0) {
+        c->flow.conn_slot = FLOW_NO_CONN;
+        return err;
+    }
+    err = hmap_insert(&n->by_remote, &c->by_remote, addr_hash(&c->flow.remote, n->by_remote.key));
+    return err != 0 ? err : fdw_new(&c->watch, n->loop, c->fd, on_conn, c);
+}
+
+static void conn_leave(struct conn *c)
+{
+    struct net *n = c->net;
+
+    slots_del(&n->conns, c->flow.conn_slot, c->flow.conn_gen);
+    hmap_remove(&n->by_remote, &c->by_remote);
+    source_release(n, &c->source);
+    timer_stop(n->loop, &c->deadline);
+    timer_stop(n->loop, &c->idle);
+    fdw_free(&c->watch);
+}
+
+int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow, bool incoming)
+{
+    struct conn *c = pool_get(&n->conn_pool);
+    int err;
+
+    if (c == NULL) {
+        return ENOMEM;
+    }
+    c->net = n;
+    c->fd = fd;
+    c->flow = *flow;
+    c->incoming = incoming;
+    c->used_ms = loop_now_ms(n->loop);
+    c->since_ms = loop_wall_ms(n->loop);
+    list_init(&c->node);
+    timer_init(&c->deadline, on_conn_deadline, c);
+    timer_init(&c->idle, on_conn_idle, c);
+    err = conn_enter(c);
+    if (err != 0) {
+        conn_leave(c);
+        conn_destroy(c);
+        return err;
+    }
+    if (incoming) {
+        n->n_in++;
+        conn_opened(c);
+        timer_start(n->loop, &c->deadline, n->lim.first_message_ms);
+    } else {
+        n->n_out++;
+        conn_to_state(c, CONN_CONNECTING, n->lim.connect_ms);
+        conn_watch(c);
+    }
+    *cp = c;
+    return 0;
+}
+
+void conn_opened(struct conn *c)
+{
+    c->state = CONN_OPEN;
+    timer_stop(c->net->loop, &c->deadline);
+    timer_start(c->net->loop, &c->idle, c->net->lim.idle_ms);
+}
+
+void conn_half(struct conn *c)
+{
+    if (!c->incoming) {
+        conn_flush(c);
+        conn_kill(c, 0); /* what we asked for can no longer be answered: let the caller know now */
+        return;
+    }
+    hmap_remove(&c->net->by_remote, &c->by_remote);
+    timer_stop(c->net->loop, &c->idle);
+    conn_to_state(c, CONN_HALF, CONN_HALF_MS);
+    conn_watch(c);
+}
+
+void conn_drain(struct conn *c, int why)
+{
+    c->why = why;
+    hmap_remove(&c->net->by_remote, &c->by_remote);
+    timer_stop(c->net->loop, &c->idle);
+    conn_to_state(c, CONN_DRAIN, CONN_LINGER_MS);
+    conn_flush(c);
+}
+
+void conn_kill(struct conn *c, int err)
+{
+    struct net *n = c->net;
+
+    if (c->state == CONN_DEAD) {
+        return;
+    }
+    c->state = CONN_DEAD;
+    c->why = err;
+    if (c->incoming) {
+        n->n_in--;
+    } else {
+        n->n_out--;
+    }
+    conn_leave(c);
+    sock_close(&c->fd);
+    list_del(&c->node);
+    list_push_back(&n->dying, &c->node);
+    timer_start(n->loop, &n->report, 0);
+}
+
+/* The buffers live until here: a message event may kill the connection whose bytes it reads. */
+void conn_destroy(struct conn *c)
+{
+    mem_free(c->in.p);
+    mem_free(c->out.p);
+    pool_put(&c->net->conn_pool, c);
+}
+
+static bool conn_is_usable(const struct conn *c)
+{
+    /* After a FIN only answers to the peer's own requests make sense (its own connection). */
+    return c != NULL && c->state != CONN_DRAIN && (c->state != CONN_HALF || c->incoming);
+}
+
+/* The connection for flow, found or dialled. */
+static int conn_of(struct net *n, struct flow *flow, struct conn **cp)
+{
+    struct conn *c = NULL;
+    int err = 0;
+
+    if (flow->conn_slot != FLOW_NO_CONN) {
+        c = slots_get(&n->conns, flow->conn_slot, flow->conn_gen);
+        if (conn_is_usable(c)) {
+            *cp = c;
+            return 0;
+        }
+        if (!flow->dialled) {
+            return ENOTCONN; /* the far side's port was its own choice: nobody listens there */
+        }
+    }
+    c = conn_find(n, flow);
+    if (c == NULL) {
+        err = tcp_dial(n, flow, &c);
+    }
+    if (err == 0) {
+        *flow = c->flow;
+        *cp = c;
+    }
+    return err;
+}
+
+int conn_send(struct net *n, struct flow *flow, struct sl bytes)
+{
+    struct conn *c;
+    int err;
+
+    if (flow->conn_slot != FLOW_NO_CONN && flow->worker != n->worker) {
+        return n->ev.send_remote(n->arg, flow, bytes);
+    }
+    err = conn_of(n, flow, &c);
+    if (err == 0) {
+        err = conn_put(c, bytes);
+    }
+    if (err == 0) {
+        c->used_ms = loop_now_ms(n->loop);
+        stat_inc(STAT_SIP_TX);
+    }
+    return err;
+}
+
+bool net_conn_get(const struct net *n, uint32_t slot, uint32_t gen, struct net_conn_info *out)
+{
+    const struct conn *c = slots_get(&n->conns, slot, gen);
+
+    if (c == NULL) {
+        return false;
+    }
+    *out = (struct net_conn_info){.remote = c->flow.remote,
+                                  .listener = c->flow.listener,
+                                  .transport = c->flow.transport,
+                                  .incoming = c->incoming,
+                                  .since_ms = c->since_ms};
+    return true;
+}
+
+void net_conn_close(struct net *n, uint32_t slot, uint32_t gen)
+{
+    struct conn *c = slots_get(&n->conns, slot, gen);
+
+    if (c != NULL) {
+        conn_flush(c); /* the last answer, as far as the kernel takes it */
+        conn_kill(c, 0);
+    }
+}
+
+void net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta)
+{
+    struct conn *c = slots_get(&n->conns, slot, gen);
+
+    if (c == NULL) {
+        return;
+    }
+    if (delta < 0 && (uint32_t)-delta >= c->hold) {
+        c->hold = 0;
+        c->used_ms = loop_now_ms(n->loop); /* a whole idle time from its last user */
+    } else {
+        c->hold += (uint32_t)delta;
+    }
+}
+
+uint32_t net_conn_count(const struct net *n)
+{
+    return n->n_in + n->n_out;
+}

@@ -1,0 +1,207 @@
+/* auth.c - digest authentication of users (RFC 3261 22, RFC 7616): one challenge, one answer, the
+ * same work and the same words whether the user exists or not. */
+#include "registrar/registrar_int.h"
+
+struct auth {
+    struct nonce_keeper *nonces;
+    char dummy[33]; /* password of those who do not exist */
+};
+
+int auth_new(struct auth **ap)
+{
+    struct auth *a = mem_zalloc(sizeof(*a));
+    uint8_t raw[16];
+    int err = a != NULL ? nonce_keeper_new(&a->nonces) : ENOMEM;
+    struct buf b;
+
+    if (err != 0) {
+        mem_free(a);
+        return err;
+    }
+    crypto_random(raw, sizeof(raw));
+    buf_init_fixed(&b, a->dummy, sizeof(a->dummy) - 1);
+    buf_putx(&b, raw, sizeof(raw));
+    *ap = a;
+    return 0;
+}
+
+void auth_free(struct auth **ap)
+{
+    struct auth *a = *ap;
+
+    *ap = NULL;
+    if (a != NULL) {
+        nonce_keeper_free(&a->nonces);
+        mem_wipe(a, sizeof(*a));
+        mem_free(a);
+    }
+}
+
+void auth_put_challenge(struct buf *b, struct auth *a, const struct auth_challenge *c)
+{
+    char nonce[NONCE_TEXT_LEN];
+
+    nonce_make(a->nonces, sl_str(c->users->domain), c->source, c->wall_ms, nonce);
+    buf_puts(b, c->proxy ? "Proxy-Authenticate" : "WWW-Authenticate");
+    buf_putf(b, ": Digest realm=\"%s\", nonce=\"", c->users->domain);
+    buf_put(b, nonce, sizeof(nonce));
+    buf_putf(b, "\", algorithm=%s, qop=\"auth\"%s\r\n", c->users->sha256 ? "SHA-256" : "MD5",
+             c->stale ? ", stale=true" : "");
+}
+
+/* --- checking --- */
+
+struct hex {
+    char c[2 * CRYPTO_SHA256_LEN];
+    size_t n;
+};
+
+static bool hash_hex(enum crypto_digest alg, const struct sl *parts, size_t n, struct hex *out)
+{
+    uint8_t raw[CRYPTO_SHA256_LEN];
+    struct buf b;
+
+    if (crypto_digest(alg, parts, n, raw) != 0) {
+        return false;
+    }
+    buf_init_fixed(&b, out->c, sizeof(out->c));
+    buf_putx(&b, raw, crypto_digest_len(alg));
+    out->n = b.n;
+    return buf_err(&b) == 0;
+}
+
+static struct sl hex_sl(const struct hex *h)
+{
+    return sl_make(h->c, h->n);
+}
+
+/* RFC 7616 3.4.1-3.4.3 */
+static bool expected(enum crypto_digest alg, const struct sip_auth *c, struct sl method,
+                     struct sl password, struct hex *out)
+{
+    const struct sl colon = SL(":");
+    struct hex ha1, ha2;
+    const struct sl a1[] = {c->username, colon, c->realm, colon, password};
+    const struct sl a2[] = {method, colon, c->uri};
+
+    if (!hash_hex(alg, a1, COUNT_OF(a1), &ha1) || !hash_hex(alg, a2, COUNT_OF(a2), &ha2)) {
+        return false;
+    }
+    if (c->qop.n == 0) {
+        const struct sl r[] = {hex_sl(&ha1), colon, c->nonce, colon, hex_sl(&ha2)};
+
+        return hash_hex(alg, r, COUNT_OF(r), out);
+    }
+    const struct sl r[] = {hex_sl(&ha1), colon, c->nonce, colon, c->nc,       colon,
+                           c->cnonce,    colon, c->qop,   colon, hex_sl(&ha2)};
+
+    return hash_hex(alg, r, COUNT_OF(r), out);
+}
+
+static bool response_fits(const struct hex *want, struct sl got)
+{
+    char low[2 * CRYPTO_SHA256_LEN];
+
+    if (got.n != want->n) {
+        return false;
+    }
+    for (size_t i = 0; i < got.n; i++) {
+        low[i] = got.p[i] >= 'A' && got.p[i] <= 'F' ? (char)(got.p[i] + 32) : got.p[i];
+    }
+    return crypto_equal(low, want->c, want->n);
+}
+
+static bool algorithm_fits(struct sl algorithm, bool sha256)
+{
+    if (sha256) {
+        return sl_ieq(algorithm, SL("SHA-256"));
+    }
+    return algorithm.n == 0 || sl_ieq(algorithm, SL("MD5")); /* some phones leave it out */
+}
+
+/* The first credentials for our realm, in either header: phones mix them up (interop.md). */
+static bool find_credentials(const struct sip_msg *msg, struct sl realm, struct sip_auth *out)
+{
+    static const enum hdr_id ids[] = {HDR_AUTHORIZATION, HDR_PROXY_AUTHORIZATION};
+
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        const struct sip_hdr *h;
+        uint16_t pos = 0;
+
+        while ((h = sip_hdr_next(msg, ids[i], &pos)) != NULL) {
+            if (sip_auth_parse(h->value, out) == 0 && sl_ieq(out->scheme, SL("Digest")) &&
+                sl_eq(out->realm, realm)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* "1001" or "1001@domain" */
+static int account_of(const struct policy *p, struct sl username, struct sl domain)
+{
+    ptrdiff_t at = sl_rchr(username, '@');
+
+    if (at >= 0 && sl_ieq(sl_from(username, (size_t)at + 1), domain)) {
+        username = sl_head(username, (size_t)at);
+    }
+    return policy_user_by_name(p, username);
+}
+
+static bool usable(const struct sip_auth *c, const struct policy_users *users)
+{
+    if (c->nonce.n == 0 || c->response.n == 0 || c->username.n == 0 || c->uri.n == 0 ||
+        !algorithm_fits(c->algorithm, users->sha256)) {
+        return false;
+    }
+    if (c->qop.n == 0) {
+        return true;
+    }
+    return sl_ieq(c->qop, SL("auth")) && c->cnonce.n != 0 && c->nc.n != 0;
+}
+
+/* A right answer, but is its nonce ours, young, and this count of it unused? */
+static bool nonce_fits(struct auth *a, const struct auth_request *rq, const struct sip_auth *c)
+{
+    const struct policy_users *users = &policy_def(rq->policy)->users;
+    uint32_t nc = 0;
+
+    if (c->qop.n != 0 && (sl_hex32(c->nc, &nc) != 0 || nc == 0)) {
+        return false;
+    }
+    return nonce_is_good(a->nonces, c->nonce, c->realm, &rq->source, rq->wall_ms,
+                         users->nonce_life_s) &&
+           nonce_take(a->nonces, c->nonce, nc, rq->wall_ms, users->nonce_life_s);
+}
+
+enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *user)
+{
+    const struct policy_users *users = &policy_def(rq->policy)->users;
+    struct sl password = sl_str(a->dummy);
+    struct sip_auth c;
+    struct hex want;
+    int account;
+    bool fits;
+
+    if (!users->present || !find_credentials(rq->msg, sl_str(users->domain), &c) ||
+        !usable(&c, users)) {
+        return AUTH_CHALLENGE;
+    }
+    account = account_of(rq->policy, c.username, c.realm);
+    if (account >= 0) {
+        password = sl_str(users->accounts[account].password);
+    }
+    fits = expected(users->sha256 ? CRYPTO_SHA256 : CRYPTO_MD5, &c, rq->msg->method_name, password,
+                    &want) &&
+           response_fits(&want, c.response);
+    if (!fits || account < 0) {
+        return AUTH_FAILED;
+    }
+    if (!nonce_fits(a, rq, &c)) {
+        return AUTH_STALE;
+    }
+    *user = account;
+    stat_inc(STAT_AUTH_OK);
+    return AUTH_OK;
+}

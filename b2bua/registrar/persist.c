@@ -1,0 +1,111 @@
+/* persist.c - bindings as rows. The flow is kept as words, by listener name, so that it still means
+ * the same after a restart; a connection does not outlive the process, so only UDP bindings come
+ * back. */
+#include "registrar/registrar_int.h"
+
+#define FLOW_VERSION "1"
+
+static struct sl listener_name(const struct registrar *r, uint8_t index)
+{
+    return index < r->n_listeners ? sl_str(r->listeners[index]) : SL_NULL;
+}
+
+void reg_store_put(struct registrar *r, const struct rec *rec)
+{
+    char flow[160], received[ADDR_TEXT_MAX];
+    struct buf b;
+    bool udp = rec->b.flow.transport == SIP_UDP;
+
+    if (r->p.store == NULL) {
+        return;
+    }
+    buf_init_fixed(&b, flow, sizeof(flow));
+    BUF_LIT(&b, FLOW_VERSION " ");
+    addr_put(&b, &rec->b.flow.remote);
+    buf_putc(&b, ' ');
+    addr_put(&b, &rec->b.flow.local);
+    if (store_put_binding(
+            r->p.store,
+            &(struct store_binding){.user = rec->b.user,
+                                    .contact = rec->b.contact,
+                                    .instance = rec->b.instance,
+                                    .call_id = rec->call_id,
+                                    .cseq = rec->cseq,
+                                    .user_agent = rec->user_agent,
+                                    .expires_ms = rec->b.expires_ms,
+                                    .updated_ms = rec->updated_ms,
+                                    .flow = buf_sl(&b),
+                                    .received = sl_str(addr_text(&rec->b.flow.remote, received)),
+                                    .transport = udp ? SL("udp") : SL("tcp"),
+                                    .listener = listener_name(r, rec->b.flow.listener)}) != 0) {
+        log_error(NULL, "a binding could not be kept: out of memory");
+    }
+}
+
+void reg_store_del(struct registrar *r, const struct rec *rec)
+{
+    if (r->p.store != NULL && store_del_binding(r->p.store, rec->b.user, rec->b.contact) != 0) {
+        log_error(NULL, "a binding could not be removed from the store: out of memory");
+    }
+}
+
+static bool parse_flow(const struct registrar *r, const struct store_binding *row, struct flow *out)
+{
+    struct sl text = row->flow, version, remote, local;
+    size_t i = 0;
+
+    while (i < r->n_listeners && !sl_eq(sl_str(r->listeners[i]), row->listener)) {
+        i++;
+    }
+    *out = (struct flow){.transport = SIP_UDP,
+                         .listener = (uint8_t)i,
+                         .worker = r->p.worker,
+                         .conn_slot = FLOW_NO_CONN};
+    return i < r->n_listeners && sl_next(&text, ' ', &version) == 0 &&
+           sl_eq(version, SL(FLOW_VERSION)) && sl_next(&text, ' ', &remote) == 0 &&
+           sl_next(&text, ' ', &local) == 0 && addr_parse_hostport(remote, 0, &out->remote) == 0 &&
+           addr_parse_hostport(local, 0, &out->local) == 0;
+}
+
+static void load_rec(struct registrar *r, const struct rec *tmp)
+{
+    struct reg_user *u = reg_user_get(r, tmp->b.user);
+    struct rec *rec = u != NULL && u->n < REG_BINDINGS_MAX ? binding_rec_new(tmp) : NULL;
+
+    if (rec == NULL) {
+        if (u != NULL && u->n == 0) {
+            reg_user_set(u, NULL, 0);
+        }
+        log_warn(NULL, "a stored binding could not be taken back");
+        return;
+    }
+    u->recs[u->n++] = rec;
+    r->n_bindings++;
+    if (reg_is_owner(r, tmp->b.user)) { /* the earliest expiry sets the timer */
+        int64_t wait = tmp->b.expires_ms - loop_wall_ms(r->p.loop);
+
+        if (!timer_is_armed(&u->expiry) || wait < u->expiry.at_ms - loop_now_ms(r->p.loop)) {
+            timer_start(r->p.loop, &u->expiry, wait > 0 ? wait + 1 : 1);
+        }
+    }
+}
+
+void registrar_load(struct registrar *r, const struct store_binding *row)
+{
+    struct rec tmp = {.b = {.user = row->user,
+                            .contact = row->contact,
+                            .instance = row->instance,
+                            .expires_ms = row->expires_ms},
+                      .call_id = row->call_id,
+                      .cseq = row->cseq,
+                      .user_agent = row->user_agent,
+                      .updated_ms = row->updated_ms};
+    bool known = r->policy != NULL && policy_user_by_name(r->policy, row->user) >= 0;
+
+    if (known && row->expires_ms > loop_wall_ms(r->p.loop) && sl_eq(row->transport, SL("udp")) &&
+        parse_flow(r, row, &tmp.b.flow)) {
+        load_rec(r, &tmp);
+    } else if (reg_is_owner(r, row->user)) {
+        reg_store_del(r, &tmp);
+    }
+}

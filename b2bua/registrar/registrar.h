@@ -1,0 +1,91 @@
+/* registrar.h - digest authentication of users, their bindings (RFC 3261 10), and where they can be
+ * reached. Each user belongs to one worker (registrar_owner) which alone changes its bindings;
+ * every worker holds a replica for look-ups. Thread: the worker's, except struct auth (any). */
+#ifndef POSTERN_REGISTRAR_H
+#define POSTERN_REGISTRAR_H
+
+#include "net/net.h"
+#include "sbc-policy/policy.h"
+#include "store/store.h"
+#include "tx/tx.h"
+
+/* --- digest (RFC 3261 22, 7616): stateless HMAC nonces, one shared nc table --- */
+struct auth; /* one per process; thread-safe without locks */
+MUST_USE int auth_new(struct auth **ap);
+void auth_free(struct auth **ap);
+
+enum auth_result {
+    AUTH_OK,        /* *user is proven */
+    AUTH_CHALLENGE, /* no (usable) credentials: challenge */
+    AUTH_STALE,     /* right answer to an old or used nonce: challenge with stale=true */
+    AUTH_FAILED     /* wrong: challenge again; the caller counts it */
+};
+struct auth_request {
+    const struct sip_msg *msg; /* Authorization and Proxy-Authorization are both looked at */
+    const struct policy *policy;
+    struct addr source; /* nonces are bound to the IP address */
+    int64_t wall_ms;
+};
+/* Work and answer are the same for known and unknown users. Accepts qop=auth and no qop (RFC 2069
+ * style, nonce used once), any digest uri, a nonce across 401 and 407, nc rising. */
+enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *user);
+/* The whole WWW-Authenticate (or Proxy-Authenticate) field: exactly one, MD5 qop="auth" by default.
+ */
+struct auth_challenge {
+    const struct policy_users *users;
+    bool proxy, stale;
+    const struct addr *source;
+    int64_t wall_ms;
+};
+void auth_put_challenge(struct buf *b, struct auth *a, const struct auth_challenge *c);
+
+/* --- bindings --- */
+struct registrar; /* of one worker */
+struct binding {
+    struct sl user;     /* account name */
+    struct sl contact;  /* URI as registered: Request-URI toward the phone */
+    struct sl instance; /* +sip.instance, or empty */
+    struct flow flow;   /* by which it is reached */
+    int64_t expires_ms; /* Unix ms */
+};
+/* The bindings of one user, immutable, on its way to the other workers. */
+struct reg_update;
+struct reg_update *reg_update_clone(const struct reg_update *u); /* NULL: ENOMEM */
+void reg_update_free(struct reg_update **up);
+
+struct registrar_params {
+    struct loop *loop;
+    struct tx_table *tab;
+    struct auth *auth;
+    struct store *store; /* NULL: not kept (tests) */
+    uint8_t worker, n_workers;
+    /* Gives every other worker its own copy (reg_update_clone); takes nothing. */
+    void (*publish)(void *arg, const struct reg_update *u);
+    /* A binding came (+1) or went (-1) on a connection of this or another worker: keep it open. */
+    void (*hold)(void *arg, const struct flow *flow, int delta);
+    void *arg;
+};
+MUST_USE int registrar_new(struct registrar **rp, const struct registrar_params *p);
+void registrar_free(struct registrar **rp);
+void registrar_set_policy(struct registrar *r, const struct policy *p,
+                          const char *const *listener_names, size_t n_listeners); /* borrowed */
+
+/* Which worker owns the user of this request (REGISTER: To), same answer on every worker. */
+uint8_t registrar_owner(const struct registrar *r, struct sl user);
+/* A REGISTER on its owner, with its server transaction: authenticates, changes bindings, answers.
+ */
+void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req);
+/* From another worker. */
+void registrar_apply(struct registrar *r, const struct reg_update *u);
+/* A connection is gone: its bindings go too (on the owner: call on every worker). */
+void registrar_flow_gone(struct registrar *r, const struct flow *flow);
+/* At start, on every worker, before traffic: rows from the store. Streams are gone and dropped. */
+void registrar_load(struct registrar *r, const struct store_binding *row);
+
+#define REG_BINDINGS_MAX 16
+/* Live bindings of a user, newest first; borrowed until the next call into the registrar. */
+size_t registrar_lookup(const struct registrar *r, struct sl user,
+                        const struct binding *out[REG_BINDINGS_MAX]);
+size_t registrar_count(const struct registrar *r); /* bindings in the replica */
+
+#endif

@@ -1,0 +1,80 @@
+/* registrar_int.h - inside registrar/: records of bindings, users, and the nonce keeper. */
+#ifndef POSTERN_REGISTRAR_INT_H
+#define POSTERN_REGISTRAR_INT_H
+
+#include "crypto/crypto.h"
+#include "registrar/registrar.h"
+
+#define REG_CONTACT_MAX 511 /* bytes of a Contact URI: 400 beyond */
+#define REG_USERS_MAX 1000000u
+
+/* One binding with what ordering and the store need; one block, never changed once made. */
+struct rec {
+    struct binding b;
+    struct sl call_id;
+    uint32_t cseq;
+    uint32_t reg_id; /* RFC 5626; 0: none */
+    struct sl user_agent;
+    int64_t updated_ms;
+};
+/* Copies every slice of from. NULL: ENOMEM. */
+struct rec *binding_rec_new(const struct rec *from);
+static inline void binding_rec_free(struct rec *r)
+{
+    mem_free(r);
+}
+
+struct reg_user {
+    struct hnode node;
+    struct registrar *r;
+    char *name;
+    size_t name_n;
+    struct timer expiry; /* runs on the owner only */
+    size_t n;
+    struct rec *recs[REG_BINDINGS_MAX]; /* newest first */
+};
+
+struct reg_update {
+    char *name;
+    size_t name_n;
+    size_t n;
+    struct rec *recs[REG_BINDINGS_MAX];
+};
+
+struct registrar {
+    struct registrar_params p;
+    const struct policy *policy;
+    const char *const *listeners;
+    size_t n_listeners;
+    struct hmap users;
+    size_t n_bindings;
+};
+
+/* --- bindings.c --- */
+struct reg_user *reg_user_find(const struct registrar *r, struct sl name);
+struct reg_user *reg_user_get(struct registrar *r,
+                              struct sl name); /* makes it; NULL: ENOMEM or full */
+bool reg_is_owner(const struct registrar *r, struct sl name);
+/* The user's bindings become recs[0..n): takes those over, frees the ones left out. On the owner:
+ * tells the store, the other workers and the connections. An empty user is removed. */
+void reg_user_set(struct reg_user *u, struct rec **recs, size_t n);
+
+/* --- persist.c --- */
+void reg_store_put(struct registrar *r, const struct rec *rec);
+void reg_store_del(struct registrar *r, const struct rec *rec);
+
+/* --- nonce.c --- */
+#define NONCE_TEXT_LEN 48
+struct nonce_keeper;
+int nonce_keeper_new(struct nonce_keeper **kp);
+void nonce_keeper_free(struct nonce_keeper **kp);
+void nonce_make(struct nonce_keeper *k, struct sl realm, const struct addr *source, int64_t wall_ms,
+                char out[NONCE_TEXT_LEN]);
+/* Ours, for this source, and not older than life_s? */
+bool nonce_is_good(struct nonce_keeper *k, struct sl nonce, struct sl realm,
+                   const struct addr *source, int64_t wall_ms, uint32_t life_s);
+/* Takes this count of a good nonce: false = used before (or no longer known). nc 0: use it up. */
+bool nonce_take(struct nonce_keeper *k, struct sl nonce, uint32_t nc, int64_t wall_ms,
+                uint32_t life_s);
+
+#endif

@@ -1,0 +1,131 @@
+/* sdp.h - session descriptions: parse (RFC 8866, liberal where the field is), offer/answer rules
+ * (RFC 3264) and writing one side's description for the other side afresh from an allow-list.
+ * Pure: slices into the body; no ports, no sockets. Thread: any. */
+#ifndef POSTERN_SDP_H
+#define POSTERN_SDP_H
+
+#include "base/base.h"
+
+#include <limits.h>
+
+#define SDP_STREAMS_MAX 16  /* m-lines: EMSGSIZE beyond */
+#define SDP_FORMATS_MAX 128 /* formats of an m-line, one per payload type: EMSGSIZE beyond */
+#define SDP_ATTRS_MAX 512   /* attribute lines in all */
+#define SDP_BODY_MAX 32768
+#define SDP_PTIME_MAX 1000   /* ms; larger ones are ignored */
+#define SDP_SESSION UINT_MAX /* instead of a stream's index: the session level */
+
+enum sdp_dir { SDP_SENDRECV, SDP_SENDONLY, SDP_RECVONLY, SDP_INACTIVE };
+enum sdp_dir sdp_dir_reverse(enum sdp_dir d);
+
+/* What the m-line's third field says. */
+enum sdp_proto {
+    SDP_RTP_AVP,
+    SDP_RTP_AVPF,
+    SDP_RTP_SAVP,
+    SDP_RTP_SAVPF,
+    SDP_DTLS_SAVP,
+    SDP_DTLS_SAVPF,
+    SDP_UDPTL,
+    SDP_PROTO_OTHER
+};
+bool sdp_proto_is_rtp(enum sdp_proto p);
+bool sdp_proto_is_plain(enum sdp_proto p); /* RTP/AVP and RTP/AVPF */
+
+enum sdp_kind {
+    SDP_AUDIO,
+    SDP_VIDEO,
+    SDP_TEXT,
+    SDP_IMAGE,
+    SDP_APPLICATION,
+    SDP_MESSAGE,
+    SDP_KIND_OTHER
+};
+
+struct sdp_stream {
+    enum sdp_kind kind;
+    struct sl media; /* "audio" */
+    uint16_t port;   /* 0: rejected or disabled */
+    enum sdp_proto proto;
+    struct sl proto_text;
+    struct sl formats; /* the rest of the m-line */
+    uint8_t n_formats;
+    struct addr conn;  /* media address with port; AF_UNSPEC: a host name or none */
+    bool conn_is_hold; /* c=0.0.0.0 or :: (RFC 3264 8.4) */
+    bool conn_is_name;
+    enum sdp_dir dir; /* session level applied */
+    bool dir_explicit;
+    bool rtcp_mux;
+    uint16_t rtcp_port;           /* a=rtcp or port + 1; 0: none fits */
+    struct addr rtcp_conn;        /* a=rtcp with an address, else conn's with rtcp_port */
+    uint16_t first_attr, n_attrs; /* in sdp.attrs */
+    uint16_t first_bw, n_bw;      /* in sdp.bws */
+    uint32_t ptime;               /* 0: none */
+};
+
+/* What the stream's owner does: its direction, without "receive" under the old hold. */
+enum sdp_dir sdp_stream_dir(const struct sdp_stream *s);
+
+struct sdp {
+    struct sl body;
+    uint64_t o_id, o_version; /* saturated when larger */
+    struct sl o_line;         /* value of o= */
+    enum sdp_dir dir;         /* session level */
+    uint8_t n_streams;
+    struct sdp_stream streams[SDP_STREAMS_MAX];
+    uint16_t n_session_attrs; /* attrs[0 .. n) are the session's */
+    uint16_t n_attrs;
+    struct sl attrs[SDP_ATTRS_MAX]; /* after "a=" */
+    uint16_t n_bws, n_session_bws;
+    struct sl bws[64]; /* after "b=" */
+};
+
+/* 0; EBADMSG: not acceptable (488); EMSGSIZE: over a limit (488); ENODATA: empty. *why (static)
+ * says what. The body must outlive *out. Accepts LF alone, no final line end, missing s=/t=, odd
+ * order where one reading is clear. */
+MUST_USE int sdp_parse(struct sl body, struct sdp *out, const char **why);
+/* Value of an attribute of stream i ("fmtp" gives the first one) or of SDP_SESSION; false: absent.
+ * A flag gives an empty value. */
+bool sdp_attr(const struct sdp *s, unsigned i, struct sl name, struct sl *value);
+/* Next attribute with that name: *pos starts at 0. */
+bool sdp_attr_next(const struct sdp *s, unsigned i, struct sl name, uint16_t *pos,
+                   struct sl *value);
+/* Is the address (its port is not looked at) one that media may be sent to? Not unspecified,
+ * multicast, broadcast, 0.0.0.0/8 or 240.0.0.0/4. */
+bool sdp_addr_is_usable(const struct addr *a);
+
+/* What one side of a call has been told by us: origin and version (RFC 3264 8: the version rises by
+ * one exactly when the rest changed). */
+struct sdp_face {
+    uint64_t o_id;
+    uint64_t o_version;
+    uint64_t last_hash; /* of the last description, version left out; 0: none */
+};
+void sdp_face_init(struct sdp_face *f, uint64_t random_id);
+
+struct sdp_out_stream {
+    bool refuse;        /* m-line stays with port 0 */
+    struct addr rtp;    /* our address and port for this side */
+    uint16_t rtcp_port; /* our RTCP port; rtp + 1 is not written, 0: none (mux) */
+    bool rtcp_mux;      /* write a=rtcp-mux */
+    bool force_dir;     /* write dir instead of the source's */
+    enum sdp_dir dir;
+};
+struct sdp_write_params {
+    const struct sdp *from;  /* the other side's description */
+    const struct sdp *offer; /* when writing an answer: the offer this side made (m-line count and
+                                order must match); NULL: an offer is written */
+    const struct sdp_out_stream *streams; /* one per m-line of from */
+    struct addr origin;                   /* our address for o= and c= */
+    struct sdp_face *face;                /* read and advanced */
+};
+/* Writes the description for the other side: o= s= c= t= of our own; per m-line: media, our port,
+ * profile, the formats as they are, b=, and attributes on the allow-list (rtpmap fmtp ptime
+ * maxptime direction rtcp (ours) rtcp-mux rtcp-fb (AVPF) framerate quality silenceSupp zrtp-hash;
+ * T38*; content label lang). Nothing else of the source appears. An answer repeats the offer's
+ * media and profile words, its direction stays within what the offer allows, and a stream without a
+ * port of ours (rtp) is refused. EPROTO: count or order of m-lines differs from offer. On error the
+ * face is as it was. */
+MUST_USE int sdp_write(struct buf *b, const struct sdp_write_params *p);
+
+#endif

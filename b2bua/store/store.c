@@ -1,0 +1,223 @@
+/* store.c - opening, closing, health. */
+#include "store/store_int.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define STORE_BATCH_MS 50
+#define STORE_BACKLOG_MAX 200000
+#define STORE_STALE_MS                                                                             \
+    (24 * 3600 * INT64_C(1000)) /* a clock that was wrong for a while costs nothing */
+
+/* Two processes on one file would close each other's calls. The lock is a file of its own: closing
+ * any descriptor of the database itself would drop SQLite's locks. */
+static int store_lock(struct store *s)
+{
+    struct buf b;
+    int err;
+
+    buf_init(&b, 8192);
+    buf_putf(&b, "%s.lock", s->path);
+    buf_putc(&b, '\0');
+    err = buf_err(&b);
+    if (err == 0) {
+        s->lock_fd = open(b.p, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (s->lock_fd < 0) {
+            err = errno;
+            log_error(NULL, "store: %s cannot be made: %s", b.p, strerrordesc_np(err));
+        } else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+            err = EBUSY;
+            log_error(NULL, "store: another process uses %s", s->path);
+        }
+    }
+    buf_free(&b);
+    return err;
+}
+
+/* Each call that a crash left open gets its CDR; the best that is known of its end is the last
+ * thing that happened to it. */
+static int store_close_crashed(struct store *s)
+{
+    int rc = db_exec(&s->db,
+                     "UPDATE calls SET state=" STORE_ENDED ", end_by='system', end_reason='crash',"
+                     " end_ms=max(start_ms, ring_ms, answer_ms, end_ms)"
+                     " WHERE state<" STORE_ENDED);
+    int n = rc == SQLITE_OK ? sqlite3_changes(s->db.h) : 0;
+
+    if (n != 0) {
+        log_warn(NULL, "store: %d calls of the last run had no end: ended as crashed", n);
+    }
+    return db_errno(rc);
+}
+
+static int store_prune_bindings(struct store *s)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(s->db.h, "DELETE FROM bindings WHERE expires_ms<?", -1, &st, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_bind_int64(st, 1, clock_wall_ms(&s->clock) - STORE_STALE_MS);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+    }
+    (void)sqlite3_finalize(st);
+    return rc == SQLITE_DONE ? 0 : db_errno(rc);
+}
+
+static int store_prepare(struct store *s)
+{
+    int err = store_lock(s);
+
+    if (err == 0) {
+        err = db_open(&s->db, s->path);
+    }
+    if (err == 0) {
+        err = spill_import(s);
+    }
+    if (err == 0) {
+        err = store_close_crashed(s);
+    }
+    return err == 0 ? store_prune_bindings(s) : err;
+}
+
+/* Signals are main's business. */
+static int store_start_thread(struct store *s)
+{
+    sigset_t all, old;
+    int err;
+
+    s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->wake_fd < 0 || s->stop_fd < 0) {
+        return errno;
+    }
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    err = pthread_create(&s->thread, NULL, writer_main, s);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    s->has_thread = err == 0;
+    return err;
+}
+
+static void store_free(struct store **sp)
+{
+    struct store *s = *sp;
+    const int fds[] = {s->wake_fd, s->stop_fd, s->lock_fd};
+
+    *sp = NULL;
+    pending_free(s);
+    db_close(&s->db);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        if (fds[i] >= 0) {
+            (void)close(fds[i]);
+        }
+    }
+    (void)pthread_mutex_destroy(&s->health_lock);
+    mem_free(s->path);
+    mem_free(s->node);
+    mem_free(s);
+}
+
+static struct store *store_new(const struct store_params *p)
+{
+    struct store *s = mem_zalloc(sizeof(*s));
+    struct sl node = sl_str(p->node);
+
+    if (s == NULL) {
+        return NULL;
+    }
+    clock_init_real(&s->clock);
+    s->batch_ms = p->batch_ms != 0 ? p->batch_ms : STORE_BATCH_MS;
+    s->backlog_max = p->backlog_max != 0 ? p->backlog_max : STORE_BACKLOG_MAX;
+    s->lock_fd = s->wake_fd = s->stop_fd = -1;
+    (void)pthread_mutex_init(&s->health_lock, NULL);
+    pending_init(s);
+    s->path = mem_strndup(p->path, strlen(p->path));
+    s->node = mem_strndup(node.p, node.n);
+    if (s->path == NULL || s->node == NULL) {
+        store_free(&s);
+    }
+    return s;
+}
+
+int store_open(struct store **sp, const struct store_params *p)
+{
+    struct store *s;
+    int err;
+
+    db_library_setup();
+    s = store_new(p);
+    if (s == NULL) {
+        return ENOMEM;
+    }
+    err = store_prepare(s);
+    if (err == 0) {
+        err = store_start_thread(s);
+    }
+    if (err != 0) {
+        store_free(&s);
+        return err;
+    }
+    *sp = s;
+    return 0;
+}
+
+static void store_stop_thread(struct store *s, int64_t wait_ms)
+{
+    uint64_t one = 1;
+    ssize_t n;
+
+    atomic_store(&s->stop_at_ms, clock_now_ms(&s->clock) + wait_ms);
+    atomic_store(&s->stopping, true);
+    n = write(s->stop_fd, &one, sizeof(one));
+    (void)n; /* an empty eventfd takes a one */
+    (void)pthread_join(s->thread, NULL);
+}
+
+int store_close(struct store **sp, int64_t wait_ms)
+{
+    struct store *s = *sp;
+    size_t n = 0;
+    int err = 0;
+
+    if (s == NULL) {
+        return 0;
+    }
+    store_stop_thread(s, wait_ms);
+    pending_take(s);
+    pending_release(s, true);
+    if (!list_is_empty(&s->order)) {
+        err = spill_write(s, &n);
+        if (err == 0) {
+            log_warn(NULL, "store: %zu records wait in %s.pending for the next start", n, s->path);
+            err = EBUSY;
+        } else {
+            log_error(NULL, "store: records are lost, %s.pending cannot be written: %s", s->path,
+                      strerrordesc_np(err));
+        }
+    }
+    store_free(sp);
+    return err;
+}
+
+void store_get_health(struct store *s, struct store_health *out)
+{
+    *out = (struct store_health){.full = store_is_full(s),
+                                 .backlog = atomic_load(&s->backlog),
+                                 .rows_written = atomic_load(&s->rows),
+                                 .retries = atomic_load(&s->retries)};
+    (void)pthread_mutex_lock(&s->health_lock);
+    out->failing_since_ms = s->failing_since_ms;
+    memcpy(out->error, s->error, sizeof(out->error));
+    (void)pthread_mutex_unlock(&s->health_lock);
+    out->ok = out->failing_since_ms == 0;
+}
+
+bool store_is_full(const struct store *s)
+{
+    return atomic_load_explicit(&s->backlog, memory_order_relaxed) >= s->backlog_max;
+}

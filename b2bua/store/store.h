@@ -1,0 +1,126 @@
+/* store.h - the only user of SQLite: schema and migrations, one writer thread, read queries.
+ * Writing: any thread posts records (copied, lock-free, never blocks); the writer coalesces and
+ * writes them in batches. What cannot be written yet is kept and counted, never dropped.
+ * Reading: each admin thread opens its own reader. */
+#ifndef POSTERN_STORE_H
+#define POSTERN_STORE_H
+
+#include "base/base.h"
+
+struct store;
+struct store_params {
+    const char *path;
+    const char *node;
+    uint32_t batch_ms;    /* 50; a call that lives is written after at most five of these */
+    uint32_t backlog_max; /* records waiting at which store_is_full() says so; 200000 */
+};
+/* Opens or creates, migrates, closes the calls that a crash left open (each gets its CDR: state
+ * ended, end_by "system", reason "crash"), starts the writer. EBADMSG: file is no database of ours
+ * or newer than we are; EBUSY: another process has it (<path>.lock); else errno. */
+MUST_USE int store_open(struct store **sp, const struct store_params *p);
+/* Writes everything that waits (gives up after wait_ms when the database refuses), stops the
+ * thread. Returns 0, or EBUSY: records were left; they are in <path>.pending (escaped lines, mode
+ * 0600), which the next store_open() writes and removes, so that nothing is lost. Another errno:
+ * that failed, too. */
+MUST_USE int store_close(struct store **sp, int64_t wait_ms);
+
+struct store_health {
+    bool ok;          /* last batch was written, or nothing to write */
+    bool full;        /* backlog over its limit: new calls must be refused */
+    uint64_t backlog; /* records waiting */
+    uint64_t rows_written, retries;
+    int64_t failing_since_ms; /* Unix ms; 0: not failing */
+    char error[128];
+};
+void store_get_health(struct store *s, struct store_health *out); /* any thread */
+bool store_is_full(const struct store *s);                        /* cheap; any thread */
+
+/* --- call ids: 63 bits, sortable by start time --- */
+#define STORE_ID_LEN 13
+void store_id_text(uint64_t id, char out[STORE_ID_LEN + 1]); /* Crockford base32, lower case */
+bool store_id_parse(struct sl text, uint64_t *id);
+
+enum store_call_state {
+    STORE_CALL_SETUP,
+    STORE_CALL_RINGING,
+    STORE_CALL_ANSWERED,
+    STORE_CALL_ENDED
+};
+
+/* One call = one row; the ended row is the CDR. Every post holds everything known so far: the last
+ * one wins, but an ended call is never changed again. Times are Unix ms, 0: not yet. */
+struct store_call {
+    uint64_t id;
+    enum store_call_state state;
+    int64_t start_ms, ring_ms, answer_ms, end_ms;
+    struct sl source;          /* "peer:carrier", "user:1001" */
+    struct sl target;          /* likewise, of the leg that was tried last or answered */
+    struct sl calling, called; /* user parts, unescaped */
+    struct sl route;
+    struct sl a_remote, b_remote; /* ip:port */
+    struct sl a_call_id, b_call_id;
+    uint16_t end_code;    /* final SIP status toward the caller; 0: none */
+    struct sl end_by;     /* caller callee admin timeout media system */
+    struct sl end_reason; /* words */
+    struct sl detail;     /* JSON object: legs, media, trace, attempts */
+    struct sl ladder;     /* opaque bytes */
+    uint32_t config_version;
+    struct sl node; /* reading only: set by the store */
+};
+/* Copies. ENOMEM: nothing was posted. */
+/* EMSGSIZE: more than 4 MiB. */
+MUST_USE int store_put_call(struct store *s, const struct store_call *c);
+
+struct store_binding {
+    struct sl user;     /* account name */
+    struct sl contact;  /* URI as registered */
+    struct sl instance; /* +sip.instance, or empty */
+    struct sl call_id;
+    uint32_t cseq;
+    struct sl user_agent;
+    int64_t expires_ms; /* Unix ms */
+    int64_t updated_ms;
+    struct sl flow;      /* opaque bytes of the flow */
+    struct sl received;  /* ip:port */
+    struct sl transport; /* "udp" */
+    struct sl listener;
+};
+MUST_USE int store_put_binding(struct store *s,
+                               const struct store_binding *b); /* key: user + contact */
+MUST_USE int store_del_binding(struct store *s, struct sl user, struct sl contact);
+
+/* --- reading --- */
+struct store_reader;
+MUST_USE int store_reader_open(struct store_reader **rp, const char *path);
+void store_reader_close(struct store_reader **rp);
+
+struct store_call_filter {
+    int live;                                         /* 1 live, 0 ended, -1 both */
+    struct sl source, target, calling, called, route; /* equal; empty: any. source also matches the
+                                                         bare name after "peer:" or "user:" */
+    struct sl party;                                  /* calling or called equals */
+    int64_t since_ms, until_ms;                       /* start time; 0: open */
+    int end_code;                                     /* 0: any */
+    uint64_t before_id; /* cursor: only ids below; 0: from the newest */
+    uint32_t limit;     /* 1..1001: one more than a page tells whether there is a next one */
+};
+/* Newest first, without detail and ladder (store_read_call has them). A read that takes longer than
+ * 2 s ends with ETIMEDOUT: narrow it by time. fn sees borrowed rows and returns false to stop.
+ * errno translated. */
+typedef bool(store_call_fn)(const struct store_call *c, void *arg);
+MUST_USE int store_read_calls(struct store_reader *r, const struct store_call_filter *f,
+                              store_call_fn *fn, void *arg);
+MUST_USE int store_read_call(struct store_reader *r, uint64_t id, store_call_fn *fn,
+                             void *arg); /* ENOENT */
+typedef bool(store_binding_fn)(const struct store_binding *b, void *arg);
+struct store_binding_filter {
+    struct sl user;                      /* empty: all */
+    int64_t now_ms;                      /* expired ones are left out; 0: none */
+    struct sl after_user, after_contact; /* cursor: (user, contact) above */
+    uint32_t limit;
+};
+MUST_USE int store_read_bindings(struct store_reader *r, const struct store_binding_filter *f,
+                                 store_binding_fn *fn, void *arg);
+MUST_USE int store_reader_ping(struct store_reader *r); /* the database answers */
+
+#endif

@@ -1,0 +1,136 @@
+/* store_int.h - what the files of this folder share: records, the table of columns, the database
+ * connection and the writer. SQLite codes are turned into errno here and never leave the folder. */
+#ifndef POSTERN_STORE_INT_H
+#define POSTERN_STORE_INT_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#define STORE_APP_ID 0x504f5354  /* "POST", PRAGMA application_id */
+#define STORE_REC_MAX (4u << 20) /* bytes of all slices of one record */
+#define STORE_BATCH_ROWS 1000    /* records per transaction */
+#define STORE_ENDED "3"          /* STORE_CALL_ENDED inside SQL */
+
+/* --- fields.c: one table per record says how it is copied, bound, read and spilled --- */
+enum field_type { FIELD_I64, FIELD_U64, FIELD_U32, FIELD_U16, FIELD_STATE, FIELD_TEXT, FIELD_BLOB };
+struct field {
+    const char *column;
+    enum field_type type;
+    size_t at; /* offset in struct store_call or struct store_binding */
+};
+#define CALL_FIELDS 22
+#define CALL_ROW_FIELDS 20 /* the rest lives in call_details */
+#define BINDING_FIELDS 12
+extern const struct field call_fields[CALL_FIELDS];
+extern const struct field binding_fields[BINDING_FIELDS];
+
+static inline bool field_is_slice(const struct field *f)
+{
+    return f->type == FIELD_TEXT || f->type == FIELD_BLOB;
+}
+struct sl *field_slice(const struct field *f, void *rec);
+int64_t field_int(const struct field *f, const void *rec);
+void field_set_int(const struct field *f, void *rec, int64_t v);
+void fields_put_names(struct buf *b, const struct field *f, size_t n); /* "a,b,c" */
+/* Binds n fields as parameters 1..n; the record must outlive the step. SQLite's code. */
+int fields_bind(sqlite3_stmt *st, const struct field *f, size_t n, const void *rec);
+void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec); /* columns 0.. */
+
+/* --- record.c: posted records, one heap block each --- */
+enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_KINDS };
+struct rec {
+    struct rec *next; /* on the stack of posted records */
+    struct hnode node;
+    struct list in_order; /* in store.order or store.held */
+    int64_t since_ms;     /* when its key came into the set */
+    enum rec_kind kind;
+    union {
+        struct store_call call;
+        struct store_binding binding;
+    } u; /* slices point into bytes[] */
+    char bytes[];
+};
+struct rec_def {
+    const char *name; /* in the spill file */
+    const struct field *fields;
+    size_t n_fields;
+    size_t size; /* of the struct in u */
+};
+extern const struct rec_def rec_defs[REC_KINDS];
+/* Copies *src (struct store_call or store_binding). ENOMEM, EMSGSIZE. */
+MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
+
+/* --- db.c: a connection that writes --- */
+enum db_stmt {
+    DB_BEGIN,
+    DB_COMMIT,
+    DB_ROLLBACK,
+    DB_PUT_CALL,
+    DB_PUT_DETAIL,
+    DB_PUT_BINDING,
+    DB_DEL_BINDING,
+    DB_STMTS
+};
+struct db {
+    sqlite3 *h; /* NULL: closed */
+    sqlite3_stmt *st[DB_STMTS];
+};
+int db_errno(int rc); /* SQLite result to errno */
+/* Creates the file (0600) when missing, migrates, prepares. Logs what is wrong. */
+MUST_USE int db_open(struct db *db, const char *path);
+void db_close(struct db *db);
+int db_exec(struct db *db, const char *sql);    /* SQLite's code */
+int db_step(struct db *db, enum db_stmt which); /* SQLITE_OK when done */
+int db_put(struct db *db, const struct rec *r); /* inside a transaction; SQLite's code */
+void db_library_setup(void);                    /* once per process, before any connection */
+
+/* --- schema.c --- */
+extern const unsigned schema_version; /* the newest one we know */
+/* Whose file is it? Changes nothing. EBADMSG: not ours, damaged or newer. */
+MUST_USE int schema_check(sqlite3 *h, const char *path, unsigned *version);
+MUST_USE int schema_migrate(sqlite3 *h, const char *path, unsigned from);
+
+/* --- the store itself --- */
+struct store {
+    struct clock clock;
+    char *path, *node;
+    uint32_t batch_ms, backlog_max;
+    int lock_fd, wake_fd, stop_fd;
+    pthread_t thread;
+    bool has_thread;
+    _Atomic(struct rec *) posted; /* newest first */
+    atomic_uint_fast64_t backlog, rows, retries;
+    atomic_bool stopping;
+    atomic_int_fast64_t stop_at_ms; /* monotonic; set before stopping */
+    /* the writer's */
+    struct db db;
+    struct hmap pending;
+    struct list order;   /* of these, what is to be written, oldest first */
+    struct list held;    /* of these, young live calls, oldest first: most change again soon */
+    uint32_t backoff_ms; /* 0: not failing */
+    /* health_lock's */
+    pthread_mutex_t health_lock;
+    int64_t failing_since_ms;
+    char error[128];
+};
+
+/* --- pending.c: what waits, one record per key. Writer thread. --- */
+#define PENDING_HOLD_BATCHES 4 /* a live call waits so many batch_ms for its next state */
+void pending_init(struct store *s);
+void pending_take(struct store *s); /* moves what was posted into the set */
+int64_t pending_due_ms(const struct store *s, int64_t now_ms); /* -1: nothing is held */
+void pending_release(struct store *s, bool all); /* held for long enough: to be written now */
+void pending_done(struct store *s, size_t n);    /* the n oldest were written: frees them */
+void pending_free(struct store *s);
+
+/* --- writer.c --- */
+void *writer_main(void *arg); /* struct store */
+
+/* --- spill.c: what could not be written outlives the process in <path>.pending --- */
+MUST_USE int spill_write(struct store *s, size_t *n);
+MUST_USE int spill_import(struct store *s); /* 0 also when there is no such file */
+
+#endif

@@ -1,0 +1,177 @@
+/* writer.c - the only thread that writes: sleeps until something is posted, gathers for a moment,
+ * merges, writes batches. When the database refuses, it keeps everything and tries again. */
+#include "store/store_int.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#define WRITER_BUSY_MS 50 /* how long SQLite itself waits for a lock */
+#define WRITER_BACKOFF_MIN_MS 100
+#define WRITER_BACKOFF_MAX_MS 2000
+#define WRITER_STOP_RETRY_MS 50
+
+static bool writer_has_posts(struct store *s)
+{
+    return atomic_load_explicit(&s->posted, memory_order_relaxed) != NULL;
+}
+
+static int64_t writer_stop_left_ms(struct store *s)
+{
+    return atomic_load(&s->stop_at_ms) - clock_now_ms(&s->clock);
+}
+
+static bool writer_is_done(struct store *s)
+{
+    if (!atomic_load(&s->stopping)) {
+        return false;
+    }
+    return (s->pending.n == 0 && list_is_empty(&s->order) && !writer_has_posts(s)) ||
+           writer_stop_left_ms(s) <= 0;
+}
+
+/* Until stop_fd says stop, for ms, or until something is posted when the caller says so. */
+static void writer_poll(struct store *s, int ms, bool for_posts)
+{
+    struct pollfd fds[2] = {{.fd = s->stop_fd, .events = POLLIN},
+                            {.fd = for_posts ? s->wake_fd : -1, .events = POLLIN}};
+    uint64_t n;
+    ssize_t got;
+
+    (void)poll(fds, 2, ms);
+    if ((fds[1].revents & POLLIN) != 0) {
+        got = read(s->wake_fd, &n, sizeof(n));
+        (void)got; /* non-blocking; a count of nothing means the same */
+    }
+}
+
+static void writer_wait(struct store *s)
+{
+    if (atomic_load(&s->stopping)) {
+        int64_t left = writer_stop_left_ms(s);
+
+        if (s->backoff_ms != 0) { /* stop_fd stays ready, so it cannot be waited for */
+            (void)poll(NULL, 0, (int)(left < WRITER_STOP_RETRY_MS ? left : WRITER_STOP_RETRY_MS));
+        }
+        return;
+    }
+    if (s->backoff_ms != 0) {
+        writer_poll(s, (int)s->backoff_ms, false);
+        return;
+    }
+    if (!writer_has_posts(s)) {
+        writer_poll(s, (int)pending_due_ms(s, clock_now_ms(&s->clock)), true);
+    }
+    if (writer_has_posts(s)) {
+        writer_poll(s, (int)s->batch_ms, false);
+    }
+}
+
+static void writer_set_health(struct store *s, int64_t since_ms, const char *error)
+{
+    struct buf b;
+
+    (void)pthread_mutex_lock(&s->health_lock);
+    s->failing_since_ms = since_ms;
+    buf_init_fixed(&b, s->error, sizeof(s->error) - 1);
+    buf_putsl(&b, sl_head(sl_str(error), sizeof(s->error) - 1));
+    s->error[b.n] = '\0';
+    (void)pthread_mutex_unlock(&s->health_lock);
+}
+
+static void writer_failed(struct store *s, const char *error)
+{
+    if (s->backoff_ms == 0) {
+        writer_set_health(s, clock_wall_ms(&s->clock), error);
+        log_error(NULL, "store: %s cannot be written: %s; records wait", s->path, error);
+    }
+    s->backoff_ms = s->backoff_ms == 0 ? WRITER_BACKOFF_MIN_MS : s->backoff_ms * 2;
+    if (s->backoff_ms > WRITER_BACKOFF_MAX_MS) {
+        s->backoff_ms = WRITER_BACKOFF_MAX_MS;
+    }
+    atomic_fetch_add(&s->retries, 1);
+    stat_inc(STAT_STORE_RETRY);
+}
+
+static void writer_worked(struct store *s, size_t n)
+{
+    if (s->backoff_ms != 0) {
+        writer_set_health(s, 0, "");
+        log_info(NULL, "store: %s is written again", s->path);
+        s->backoff_ms = 0;
+    }
+    atomic_fetch_add(&s->rows, n);
+    stat_add(STAT_STORE_ROWS, n);
+    pending_done(s, n);
+}
+
+/* One transaction of the oldest records; *n says how many. SQLite's code. */
+static int writer_transact(struct store *s, size_t *n)
+{
+    int rc = db_step(&s->db, DB_BEGIN);
+
+    *n = 0;
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    LIST_FOR_EACH(at, &s->order)
+    {
+        rc = db_put(&s->db, CONTAINER_OF(at, struct rec, in_order));
+        if (rc != SQLITE_OK || ++*n == STORE_BATCH_ROWS) {
+            break;
+        }
+    }
+    if (rc == SQLITE_OK) {
+        rc = db_step(&s->db, DB_COMMIT);
+    }
+    if (rc != SQLITE_OK && sqlite3_get_autocommit(s->db.h) == 0) {
+        (void)db_step(&s->db, DB_ROLLBACK);
+    }
+    return rc;
+}
+
+/* A lock or a full disk passes by itself; after anything else the connection is made anew. */
+static bool writer_may_keep(int rc)
+{
+    int primary = rc & 0xff;
+
+    return primary == SQLITE_BUSY || primary == SQLITE_LOCKED || primary == SQLITE_FULL;
+}
+
+static bool writer_write(struct store *s)
+{
+    size_t n = 0;
+    int rc;
+
+    if (s->db.h == NULL && db_open(&s->db, s->path) != 0) {
+        writer_failed(s, "the database cannot be opened");
+        return false;
+    }
+    (void)sqlite3_busy_timeout(s->db.h, WRITER_BUSY_MS);
+    rc = writer_transact(s, &n);
+    if (rc != SQLITE_OK) {
+        writer_failed(s, sqlite3_errstr(rc));
+        if (!writer_may_keep(rc)) {
+            db_close(&s->db);
+        }
+        return false;
+    }
+    writer_worked(s, n);
+    return true;
+}
+
+void *writer_main(void *arg)
+{
+    struct store *s = arg;
+    int err = stat_thread_init();
+
+    (void)err; /* without a block of its own it counts in the shared one */
+    while (!writer_is_done(s)) {
+        writer_wait(s);
+        pending_take(s);
+        pending_release(s, atomic_load(&s->stopping));
+        while (!list_is_empty(&s->order) && writer_write(s)) {
+            continue;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,347 @@
+/* dispatch.c - what arrives: parse, find the owner (another worker, a transaction, a dialog), or
+ * start something new. Decides nothing that the policy decides. */
+#include "worker/worker_int.h"
+
+#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER\r\n"
+
+static void answer(struct worker *w, const struct sip_msg *req, const struct flow *flow,
+                   uint16_t status, struct sl extra)
+{
+    call_answer_stateless(w->calls, req, flow, status, NULL, extra);
+}
+
+/* --- malformed --- */
+
+static void answer_bad(struct worker *w, const struct flow *flow, struct sip_msg *msg,
+                       const struct sip_bad *bad)
+{
+    if (msg == NULL || bad->status == 0 || !msg->is_request || msg->method == SIP_ACK) {
+        return;
+    }
+    log_debug(NULL, "refused a malformed %s: %s", sip_method_name(msg->method), bad->reason);
+    call_answer_stateless(w->calls, msg, flow, bad->status, NULL, SL_NULL);
+}
+
+/* --- responses --- */
+
+static void on_response(struct worker *w, const struct flow *flow, struct sip_msg *msg,
+                        unsigned hops)
+{
+    struct token tok;
+
+    if (!tx_branch_owner(w->ring, msg, &tok) || tok.node != w->node ||
+        tok.worker >= w->b->n_workers) {
+        stat_inc(STAT_SIP_DROP_STRAY_RSP);
+        return;
+    }
+    if (tok.worker != w->index) {
+        if (hops == 0) {
+            worker_hand_message(w, tok.worker, flow, msg->text, 1);
+        }
+        return;
+    }
+    if (!tx_feed_response(w->tab, msg, flow)) {
+        stat_inc(STAT_SIP_DROP_STRAY_RSP);
+    }
+}
+
+/* --- requests: what must hold for any new one --- */
+
+static void put_unsupported(struct buf *b, const struct sip_msg *req, enum hdr_id id, bool *first)
+{
+    struct sip_values it = {0};
+    struct sl v;
+
+    while (sip_values_next(req, id, &it, &v) == 0) {
+        buf_puts(b, *first ? "Unsupported: " : ", ");
+        buf_putsl(b, v);
+        *first = false;
+    }
+}
+
+/* We implement no option that a peer could require (RFC 3261 8.2.2.3). REGISTER is judged by the
+ * registrar. */
+static bool refuse_required(struct worker *w, const struct sip_msg *req, const struct flow *flow)
+{
+    char mem[1024];
+    struct buf b;
+    bool first = true;
+
+    if (sip_hdr(req, HDR_REQUIRE) == NULL && sip_hdr(req, HDR_PROXY_REQUIRE) == NULL) {
+        return false;
+    }
+    buf_init_fixed(&b, mem, sizeof(mem));
+    put_unsupported(&b, req, HDR_REQUIRE, &first);
+    put_unsupported(&b, req, HDR_PROXY_REQUIRE, &first);
+    if (first) {
+        return false; /* empty header */
+    }
+    BUF_LIT(&b, "\r\n");
+    answer(w, req, flow, 420, buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
+    return true;
+}
+
+static bool refuse_early(struct worker *w, const struct sip_msg *req, const struct flow *flow)
+{
+    if (sl_eq(req->via.branch, SL(SIP_COOKIE))) {
+        answer(w, req, flow, 400, SL_NULL); /* cookie with nothing behind it identifies nothing */
+        return true;
+    }
+    if (req->method == SIP_METHOD_OTHER) {
+        answer(w, req, flow, 501, SL(ALLOW_LINE));
+        return true;
+    }
+    if (req->ruri.scheme == SIP_SCHEME_OTHER) {
+        answer(w, req, flow, 416, SL_NULL);
+        return true;
+    }
+    return refuse_required(w, req, flow);
+}
+
+/* --- inside a dialog --- */
+
+static void in_dialog(struct worker *w, const struct flow *flow, struct sip_msg *req,
+                      const struct token *tok)
+{
+    struct tx *tx = NULL;
+
+    if (req->method == SIP_ACK) {
+        call_in_dialog(w->calls, tok, NULL, req, flow);
+        return;
+    }
+    if (refuse_early(w, req, flow)) {
+        return;
+    }
+    if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) != 0) {
+        stat_inc(STAT_TX_FULL);
+        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
+        return;
+    }
+    call_in_dialog(w->calls, tok, tx, req, flow);
+}
+
+/* --- CANCEL --- */
+
+static void on_cancel(struct worker *w, const struct flow *flow, struct sip_msg *req,
+                      struct tx *invite)
+{
+    struct tx *tx = NULL;
+
+    tx_ref(invite);
+    if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) == 0) {
+        char mem[SIP_HDR_LINE_MAX], tag[TOKEN_TEXT_LEN];
+        struct token tok = {.node = w->node, .worker = w->index, .kind = TOKEN_STATELESS};
+        struct buf b;
+
+        token_put(w->ring, &tok, tag);
+        buf_init_fixed(&b, mem, sizeof(mem));
+        sip_put_response(&b, &(struct sip_response){.req = req,
+                                                    .src = tx_server_source(tx),
+                                                    .status = 200,
+                                                    .to_tag = sl_make(tag, sizeof(tag))});
+        sip_put_body(&b, SL_NULL, SL_NULL);
+        if (buf_err(&b) != 0 || tx_server_respond(tx, 200, buf_sl(&b)) != 0) {
+            stat_inc(STAT_TX_UNEXPECTED);
+        }
+        tx_close(tx);
+        tx_unref(&tx);
+    } else {
+        answer(w, req, flow, 200, SL_NULL);
+    }
+    call_cancel(w->calls, invite);
+    tx_unref(&invite);
+}
+
+/* A CANCEL carries nothing of ours and may come from another port than its INVITE: every worker is
+ * asked once, the last one says 481. */
+static void stray_cancel(struct worker *w, const struct flow *flow, struct sip_msg *req,
+                         unsigned hops)
+{
+    uint8_t next = (uint8_t)((w->index + 1u) % w->b->n_workers);
+
+    if (hops + 1 < w->b->n_workers && worker_hand_message(w, next, flow, req->text, hops + 1)) {
+        return;
+    }
+    answer(w, req, flow, 481, SL_NULL);
+}
+
+/* --- outside a dialog --- */
+
+static void on_register(struct worker *w, const struct flow *flow, struct sip_msg *req)
+{
+    struct tx *tx = NULL;
+
+    if (!policy_def(w->cfg->policy)->users.present) {
+        answer(w, req, flow, 405, SL(ALLOW_LINE));
+        return;
+    }
+    if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) != 0) {
+        stat_inc(STAT_TX_FULL);
+        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
+        return;
+    }
+    registrar_request(w->registrar, tx, req);
+    tx_close(tx);
+    tx_unref(&tx);
+}
+
+static void on_options(struct worker *w, const struct flow *flow, struct sip_msg *req)
+{
+    if (atomic_load_explicit(&w->b->draining, memory_order_relaxed)) {
+        answer(w, req, flow, 503, SL("Retry-After: 30\r\n"));
+        return;
+    }
+    answer(w, req, flow, 200, SL(ALLOW_LINE "Accept: application/sdp\r\n"));
+}
+
+static void on_new_request(struct worker *w, const struct flow *flow, struct sip_msg *req)
+{
+    if (refuse_early(w, req, flow)) {
+        return;
+    }
+    if (req->to_tag.n != 0 && req->method != SIP_REGISTER) {
+        answer(w, req, flow, 481, SL_NULL); /* a dialog, but none of ours */
+        return;
+    }
+    if (tx_is_merged(w->tab, req)) {
+        answer(w, req, flow, 482, SL_NULL); /* forked upstream (RFC 3261 8.2.2.2) */
+        return;
+    }
+    switch (req->method) {
+    case SIP_INVITE:
+        call_invite(w->calls, req, flow);
+        break;
+    case SIP_MESSAGE:
+        call_message(w->calls, req, flow);
+        break;
+    case SIP_OPTIONS:
+        on_options(w, flow, req);
+        break;
+    case SIP_REGISTER:
+        on_register(w, flow, req);
+        break;
+    case SIP_BYE:
+    case SIP_INFO:
+        answer(w, req, flow, 481, SL_NULL);
+        break;
+    default:
+        answer(w, req, flow, 405, SL(ALLOW_LINE));
+        break;
+    }
+}
+
+/* Who must see this request: the worker in our To tag, or the owner of the user who registers. */
+static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const struct token *tok,
+                        bool ours)
+{
+    char user[128];
+    size_t n = 0;
+
+    if (ours) {
+        return tok->worker;
+    }
+    if (req->method == SIP_REGISTER &&
+        sip_unescape(req->to.uri.user, user, sizeof(user), &n) == 0) {
+        return registrar_owner(w->registrar, sl_make(user, n));
+    }
+    return w->index;
+}
+
+static bool is_our_token(const struct worker *w, const struct sip_msg *req, struct token *tok)
+{
+    return req->to_tag.n == TOKEN_TEXT_LEN && token_get(w->ring, req->to_tag, tok) &&
+           tok->node == w->node && tok->worker < w->b->n_workers;
+}
+
+static void on_request(struct worker *w, const struct flow *flow, struct sip_msg *req,
+                       unsigned hops)
+{
+    struct token tok = {0};
+    bool ours = is_our_token(w, req, &tok);
+    uint8_t owner = owner_of(w, req, &tok, ours);
+    struct tx *tx = NULL;
+
+    if (owner != w->index && hops == 0) {
+        worker_hand_message(w, owner, flow, req->text, 1);
+        return;
+    }
+    switch (tx_match_request(w->tab, req, flow, &tx)) {
+    case TX_MATCH_DONE:
+        return;
+    case TX_MATCH_CANCEL:
+        if (addr_eq_ip(tx_server_source(tx), &flow->remote)) {
+            on_cancel(w, flow, req, tx);
+        } else {
+            answer(w, req, flow, 481, SL_NULL); /* somebody else's INVITE (attacks.md 40) */
+        }
+        return;
+    case TX_MATCH_NONE:
+        break;
+    }
+    if (req->method == SIP_CANCEL) {
+        stray_cancel(w, flow, req, hops);
+    } else if (ours && tok.kind == TOKEN_TAG) {
+        in_dialog(w, flow, req, &tok);
+    } else if (req->method == SIP_ACK) {
+        stat_inc(STAT_SIP_DROP_ACK); /* for an answer we gave without state */
+    } else {
+        on_new_request(w, flow, req);
+    }
+}
+
+void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, unsigned hops)
+{
+    struct sip_msg *msg = NULL;
+    struct sip_bad bad = {0};
+    int err = sip_msg_parse(w->pool, bytes, &msg, &bad);
+
+    if (err != 0) {
+        stat_inc(err == EMSGSIZE ? STAT_SIP_TOO_BIG : STAT_SIP_BAD);
+        answer_bad(w, flow, msg, &bad);
+    } else if (msg->is_request) {
+        on_request(w, flow, msg, hops);
+    } else {
+        on_response(w, flow, msg, hops);
+    }
+    sip_msg_unref(&msg);
+}
+
+static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
+{
+    worker_input(arg, flow, bytes, 0);
+}
+
+/* Framing is lost: what arrived is answered if it can be read, and never run as a request. */
+static void on_bad_frame(void *arg, const struct flow *flow, struct sl bytes, int err)
+{
+    struct worker *w = arg;
+    struct sip_msg *msg = NULL;
+    struct sip_bad bad = {0};
+    int perr = sip_msg_parse(w->pool, bytes, &msg, &bad);
+
+    if (perr == 0 && msg->is_request) {
+        bad = (struct sip_bad){.status = err == EMSGSIZE ? 513 : 400, .reason = "framing"};
+        perr = err;
+    }
+    if (perr != 0) {
+        answer_bad(w, flow, msg, &bad); /* counted where the frame broke */
+    }
+    sip_msg_unref(&msg);
+}
+
+static void on_gone(void *arg, const struct flow *flow, int err)
+{
+    struct worker *w = arg;
+
+    tx_flow_gone(w->tab, flow, err);
+    call_flow_gone(w->calls, flow);
+    if (flow_is_reliable(flow)) {
+        registrar_flow_gone(w->registrar, flow);
+        worker_tell_gone(w, flow, err);
+    }
+}
+
+const struct net_events worker_net_events = {.message = on_net_message,
+                                             .bad_frame = on_bad_frame,
+                                             .gone = on_gone,
+                                             .send_remote = worker_send_remote};

@@ -1,0 +1,304 @@
+/* house.c - the process: builds the workers, starts and stops them together, gives them new
+ * configurations and keys. */
+#include "worker/worker_int.h"
+
+#define KEY_LIFE_MS (24 * 3600 * 1000LL)
+
+static int make_workers(struct b2bua *b, const char **why)
+{
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        int err = worker_new(&b->workers[i], b, (uint8_t)i);
+
+        if (err == 0) {
+            err = worker_listen(b->workers[i], why);
+        }
+        if (err != 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static bool on_binding(const struct store_binding *row, void *arg)
+{
+    struct b2bua *b = arg;
+
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        registrar_load(b->workers[i]->registrar, row);
+    }
+    return true;
+}
+
+/* Read page by page: the cursor is the last row seen. */
+struct load_page {
+    struct b2bua *b;
+    struct arena arena;
+    struct sl user, contact;
+    uint32_t n;
+};
+
+static bool on_page_row(const struct store_binding *row, void *arg)
+{
+    struct load_page *p = arg;
+
+    p->n++;
+    p->user = arena_dup(&p->arena, row->user);
+    p->contact = arena_dup(&p->arena, row->contact);
+    return on_binding(row, p->b);
+}
+
+static int load_bindings(struct b2bua *b)
+{
+    struct load_page p = {.b = b};
+    struct store_reader *r = NULL;
+    int err = store_reader_open(&r, b->cfg->store_path);
+
+    arena_init(&p.arena, 4096, 0);
+    while (err == 0) {
+        p.n = 0;
+        err = store_read_bindings(r,
+                                  &(struct store_binding_filter){.after_user = p.user,
+                                                                 .after_contact = p.contact,
+                                                                 .limit = 1000},
+                                  on_page_row, &p);
+        if (p.n == 0) {
+            break;
+        }
+    }
+    arena_free(&p.arena);
+    store_reader_close(&r);
+    return err;
+}
+
+static void house_free(struct b2bua **bp)
+{
+    struct b2bua *b = *bp;
+
+    *bp = NULL;
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        worker_free(&b->workers[i]);
+    }
+    token_ring_free(&b->ring);
+    auth_free(&b->auth);
+    config_unref(&b->cfg);
+    pthread_mutex_destroy(&b->lock);
+    mem_free(b);
+}
+
+static void stop_threads(struct b2bua *b)
+{
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        if (b->workers[i] != NULL && b->workers[i]->running) {
+            loop_stop(b->workers[i]->loop);
+        }
+    }
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        if (b->workers[i] != NULL && b->workers[i]->running) {
+            pthread_join(b->workers[i]->thread, NULL);
+            b->workers[i]->running = false;
+        }
+    }
+}
+
+static int start(struct b2bua *b, const char **why)
+{
+    int err = auth_new(&b->auth);
+
+    *why = "out of memory";
+    if (err == 0) {
+        *why = "token key file cannot be used";
+        err = token_ring_load(&b->ring, b->cfg->key_file);
+    }
+    if (err == 0) {
+        *why = "workers cannot be built";
+        err = make_workers(b, why);
+    }
+    if (err == 0 && b->store != NULL) {
+        *why = "bindings cannot be read from the store";
+        err = load_bindings(b);
+    }
+    for (uint32_t i = 0; err == 0 && i < b->n_workers; i++) {
+        *why = "threads cannot be started";
+        err = worker_run(b->workers[i]);
+    }
+    return err;
+}
+
+int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **why)
+{
+    struct b2bua *b = mem_zalloc(sizeof(*b));
+    int err;
+
+    if (b == NULL) {
+        *why = "out of memory";
+        return ENOMEM;
+    }
+    pthread_mutex_init(&b->lock, NULL);
+    clock_init_real(&b->clock);
+    b->cfg = config_ref(p->cfg);
+    b->store = p->store;
+    b->n_workers = p->cfg->workers < WORKERS_MAX ? p->cfg->workers : WORKERS_MAX;
+    b->started_ms = clock_now_ms(&b->clock);
+    b->started_wall_ms = clock_wall_ms(&b->clock);
+    err = start(b, why);
+    if (err != 0) {
+        stop_threads(b);
+        house_free(&b);
+        return err;
+    }
+    atomic_store(&b->listening, true);
+    *bp = b;
+    return 0;
+}
+
+/* --- messages to all workers --- */
+
+static void on_config(void *owner, struct loop_msg *m)
+{
+    struct config *cfg = m->ptr;
+
+    worker_apply_config(owner, cfg);
+    config_unref(&cfg);
+}
+
+static void drop_config(void *owner, struct loop_msg *m)
+{
+    struct config *cfg = m->ptr;
+
+    (void)owner;
+    config_unref(&cfg);
+}
+
+int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart)
+{
+    struct config *old = b->cfg;
+
+    if (config_restart_keys(old, cfg, restart) != 0) {
+        return EINVAL;
+    }
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        struct loop_msg m = {.fn = on_config, .ptr = config_ref(cfg), .drop = drop_config};
+
+        if (loop_post(b->workers[i]->loop, &m) != 0) {
+            drop_config(NULL, &m);
+            log_error(NULL, "worker %u did not take the new configuration", i);
+        }
+    }
+    pthread_mutex_lock(&b->lock);
+    b->cfg = config_ref(cfg);
+    pthread_mutex_unlock(&b->lock);
+    config_unref(&old);
+    log_set_level(cfg->log_level);
+    return 0;
+}
+
+static void on_ring(void *owner, struct loop_msg *m)
+{
+    struct worker *w = owner;
+    struct token_ring *old = w->ring;
+
+    w->ring = m->ptr;
+    tx_table_set_ring(w->tab, w->ring);
+    call_table_set_ring(w->calls, w->ring);
+    token_ring_free(&old);
+}
+
+static void drop_ring(void *owner, struct loop_msg *m)
+{
+    struct token_ring *r = m->ptr;
+
+    (void)owner;
+    token_ring_free(&r);
+}
+
+void b2bua_rotate_key(struct b2bua *b, int64_t wall_ms)
+{
+    struct token_ring *now = NULL;
+
+    if (wall_ms - token_ring_made_ms(b->ring) < KEY_LIFE_MS) {
+        return;
+    }
+    if (token_ring_rotate(&now, b->ring, b->cfg->key_file, wall_ms) != 0) {
+        log_error(NULL, "token key could not be renewed; the old one stays");
+        return;
+    }
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        struct token_ring *clone = NULL;
+
+        if (token_ring_clone(&clone, now) != 0 ||
+            loop_post(b->workers[i]->loop,
+                      &(struct loop_msg){.fn = on_ring, .ptr = clone, .drop = drop_ring}) != 0) {
+            token_ring_free(&clone);
+            log_error(NULL, "worker %u keeps the old token key", i);
+        }
+    }
+    token_ring_free(&b->ring);
+    b->ring = now;
+}
+
+static void on_drain(void *owner, struct loop_msg *m)
+{
+    struct worker *w = owner;
+
+    (void)m;
+    call_drain(w->calls);
+}
+
+static void on_drain_end(void *owner, struct loop_msg *m)
+{
+    struct worker *w = owner;
+
+    (void)m;
+    call_drain_end(w->calls);
+}
+
+static void tell_all(struct b2bua *b, loop_msg_fn *fn)
+{
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        if (loop_post(b->workers[i]->loop, &(struct loop_msg){.fn = fn}) != 0) {
+            log_error(NULL, "worker %u could not be told", i);
+        }
+    }
+}
+
+void b2bua_drain(struct b2bua *b)
+{
+    atomic_store(&b->draining, true);
+    tell_all(b, on_drain);
+}
+
+void b2bua_drain_end(struct b2bua *b)
+{
+    tell_all(b, on_drain_end);
+}
+
+static void ask_alive(struct worker *w, struct ask *a)
+{
+    a->id = call_alive(w->calls);
+}
+
+uint32_t b2bua_alive(struct b2bua *b)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        struct ask a;
+
+        if (worker_ask(b->workers[i], ask_alive, 0, &a) != 0) {
+            return UINT32_MAX;
+        }
+        sum += (uint32_t)a.id;
+        buf_free(&a.out);
+    }
+    return sum;
+}
+
+void b2bua_stop(struct b2bua **bp)
+{
+    if (*bp == NULL) {
+        return;
+    }
+    atomic_store(&(*bp)->listening, false);
+    stop_threads(*bp);
+    house_free(bp);
+}

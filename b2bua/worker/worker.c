@@ -1,0 +1,270 @@
+/* worker.c - one worker: its tables, its thread, and the reaper that checks its books. */
+#include "worker/worker_int.h"
+
+#include <sched.h>
+#include <signal.h>
+
+#define REAPER_MS 5000
+#define MAILBOX_SLOTS 16384
+
+/* --- the reaper: every few seconds the books must balance (invariant 4) --- */
+
+static void on_reaper(void *arg)
+{
+    struct worker *w = arg;
+    struct media_counts media;
+    uint32_t bad = call_audit(w->calls);
+
+    media_counts(w->media, &media);
+    if (media.sessions != call_media_sessions(w->calls)) {
+        bad++;
+        log_error(NULL, "reaper: %u media sessions for %u calls that have one", media.sessions,
+                  call_media_sessions(w->calls));
+    }
+    if (bad != 0) {
+        stat_add(STAT_REAPER_ALARM, bad);
+    }
+    timer_start(w->loop, &w->reaper, REAPER_MS);
+}
+
+/* --- building --- */
+
+static struct tx_timers timers_of(const struct config *cfg)
+{
+    return (struct tx_timers){.t1_ms = cfg->t1_ms, .t2_ms = cfg->t2_ms, .t4_ms = cfg->t4_ms};
+}
+
+static int make_net(struct worker *w)
+{
+    const struct config *cfg = w->b->cfg;
+    struct net_limits lim = net_limits_default;
+
+    lim.max_conns = cfg->tcp_max / w->b->n_workers + 1;
+    lim.max_conns_per_source = cfg->tcp_per_source;
+    lim.max_message = cfg->max_message;
+    lim.idle_ms = cfg->tcp_idle_ms;
+    return net_new(&w->net, w->loop, w->index, &lim, &worker_net_events, w);
+}
+
+static int make_tables(struct worker *w)
+{
+    const struct config *cfg = w->b->cfg;
+    int err = tx_table_new(&w->tab, &(struct tx_table_params){.loop = w->loop,
+                                                              .net = &net_real_ops,
+                                                              .net_arg = w->net,
+                                                              .ring = w->ring,
+                                                              .node = w->node,
+                                                              .worker = w->index,
+                                                              .timers = timers_of(cfg),
+                                                              .max = cfg->max_transactions});
+
+    if (err == 0) {
+        err = media_new(&w->media, &(struct media_params){.loop = w->loop,
+                                                          .worker = w->index,
+                                                          .n_workers = (uint8_t)w->b->n_workers,
+                                                          .inactivity_ms = cfg->media_inactivity_ms,
+                                                          .learn_ms = cfg->media_learn_ms,
+                                                          .rcvbuf = 65536});
+    }
+    if (err == 0) {
+        err = registrar_new(&w->registrar,
+                            &(struct registrar_params){.loop = w->loop,
+                                                       .tab = w->tab,
+                                                       .auth = w->b->auth,
+                                                       .store = w->b->store,
+                                                       .worker = w->index,
+                                                       .n_workers = (uint8_t)w->b->n_workers,
+                                                       .publish = worker_publish,
+                                                       .hold = worker_hold,
+                                                       .arg = w});
+    }
+    if (err != 0) {
+        return err;
+    }
+    return call_table_new(&w->calls, &(struct call_table_params){.loop = w->loop,
+                                                                 .tab = w->tab,
+                                                                 .net = &net_real_ops,
+                                                                 .net_arg = w->net,
+                                                                 .media = w->media,
+                                                                 .registrar = w->registrar,
+                                                                 .auth = w->b->auth,
+                                                                 .store = w->b->store,
+                                                                 .ring = w->ring,
+                                                                 .worker = w->index,
+                                                                 .hold = worker_hold,
+                                                                 .hold_arg = w});
+}
+
+int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
+{
+    struct worker *w = mem_zalloc(sizeof(*w));
+    int err;
+
+    if (w == NULL) {
+        return ENOMEM;
+    }
+    w->b = b;
+    w->index = index;
+    w->node = b->cfg->node_id;
+    err = loop_new(&w->loop, &(struct loop_params){.mailbox = MAILBOX_SLOTS, .owner = w});
+    if (err == 0) {
+        err = token_ring_clone(&w->ring, b->ring);
+    }
+    if (err == 0) {
+        err = sip_pool_new(&w->pool);
+    }
+    if (err == 0) {
+        err = make_net(w);
+    }
+    if (err == 0) {
+        err = make_tables(w);
+    }
+    if (err != 0) {
+        worker_free(&w);
+        return err;
+    }
+    timer_init(&w->reaper, on_reaper, w);
+    timer_start(w->loop, &w->reaper, REAPER_MS);
+    worker_apply_config(w, b->cfg);
+    *wp = w;
+    return 0;
+}
+
+static void set_realms(struct worker *w, const struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->n_listeners; i++) {
+        const struct config_listener *ls = &cfg->listeners[i];
+
+        if (ls->has_rtp &&
+            media_set_realm(w->media, &(struct media_realm_params){.listener = (uint8_t)i,
+                                                                   .address = ls->address,
+                                                                   .port_min = ls->rtp_min,
+                                                                   .port_max = ls->rtp_max}) != 0) {
+            log_error(NULL, "media ports of listener %s could not be set up", ls->name);
+        }
+    }
+}
+
+void worker_apply_config(struct worker *w, struct config *cfg)
+{
+    struct config *old = w->cfg;
+    const char **names = mem_zalloc((cfg->n_listeners + 1) * sizeof(*names));
+    struct tx_timers timers = timers_of(cfg);
+
+    if (names == NULL) {
+        log_error(NULL, "out of memory: worker %u keeps the old configuration", w->index);
+        return;
+    }
+    for (size_t i = 0; i < cfg->n_listeners; i++) {
+        names[i] = cfg->listeners[i].name;
+    }
+    w->cfg = config_ref(cfg);
+    tx_table_set_timers(w->tab, &timers);
+    media_set_inactivity(w->media, cfg->media_inactivity_ms);
+    set_realms(w, cfg);
+    registrar_set_policy(w->registrar, cfg->policy, names, cfg->n_listeners);
+    call_table_set_config(w->calls, cfg);
+    mem_free(w->listener_names);
+    w->listener_names = names;
+    config_unref(&old);
+}
+
+int worker_listen(struct worker *w, const char **why)
+{
+    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
+    static _Thread_local char text[160];
+    const struct config *cfg = w->b->cfg;
+
+    for (size_t i = 0; i < cfg->n_listeners; i++) {
+        const struct config_listener *ls = &cfg->listeners[i];
+
+        for (size_t k = 0; k < COUNT_OF(transports); k++) {
+            struct addr at = ls->address, bound;
+            char where[ADDR_TEXT_MAX];
+            struct buf b;
+            int err;
+
+            if (ls->port[transports[k]] == 0) {
+                continue;
+            }
+            addr_set_port(&at, ls->port[transports[k]]);
+            err = net_listen(w->net, (uint8_t)i, transports[k], &at, &bound);
+            if (err != 0) {
+                buf_init_fixed(&b, text, sizeof(text) - 1);
+                buf_putf(&b, "listener %s: cannot bind %s %s: %s", ls->name,
+                         sip_transport_name(transports[k]), addr_text(&at, where), strerror(err));
+                text[b.n] = '\0';
+                *why = text;
+                return err;
+            }
+        }
+    }
+    return 0;
+}
+
+/* --- running --- */
+
+static void pin(const struct worker *w)
+{
+    cpu_set_t have, one;
+    unsigned n = 0;
+
+    if (sched_getaffinity(0, sizeof(have), &have) != 0 ||
+        (unsigned)CPU_COUNT(&have) < w->b->n_workers || CPU_COUNT(&have) < 2) {
+        return;
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &have) && n++ == w->index) {
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            if (sched_setaffinity(0, sizeof(one), &one) != 0) {
+                log_debug(NULL, "worker %u could not be pinned", w->index);
+            }
+            return;
+        }
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    if (stat_thread_init() != 0) {
+        log_warn(NULL, "worker %u counts into the shared block", w->index);
+    }
+    pin(w);
+    loop_run(w->loop);
+    return NULL;
+}
+
+int worker_run(struct worker *w)
+{
+    int err = pthread_create(&w->thread, NULL, worker_main, w);
+
+    w->running = err == 0;
+    return err;
+}
+
+void worker_free(struct worker **wp)
+{
+    struct worker *w = *wp;
+
+    *wp = NULL;
+    if (w == NULL) {
+        return;
+    }
+    if (w->loop != NULL) {
+        timer_stop(w->loop, &w->reaper);
+    }
+    call_table_free(&w->calls);
+    registrar_free(&w->registrar);
+    tx_table_free(&w->tab);
+    media_free(&w->media);
+    net_free(&w->net);
+    loop_free(&w->loop);
+    sip_pool_free(&w->pool);
+    token_ring_free(&w->ring);
+    config_unref(&w->cfg);
+    mem_free(w->listener_names);
+    mem_free(w);
+}

@@ -1,0 +1,28 @@
+/* worker.h - the running house: workers with their tables, the messages between them, start,
+ * reload, drain and stop. b2bua.h is the part of it that the admin API sees. Thread: main, unless
+ * said otherwise. */
+#ifndef POSTERN_WORKER_H
+#define POSTERN_WORKER_H
+
+#include "b2bua/b2bua.h"
+#include "config/config.h"
+#include "store/store.h"
+
+struct b2bua_params {
+    struct config *cfg;  /* a reference is taken */
+    struct store *store; /* open; kept */
+};
+/* Loads or makes the token key, builds every worker, binds all sockets, loads bindings, starts the
+ * threads. On error nothing runs and *why (static or thread-local text) says what failed. */
+MUST_USE int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **why);
+/* New snapshot for new calls; running ones keep theirs. EINVAL: keys that need a restart differ
+ * (names in *restart); nothing changed. */
+MUST_USE int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart);
+/* A fresh token key once the current one is older than a day; the one before stays valid. */
+void b2bua_rotate_key(struct b2bua *b, int64_t wall_ms);
+void b2bua_drain(struct b2bua *b);     /* new calls and /readyz: 503 */
+void b2bua_drain_end(struct b2bua *b); /* running calls end with BYE */
+uint32_t b2bua_alive(struct b2bua *b); /* calls that still have work to do; UINT32_MAX: no answer */
+void b2bua_stop(struct b2bua **bp);    /* joins the threads, frees everything but the store */
+
+#endif

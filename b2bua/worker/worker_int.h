@@ -1,0 +1,88 @@
+/* worker_int.h - inside worker/: the process object, one worker, and the questions put to it. */
+#ifndef POSTERN_WORKER_INT_H
+#define POSTERN_WORKER_INT_H
+
+#include "call/call.h"
+#include "worker/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define WORKERS_MAX 64
+
+struct worker {
+    struct b2bua *b;
+    uint8_t index;
+    uint16_t node;
+    pthread_t thread;
+    bool running;
+    struct loop *loop;
+    struct net *net;
+    struct sip_pool *pool;
+    struct tx_table *tab;
+    struct media *media;
+    struct registrar *registrar;
+    struct call_table *calls;
+    struct token_ring *ring; /* own clone */
+    struct config *cfg;
+    const char **listener_names; /* own array for the registrar */
+    struct timer reaper;
+};
+
+struct b2bua {
+    struct config *cfg; /* guarded by lock for admin threads */
+    pthread_mutex_t lock;
+    struct store *store;
+    struct auth *auth;
+    struct token_ring *ring;
+    uint32_t n_workers;
+    struct worker *workers[WORKERS_MAX];
+    _Atomic bool draining;
+    _Atomic bool listening;
+    int64_t started_wall_ms;
+    int64_t started_ms;
+    struct clock clock;
+};
+
+/* --- dispatch.c --- */
+extern const struct net_events worker_net_events; /* arg: struct worker */
+/* A message from the wire or from another worker. hops: how many workers have looked at it. */
+void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, unsigned hops);
+
+/* --- handover.c: to other workers --- */
+/* False: the mailbox is full or memory is out; counted. */
+bool worker_hand_message(struct worker *w, uint8_t to, const struct flow *flow, struct sl bytes,
+                         unsigned hops);
+int worker_send_remote(void *arg, const struct flow *flow, struct sl bytes);
+void worker_publish(void *arg, const struct reg_update *u);
+void worker_hold(void *arg, const struct flow *flow, int delta);
+void worker_tell_gone(struct worker *w, const struct flow *flow, int err);
+
+/* --- ask.c: a question from any thread, answered on the worker --- */
+struct ask;
+typedef void(ask_fn)(struct worker *w, struct ask *a);
+struct ask {
+    ask_fn *fn;
+    uint64_t id;
+    int err;
+    struct buf out;
+    struct call_counts calls;
+    struct tx_counts tx;
+    struct media_counts media;
+    uint32_t bindings, conns;
+    int64_t lag_ms;
+    uint32_t listener_ports[CONFIG_LISTENERS_MAX][2]; /* used, total */
+};
+/* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
+ * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */
+int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
+void ask_counts(struct worker *w, struct ask *a);
+
+/* --- worker.c --- */
+int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);
+int worker_listen(struct worker *w, const char **why);
+int worker_run(struct worker *w);
+void worker_free(struct worker **wp);
+void worker_apply_config(struct worker *w, struct config *cfg);
+
+#endif

@@ -1,0 +1,171 @@
+/* policy.h - who may pass, and where to. Pure: a decision is a function of (policy, request facts,
+ * limit state, time); it does no I/O, allocates nothing, cannot fail, and carries its trace.
+ * Thread: a compiled policy is immutable and shared; the book's counters are atomic. */
+#ifndef POSTERN_POLICY_H
+#define POSTERN_POLICY_H
+
+#include "base/base.h"
+
+#define POLICY_TARGETS_MAX 8 /* of one route */
+#define POLICY_TRACE_MAX 24  /* steps kept; the rest is counted */
+#define POLICY_NAME_MAX 64   /* bytes of any name in the configuration */
+
+enum policy_media_security { POLICY_MEDIA_RTP };
+struct policy_media_profile {
+    const char *name;
+    enum policy_media_security security;
+};
+
+struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
+struct policy_limit {
+    uint32_t calls;            /* at once; 0: no limit */
+    uint32_t calls_per_second; /* sustained, with a burst of as many; 0: no limit */
+};
+
+struct policy_uri_target { /* where a peer is reached */
+    const char *uri;       /* as written: sip:host:port;transport=… */
+    struct addr addr;      /* numeric host and port (default 5060) */
+    uint8_t transport;     /* 0 UDP, 1 TCP: as enum sip_transport */
+};
+
+struct policy_peer {
+    const char *name;
+    uint8_t listener;
+    struct prefix *sources;
+    size_t n_sources;
+    struct policy_uri_target *targets;
+    size_t n_targets;
+    uint8_t media; /* index of the media profile */
+    struct policy_limit limit;
+    uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
+    const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
+    struct policy_counter *counter;          /* filled in by policy_compile */
+};
+
+struct policy_account {
+    const char *name;
+    const char *password;
+};
+struct policy_users {
+    bool present;
+    const char *domain;
+    uint8_t listener;
+    uint8_t media;
+    bool sha256; /* challenge with SHA-256 instead of MD5 */
+    uint32_t expires_min_s, expires_max_s, expires_default_s;
+    uint32_t max_contacts; /* bindings per user */
+    uint32_t nonce_life_s;
+    struct policy_account *accounts;
+    size_t n_accounts;
+};
+
+enum policy_party { POLICY_NOBODY, POLICY_USERS, POLICY_PEER };
+struct policy_ref {
+    enum policy_party kind;
+    uint16_t peer; /* POLICY_PEER */
+};
+struct policy_route {
+    const char *name;
+    struct policy_ref *from; /* empty: anybody known */
+    size_t n_from;
+    const char *called, *calling, *domain, *method; /* globs; NULL: any */
+    struct policy_ref to[POLICY_TARGETS_MAX];
+    size_t n_to;          /* 0: refuse with code */
+    uint16_t refuse_code; /* 403 unless set */
+    const char *refuse_reason;
+};
+
+/* What the configuration says; strings and arrays belong to its snapshot and outlive the policy. */
+struct policy_def {
+    const char *const *listeners;
+    size_t n_listeners;
+    struct policy_media_profile *profiles;
+    size_t n_profiles;
+    struct policy_peer *peers;
+    size_t n_peers;
+    struct policy_users users;
+    struct policy_route *routes;
+    size_t n_routes;
+    struct policy_limit limit; /* of the node */
+};
+
+/* Counters by name that outlive snapshots; one per process, freed after all policies. */
+struct policy_book;
+MUST_USE int policy_book_new(struct policy_book **bp);
+void policy_book_free(struct policy_book **bp);
+
+struct policy;
+/* Builds the look-up tables (accounts by hash, sources per listener by longest prefix). def is kept
+ * by reference. book NULL: counters of its own. ENOMEM; EMSGSIZE: a peer's name. */
+MUST_USE int policy_compile(struct policy **pp, struct policy_def *def, struct policy_book *book);
+void policy_free(struct policy **pp);
+const struct policy_def *policy_def(const struct policy *p);
+/* The peer that may speak from this address on this listener, or -1; longest prefix wins. */
+int policy_peer_by_source(const struct policy *p, uint8_t listener, const struct addr *src);
+int policy_peer_by_name(const struct policy *p, struct sl name); /* or -1 */
+int policy_user_by_name(const struct policy *p, struct sl name); /* exact bytes; or -1 */
+
+struct policy_request { /* facts; slices are borrowed; numbers and users are unescaped */
+    struct sl method;
+    uint8_t listener;
+    struct addr source;
+    struct sl called, called_host;
+    struct sl calling;
+    int auth_user; /* proven account, or -1 */
+    bool new_call; /* INVITE: limits count */
+};
+
+enum policy_action { POLICY_REFUSE, POLICY_CHALLENGE, POLICY_ROUTE };
+enum policy_step_kind {
+    POLICY_STEP_SOURCE,
+    POLICY_STEP_AUTH,
+    POLICY_STEP_ROUTE,
+    POLICY_STEP_LIMIT
+};
+enum policy_step_result {
+    POLICY_HIT,
+    POLICY_MISS_FROM,
+    POLICY_MISS_CALLED,
+    POLICY_MISS_CALLING,
+    POLICY_MISS_DOMAIN,
+    POLICY_MISS_METHOD,
+    POLICY_NOT_FOUND,
+    POLICY_OVER,
+    POLICY_WITHIN
+};
+struct policy_step {
+    uint8_t kind, result;
+    uint16_t index; /* route or peer; UINT16_MAX: the node, or nobody */
+};
+struct policy_verdict {
+    enum policy_action action;
+    uint16_t sip_code;        /* refuse */
+    const char *reason;       /* static or the configuration's; why in words */
+    struct policy_ref source; /* who is asking */
+    int user;                 /* account index or -1 */
+    int route;                /* index or -1 */
+    struct policy_ref to[POLICY_TARGETS_MAX];
+    size_t n_to;
+    uint32_t retry_after_s; /* 503: 0 = none */
+    bool counted;           /* limits were taken: policy_release() gives them back */
+    uint16_t n_steps;       /* steps gone through, may exceed POLICY_TRACE_MAX */
+    uint8_t n_kept;         /* in steps[]: the first ones and always those that decided */
+    struct policy_step steps[POLICY_TRACE_MAX];
+};
+/* First match wins, no match refuses (404 for known sources, 403 for strangers on listeners without
+ * users). Strangers on the users' listener get POLICY_CHALLENGE whatever they ask for, so that
+ * nothing distinguishes known from unknown. Takes the node's and the source peer's limits when
+ * new_call and the action is POLICY_ROUTE (503 when over). */
+void policy_decide(const struct policy *p, const struct policy_request *rq, int64_t now_ms,
+                   struct policy_verdict *out);
+/* Gives back what the verdict took; once per verdict (clears counted). */
+void policy_release(const struct policy *p, struct policy_verdict *v);
+/* Limits of a peer as target: false = over, nothing taken. */
+bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
+void policy_peer_release(const struct policy *p, unsigned peer);
+uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
+
+/* The trace as JSON array of {step, name, result} in words. */
+void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j);
+
+#endif

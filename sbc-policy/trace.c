@@ -1,0 +1,86 @@
+/* trace.c - the steps of a verdict in words. */
+#include "policy_int.h"
+
+static const char *const policy_step_words[] = {
+    [POLICY_STEP_SOURCE] = "source",
+    [POLICY_STEP_AUTH] = "auth",
+    [POLICY_STEP_ROUTE] = "route",
+    [POLICY_STEP_LIMIT] = "limit",
+};
+
+static const char *const policy_result_words[] = {
+    [POLICY_HIT] = "matched",
+    [POLICY_MISS_FROM] = "not from this source",
+    [POLICY_MISS_CALLED] = "called number differs",
+    [POLICY_MISS_CALLING] = "calling number differs",
+    [POLICY_MISS_DOMAIN] = "domain differs",
+    [POLICY_MISS_METHOD] = "method differs",
+    [POLICY_NOT_FOUND] = "none found",
+    [POLICY_OVER] = "over the limit",
+    [POLICY_WITHIN] = "within the limit",
+};
+
+static const char *policy_peer_name(const struct policy_def *def, uint16_t index)
+{
+    return index < def->n_peers ? def->peers[index].name : NULL;
+}
+
+/* NULL where a step speaks of nobody. */
+static const char *policy_step_name(const struct policy_def *def, const struct policy_verdict *v,
+                                    const struct policy_step *step)
+{
+    switch ((enum policy_step_kind)step->kind) {
+    case POLICY_STEP_SOURCE:
+        return policy_peer_name(def, step->index);
+    case POLICY_STEP_AUTH:
+        return v->user >= 0 && (size_t)v->user < def->users.n_accounts
+                   ? def->users.accounts[v->user].name
+                   : NULL;
+    case POLICY_STEP_ROUTE:
+        return step->index < def->n_routes ? def->routes[step->index].name : NULL;
+    case POLICY_STEP_LIMIT:
+        return step->index == POLICY_NODE ? "node" : policy_peer_name(def, step->index);
+    }
+    return NULL;
+}
+
+static void policy_put_step(struct json *j, const char *step, const char *name, const char *result)
+{
+    json_obj(j);
+    json_kcstr(j, "step", step);
+    json_kcstr(j, "name", name);
+    json_kcstr(j, "result", result);
+    json_obj_end(j);
+}
+
+/* Stands where the routes are that were tried but not kept. */
+static void policy_put_gap(struct json *j, const struct policy_verdict *v)
+{
+    char text[48];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    buf_putf(&b, "%u more did not match", (unsigned)(v->n_steps - v->n_kept));
+    text[b.n] = '\0';
+    policy_put_step(j, "route", NULL, text);
+}
+
+void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j)
+{
+    bool is_gap = v->n_steps > v->n_kept;
+
+    json_arr(j);
+    for (size_t i = 0; i < v->n_kept; i++) {
+        const struct policy_step *step = &v->steps[i];
+        bool is_miss = step->kind == POLICY_STEP_ROUTE && step->result >= POLICY_MISS_FROM &&
+                       step->result <= POLICY_MISS_METHOD;
+
+        if (is_gap && i > 1 && !is_miss && v->steps[i - 1].kind == POLICY_STEP_ROUTE) {
+            policy_put_gap(j, v);
+            is_gap = false;
+        }
+        policy_put_step(j, policy_step_words[step->kind], policy_step_name(p->def, v, step),
+                        policy_result_words[step->result]);
+    }
+    json_arr_end(j);
+}

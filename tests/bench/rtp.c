@@ -1,0 +1,406 @@
+/* rtp.c - G.711-sized RTP in both directions, paced in slots of one millisecond. Each packet names
+ * the stream that sent it, so that a stream which hears the wrong one is noticed. */
+#include "loadgen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    RTP_PAYLOAD = 160,
+    RTP_LEN = 12 + RTP_PAYLOAD,
+    RTP_MAGIC = 0x4c475254,
+    RTP_REUSE_MS = 200,   /* a port rests this long, for stragglers of its last call */
+    RTP_FILES_SPARE = 64, /* descriptors that are not streams */
+    RTP_FILES_MAX = 20000,
+    RTCP_FIRST = 50, /* packets before the first report, then one each five seconds */
+    RTCP_EVERY = 250,
+};
+
+enum rtp_state { RTP_FREE, RTP_OPEN, RTP_SENDING };
+
+struct rtp_stream {
+    struct ev_src src, rtcp_src;
+    struct rtp_stream *prev, *next; /* of the slot or the pool */
+    int fd, rtcp_fd;
+    uint32_t number;  /* index in rtp.all */
+    uint32_t session; /* counts the calls that used this stream */
+    enum rtp_side side;
+    enum rtp_state state;
+    uint32_t port, slot;
+    struct sockaddr_in to;
+    int64_t stop_ns; /* 0: until told */
+    int64_t freed_ns;
+    uint32_t sent, received;
+    uint32_t peer, peer_session; /* whom we hear; session 0 until known */
+    uint32_t top_seq;            /* highest heard, and which of the 64 below were */
+    uint64_t seen;
+};
+
+struct rtp_mark { /* begin of the payload */
+    uint32_t magic, seed, number, session, seq, pad;
+    int64_t sent_ns;
+};
+
+static void on_rtp_readable(struct lg *lg, struct ev_src *src);
+static void on_rtcp_readable(struct lg *lg, struct ev_src *src);
+
+uint32_t rtp_port(const struct rtp_stream *s)
+{
+    return s->port;
+}
+
+static int rtp_socket(struct lg *lg, struct sockaddr_in addr, uint32_t port, struct ev_src *src)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data = {.ptr = src}};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    addr.sin_port = htons((uint16_t)port);
+    if (fd >= 0 && (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+                    epoll_ctl(lg->epfd, EPOLL_CTL_ADD, fd, &ev) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static bool rtp_bind(struct lg *lg, struct rtp_stream *s, uint32_t port)
+{
+    const struct sockaddr_in *addr = s->side == RTP_CALLER ? &lg->o.caller : &lg->o.callee;
+
+    s->src.on_readable = on_rtp_readable;
+    s->rtcp_src.on_readable = on_rtcp_readable;
+    s->port = port;
+    s->rtcp_fd = -1;
+    s->fd = rtp_socket(lg, *addr, port, &s->src);
+    if (s->fd >= 0 && lg->o.rtcp) {
+        s->rtcp_fd = rtp_socket(lg, *addr, port + 1, &s->rtcp_src);
+        if (s->rtcp_fd < 0) {
+            close(s->fd);
+            s->fd = -1;
+        }
+    }
+    return s->fd >= 0;
+}
+
+static struct rtp_stream *rtp_make(struct lg *lg, enum rtp_side side)
+{
+    struct rtp *r = &lg->rtp;
+    struct rtp_pool *pool = &r->pool[side];
+    struct rtp_stream *s = r->nall < r->max ? calloc(1, sizeof(*s)) : NULL;
+
+    if (s == NULL) {
+        return NULL;
+    }
+    s->side = side;
+    while (pool->next_port + 1 <= lg->o.rtp_last) {
+        uint32_t port = pool->next_port;
+
+        pool->next_port += 2;
+        if (rtp_bind(lg, s, port)) {
+            s->number = r->nall;
+            r->all[r->nall++] = s;
+            return s;
+        }
+    }
+    free(s);
+    return NULL;
+}
+
+static struct rtp_stream *rtp_pool_pop(struct rtp_pool *pool)
+{
+    struct rtp_stream *s = pool->first;
+
+    if (s != NULL) {
+        pool->first = s->next;
+        pool->last = s->next != NULL ? pool->last : NULL;
+        s->next = NULL;
+    }
+    return s;
+}
+
+struct rtp_stream *rtp_take(struct lg *lg, enum rtp_side side)
+{
+    struct rtp_pool *pool = &lg->rtp.pool[side];
+    struct rtp_stream *s = NULL;
+
+    if (pool->first == NULL || lg->now_ns - pool->first->freed_ns < RTP_REUSE_MS * 1000000ll) {
+        s = rtp_make(lg, side);
+    }
+    if (s == NULL) {
+        s = rtp_pool_pop(pool);
+    }
+    if (s != NULL) {
+        s->state = RTP_OPEN;
+        s->session++;
+        s->sent = 0;
+        s->received = 0;
+        s->peer_session = 0;
+        s->top_seq = 0;
+        s->seen = 0;
+    }
+    return s;
+}
+
+void rtp_start(struct lg *lg, struct rtp_stream *s, const struct sockaddr_in *to)
+{
+    struct rtp *r = &lg->rtp;
+    int64_t quiet_ms = lg->o.hold_ms / 4 < RTP_QUIET_MS ? lg->o.hold_ms / 4 : RTP_QUIET_MS;
+
+    s->to = *to;
+    s->state = RTP_SENDING;
+    s->stop_ns = lg->o.held ? 0 : lg->now_ns + ((int64_t)lg->o.hold_ms - quiet_ms) * 1000000;
+    s->slot = r->next_slot++ % RTP_SLOTS;
+    s->prev = NULL;
+    s->next = r->heads[s->slot];
+    if (s->next != NULL) {
+        s->next->prev = s;
+    }
+    r->heads[s->slot] = s;
+}
+
+static void rtp_stop(struct lg *lg, struct rtp_stream *s)
+{
+    if (s->state != RTP_SENDING) {
+        return;
+    }
+    if (s->prev != NULL) {
+        s->prev->next = s->next;
+    } else {
+        lg->rtp.heads[s->slot] = s->next;
+    }
+    if (s->next != NULL) {
+        s->next->prev = s->prev;
+    }
+    s->next = NULL;
+    s->prev = NULL;
+    s->state = RTP_OPEN;
+}
+
+void rtp_release(struct lg *lg, struct rtp_stream *s)
+{
+    struct rtp_pool *pool;
+
+    if (s == NULL) {
+        return;
+    }
+    rtp_stop(lg, s);
+    if (s->sent > 10 && s->received == 0) {
+        lg->st.c[ST_RTP_ONE_WAY]++;
+    }
+    pool = &lg->rtp.pool[s->side];
+    s->state = RTP_FREE;
+    s->freed_ns = lg->now_ns;
+    s->next = NULL;
+    if (pool->last != NULL) {
+        pool->last->next = s;
+    } else {
+        pool->first = s;
+    }
+    pool->last = s;
+}
+
+static void rtp_put_be32(uint8_t *p, uint32_t v)
+{
+    v = htonl(v);
+    memcpy(p, &v, sizeof(v));
+}
+
+static uint32_t rtp_ssrc(const struct lg *lg, const struct rtp_stream *s)
+{
+    return (lg->seed ^ s->number * 2654435761u) + s->session;
+}
+
+/* Sender report of no reports (RFC 3550 6.4.1): enough to see that RTCP passes. */
+static void rtp_send_report(struct lg *lg, struct rtp_stream *s)
+{
+    struct sockaddr_in to = s->to;
+    uint8_t p[28] = {0x80, 200, 0, 6};
+
+    rtp_put_be32(p + 4, rtp_ssrc(lg, s));
+    rtp_put_be32(p + 8, (uint32_t)(lg->now_ns / 1000000000));
+    rtp_put_be32(p + 16, s->sent * RTP_PAYLOAD);
+    rtp_put_be32(p + 20, s->sent);
+    rtp_put_be32(p + 24, s->sent * RTP_PAYLOAD);
+    to.sin_port = htons((uint16_t)(ntohs(to.sin_port) + 1));
+    if (sendto(s->rtcp_fd, p, sizeof(p), MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) > 0) {
+        lg->st.c[ST_RTCP_SENT]++;
+    }
+}
+
+static void rtp_send(struct lg *lg, struct rtp_stream *s)
+{
+    uint8_t p[RTP_LEN];
+    struct rtp_mark mark = {.magic = RTP_MAGIC,
+                            .seed = lg->seed,
+                            .number = s->number,
+                            .session = s->session,
+                            .seq = ++s->sent,
+                            .sent_ns = io_clock_ns()};
+
+    memset(p, 0xff, sizeof(p)); /* silence in G.711 mu-law */
+    p[0] = 0x80;
+    p[1] = s->sent == 1 ? 0x80 : 0;
+    p[2] = (uint8_t)(s->sent >> 8);
+    p[3] = (uint8_t)s->sent;
+    rtp_put_be32(p + 4, s->sent * RTP_PAYLOAD);
+    rtp_put_be32(p + 8, rtp_ssrc(lg, s));
+    memcpy(p + 12, &mark, sizeof(mark));
+    if (sendto(s->fd, p, sizeof(p), MSG_DONTWAIT, (struct sockaddr *)&s->to, sizeof(s->to)) > 0) {
+        lg->st.c[ST_RTP_SENT]++;
+    } else {
+        lg->st.c[ST_RTP_SEND_ERRORS]++;
+    }
+    if (s->rtcp_fd >= 0 && s->sent % RTCP_EVERY == RTCP_FIRST) {
+        rtp_send_report(lg, s);
+    }
+}
+
+static void rtp_serve_slot(struct lg *lg, unsigned slot)
+{
+    struct rtp_stream *next = NULL;
+
+    for (struct rtp_stream *s = lg->rtp.heads[slot]; s != NULL; s = next) {
+        next = s->next;
+        if (lg->rtp.silent || (lg->o.packets != 0 && s->sent >= lg->o.packets) ||
+            (s->stop_ns != 0 && lg->now_ns >= s->stop_ns)) {
+            rtp_stop(lg, s);
+        } else {
+            rtp_send(lg, s);
+        }
+    }
+}
+
+void rtp_tick(struct lg *lg)
+{
+    struct rtp *r = &lg->rtp;
+    int64_t behind_ms = (lg->now_ns - r->tick_ns) / 1000000;
+
+    if (!lg->o.media) {
+        return;
+    }
+    /* After a stall of ours a burst would only measure itself: the time is skipped instead. */
+    if (behind_ms > 5 * RTP_SLOTS) {
+        lg->st.c[ST_RTP_SLOTS_SKIPPED] += (uint64_t)behind_ms;
+        r->tick_ns += behind_ms * 1000000;
+    }
+    while (r->tick_ns <= lg->now_ns) {
+        rtp_serve_slot(lg, (unsigned)(r->tick++ % RTP_SLOTS));
+        r->tick_ns += 1000000;
+    }
+}
+
+/* Whether the sender may be heard here. The first packet pairs both ends of the call, so either end
+ * notices a third party afterwards. */
+static bool rtp_pair(struct lg *lg, struct rtp_stream *s, const struct rtp_mark *m)
+{
+    struct rtp_stream *from = m->number < lg->rtp.nall ? lg->rtp.all[m->number] : NULL;
+
+    if (s->peer_session != 0) {
+        return s->peer == m->number && s->peer_session == m->session;
+    }
+    if (from == NULL || from->side == s->side || from->session != m->session) {
+        return false;
+    }
+    if (from->peer_session != 0 && (from->peer != s->number || from->peer_session != s->session)) {
+        return false;
+    }
+    s->peer = m->number;
+    s->peer_session = m->session;
+    from->peer = s->number;
+    from->peer_session = s->session;
+    return true;
+}
+
+static void rtp_account(struct lg *lg, struct rtp_stream *s, uint32_t seq)
+{
+    uint32_t ahead = seq - s->top_seq;
+    uint32_t back = s->top_seq - seq;
+
+    if (ahead != 0 && ahead < 0x80000000u) {
+        s->seen = ahead < 64 ? s->seen << ahead | 1 : 1;
+        s->top_seq = seq;
+    } else if (back < 64 && (s->seen >> back & 1) != 0) {
+        lg->st.c[ST_RTP_DUPLICATE]++;
+        return;
+    } else {
+        s->seen |= back < 64 ? 1ull << back : 0;
+        lg->st.c[ST_RTP_REORDERED]++;
+    }
+    s->received++;
+    lg->st.c[ST_RTP_RECEIVED]++;
+}
+
+static void on_rtp_readable(struct lg *lg, struct ev_src *src)
+{
+    struct rtp_stream *s = (struct rtp_stream *)(void *)src;
+    uint8_t p[RTP_LEN + 64] = {0};
+    struct rtp_mark m;
+    struct sockaddr_in from = {0};
+    socklen_t from_len = sizeof(from);
+    ssize_t n = recvfrom(s->fd, p, sizeof(p), MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+
+    if (n < 0) {
+        return;
+    }
+    memcpy(&m, p + 12, sizeof(m));
+    if (n != RTP_LEN || p[0] >> 6 != 2 || (p[1] & 0x7f) != 0 || m.magic != RTP_MAGIC ||
+        m.seed != lg->seed) {
+        lg->st.c[ST_RTP_MALFORMED]++;
+    } else if (s->state == RTP_FREE) {
+        lg->st.c[ST_RTP_LATE]++;
+    } else if (!rtp_pair(lg, s, &m)) {
+        lg->st.c[ST_RTP_WRONG_STREAM]++;
+    } else {
+        hist_add(&lg->st.relay, io_clock_ns() - m.sent_ns);
+        rtp_account(lg, s, m.seq);
+        if (s->to.sin_port != 0 && s->state == RTP_SENDING &&
+            (from.sin_port != s->to.sin_port || from.sin_addr.s_addr != s->to.sin_addr.s_addr)) {
+            lg->st.c[ST_RTP_WRONG_SOURCE]++; /* symmetric RTP, RFC 4961 */
+        }
+    }
+}
+
+static void on_rtcp_readable(struct lg *lg, struct ev_src *src)
+{
+    struct rtp_stream *s =
+        (struct rtp_stream *)(void *)((char *)src - offsetof(struct rtp_stream, rtcp_src));
+    uint8_t p[512];
+    ssize_t n = recv(s->rtcp_fd, p, sizeof(p), MSG_DONTWAIT);
+
+    if (n >= 8 && p[0] >> 6 == 2 && p[1] >= 200 && p[1] <= 207) {
+        lg->st.c[ST_RTCP_RECEIVED]++;
+    } else if (n >= 0) {
+        lg->st.c[ST_RTP_MALFORMED]++;
+    }
+}
+
+int rtp_init(struct lg *lg)
+{
+    struct rtp *r = &lg->rtp;
+    struct rlimit lim = {0, 0};
+    uint32_t per_stream = lg->o.rtcp ? 2 : 1;
+
+    if (!lg->o.media) {
+        return 0;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        return errno;
+    }
+    lim.rlim_cur = lim.rlim_max < RTP_FILES_MAX ? lim.rlim_max : RTP_FILES_MAX;
+    if (setrlimit(RLIMIT_NOFILE, &lim) != 0) {
+        return errno;
+    }
+    if (lim.rlim_cur <= RTP_FILES_SPARE) {
+        return EMFILE;
+    }
+    r->max = ((uint32_t)lim.rlim_cur - RTP_FILES_SPARE) / per_stream;
+    r->all = calloc(r->max, sizeof(struct rtp_stream *));
+    r->pool[RTP_CALLER].next_port = (lg->o.rtp_first + 1) & ~1u;
+    r->pool[RTP_CALLEE].next_port = r->pool[RTP_CALLER].next_port;
+    r->tick_ns = lg->now_ns;
+    return r->all != NULL ? 0 : ENOMEM;
+}

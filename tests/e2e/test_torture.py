@@ -1,0 +1,178 @@
+"""Hostile and odd messages over the wire: RFC 4475 and 5118 by their index (POSTERN_TORTURE names the folder), and those
+of tests/data/sip. Each is sent in one datagram, or one write over TCP when its Via says so; then the daemon still
+answers OPTIONS."""
+import os
+import time
+
+import pytest
+
+from kit import capture, net
+from kit.sip import Msg, write_sdp
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OWN = os.path.join(os.path.dirname(HERE), "data", "sip")
+TORTURE = os.environ.get("POSTERN_TORTURE", "")
+NOT_PROCESSED = {400, 413, 414, 416, 420, 493, 500, 501, 505, 513}  # what a well-formed request is not answered with
+
+
+def index(folder):
+    """[(path, row)] of a folder's index.tsv"""
+    with open(os.path.join(folder, "index.tsv"), encoding="utf-8") as f:
+        names, *rows = [line.rstrip("\n").split("\t") for line in f]
+    return [(os.path.join(folder, row[0]), dict(zip(names, row))) for row in rows if row[0]]
+
+
+def via_is_stream(data):
+    head = data.partition(b"\r\n\r\n")[0].upper()
+    at = head.find(b"SIP/2.0/")
+    return head[at + 8:at + 11] in (b"TCP", b"TLS") if at >= 0 else False
+
+
+def wanted(row):
+    """(acceptable words, forbidden words); words are codes, accept, drop, any"""
+    split = {key: set(row[key].replace("-", "").split(",")) - {""} for key in ("expect", "also_ok", "must_not")}
+    return split["expect"] | split["also_ok"], split["must_not"]
+
+
+def judge(row, statuses):
+    """None, or what is wrong with the final answers that came."""
+    good, bad = wanted(row)
+    if not statuses:
+        return None if "drop" in good else f"no answer, wanted {sorted(good)}"
+    if len(statuses) > 1:
+        return f"{statuses}: one answer is enough"
+    code = str(statuses[0])
+    if "any" in bad or code in bad:
+        return f"{code} is forbidden"
+    if code in good or ("accept" in good and statuses[0] not in NOT_PROCESSED):
+        return None
+    return f"{code}, wanted {sorted(good)}"
+
+
+class Range:
+    """Sends messages to the daemon and sees what goes out, wherever it goes."""
+
+    def __init__(self, house, ua, source, busy):
+        self.house, self.ua, self.busy = house, ua, busy
+        self.udp = ua(source, 5060, name="range")
+        self.known = set()
+
+    def fresh(self, dst):
+        """Answers of the daemon to dst that were not there before (a repetition is not new)."""
+        out = []
+        for packet, data in capture.sip_messages(self.house.capture.packets()):
+            if packet.src == net.OUT and packet.dst == dst and packet.proto == "udp" and data not in self.known:
+                self.known.add(data)
+                out.append(Msg.parse(data))
+        return out
+
+    def serve_busy(self):
+        """The PBX refuses whatever gets there."""
+        self.busy.pump(0)
+        for msg in list(self.busy.inbox):
+            self.busy.inbox.remove(msg)
+            if msg.is_request and msg.method != "ACK":
+                self.busy.respond(msg, 486 if msg.method == "INVITE" else 200, tag="busytag")
+
+    def over_udp(self, data):
+        """Final statuses of the answers to data."""
+        self.udp.send(data)
+        self.alive()
+        finals, is_invite = [], data.lstrip()[:7] == b"INVITE "
+        deadline = time.monotonic() + 0.05
+        while True:
+            self.serve_busy()
+            for msg in self.fresh(self.udp.ip):
+                if msg.get("User-Agent") == "" and not msg.call_id.endswith("@range"):
+                    trying = msg.status == 100
+                    finals += [] if trying or msg.is_request else [msg.status]
+                    deadline = time.monotonic() + (2.0 * net.patience if trying and is_invite else 0.03)
+            if time.monotonic() > deadline:
+                return finals
+            time.sleep(0.005)
+
+    def over_tcp(self, data):
+        tcp = self.ua(self.udp.ip, 0, transport="tcp", name="range")
+        tcp.send(data)
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline and not tcp.uplink.closed:
+            self.serve_busy()
+            tcp.pump(0.02)
+            if any(m.status and m.status >= 200 for m in tcp.inbox):
+                break
+        tcp.close()
+        self.alive()
+        return [m.status for m in tcp.inbox if m.status and m.status >= 200]
+
+    def alive(self):
+        assert self.udp.options() == 200
+
+
+def replay(house, ua, entries):
+    daemon = house(sip={"t1": "100ms", "t2": "500ms"}, limits={"setup": "10s"}, node={"workers": 1},
+                   routes=[{"name": "all", "from": "carrier", "to": ["pbx"]}])
+    house.scan = False  # the messages name addresses of ours
+    shooting = Range(house, ua, net.CARRIER, ua(net.PBX, 5070, proxy=(net.IN, 5060)))
+    wrong = []
+    for path, row in entries:
+        with open(path, "rb") as f:
+            data = f.read()
+        transport = row.get("ostensible_transport") or ("TCP" if via_is_stream(data) else "UDP")
+        answers = shooting.over_tcp(data) if transport in ("TCP", "TLS") else shooting.over_udp(data)
+        complaint = judge(row, answers)
+        if complaint:
+            wrong.append(f"{os.path.basename(path)}: {complaint}")
+        assert daemon.alive(), f"{path} killed the daemon"
+    assert not wrong, "\n" + "\n".join(wrong)
+    near = shooting.udp.invite("+15550100", write_sdp(net.CARRIER, 4000))
+    shooting.busy.inbox.clear()
+    far = shooting.busy.incoming()
+    far.reply(200, write_sdp(net.PBX, 4002))
+    assert near.result().status == 200
+    near.ack()
+    far.expect("ACK")
+    bye = near.send("BYE")
+    far.take_bye()
+    near.answer_to(bye)
+    to_others = {p.dst for p in house.capture.packets() if p.src in house.ours and p.proto == "udp"}
+    assert to_others <= {net.CARRIER, net.PBX, net.OUT, net.IN}, to_others
+
+
+@pytest.mark.skipif(not os.path.exists(os.path.join(TORTURE, "index.tsv")), reason="POSTERN_TORTURE names no folder")
+def test_torture_messages_of_the_rfcs(house, ua):
+    replay(house, ua, index(TORTURE))
+
+
+def test_traps_of_our_own(house, ua):
+    replay(house, ua, index(OWN))
+
+
+def test_strangers_get_at_most_twice_what_they_sent_and_nothing_twice(house, ua):
+    """Every message again, from an address that nobody has proven: no third party is ever written to."""
+    folders = [OWN] + ([TORTURE] if os.path.exists(os.path.join(TORTURE, "index.tsv")) else [])
+    house(sip={"t1": "100ms", "t2": "500ms"}, node={"workers": 1})
+    house.scan = False
+    stranger = ua(net.STRANGER, 5060, name="stranger")
+    sent = 0
+    too_much = []
+    for path, _ in [entry for folder in folders for entry in index(folder)]:
+        with open(path, "rb") as f:
+            data = f.read()
+        before = answered(house)
+        stranger.send(data)
+        sent += 1
+        probe = stranger.request("OPTIONS", f"sip:{net.OUT}")
+        stranger.expect(lambda m, call_id=probe.call_id: m.call_id == call_id)
+        got = [p for p in answered(house)[len(before):] if probe.call_id.encode() not in p.payload]
+        if sum(len(p.payload) for p in got) > 2 * len(data) or len(got) > 1:
+            too_much.append(f"{os.path.basename(path)}: {len(data)} bytes in, {[len(p.payload) for p in got]} out")
+    total = len(answered(house))
+    time.sleep(1.0)  # retransmissions would come in this time
+    assert not too_much, "\n" + "\n".join(too_much)
+    assert len(answered(house)) == total, "an answer to a stranger was repeated"
+    assert {p.dst for p in answered(house)} == {net.STRANGER}
+    assert total > sent
+
+
+def answered(house):
+    return [p for p in house.capture.packets() if p.src in house.ours and p.proto == "udp"]

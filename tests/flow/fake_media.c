@@ -1,0 +1,220 @@
+/* fake_media.c - media/media.h without sockets: ports are numbers, descriptions are remembered. */
+#include "fakes.h"
+
+#define REALMS_MAX 16
+
+struct fake_realm {
+    bool used;
+    uint16_t port_min, port_max;
+    uint16_t next;
+    uint32_t in_use;
+};
+struct media {
+    struct media_params p;
+    struct fake_realm realms[REALMS_MAX];
+    struct list sessions;
+    uint32_t limit; /* pairs */
+    int fail;
+};
+
+int media_new(struct media **mp, const struct media_params *p)
+{
+    struct media *m = mem_zalloc(sizeof(*m));
+
+    if (m == NULL) {
+        return ENOMEM;
+    }
+    m->p = *p;
+    m->limit = UINT32_MAX;
+    list_init(&m->sessions);
+    *mp = m;
+    return 0;
+}
+
+void media_free(struct media **mp)
+{
+    mem_free(*mp);
+    *mp = NULL;
+}
+
+int media_set_realm(struct media *m, const struct media_realm_params *p)
+{
+    struct fake_realm *realm = &m->realms[p->listener];
+
+    if (!realm->used) {
+        realm->next = p->port_min;
+    }
+    realm->used = true;
+    realm->port_min = p->port_min;
+    realm->port_max = p->port_max;
+    return 0;
+}
+
+void media_set_inactivity(struct media *m, uint32_t ms)
+{
+    m->p.inactivity_ms = ms;
+}
+
+uint32_t fake_media_inactivity(const struct media *m)
+{
+    return m->p.inactivity_ms;
+}
+
+static uint32_t pairs_in_use(const struct media *m)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < REALMS_MAX; i++) {
+        n += m->realms[i].in_use;
+    }
+    return n;
+}
+
+void media_counts(const struct media *m, struct media_counts *out)
+{
+    *out = (struct media_counts){.sessions = (uint32_t)list_len(&m->sessions),
+                                 .sockets = 2 * pairs_in_use(m),
+                                 .ports_used = 2 * pairs_in_use(m)};
+    for (size_t i = 0; i < REALMS_MAX; i++) {
+        if (m->realms[i].used) {
+            out->ports_total += m->realms[i].port_max - m->realms[i].port_min + 1u;
+        }
+    }
+}
+
+uint32_t media_ports_in_use(const struct media *m, uint8_t listener, uint32_t *total)
+{
+    *total = m->realms[listener].port_max - m->realms[listener].port_min + 1u;
+    return 2 * m->realms[listener].in_use;
+}
+
+int media_session_new(struct media_session **sp, struct media *m, media_silence_fn *on_silence,
+                      void *arg)
+{
+    struct media_session *s = mem_zalloc(sizeof(*s));
+
+    if (s == NULL) {
+        return ENOMEM;
+    }
+    s->m = m;
+    s->on_silence = on_silence;
+    s->arg = arg;
+    list_push_back(&m->sessions, &s->node);
+    *sp = s;
+    return 0;
+}
+
+static void close_side(struct media_session *s, struct fake_side *side)
+{
+    if (side->is_open) {
+        s->m->realms[side->listener].in_use--;
+        *side = (struct fake_side){0};
+    }
+}
+
+void media_close(struct media_session *s, unsigned stream)
+{
+    close_side(s, &s->streams[stream].side[0]);
+    close_side(s, &s->streams[stream].side[1]);
+}
+
+void media_session_close(struct media_session **sp)
+{
+    struct media_session *s = *sp;
+
+    *sp = NULL;
+    if (s == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < MEDIA_STREAMS_MAX; i++) {
+        media_close(s, i);
+    }
+    list_del(&s->node);
+    mem_free(s);
+}
+
+int media_open(struct media_session *s, unsigned stream, unsigned side, enum media_kind kind,
+               uint8_t listener, int family)
+{
+    struct fake_side *fs = &s->streams[stream].side[side];
+    struct fake_realm *realm = &s->m->realms[listener];
+
+    s->streams[stream].kind = kind;
+    if (fs->is_open && fs->listener == listener && fs->family == family) {
+        return 0;
+    }
+    close_side(s, fs);
+    if (s->m->fail != 0) {
+        return s->m->fail;
+    }
+    if (pairs_in_use(s->m) >= s->m->limit) {
+        stat_inc(STAT_PORTS_FULL);
+        return ENOBUFS;
+    }
+    fs->is_open = true;
+    fs->listener = listener;
+    fs->family = family;
+    fs->port = realm->next;
+    realm->next = (uint16_t)(realm->next + 2 < realm->port_max ? realm->next + 2 : realm->port_min);
+    realm->in_use++;
+    return 0;
+}
+
+bool media_is_open(const struct media_session *s, unsigned stream, unsigned side)
+{
+    return s->streams[stream].side[side].is_open;
+}
+
+void media_local(const struct media_session *s, unsigned stream, unsigned side, struct addr *rtp)
+{
+    const struct fake_side *fs = &s->streams[stream].side[side];
+
+    *rtp = (struct addr){0};
+    if (!fs->is_open) {
+        return;
+    }
+    if (addr_parse(fs->family == AF_INET6 ? SL("2001:db8::7") : SL("127.0.0.7"), fs->port, rtp) !=
+        0) {
+        *rtp = (struct addr){0};
+    }
+}
+
+void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
+                      const struct media_remote *r)
+{
+    s->streams[stream].side[side].remote = *r;
+    s->streams[stream].side[side].n_described++;
+}
+
+bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
+                 struct media_stats *out)
+{
+    const struct fake_side *fs = &s->streams[stream].side[side];
+
+    *out = (struct media_stats){.remote = fs->remote.rtp, .rx_packets = 10, .tx_packets = 11};
+    media_local(s, stream, side, &out->local);
+    return fs->is_open;
+}
+
+/* --- for the tests --- */
+
+struct media_session *fake_media_session(struct media *m)
+{
+    return list_is_empty(&m->sessions) ? NULL
+                                       : CONTAINER_OF(m->sessions.prev, struct media_session, node);
+}
+
+void fake_media_limit(struct media *m, uint32_t pairs)
+{
+    m->limit = pairs;
+}
+
+void fake_media_fail(struct media *m, int err)
+{
+    m->fail = err;
+}
+
+void fake_media_silence(struct media_session *s, unsigned stream, unsigned side)
+{
+    s->on_silence(s, stream, side, s->arg);
+}

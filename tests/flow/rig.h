@@ -1,0 +1,199 @@
+/* rig.h - a whole house on a virtual clock and without sockets: workers with their real tables, fake
+ * transport, media and store. Phones talk to it; what it sends waits until a phone takes it.
+ * rig_down() proves that nothing is left and that nothing of one side was told to the other. */
+#ifndef POSTERN_FLOW_RIG_H
+#define POSTERN_FLOW_RIG_H
+
+#include "worker/worker_int.h"
+
+#include "fakes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define RIG_WORKERS_MAX 2
+#define RIG_SENT_MAX 1024
+#define RIG_TEXT_MAX 6144
+#define RIG_PHONES_MAX 12
+#define RIG_IDS_MAX 512
+#define RIG_ID_MAX 128
+#define RIG_BLOCKS_MAX 4
+#define RIG_WALL_MS 1795244888123
+
+struct phone;
+
+struct rig_sent { /* one message that the house sent */
+    char text[RIG_TEXT_MAX];
+    size_t n;
+    struct flow flow;
+    int64_t at_ms; /* since rig_up() */
+    bool is_taken;
+};
+
+struct rig_ids { /* what only one side may know */
+    char id[RIG_IDS_MAX][RIG_ID_MAX];
+    size_t n;
+};
+
+struct rig {
+    struct b2bua b;
+    struct clock clocks[RIG_WORKERS_MAX];
+    struct net_ops ops;
+    struct policy_book *book;
+    struct rig_sent sent[RIG_SENT_MAX];
+    size_t n_sent;
+    struct { /* who sits where; a phone of a test is gone before rig_down() */
+        struct addr at;
+        uint8_t side, listener;
+    } seats[RIG_PHONES_MAX];
+    size_t n_seats;
+    struct rig_ids ids[2];
+    struct { /* where sending fails */
+        struct addr to;
+        int err;
+    } blocks[RIG_BLOCKS_MAX];
+    size_t n_blocks;
+    int64_t now_ms;
+    int64_t live;       /* blocks alive before */
+    int holds;          /* connections kept open, net_conn_hold() */
+    uint32_t next_conn; /* connections that the house dialled */
+    uint32_t next_name; /* for Call-IDs, tags, branches */
+    bool is_noisy;      /* untaken messages are not the test's business */
+    bool is_leaky;      /* one side calls itself: nothing can leak */
+};
+
+/* The house of most tests: carrier (outside, 192.0.2.30) and pbx (inside, 10.1.1.20 and 10.1.1.21, by UDP)
+ * call each other, users 1001 to 1003 of example.test live outside. Extra lines are appended at top level. */
+extern const char rig_yaml[];
+/* text NULL: rig_yaml. Fails the test when it cannot be built. */
+struct rig *rig_up(const char *text, uint32_t n_workers);
+/* Waits until every transaction must be over, then checks all books and frees the house. */
+void rig_down(struct rig *r);
+void rig_free(struct rig *r); /* without looking */
+int rig_setup(void **state);  /* cmocka fixtures: rig_up(NULL, 1) and rig_down() */
+int rig_teardown(void **state);
+#define FLOW_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+
+struct worker *rig_worker(struct rig *r, unsigned i);
+struct call_table *rig_calls(struct rig *r); /* of the first worker */
+struct media_session *rig_media(struct rig *r);
+void rig_advance(struct rig *r, int64_t ms);
+void rig_settle(struct rig *r); /* mailboxes and deferred frees, no time passes */
+void rig_reload(struct rig *r, const char *text);
+void rig_input(struct rig *r, unsigned worker, const struct flow *flow, struct sl bytes);
+/* Sending to ip:port gives err from now on; 0: works again. */
+void rig_block(struct rig *r, const char *to, int err);
+bool rig_has_untaken(const struct rig *r);
+void rig_print_untaken(const struct rig *r);
+size_t rig_count_sent(const struct rig *r, const char *start); /* all, taken or not */
+struct call_counts rig_calls_now(const struct rig *r);
+uint32_t rig_tx_now(const struct rig *r);
+
+/* What is left, in words; empty: nothing. */
+const char *rig_leftovers(struct rig *r);
+
+/* The side that sits at an address; -1: nobody. */
+int rig_side_of(const struct rig *r, const struct addr *at);
+
+/* --- leak.c --- */
+void leak_note(struct rig *r, unsigned side, struct sl msg, bool is_ours);
+/* The first identifier of the other side found in what a side was told; NULL: none. */
+const char *leak_find(struct rig *r, const struct rig_sent **where);
+
+/* --- phone.c: one end of one dialog, and the telephone that it lives on --- */
+struct phone {
+    struct rig *r;
+    uint8_t side; /* 0 calls, 1 is called */
+    unsigned worker;
+    struct flow flow; /* as the house sees it */
+    char at[64];      /* host:port */
+    char user[32];
+    char call_id[RIG_ID_MAX], tag[RIG_ID_MAX];
+    char local[128], remote[128]; /* name-addr without tag */
+    char remote_tag[RIG_ID_MAX];
+    char target[256]; /* where requests go: the house's Contact */
+    char routes[512]; /* Route field lines */
+    char extra[512];  /* field lines added to the next request or answer */
+    uint32_t cseq;
+    unsigned hops; /* Max-Forwards */
+    char branch[RIG_ID_MAX];
+    char invite[RIG_TEXT_MAX]; /* last INVITE sent */
+    char asked[RIG_TEXT_MAX];  /* last request received */
+    char ring[RIG_TEXT_MAX];   /* last INVITE received */
+    char got[RIG_TEXT_MAX];    /* last message taken */
+    int64_t got_ms;
+    char sdp[1024];
+    unsigned sdp_version;
+    char media_ip[64];
+    uint16_t media_port;
+    char password[32];
+};
+
+/* at: ip:port. The listener is given by its index in the configuration (0 outside, 1 inside). */
+void phone_init(struct phone *p, struct rig *r, unsigned side, const char *user, const char *at);
+void phone_on(struct phone *p, uint8_t listener, enum sip_transport t);
+/* A fresh dialog on the same telephone. */
+void phone_renew(struct phone *p);
+/* A second fork: the same place, ringing under another tag. */
+void phone_fork(struct phone *p, const struct phone *from);
+
+/* A description of this phone's; direction NULL: sendrecv. The version rises with each call. */
+const char *phone_sdp(struct phone *p, const char *direction);
+
+/* Sends what is written; no state is kept. */
+void phone_send_raw(struct phone *p, const char *text);
+/* Sends a request to ruri (outside a dialog) or the dialog's target (NULL). body NULL: none; its type is
+ * application/sdp for INVITE and ACK, text/plain otherwise unless extra names one. */
+void phone_request(struct phone *p, const char *method, const char *ruri, const char *body);
+void phone_invite(struct phone *p, const char *ruri, const char *sdp); /* a new call */
+void phone_reinvite(struct phone *p, const char *sdp);
+void phone_ack(struct phone *p, const char *sdp); /* for the 2xx to the last INVITE sent */
+void phone_ack_failure(struct phone *p);
+void phone_cancel(struct phone *p);
+void phone_bye(struct phone *p);
+void phone_again(struct phone *p); /* the last INVITE sent, byte for byte */
+/* Answers the last request taken, or the last INVITE taken. */
+void phone_answer(struct phone *p, unsigned status, const char *body);
+void phone_answer_invite(struct phone *p, unsigned status, const char *body);
+
+/* Takes the oldest waiting message if it is the one: "INVITE", "180 INVITE". */
+bool phone_try(struct phone *p, const char *what);
+bool phone_has_mail(const struct phone *p);
+void phone_drop_mail(struct phone *p); /* takes everything */
+const char *phone_expect_at(struct phone *p, const char *what, const char *file, int line);
+void phone_quiet_at(const struct phone *p, const char *file, int line);
+#define EXPECT(p, what) phone_expect_at((p), (what), __FILE__, __LINE__)
+#define QUIET(p) phone_quiet_at((p), __FILE__, __LINE__)
+#define HAS(text, part) assert_non_null(strstr((text), (part)))
+#define LACKS(text, part) assert_null(strstr((text), (part)))
+
+/* Value of the nth field with this name (long form), empty: none. */
+struct sl msg_hdr(struct sl msg, const char *name, unsigned nth);
+struct sl msg_body(struct sl msg);
+struct sl msg_tag(struct sl value);
+/* The RTP port of the first m-line and the version in o=; 0: none. */
+unsigned msg_port(const char *text);
+unsigned long long msg_version(const char *text);
+/* Authorization (or Proxy-) field for the challenge in p->got, put into p->extra. */
+void phone_credentials(struct phone *p, const char *method, const char *uri);
+
+/* --- talk.c: pieces of calls that many tests need --- */
+struct pair {
+    struct rig *r;
+    struct phone a, b; /* carrier outside, pbx inside */
+};
+void pair_init(struct pair *t, struct rig *r);
+void pair_ring(struct pair *t);   /* INVITE, 100, 180 on both sides */
+void pair_answer(struct pair *t); /* 200 and ACK on both sides */
+void pair_up(struct pair *t);     /* both */
+void pair_bye(struct pair *t);    /* the caller hangs up */
+/* The one ended record; fails when there is none or more. */
+const struct fake_call *talk_record(void);
+void talk_record_is(const char *by, const char *reason, unsigned code);
+/* A user's phone registers; it must have its password. */
+void talk_register(struct phone *p, unsigned expires_s);
+
+#endif

@@ -1,0 +1,126 @@
+/* talk.c - pieces of calls that many tests need. */
+#include "rig.h"
+
+#include <stdio.h>
+
+void pair_init(struct pair *t, struct rig *r)
+{
+    t->r = r;
+    phone_init(&t->a, r, 0, "alice", "192.0.2.30:5060");
+    phone_init(&t->b, r, 1, "bob", "10.1.1.20:5070");
+}
+
+void pair_ring(struct pair *t)
+{
+    phone_invite(&t->a, "sip:+4930123@203.0.113.1", phone_sdp(&t->a, NULL));
+    EXPECT(&t->a, "100 INVITE");
+    EXPECT(&t->b, "INVITE");
+    phone_answer(&t->b, 100, NULL);
+    phone_answer(&t->b, 180, NULL);
+    EXPECT(&t->a, "180 INVITE");
+}
+
+void pair_answer(struct pair *t)
+{
+    phone_answer_invite(&t->b, 200, phone_sdp(&t->b, NULL));
+    EXPECT(&t->a, "200 INVITE");
+    EXPECT(&t->b, "ACK");
+    phone_ack(&t->a, NULL);
+}
+
+void pair_up(struct pair *t)
+{
+    pair_ring(t);
+    pair_answer(t);
+}
+
+void pair_bye(struct pair *t)
+{
+    phone_bye(&t->a);
+    EXPECT(&t->a, "200 BYE");
+    EXPECT(&t->b, "BYE");
+    phone_answer(&t->b, 200, NULL);
+}
+
+const struct fake_call *talk_record(void)
+{
+    const struct fake_call *last = fake_store_last();
+    unsigned n = 0;
+
+    assert_non_null(last);
+    last = fake_store_ended(last->id, &n);
+    assert_int_equal(n, 1);
+    return last;
+}
+
+void talk_record_is(const char *by, const char *reason, unsigned code)
+{
+    const struct fake_call *c = talk_record();
+
+    assert_string_equal(c->end_by, by);
+    assert_string_equal(c->end_reason, reason);
+    assert_int_equal(c->end_code, code);
+}
+
+/* --- digest as a phone does it --- */
+
+static struct sl quoted(struct sl value, const char *name)
+{
+    ptrdiff_t at = sl_find(value, sl_str(name));
+    struct sl rest = at >= 0 ? sl_from(value, (size_t)at + strlen(name)) : SL_NULL, out = SL_NULL;
+
+    return sl_next(&rest, '"', &out) == 0 ? out : SL_NULL;
+}
+
+static void md5(const char *text, char out[33])
+{
+    struct sl part = sl_str(text);
+    uint8_t raw[CRYPTO_MD5_LEN];
+    struct buf b;
+
+    assert_int_equal(crypto_digest(CRYPTO_MD5, &part, 1, raw), 0);
+    buf_init_fixed(&b, out, 33);
+    buf_putx(&b, raw, sizeof(raw));
+    out[32] = '\0';
+}
+
+void phone_credentials(struct phone *p, const char *method, const char *uri)
+{
+    struct sl proxy = msg_hdr(sl_str(p->got), "Proxy-Authenticate", 0);
+    struct sl v = proxy.n != 0 ? proxy : msg_hdr(sl_str(p->got), "WWW-Authenticate", 0);
+    struct sl realm = quoted(v, "realm=\""), nonce = quoted(v, "nonce=\"");
+    char text[512], ha1[33], ha2[33], rsp[33];
+    int n;
+
+    assert_true(realm.n != 0 && nonce.n != 0);
+    snprintf(text, sizeof(text), "%s:%.*s:%s", p->user, SL_ARG(realm), p->password);
+    md5(text, ha1);
+    snprintf(text, sizeof(text), "%s:%s", method, uri);
+    md5(text, ha2);
+    snprintf(text, sizeof(text), "%s:%.*s:00000001:cafe:auth:%s", ha1, SL_ARG(nonce), ha2);
+    md5(text, rsp);
+    n = snprintf(p->extra + strlen(p->extra), sizeof(p->extra) - strlen(p->extra),
+                 "%s: Digest username=\"%s\", realm=\"%.*s\", nonce=\"%.*s\", uri=\"%s\", "
+                 "response=\"%s\", algorithm=MD5, cnonce=\"cafe\", qop=auth, nc=00000001\r\n",
+                 proxy.n != 0 ? "Proxy-Authorization" : "Authorization", p->user, SL_ARG(realm),
+                 SL_ARG(nonce), uri, rsp);
+    assert_true(n > 0 && strlen(p->extra) < sizeof(p->extra) - 1);
+}
+
+void talk_register(struct phone *p, unsigned expires_s)
+{
+    struct phone reg = *p; /* a registration is a dialog of its own */
+    char expires[32];
+
+    snprintf(expires, sizeof(expires), "Expires: %u\r\n", expires_s);
+    phone_renew(&reg);
+    snprintf(reg.local, sizeof(reg.local), "<sip:%s@example.test>", p->user);
+    snprintf(reg.remote, sizeof(reg.remote), "<sip:%s@example.test>", p->user);
+    memcpy(reg.extra, expires, sizeof(expires));
+    phone_request(&reg, "REGISTER", "sip:example.test", NULL);
+    EXPECT(&reg, "401 REGISTER");
+    memcpy(reg.extra, expires, sizeof(expires));
+    phone_credentials(&reg, "REGISTER", "sip:example.test");
+    phone_request(&reg, "REGISTER", "sip:example.test", NULL);
+    EXPECT(&reg, "200 REGISTER");
+}

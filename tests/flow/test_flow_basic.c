@@ -1,0 +1,401 @@
+/* test_flow_basic.c - calls that go as calls should, and the little accidents of every day. */
+#include "rig.h"
+
+#define CALLED "sip:+4930123@203.0.113.1"
+
+static void a_call_is_set_up_answered_and_ended_by_the_caller(void **state)
+{
+    struct pair t;
+    const char *m;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    m = EXPECT(&t.b, "INVITE");
+    HAS(m, "INVITE sip:+4930123@10.1.1.20:5070 SIP/2.0\r\n");
+    HAS(m, "From: <sip:alice@10.1.1.1>;tag=");
+    HAS(m, "To: <sip:+4930123@10.1.1.20>\r\n");
+    HAS(m, "Max-Forwards: 69\r\n");
+    HAS(m, "c=IN IP4 10.1.1.1\r\n");
+    assert_in_range(msg_port(m), 30000, 30999);
+    phone_answer(&t.b, 100, NULL);
+    QUIET(&t.a);
+    phone_answer(&t.b, 180, NULL);
+    m = EXPECT(&t.a, "180 INVITE");
+    HAS(m, "Contact: <sip:");
+    assert_int_equal(rig_calls_now(t.r).ringing, 1);
+    phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
+    m = EXPECT(&t.a, "200 INVITE");
+    HAS(m, "c=IN IP4 203.0.113.1\r\n");
+    assert_in_range(msg_port(m), 20000, 20999);
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    assert_int_equal(rig_calls_now(t.r).answered, 1);
+    rig_advance(t.r, 10000);
+    pair_bye(&t);
+    talk_record_is("caller", "BYE", 200);
+    assert_int_equal(talk_record()->end_ms - talk_record()->answer_ms, 10000);
+}
+
+static void the_record_names_both_parties_the_numbers_and_the_route(void **state)
+{
+    struct pair t;
+    const struct fake_call *c;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    c = fake_store_last();
+    assert_int_equal(c->state, STORE_CALL_ANSWERED);
+    pair_bye(&t);
+    c = talk_record();
+    assert_string_equal(c->source, "peer:carrier");
+    assert_string_equal(c->target, "peer:pbx");
+    assert_string_equal(c->route, "inbound");
+    assert_string_equal(c->calling, "alice");
+    assert_string_equal(c->called, "+4930123");
+    assert_string_equal(c->a_remote, "192.0.2.30:5060");
+    assert_string_equal(c->b_remote, "10.1.1.20:5070");
+    HAS(c->detail, "\"result\":\"answered\"");
+    HAS(c->detail, "\"rx_packets\":10");
+    HAS(c->detail, "\"live\":false");
+    assert_true(c->ladder_n > 4 + 12 * 8);
+    assert_int_equal(c->ladder[0], 1);
+}
+
+static void the_callee_may_hang_up_too(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
+    EXPECT(&t.a, "BYE");
+    phone_answer(&t.a, 200, NULL);
+    talk_record_is("callee", "BYE", 200);
+}
+
+static void media_is_pointed_at_both_sides_by_the_answer_and_not_before(void **state)
+{
+    struct pair t;
+    struct media_session *s;
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    s = rig_media(t.r);
+    assert_true(s->streams[0].side[0].is_open && s->streams[0].side[1].is_open);
+    assert_int_equal(s->streams[0].side[0].n_described, 0);
+    pair_answer(&t);
+    assert_int_equal(addr_port(&s->streams[0].side[0].remote.rtp), t.a.media_port);
+    assert_int_equal(addr_port(&s->streams[0].side[1].remote.rtp), t.b.media_port);
+    assert_true(addr_eq_ip(&s->streams[0].side[1].remote.rtp, &t.b.flow.remote));
+    assert_true(s->streams[0].side[0].remote.may_send);
+    pair_bye(&t);
+    assert_null(rig_media(t.r));
+}
+
+static void an_answer_without_ringing_is_an_answer(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    pair_answer(&t);
+    pair_bye(&t);
+}
+
+static void a_repeated_invite_gets_the_last_answer_again_and_no_second_call(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    phone_again(&t.a);
+    EXPECT(&t.a, "180 INVITE");
+    QUIET(&t.b);
+    pair_answer(&t);
+    phone_again(&t.a);
+    QUIET(&t.b);
+    QUIET(&t.a);
+    assert_int_equal(rig_calls_now(t.r).answered, 1);
+    pair_bye(&t);
+}
+
+static void early_media_reaches_the_caller_and_the_answer_may_repeat_it(void **state)
+{
+    struct pair t;
+    const char *m;
+    unsigned port;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+    m = EXPECT(&t.a, "183 INVITE");
+    port = msg_port(m);
+    assert_in_range(port, 20000, 20999);
+    assert_int_equal(addr_port(&rig_media(t.r)->streams[0].side[1].remote.rtp), t.b.media_port);
+    phone_answer_invite(&t.b, 200, t.b.sdp);
+    m = EXPECT(&t.a, "200 INVITE");
+    assert_int_equal(msg_port(m), port);
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    pair_bye(&t);
+}
+
+static void ringing_with_a_description_carries_early_media_as_well(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer(&t.b, 180, phone_sdp(&t.b, NULL));
+    HAS(EXPECT(&t.a, "180 INVITE"), "m=audio 2");
+    pair_answer(&t);
+    pair_bye(&t);
+}
+
+static void an_answer_without_description_uses_the_one_of_the_early_media(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    phone_answer_invite(&t.b, 200, NULL);
+    HAS(EXPECT(&t.a, "200 INVITE"), "m=audio 2");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    pair_bye(&t);
+}
+
+static void a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack(void **state)
+{
+    struct pair t;
+    const char *m;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, NULL);
+    EXPECT(&t.a, "100 INVITE");
+    m = EXPECT(&t.b, "INVITE");
+    LACKS(m, "application/sdp\r\nContent-Length: 1");
+    LACKS(m, "m=audio");
+    phone_answer(&t.b, 180, NULL);
+    EXPECT(&t.a, "180 INVITE");
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    m = EXPECT(&t.a, "200 INVITE");
+    assert_in_range(msg_port(m), 20000, 20999);
+    QUIET(&t.b); /* its ACK waits for the caller's */
+    phone_ack(&t.a, phone_sdp(&t.a, NULL));
+    m = EXPECT(&t.b, "ACK");
+    assert_in_range(msg_port(m), 30000, 30999);
+    assert_int_equal(addr_port(&rig_media(t.r)->streams[0].side[0].remote.rtp), t.a.media_port);
+    pair_bye(&t);
+}
+
+static void a_late_offer_that_the_caller_does_not_answer_ends_the_call(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, NULL);
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    phone_ack(&t.a, NULL);
+    EXPECT(&t.b, "ACK");
+    EXPECT(&t.a, "BYE");
+    phone_answer(&t.a, 200, NULL);
+    EXPECT(&t.b, "BYE");
+    phone_answer(&t.b, 200, NULL);
+    talk_record_is("caller", "no answer in the ACK", 200);
+}
+
+static void a_lost_ack_repeats_our_200_and_ends_the_call_at_64_t1(void **state)
+{
+    struct pair t;
+    int n = 1;
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    EXPECT(&t.b, "ACK");
+    rig_advance(t.r, 31999);
+    while (phone_try(&t.a, "200 INVITE")) {
+        n++;
+    }
+    assert_int_equal(n, 11); /* 0, .5, 1.5, 3.5, 7.5, then every 4 s until 31.5 */
+    rig_advance(t.r, 1);
+    EXPECT(&t.a, "BYE");
+    phone_answer(&t.a, 200, NULL);
+    EXPECT(&t.b, "BYE");
+    phone_answer(&t.b, 200, NULL);
+    talk_record_is("timeout", "no ACK for our answer", 200);
+}
+
+static void a_repeated_200_of_the_callee_gets_the_same_ack_again(void **state)
+{
+    struct pair t;
+    char first[RIG_TEXT_MAX];
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    memcpy(first, EXPECT(&t.b, "ACK"), sizeof(first));
+    phone_answer_invite(&t.b, 200, t.b.sdp);
+    assert_string_equal(EXPECT(&t.b, "ACK"), first);
+    QUIET(&t.a);
+    phone_ack(&t.a, NULL);
+    pair_bye(&t);
+}
+
+static void both_may_hang_up_at_once(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    phone_bye(&t.a);
+    EXPECT(&t.a, "200 BYE");
+    EXPECT(&t.b, "BYE");
+    phone_bye(&t.b); /* sent before it saw ours */
+    EXPECT(&t.b, "200 BYE");
+    t.b.asked[0] = '\0';
+    rig_advance(t.r, 500);
+    EXPECT(&t.b, "BYE");
+    phone_answer(&t.b, 481, NULL);
+    talk_record_is("caller", "BYE", 200);
+}
+
+static void a_bye_in_the_early_dialog_is_a_487(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    phone_bye(&t.a);
+    EXPECT(&t.a, "200 BYE");
+    EXPECT(&t.a, "487 INVITE");
+    phone_ack_failure(&t.a);
+    EXPECT(&t.b, "CANCEL");
+    phone_answer(&t.b, 200, NULL);
+    phone_answer_invite(&t.b, 487, NULL);
+    EXPECT(&t.b, "ACK");
+    talk_record_is("caller", "BYE before the answer", 487);
+}
+
+static void an_unanswered_bye_is_given_up_and_the_call_is_gone(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    phone_bye(&t.a);
+    EXPECT(&t.a, "200 BYE");
+    rig_advance(t.r, 40000);
+    phone_drop_mail(&t.b);
+    assert_int_equal(rig_calls_now(t.r).zombies, 0);
+}
+
+static void calls_over_tcp_keep_to_their_connections(void **state)
+{
+    struct pair t;
+    const char *m;
+
+    pair_init(&t, *state);
+    phone_on(&t.a, 0, SIP_TCP);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    assert_int_equal(t.r->sent[0].flow.conn_slot, t.a.flow.conn_slot);
+    assert_int_equal(t.r->holds, 1);
+    EXPECT(&t.b, "INVITE");
+    phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
+    m = EXPECT(&t.a, "200 INVITE");
+    HAS(m, ":5060;transport=tcp>");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
+    EXPECT(&t.a, "BYE");
+    assert_int_equal(t.r->sent[t.r->n_sent - 1].flow.conn_slot, t.a.flow.conn_slot);
+    phone_answer(&t.a, 200, NULL);
+    assert_int_equal(t.r->holds, 0);
+}
+
+static void a_call_through_proxies_follows_their_record_routes(void **state)
+{
+    struct pair t;
+    const char *m;
+
+    pair_init(&t, *state);
+    memcpy(t.a.extra, SL("Record-Route: <sip:192.0.2.30:5060;lr>\r\n").p,
+           sizeof("Record-Route: <sip:192.0.2.30:5060;lr>\r\n"));
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    m = EXPECT(&t.b, "INVITE");
+    LACKS(m, "Route:");
+    phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
+    HAS(EXPECT(&t.a, "200 INVITE"), "Record-Route: <sip:192.0.2.30:5060;lr>");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
+    HAS(EXPECT(&t.a, "BYE"), "Route: <sip:192.0.2.30:5060;lr>");
+    phone_answer(&t.a, 200, NULL);
+}
+
+static void the_books_of_two_calls_at_once_are_kept_apart(void **state)
+{
+    struct pair t, u;
+
+    pair_init(&t, *state);
+    u.r = t.r;
+    phone_init(&u.a, t.r, 0, "carol", "192.0.2.30:5064");
+    phone_init(&u.b, t.r, 1, "dave", "10.1.1.20:5074");
+    pair_up(&t);
+    u.b = t.b;
+    pair_up(&u);
+    assert_int_equal(rig_calls_now(t.r).answered, 2);
+    pair_bye(&t);
+    assert_int_equal(rig_calls_now(t.r).answered, 1);
+    pair_bye(&u);
+    assert_true(fake_store.calls[0].id != fake_store_last()->id);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FLOW_TEST(a_call_is_set_up_answered_and_ended_by_the_caller),
+        FLOW_TEST(the_record_names_both_parties_the_numbers_and_the_route),
+        FLOW_TEST(the_callee_may_hang_up_too),
+        FLOW_TEST(media_is_pointed_at_both_sides_by_the_answer_and_not_before),
+        FLOW_TEST(an_answer_without_ringing_is_an_answer),
+        FLOW_TEST(a_repeated_invite_gets_the_last_answer_again_and_no_second_call),
+        FLOW_TEST(early_media_reaches_the_caller_and_the_answer_may_repeat_it),
+        FLOW_TEST(ringing_with_a_description_carries_early_media_as_well),
+        FLOW_TEST(an_answer_without_description_uses_the_one_of_the_early_media),
+        FLOW_TEST(a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack),
+        FLOW_TEST(a_late_offer_that_the_caller_does_not_answer_ends_the_call),
+        FLOW_TEST(a_lost_ack_repeats_our_200_and_ends_the_call_at_64_t1),
+        FLOW_TEST(a_repeated_200_of_the_callee_gets_the_same_ack_again),
+        FLOW_TEST(both_may_hang_up_at_once),
+        FLOW_TEST(a_bye_in_the_early_dialog_is_a_487),
+        FLOW_TEST(an_unanswered_bye_is_given_up_and_the_call_is_gone),
+        FLOW_TEST(calls_over_tcp_keep_to_their_connections),
+        FLOW_TEST(a_call_through_proxies_follows_their_record_routes),
+        FLOW_TEST(the_books_of_two_calls_at_once_are_kept_apart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

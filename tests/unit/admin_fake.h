@@ -1,0 +1,111 @@
+/* admin_fake.h - a house for the tests of the admin API, which answers as it is told. */
+#ifndef POSTERN_TEST_ADMIN_FAKE_H
+#define POSTERN_TEST_ADMIN_FAKE_H
+
+#include "admin-http/admin.h"
+#include "b2bua/b2bua.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+static struct {
+    char dir[64], db[96], unix_path[96];
+    struct store *store;
+    struct admin *admin;
+    /* what the house answers */
+    uint64_t live_id;
+    const char *detail;
+    int err;
+    bool ready;
+    uint64_t hung_up;
+    /* the last answer */
+    char head[4096], *body;
+    size_t body_n;
+    int status;
+} rig;
+
+/* --- the house --- */
+
+static int fake_err(uint64_t id)
+{
+    return rig.err != 0 ? rig.err : id == rig.live_id ? 0 : ENOENT;
+}
+
+int b2bua_call_detail(struct b2bua *b, uint64_t id, struct buf *json)
+{
+    (void)b;
+    if (fake_err(id) == 0) {
+        buf_puts(json, rig.detail);
+    }
+    return fake_err(id);
+}
+
+int b2bua_call_ladder(struct b2bua *b, uint64_t id, struct buf *bytes)
+{
+    (void)b;
+    if (fake_err(id) == 0) {
+        buf_puts(bytes, "live");
+    }
+    return fake_err(id);
+}
+
+int b2bua_call_hangup(struct b2bua *b, uint64_t id)
+{
+    (void)b;
+    rig.hung_up = id;
+    return fake_err(id);
+}
+
+int b2bua_ladder_json(struct sl bytes, struct json *j)
+{
+    if (bytes.n == 3) {
+        return EBADMSG;
+    }
+    json_arr(j);
+    json_str(j, bytes);
+    json_arr_end(j);
+    return buf_err(j->b);
+}
+
+int b2bua_system_json(struct b2bua *b, struct json *j)
+{
+    (void)b;
+    json_kcstr(j, "node", "edge1");
+    return rig.err;
+}
+
+int b2bua_peers_json(struct b2bua *b, struct json *j)
+{
+    (void)b;
+    json_arr(j);
+    json_obj(j);
+    json_kcstr(j, "name", "pbx");
+    json_obj_end(j);
+    json_arr_end(j);
+    return rig.err;
+}
+
+void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
+{
+    (void)b;
+    *out = (struct b2bua_ready){.ready = rig.ready,
+                                .listeners = true,
+                                .store = rig.ready,
+                                .not_draining = true,
+                                .workers = true};
+    (void)snprintf(out->why, sizeof(out->why), "%s", rig.ready ? "" : "store: locked");
+}
+
+int b2bua_metrics(struct b2bua *b, struct buf *text)
+{
+    (void)b;
+    buf_puts(text, "# HELP postern_calls Calls\n# TYPE postern_calls gauge\npostern_calls 3\n");
+    return rig.err;
+}
+
+const char *b2bua_version(void)
+{
+    return "1.2.3";
+}
+
+#endif

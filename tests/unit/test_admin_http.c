@@ -1,0 +1,375 @@
+/* The admin API as a server: tokens, methods, sizes, names of requests, sockets, many at once. */
+#include "admin_rig.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+static int rig_up(void **state)
+{
+    (void)state;
+    return rig_prepare() != 0 ? -1 : rig_start("127.0.0.1");
+}
+
+static int rig_up_unix(void **state)
+{
+    (void)state;
+    return rig_prepare() != 0 ? -1 : rig_start(NULL);
+}
+
+static int rig_up_everywhere(void **state)
+{
+    (void)state;
+    return rig_prepare() != 0 ? -1 : rig_start("0.0.0.0");
+}
+
+static bool has_header(const char *line)
+{
+    char text[256];
+
+    (void)snprintf(text, sizeof(text), "\r\n%s\r\n", line);
+    return strstr(rig.head, text) != NULL;
+}
+
+static void a_request_without_the_token_is_refused(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } rows[] = {
+        {"", 401},
+        {"Authorization: Bearer\r\n", 401},
+        {"Authorization: Basic " TOKEN "\r\n", 401},
+        {"Authorization: " TOKEN "\r\n", 401},
+        {"Authorization: Bearer " TOKEN "x\r\n", 401},
+        {"Authorization: Bearer postern_test_token_012345678\r\n", 401},
+        {"Authorization: Bearer qostern_test_token_0123456789\r\n", 401},
+        {"Authorization: bearer   " TOKEN "  \r\n", 200},
+        {WITH_TOKEN, 200},
+    };
+    static const char *const targets[] = {"/v1/calls", "/v1/nothing", "/", "/v1/system?x=1"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(ask("GET", "/v1/calls", rows[i].headers), rows[i].status);
+        assert_int_equal(has_header("WWW-Authenticate: Bearer realm=\"postern\""),
+                         rows[i].status == 401);
+    }
+    for (size_t i = 0; i < COUNT_OF(targets); i++) {
+        assert_int_equal(ask("GET", targets[i], ""), 401); /* tells nothing about what exists */
+    }
+    assert_int_equal(ask("DELETE", "/v1/calls/0000000000001", ""), 401);
+    assert_true(rig.hung_up == 0);
+}
+
+static void guessing_the_token_is_stopped(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(ask("GET", "/v1/calls", ""), 401); /* no token is no guess */
+    }
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(ask("GET", "/v1/calls", "Authorization: Bearer wrong\r\n"), 401);
+    }
+    assert_int_equal(ask("GET", "/v1/calls", "Authorization: Bearer wrong\r\n"), 429);
+    assert_non_null(strstr(rig.head, "\r\nRetry-After: "));
+    assert_int_equal(get("/v1/calls"), 429);
+    assert_int_equal(ask("GET", "/healthz", ""), 200);
+}
+
+static void every_answer_has_its_headers(void **state)
+{
+    (void)state;
+    assert_int_equal(get("/v1/calls"), 200);
+    assert_true(has_header("Content-Type: application/json"));
+    assert_true(has_header("Cache-Control: no-store"));
+    assert_true(has_header("X-Content-Type-Options: nosniff"));
+    assert_non_null(strstr(rig.head, "\r\nX-Request-Id: "));
+    assert_int_equal(ask("GET", "/v1/none", WITH_TOKEN "X-Request-Id: abc-1_2.Z\r\n"), 404);
+    assert_true(has_header("Content-Type: application/problem+json"));
+    assert_true(has_header("X-Request-Id: abc-1_2.Z"));
+    assert_string_equal(rig.body, "{\"type\":\"urn:postern:problem:not-found\",\"title\":\"Not "
+                                  "Found\",\"status\":404,\"detail\":\"no such resource; GET /v1 "
+                                  "lists what there is\",\"instance\":\"/v1/none\","
+                                  "\"request_id\":\"abc-1_2.Z\"}");
+    assert_int_equal(ask("GET", "/v1/\"<\xff>", WITH_TOKEN "X-Request-Id: a b\r\n"), 404);
+    assert_false(has_header("X-Request-Id: a b"));
+    assert_string_equal(json_at("$.instance"), "/v1/\"<\xEF\xBF\xBD>");
+}
+
+static void methods_and_paths_are_told_apart(void **state)
+{
+    static const struct {
+        const char *method, *target;
+        int status;
+        const char *allow;
+    } rows[] = {
+        {"POST", "/v1/calls", 405, "Allow: GET, HEAD"},
+        {"OPTIONS", "/v1/calls", 405, "Allow: GET, HEAD"},
+        {"DELETE", "/v1/calls", 405, "Allow: GET, HEAD"},
+        {"PUT", "/v1/calls/0000000000001", 405, "Allow: GET, HEAD, DELETE"},
+        {"get", "/v1/calls", 405, "Allow: GET, HEAD"},
+        {"BREW", "/v1/system", 405, "Allow: GET, HEAD"},
+        {"GET", "/v1/calls/", 404, NULL},
+        {"GET", "/v1/calls/1/2", 404, NULL},
+        {"GET", "/v1/calls/1/ladder/", 404, NULL},
+        {"GET", "/v1/callsx", 404, NULL},
+        {"GET", "/v2/calls", 404, NULL},
+        {"GET", "//v1/calls", 404, NULL},
+        {"GET", "/v1/../v1/calls", 404, NULL},
+        {"POST", "/v1/none", 404, NULL},
+        {"GET", "/v1/%63alls", 200, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(ask(rows[i].method, rows[i].target, WITH_TOKEN), rows[i].status);
+        assert_int_equal(rows[i].allow != NULL, strstr(rig.head, "\r\nAllow:") != NULL);
+        assert_true(rows[i].allow == NULL || has_header(rows[i].allow));
+        check_json();
+    }
+}
+
+static void head_is_get_without_the_body(void **state)
+{
+    char length[64];
+
+    (void)state;
+    assert_int_equal(get("/v1/system"), 200);
+    (void)snprintf(length, sizeof(length), "Content-Length: %zu", rig.body_n);
+    assert_int_equal(ask("HEAD", "/v1/system", WITH_TOKEN), 200);
+    assert_int_equal(rig.body_n, 0);
+    assert_true(has_header(length));
+    assert_int_equal(ask("HEAD", "/v1/none", WITH_TOKEN), 404);
+    assert_int_equal(rig.body_n, 0);
+}
+
+/* Sends `head`, then n bytes of a body as far as they are taken. */
+static int ask_with_body(const char *head, size_t n)
+{
+    static char zeros[1 << 16];
+    int fd = rig_connect();
+
+    assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), strlen(head));
+    memset(zeros, 'a', sizeof(zeros));
+    while (n != 0) {
+        size_t part = n < sizeof(zeros) ? n : sizeof(zeros);
+        ssize_t sent = send(fd, zeros, part, MSG_NOSIGNAL);
+
+        n = sent > 0 ? n - (size_t)sent : 0;
+    }
+    rig_read(fd);
+    return rig.status;
+}
+
+#define DELETE_HEAD "DELETE /v1/calls/0000000000001 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+static void bodies_have_a_limit(void **state)
+{
+    (void)state;
+    rig.live_id = 1;
+    assert_int_equal(ask_with_body(DELETE_HEAD WITH_TOKEN "Content-Length: 65536\r\n\r\n", 65536),
+                     202);
+    assert_int_equal(ask_with_body(DELETE_HEAD WITH_TOKEN "Content-Length: 65537\r\n\r\n", 0), 413);
+    check_json();
+    assert_int_equal(ask_with_body(DELETE_HEAD "Content-Length: 99999999\r\n\r\n", 0), 401);
+    assert_int_equal(ask_with_body(DELETE_HEAD WITH_TOKEN
+                                   "Transfer-Encoding: chunked\r\n\r\n12000\r\n",
+                                   0x12000),
+                     0); /* the chunk never ends: nothing to answer */
+}
+
+static void addresses_have_a_limit(void **state)
+{
+    char target[6000];
+
+    (void)state;
+    memset(target, 'a', sizeof(target));
+    memcpy(target, "/v1/", 4);
+    target[4000] = '\0';
+    assert_int_equal(get(target), 404);
+    target[4000] = 'a';
+    target[4200] = '\0';
+    assert_int_equal(get(target), 414);
+    check_json();
+    memcpy(target, "/v1/calls?x=", 12);
+    assert_int_equal(get(target), 414);
+    memset(target, '&', sizeof(target));
+    memcpy(target, "/v1/calls?", 10);
+    target[100] = '\0';
+    assert_int_equal(get(target), 400);
+    target[100] = '&';
+    target[3000] = '\0'; /* more names than a connection has memory for */
+    (void)get(target);
+    assert_true(rig.status == 0 || rig.status >= 400);
+    assert_int_equal(get("/v1/calls"), 200);
+}
+
+static void rubbish_closes_the_connection(void **state)
+{
+    static const char *const texts[] = {
+        "\r\n\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", /* no Host */
+        "INVITE sip:x SIP/2.0\r\nVia: x\r\n\r\n", "\x16\x03\x01\x02"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        int fd = rig_connect();
+
+        assert_true(send(fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL) > 0);
+        (void)shutdown(fd, SHUT_WR);
+        rig_read(fd);
+        assert_true(rig.status == 0 || rig.status >= 400);
+    }
+    assert_int_equal(get("/v1/calls"), 200);
+}
+
+static void a_listener_for_all_wants_the_token_for_metrics_too(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("GET", "/metrics", ""), 401);
+    assert_int_equal(ask("GET", "/readyz", ""), 401);
+    assert_int_equal(get("/metrics"), 200);
+}
+
+static void a_unix_socket_is_for_its_group_and_leaves_no_file(void **state)
+{
+    struct stat st;
+    struct admin_params p = {.token = TOKEN, .store_path = rig.db, .unix_path = rig.unix_path};
+    struct admin *other = NULL;
+
+    (void)state;
+    assert_int_equal(admin_port(rig.admin), 0);
+    assert_int_equal(stat(rig.unix_path, &st), 0);
+    assert_true(S_ISSOCK(st.st_mode));
+    assert_int_equal(st.st_mode & 0777, 0660);
+    assert_int_equal(get("/v1/calls"), 200);
+    assert_int_equal(ask("GET", "/metrics", ""), 200);
+    log_setup(LOG_ERROR, true, "test");
+    log_set_fd(-1);
+    assert_int_equal(admin_start(&other, &p), EADDRINUSE);
+    log_set_fd(1);
+    admin_stop(&rig.admin);
+    assert_int_equal(stat(rig.unix_path, &st), -1);
+}
+
+static void a_socket_file_that_a_crash_left_is_taken_over(void **state)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct admin_params p = {.token = TOKEN, .store_path = rig.db, .unix_path = rig.unix_path};
+    FILE *f;
+
+    (void)state;
+    admin_stop(&rig.admin);
+    (void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", rig.unix_path);
+    assert_int_equal(bind(fd, (struct sockaddr *)(void *)&un, sizeof(un)), 0);
+    (void)close(fd);
+    assert_int_equal(admin_start(&rig.admin, &p), 0);
+    assert_int_equal(get("/v1/calls"), 200);
+    admin_stop(&rig.admin);
+    f = fopen(rig.unix_path, "w"); /* another kind of file is not ours to remove */
+    assert_non_null(f);
+    (void)fclose(f);
+    log_set_fd(-1);
+    assert_int_equal(admin_start(&rig.admin, &p), EEXIST);
+    log_set_fd(1);
+    assert_int_equal(unlink(rig.unix_path), 0);
+}
+
+static void a_start_without_token_or_address_is_refused(void **state)
+{
+    struct admin *a = NULL;
+    struct admin_params p = {.token = TOKEN, .store_path = "x"};
+
+    (void)state;
+    assert_int_equal(admin_start(&a, &p), EINVAL);
+    p.unix_path = "x";
+    p.token = NULL;
+    assert_int_equal(admin_start(&a, &p), EINVAL);
+    p.token = "short";
+    assert_int_equal(admin_start(&a, &p), EINVAL);
+    assert_null(a);
+    admin_stop(&a);
+}
+
+static void without_the_database_the_answer_is_503(void **state)
+{
+    (void)state;
+    assert_int_equal(store_close(&rig.store, 5000), 0);
+    assert_int_equal(unlink(rig.db), 0);
+    assert_int_equal(get("/v1/calls"), 503);
+    assert_int_equal(get("/v1/calls/0000000000001"), 503);
+    assert_int_equal(get("/v1/registrations"), 503);
+    assert_int_equal(ask("GET", "/readyz", ""), 503);
+    assert_string_equal(json_at("$.why"), "the database cannot be read");
+    assert_true(has_header("Retry-After: 1"));
+}
+
+#define CLIENTS 4
+#define ASKS 25
+
+static void *ask_often(void *arg)
+{
+    static const char text[] = "GET /v1/calls HTTP/1.1\r\nHost: x\r\n" WITH_TOKEN "\r\n";
+    size_t *good = arg;
+    int fd = rig_connect();
+    char answer[4096];
+
+    for (int i = 0; i < ASKS; i++) { /* on one connection, which is kept */
+        ssize_t n;
+
+        if (send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(text) - 1) {
+            break;
+        }
+        n = recv(fd, answer, sizeof(answer), 0);
+        *good += n > 12 && memcmp(answer, "HTTP/1.1 200", 12) == 0;
+    }
+    (void)close(fd);
+    return NULL;
+}
+
+static void many_clients_are_served_while_calls_are_written(void **state)
+{
+    pthread_t t[CLIENTS];
+    size_t good[CLIENTS] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(pthread_create(&t[i], NULL, ask_often, &good[i]), 0);
+    }
+    for (uint64_t id = 1; id < 500; id++) {
+        struct store_call c = {.id = 1 + id % 3, .start_ms = 1, .state = STORE_CALL_RINGING};
+
+        assert_int_equal(store_put_call(rig.store, &c), 0);
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(pthread_join(t[i], NULL), 0);
+        assert_int_equal(good[i], ASKS);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_without_the_token_is_refused),
+        TEST(guessing_the_token_is_stopped),
+        TEST(every_answer_has_its_headers),
+        TEST(methods_and_paths_are_told_apart),
+        TEST(head_is_get_without_the_body),
+        TEST(bodies_have_a_limit),
+        TEST(addresses_have_a_limit),
+        TEST(rubbish_closes_the_connection),
+        TEST(without_the_database_the_answer_is_503),
+        TEST(many_clients_are_served_while_calls_are_written),
+        cmocka_unit_test_setup_teardown(a_listener_for_all_wants_the_token_for_metrics_too,
+                                        rig_up_everywhere, rig_down),
+        cmocka_unit_test_setup_teardown(a_unix_socket_is_for_its_group_and_leaves_no_file,
+                                        rig_up_unix, rig_down),
+        cmocka_unit_test_setup_teardown(a_socket_file_that_a_crash_left_is_taken_over, rig_up_unix,
+                                        rig_down),
+        cmocka_unit_test(a_start_without_token_or_address_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

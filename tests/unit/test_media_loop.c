@@ -1,0 +1,205 @@
+/* test_media_loop.c - the relay on the real loop: nothing is lost under a steady stream, sockets
+ * are set up as promised, and silence is noticed in real time. */
+#include "media_rig.h"
+
+#include <fcntl.h>
+
+#define PACKETS 1000
+#define BURST 20
+
+struct live {
+    struct loop *loop;
+    struct media *m;
+    struct media_session *s;
+    int phone[2];
+    struct timer tick, guard;
+    unsigned sent, silences;
+    unsigned got[2];
+    uint16_t next_seq[2];
+    bool timed_out;
+};
+
+static void on_silence(struct media_session *s, unsigned stream, unsigned side, void *arg)
+{
+    struct live *t = arg;
+
+    (void)s;
+    (void)stream;
+    (void)side;
+    t->silences++;
+    loop_stop(t->loop);
+}
+
+static void on_guard(void *arg)
+{
+    struct live *t = arg;
+
+    t->timed_out = true;
+    loop_stop(t->loop);
+}
+
+static void live_up(struct live *t, uint32_t inactivity_ms)
+{
+    struct loop_params lp = {.mailbox = 16};
+    struct media_params mp = {.n_workers = 1, .inactivity_ms = inactivity_ms};
+    struct media_realm_params rp = {
+        .listener = 1, .address = rig_ip(1), .port_min = 40000, .port_max = 40999};
+
+    memset(t, 0, sizeof(*t));
+    assert_int_equal(loop_new(&t->loop, &lp), 0);
+    mp.loop = t->loop;
+    assert_int_equal(media_new(&t->m, &mp), 0);
+    assert_int_equal(media_set_realm(t->m, &rp), 0);
+    assert_int_equal(media_session_new(&t->s, t->m, on_silence, t), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct media_remote r = {
+            .signalling = rig_ip(10 + i), .may_send = true, .may_receive = true};
+
+        t->phone[i] = rig_socket(rig_ip(10 + i));
+        r.rtp = rig_name(t->phone[i]);
+        assert_int_equal(media_open(t->s, 0, i, MEDIA_RTP, 1, AF_INET), 0);
+        media_set_remote(t->s, 0, i, &r);
+    }
+    timer_init(&t->guard, on_guard, t);
+    timer_start(t->loop, &t->guard, 20000);
+}
+
+static void live_down(struct live *t, int64_t live)
+{
+    timer_stop(t->loop, &t->guard);
+    media_session_close(&t->s);
+    media_free(&t->m);
+    loop_free(&t->loop);
+    (void)close(t->phone[0]);
+    (void)close(t->phone[1]);
+    assert_true(mem_live() == live);
+}
+
+static void live_drain(struct live *t, unsigned side)
+{
+    uint8_t p[256];
+
+    while (rig_recv(t->phone[side], p, sizeof(p), NULL) == 172) {
+        uint16_t seq = (uint16_t)(p[2] << 8 | p[3]);
+
+        assert_int_equal(seq, t->next_seq[side]++); /* in order, none twice */
+        t->got[side]++;
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct live *t = arg;
+
+    live_drain(t, 0);
+    live_drain(t, 1);
+    if (t->got[0] == PACKETS && t->got[1] == PACKETS) {
+        loop_stop(t->loop);
+        return;
+    }
+    for (unsigned i = 0; i < BURST && t->sent < PACKETS; i++, t->sent++) {
+        for (unsigned side = 0; side < 2; side++) {
+            uint8_t p[172];
+            struct addr to;
+
+            media_local(t->s, 0, side, &to);
+            assert_int_equal(sendto(t->phone[side], p, rig_rtp(p, (uint16_t)t->sent), 0, &to.u.sa,
+                                    addr_len(&to)),
+                             172);
+        }
+    }
+    timer_start(t->loop, &t->tick, 1);
+}
+
+static void a_thousand_packets_each_way_arrive_in_order(void **state)
+{
+    int64_t live = mem_live();
+    struct media_stats st;
+    struct live t;
+
+    (void)state;
+    live_up(&t, 0);
+    timer_init(&t.tick, on_tick, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    assert_false(t.timed_out);
+    for (unsigned side = 0; side < 2; side++) {
+        assert_int_equal(t.got[side], PACKETS);
+        assert_true(media_stats(t.s, 0, side, &st));
+        assert_int_equal(st.rx_packets, PACKETS);
+        assert_int_equal(st.tx_packets, PACKETS);
+        assert_int_equal(st.tx_bytes, PACKETS * 172);
+        assert_int_equal(st.lost + st.strangers + st.malformed + st.no_destination, 0);
+        assert_int_equal(st.send_failed, 0);
+    }
+    live_down(&t, live);
+}
+
+static void silence_is_noticed_in_real_time(void **state)
+{
+    int64_t live = mem_live();
+    struct live t;
+
+    (void)state;
+    live_up(&t, 30);
+    loop_run(t.loop);
+    assert_false(t.timed_out);
+    assert_int_equal(t.silences, 1);
+    live_down(&t, live);
+}
+
+static int sock_opt(int fd, int level, int name)
+{
+    int v = 0;
+    socklen_t len = sizeof(v);
+
+    assert_int_equal(getsockopt(fd, level, name, &v, &len), 0);
+    return v;
+}
+
+static void sockets_are_nonblocking_close_on_exec_and_marked_expedited(void **state)
+{
+    int64_t live = mem_live();
+    struct live t;
+
+    (void)state;
+    live_up(&t, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct media_side *s = &t.s->streams[0]->side[i];
+        const int fds[] = {s->rtp.fd, s->rtcp.fd};
+
+        for (unsigned k = 0; k < 2; k++) {
+            assert_true((fcntl(fds[k], F_GETFL) & O_NONBLOCK) != 0);
+            assert_true((fcntl(fds[k], F_GETFD) & FD_CLOEXEC) != 0);
+            assert_int_equal(sock_opt(fds[k], IPPROTO_IP, IP_TOS), 46 << 2);
+            assert_true(sock_opt(fds[k], SOL_SOCKET, SO_RCVBUF) >= 65536);
+        }
+    }
+    live_down(&t, live);
+}
+
+static void ipv6_sockets_are_ipv6_only_and_marked_expedited(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    if (!rig_has_v6()) {
+        skip();
+    }
+    rig_up(&r, MEDIA_RTP, AF_INET6, AF_INET6);
+    assert_int_equal(sock_opt(rig_side(&r, 0)->rtp.fd, IPPROTO_IPV6, IPV6_TCLASS), 46 << 2);
+    assert_int_equal(sock_opt(rig_side(&r, 0)->rtp.fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+    rig_down(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thousand_packets_each_way_arrive_in_order),
+        cmocka_unit_test(silence_is_noticed_in_real_time),
+        cmocka_unit_test(sockets_are_nonblocking_close_on_exec_and_marked_expedited),
+        cmocka_unit_test(ipv6_sockets_are_ipv6_only_and_marked_expedited),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

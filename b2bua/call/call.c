@@ -307,7 +307,7 @@ static void call_destroy(void *arg)
 /* A leg that still waits for an answer to our CANCEL, INVITE or BYE. */
 static bool leg_is_pending(const struct leg *l)
 {
-    return l->bye != NULL || (l->cli != NULL && l->state != LEG_ENDED);
+    return l->bye != NULL || (l->cli != NULL && (l->state != LEG_ENDED || l->late));
 }
 
 void call_check_done(struct call *c)

@@ -320,7 +320,7 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
     if (!call_decide(t, req, flow, &v)) {
         return;
     }
-    if (req->max_forwards == 0) {
+    if (req->max_forwards <= CALL_HOPS_MIN) {
         policy_release(t->cfg->policy, &v);
         call_answer_stateless(t, req, flow, 483, NULL, SL_NULL);
         return;

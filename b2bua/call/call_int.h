@@ -10,6 +10,7 @@
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
+#define CALL_HOPS_MIN 1   /* Max-Forwards at which a request goes no further: 483 */
 #define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
 
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
@@ -28,6 +29,7 @@ struct leg {
     int user;            /* account, or -1 */
     bool target_counted; /* policy_peer_take() was done */
     bool held;           /* connection is held open */
+    bool late;           /* given up, but cli may still bring a 2xx */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */

@@ -9,6 +9,7 @@ struct message_target {
     struct flow flow;
     char uri[512];
     bool is_user;
+    uint32_t failover_ms; /* nothing heard within it: the next target; 0: no such limit */
 };
 
 struct message {
@@ -17,6 +18,7 @@ struct message {
     struct call_table *t;
     struct config *cfg;
     struct tx *srv, *cli;
+    struct timer wait; /* failover_ms */
     struct sip_msg *req;
     struct policy_verdict verdict;
     struct message_target *targets;
@@ -42,6 +44,7 @@ static void message_close(struct message *m)
         return;
     }
     m->closed = true;
+    timer_stop(m->t->p.loop, &m->wait);
     if (m->cli != NULL) {
         tx_close(m->cli);
         tx_unref(&m->cli);
@@ -110,6 +113,7 @@ static void add_peer(struct message *m, const struct policy_peer *peer)
         buf_puts(&b, m->req->ruri.user.n != 0 ? "@" : "");
         addr_put(&b, &pt->addr);
         buf_putc(&b, 0);
+        tg->failover_ms = peer->failover_ms;
         m->n_targets += buf_err(&b) == 0 ? 1 : 0;
     }
 }
@@ -238,6 +242,8 @@ static int send_to(struct message *m, const struct message_target *tg)
     if (err != 0) {
         tx_close(m->cli);
         tx_unref(&m->cli);
+    } else if (tg->failover_ms != 0 && m->next < m->n_targets) {
+        timer_start(m->t->p.loop, &m->wait, tg->failover_ms);
     }
     return err;
 }
@@ -252,10 +258,21 @@ static void send_next(struct message *m)
     message_finish(m, m->best);
 }
 
+static void on_silent_target(void *arg)
+{
+    struct message *m = arg;
+
+    tx_close(m->cli);
+    tx_unref(&m->cli);
+    m->best = 408;
+    send_next(m);
+}
+
 static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
 {
     struct message *m = arg;
 
+    timer_stop(m->t->p.loop, &m->wait);
     if (err == 0 && rsp->status < 200) {
         return;
     }
@@ -293,6 +310,7 @@ static struct message *message_new(struct call_table *t, struct sip_msg *req,
         return NULL;
     }
     m->t = t;
+    timer_init(&m->wait, on_silent_target, m);
     m->cfg = config_ref(t->cfg);
     m->req = sip_msg_ref(req);
     m->verdict = *v;
@@ -317,7 +335,7 @@ void call_message(struct call_table *t, struct sip_msg *req, const struct flow *
     if (!call_decide(t, req, flow, &v)) {
         return;
     }
-    if (req->max_forwards == 0) {
+    if (req->max_forwards <= CALL_HOPS_MIN) {
         call_answer_stateless(t, req, flow, 483, NULL, SL_NULL);
         return;
     }

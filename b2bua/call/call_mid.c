@@ -181,7 +181,7 @@ static void mid_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
         answer_and_drop(l, tx, 480, SL_NULL);
         return;
     }
-    if (req->max_forwards == 0) {
+    if (req->max_forwards <= CALL_HOPS_MIN) {
         answer_and_drop(l, tx, 483, SL_NULL);
         return;
     }

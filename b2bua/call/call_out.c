@@ -537,8 +537,11 @@ static void leg_close(struct leg *l, uint16_t status, int err)
         policy_peer_release(c->cfg->policy, l->party.peer);
         l->target_counted = false;
     }
-    tx_close(l->cli);
-    tx_unref(&l->cli);
+    l->late = err == ETIMEDOUT && tx_client_may_answer_late(l->cli);
+    if (!l->late) {
+        tx_close(l->cli);
+        tx_unref(&l->cli);
+    }
     call_check_done(c);
 }
 
@@ -614,11 +617,28 @@ static void b_repeated(struct leg *l, struct sip_msg *rsp, int err)
     leg_ack_and_bye_other(l, rsp);
 }
 
+/* Nothing came any more from a target that was given up. */
+static void b_gone(struct leg *l, struct sip_msg *rsp, int err)
+{
+    (void)rsp;
+    (void)err;
+    l->late = false;
+    tx_close(l->cli);
+    tx_unref(&l->cli);
+    call_check_done(l->call);
+}
+
 static void b_ignore(struct leg *l, struct sip_msg *rsp, int err)
 {
     (void)l;
     (void)rsp;
     (void)err;
+}
+
+static void b_late_failure(struct leg *l, struct sip_msg *rsp, int err)
+{
+    ladder_msg(l, rsp);
+    b_gone(l, rsp, err);
 }
 
 enum b_event { B_1XX, B_2XX, B_FAIL, B_ERR, B_NEVENTS };
@@ -629,7 +649,7 @@ static b_act_fn *const b_table[LEG_NSTATES][B_NEVENTS] = {
     [LEG_EARLY] = {b_progress, b_answer, b_fail, b_error},
     [LEG_CONFIRMED] = {NULL, b_repeated, NULL, b_ignore},
     [LEG_CANCELLING] = {b_ignore, b_late_answer, b_cancelled, b_cancelled},
-    [LEG_ENDED] = {NULL, b_repeated, NULL, b_ignore},
+    [LEG_ENDED] = {b_ignore, b_repeated, b_late_failure, b_gone},
 };
 
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)

@@ -119,7 +119,8 @@ static void reinvite_failed(struct leg *x, struct leg *y, uint16_t status, struc
     }
     if (status == 401 || status == 407) {
         status = 502;
-    } else if (status == 491) { /* there is no glare on x's side: it must not wait for its own turn */
+    } else if (status ==
+               491) { /* there is no glare on x's side: it must not wait for its own turn */
         status = 500;
     }
     reinvite_refuse(x, status);

@@ -118,14 +118,19 @@ static void ict_ring_cancel(struct tx *tx, const struct tx_in *in)
     tx_tell(tx, 0, in->rsp);
 }
 
-/* The user hears the end now; the machine stays for what may still come. */
+/* The user hears the end now; the machine stays for what may still come: a late 2xx is a call over
+ * there that somebody has to end. */
 static void ict_mute(struct tx *tx, uint32_t left_ms)
 {
     ict_stop(tx);
     tx_settle(tx);
     tx_start_life(tx, left_ms, TX_EV_EXPIRE);
     tx_tell(tx, ETIMEDOUT, NULL);
-    tx->u.c.fn = NULL;
+}
+
+bool tx_client_may_answer_late(const struct tx *tx)
+{
+    return tx->kind == TX_ICT && (tx->state == ICT_ZOMBIE || tx->state == ICT_LATE);
 }
 
 static void ict_give_up(struct tx *tx, const struct tx_in *in)
@@ -179,12 +184,12 @@ static const struct tx_cell ict_cells[][TX_EV_N] = {
     [ICT_ZOMBIE] = {[TX_EV_1XX] = TX_DO(ict_ring_cancel, ICT_CANCELLED),
                     [TX_EV_2XX] = TX_DO(ict_accept, ICT_ACCEPTED),
                     [TX_EV_FAIL] = TX_DO(ict_fail, ICT_COMPLETED),
-                    [TX_EV_EXPIRE] = TX_DO(tx_act_end, ICT_DEAD),
+                    [TX_EV_EXPIRE] = TX_DO(tx_act_timeout, ICT_DEAD),
                     [TX_EV_CANCEL] = TX_DO(tx_act_nothing, ICT_ZOMBIE)},
     [ICT_LATE] = {[TX_EV_1XX] = TX_DO(tx_act_nothing, ICT_LATE),
                   [TX_EV_2XX] = TX_DO(ict_accept, ICT_ACCEPTED),
                   [TX_EV_FAIL] = TX_DO(ict_fail, ICT_COMPLETED),
-                  [TX_EV_EXPIRE] = TX_DO(tx_act_end, ICT_DEAD),
+                  [TX_EV_EXPIRE] = TX_DO(tx_act_timeout, ICT_DEAD),
                   [TX_EV_CANCEL] = TX_DO(tx_act_nothing, ICT_LATE)},
     [ICT_DEAD] = {{0}},
 };

@@ -214,6 +214,55 @@ static void nobody_is_heard_when_nothing_is_known(void **state)
     assert_null(media_flow_dest(&f));
 }
 
+/* A description is believed once something came from its address. */
+static void whoever_must_show_himself_gets_nothing_before(void **state)
+{
+    static const struct row {
+        const char *what, *src;
+        bool on_rtcp;
+        const char *rtp, *rtcp; /* destinations afterwards */
+    } rows[] = {
+        {"nothing came", NULL, false, "-", "-"},
+        {"a stranger came", ALIEN, false, "-", "-"},
+        {"RTP from behind NAT", SIG_IP, false, SIG_IP, "-"},
+        {"RTCP from behind NAT", SIG_IP, true, "-", SIG_IP},
+        {"RTP from the description", EXACT, false, SDP, "198.51.100.10:40001"},
+        {"RTCP from the description", "198.51.100.10:40001", true, SDP, "198.51.100.10:40001"},
+        {"RTP from its address", SAME_IP, false, SAME_IP, "198.51.100.10:40001"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct media_side side = {.signalling = rig_addr(SIG), .wait_for_source = true};
+        struct addr rtp = rig_addr(SDP), rtcp = rig_addr("198.51.100.10:40001");
+        const struct addr *to[2];
+        const char *const want[2] = {rows[i].rtp, rows[i].rtcp};
+
+        side.rtp.side = side.rtcp.side = &side;
+        side.rtcp.is_rtcp = true;
+        media_flow_expect(&side.rtp, &rtp, 1);
+        media_flow_expect(&side.rtcp, &rtcp, 1);
+        if (rows[i].src != NULL) {
+            struct addr src = rig_addr(rows[i].src);
+
+            (void)media_flow_accept(rows[i].on_rtcp ? &side.rtcp : &side.rtp, &src, 2,
+                                    RIG_LEARN_MS);
+        }
+        to[0] = media_flow_dest(&side.rtp);
+        to[1] = media_flow_dest(&side.rtcp);
+        for (unsigned k = 0; k < 2; k++) {
+            char text[ADDR_TEXT_MAX] = "-";
+
+            if (to[k] != NULL) {
+                (void)addr_text(to[k], text);
+            }
+            if (!sl_eq(sl_str(text), sl_str(want[k]))) {
+                fail_msg("%s: %s goes to %s", rows[i].what, k == 0 ? "RTP" : "RTCP", text);
+            }
+        }
+    }
+}
+
 static void destinations_are_usable_or_not(void **state)
 {
     static const struct row {
@@ -242,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sources_are_ranked_learned_and_locked),
         cmocka_unit_test(nobody_is_heard_when_nothing_is_known),
+        cmocka_unit_test(whoever_must_show_himself_gets_nothing_before),
         cmocka_unit_test(destinations_are_usable_or_not),
     };
 

@@ -6,6 +6,8 @@
 
 #define PACKETS 1000
 #define BURST 20
+#define LATE 5
+#define QUARANTINE_MS 30
 
 struct live {
     struct loop *loop;
@@ -17,6 +19,10 @@ struct live {
     unsigned got[2];
     uint16_t next_seq[2];
     bool timed_out;
+    int old_fd[2];
+    struct addr old_local;
+    uint64_t strangers;
+    int64_t at_ms;
 };
 
 static void on_silence(struct media_session *s, unsigned stream, unsigned side, void *arg)
@@ -38,10 +44,25 @@ static void on_guard(void *arg)
     loop_stop(t->loop);
 }
 
+static void live_call(struct live *t)
+{
+    assert_int_equal(media_session_new(&t->s, t->m, on_silence, t), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        struct media_remote r = {.rtp = rig_name(t->phone[i]),
+                                 .signalling = rig_ip(10 + i),
+                                 .may_send = true,
+                                 .may_receive = true};
+
+        assert_int_equal(media_open(t->s, 0, i, MEDIA_RTP, 1, AF_INET), 0);
+        media_set_remote(t->s, 0, i, &r);
+    }
+}
+
 static void live_up(struct live *t, uint32_t inactivity_ms)
 {
     struct loop_params lp = {.mailbox = 16};
-    struct media_params mp = {.n_workers = 1, .inactivity_ms = inactivity_ms};
+    struct media_params mp = {
+        .n_workers = 1, .inactivity_ms = inactivity_ms, .quarantine_ms = QUARANTINE_MS};
     struct media_realm_params rp = {
         .listener = 1, .address = rig_ip(1), .port_min = 40000, .port_max = 40999};
 
@@ -50,16 +71,9 @@ static void live_up(struct live *t, uint32_t inactivity_ms)
     mp.loop = t->loop;
     assert_int_equal(media_new(&t->m, &mp), 0);
     assert_int_equal(media_set_realm(t->m, &rp), 0);
-    assert_int_equal(media_session_new(&t->s, t->m, on_silence, t), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        struct media_remote r = {
-            .signalling = rig_ip(10 + i), .may_send = true, .may_receive = true};
-
-        t->phone[i] = rig_socket(rig_ip(10 + i));
-        r.rtp = rig_name(t->phone[i]);
-        assert_int_equal(media_open(t->s, 0, i, MEDIA_RTP, 1, AF_INET), 0);
-        media_set_remote(t->s, 0, i, &r);
-    }
+    t->phone[0] = rig_socket(rig_ip(10));
+    t->phone[1] = rig_socket(rig_ip(11));
+    live_call(t);
     timer_init(&t->guard, on_guard, t);
     timer_start(t->loop, &t->guard, 20000);
 }
@@ -111,10 +125,25 @@ static void on_tick(void *arg)
     timer_start(t->loop, &t->tick, 1);
 }
 
+static void all_arrived(struct live *t)
+{
+    struct media_stats st;
+
+    assert_false(t->timed_out);
+    for (unsigned side = 0; side < 2; side++) {
+        assert_int_equal(t->got[side], PACKETS);
+        assert_true(media_stats(t->s, 0, side, &st));
+        assert_int_equal(st.rx_packets, PACKETS);
+        assert_int_equal(st.tx_packets, PACKETS);
+        assert_int_equal(st.tx_bytes, PACKETS * 172);
+        assert_int_equal(st.lost + st.strangers + st.malformed + st.no_destination, 0);
+        assert_int_equal(st.send_failed, 0);
+    }
+}
+
 static void a_thousand_packets_each_way_arrive_in_order(void **state)
 {
     int64_t live = mem_live();
-    struct media_stats st;
     struct live t;
 
     (void)state;
@@ -122,16 +151,101 @@ static void a_thousand_packets_each_way_arrive_in_order(void **state)
     timer_init(&t.tick, on_tick, &t);
     timer_start(t.loop, &t.tick, 0);
     loop_run(t.loop);
-    assert_false(t.timed_out);
-    for (unsigned side = 0; side < 2; side++) {
-        assert_int_equal(t.got[side], PACKETS);
-        assert_true(media_stats(t.s, 0, side, &st));
-        assert_int_equal(st.rx_packets, PACKETS);
-        assert_int_equal(st.tx_packets, PACKETS);
-        assert_int_equal(st.tx_bytes, PACKETS * 172);
-        assert_int_equal(st.lost + st.strangers + st.malformed + st.no_destination, 0);
-        assert_int_equal(st.send_failed, 0);
+    all_arrived(&t);
+    live_down(&t, live);
+}
+
+static void send_late(struct live *t, unsigned n)
+{
+    uint8_t p[172];
+
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(sendto(t->phone[0], p, rig_rtp(p, (uint16_t)i), 0, &t->old_local.u.sa,
+                                addr_len(&t->old_local)),
+                         172);
     }
+}
+
+/* The second call: on the sockets of the first, once both have rested. */
+static void on_second_call(void *arg)
+{
+    struct live *t = arg;
+
+    if (stat_sum(STAT_RTP_STRANGER) - t->strangers < LATE) {
+        t->at_ms = loop_now_ms(t->loop);
+    }
+    if (loop_now_ms(t->loop) - t->at_ms <= QUARANTINE_MS) {
+        timer_start(t->loop, &t->tick, 1);
+        return;
+    }
+    live_call(t);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = t->s->streams[0]->side[i].rtp.fd;
+
+        assert_true(fd == t->old_fd[0] || fd == t->old_fd[1]);
+    }
+    timer_init(&t->tick, on_tick, t);
+    timer_start(t->loop, &t->tick, 0);
+}
+
+static void on_hang_up(void *arg)
+{
+    struct live *t = arg;
+
+    media_local(t->s, 0, 0, &t->old_local);
+    for (unsigned i = 0; i < 2; i++) {
+        t->old_fd[i] = t->s->streams[0]->side[i].rtp.fd;
+    }
+    t->strangers = stat_sum(STAT_RTP_STRANGER);
+    t->at_ms = loop_now_ms(t->loop);
+    send_late(t, LATE); /* on their way when the call ends */
+    media_session_close(&t->s);
+    timer_init(&t->tick, on_second_call, t);
+    timer_start(t->loop, &t->tick, 1);
+}
+
+static void the_second_call_has_the_sockets_of_the_first_but_not_its_packets(void **state)
+{
+    int64_t live = mem_live();
+    struct live t;
+
+    (void)state;
+    live_up(&t, 0);
+    timer_init(&t.tick, on_hang_up, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    all_arrived(&t);
+    assert_int_equal(stat_sum(STAT_RTP_STRANGER) - t.strangers, LATE);
+    live_down(&t, live);
+}
+
+static void on_flood(void *arg)
+{
+    struct live *t = arg;
+    struct media_counts c;
+
+    media_counts(t->m, &c);
+    if (c.idle_sockets == 2) { /* the other pair of the call */
+        loop_stop(t->loop);
+        return;
+    }
+    send_late(t, BURST);
+    timer_start(t->loop, &t->tick, 1);
+}
+
+static void a_resting_pair_that_is_flooded_is_closed(void **state)
+{
+    int64_t live = mem_live();
+    struct live t;
+
+    (void)state;
+    live_up(&t, 0);
+    media_local(t.s, 0, 0, &t.old_local);
+    media_session_close(&t.s);
+    timer_init(&t.tick, on_flood, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    assert_false(t.timed_out);
     live_down(&t, live);
 }
 
@@ -196,6 +310,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thousand_packets_each_way_arrive_in_order),
+        cmocka_unit_test(the_second_call_has_the_sockets_of_the_first_but_not_its_packets),
+        cmocka_unit_test(a_resting_pair_that_is_flooded_is_closed),
         cmocka_unit_test(silence_is_noticed_in_real_time),
         cmocka_unit_test(sockets_are_nonblocking_close_on_exec_and_marked_expedited),
         cmocka_unit_test(ipv6_sockets_are_ipv6_only_and_marked_expedited),

@@ -197,6 +197,63 @@ static bool has_no_remote(struct rig *r, unsigned side)
     return addr_family(&st.remote) == AF_UNSPEC;
 }
 
+static void nothing_is_sent_to_a_side_that_must_show_itself_first(void **state)
+{
+    int nat;
+    struct rig r;
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    r.remote[0].wait_for_source = true; /* it names the first phone, but calls from elsewhere */
+    r.remote[0].signalling = rig_ip(50);
+    rig_describe(&r, 0);
+    rig_say(&r, 1, r.phone[1]);
+    rig_send(&rig_side(&r, 1)->rtcp, r.phone_rtcp[1], rtcp_rr, sizeof(rtcp_rr));
+    rig_say(&r, 0, r.stranger); /* shows nothing */
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(r.phone[0]));
+    assert_false(rig_got(r.phone_rtcp[0]));
+    assert_int_equal(rig_stats(&r, 0).no_destination, 3);
+    assert_int_equal(rig_stats(&r, 0).tx_packets + rig_stats(&r, 0).rtcp_tx, 0);
+    assert_true(has_no_remote(&r, 0));
+    nat = rig_socket(rig_ip(50));
+    rig_say(&r, 0, nat);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(nat));
+    rig_send(&rig_side(&r, 1)->rtcp, r.phone_rtcp[1], rtcp_rr, sizeof(rtcp_rr));
+    assert_false(rig_got(r.phone_rtcp[0])); /* the description is still nobody's word */
+    r.remote[0].wait_for_source = false;
+    rig_describe(&r, 0);
+    rig_send(&rig_side(&r, 1)->rtcp, r.phone_rtcp[1], rtcp_rr, sizeof(rtcp_rr));
+    assert_true(rig_got(r.phone_rtcp[0]));
+    (void)close(nat);
+    rig_down(&r);
+}
+
+static void a_new_description_must_show_itself_again(void **state)
+{
+    int moved;
+    struct rig r;
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    r.remote[0].wait_for_source = true;
+    rig_describe(&r, 0);
+    rig_say(&r, 0, r.phone[0]);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(r.phone[0]));
+    moved = rig_socket(rig_ip(60));
+    r.remote[0].rtp = rig_name(moved);
+    rig_describe(&r, 0);
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(moved));
+    rig_say(&r, 0, moved);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(moved));
+    (void)close(moved);
+    rig_down(&r);
+}
+
 static void nothing_is_sent_to_addresses_that_are_none(void **state)
 {
     static const char *const bad[] = {"0.0.0.0:4000", "239.1.1.1:4000", "255.255.255.255:4000",
@@ -528,6 +585,8 @@ int main(void)
         cmocka_unit_test(a_phone_behind_nat_is_reached_where_it_sends_from),
         cmocka_unit_test(a_new_description_moves_the_side_and_only_that_side),
         cmocka_unit_test(a_side_on_hold_gets_rtcp_but_no_rtp),
+        cmocka_unit_test(nothing_is_sent_to_a_side_that_must_show_itself_first),
+        cmocka_unit_test(a_new_description_must_show_itself_again),
         cmocka_unit_test(nothing_is_sent_to_addresses_that_are_none),
         cmocka_unit_test(our_own_ports_are_no_destination),
         cmocka_unit_test(a_side_that_is_not_open_is_no_destination),

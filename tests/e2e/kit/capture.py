@@ -1,4 +1,4 @@
-"""Every packet on lo, as it was sent: a raw socket in a thread. TCP is put together again."""
+"""Every packet that this network namespace sees, as it was sent: a raw socket in a thread. TCP is put together again."""
 import ctypes
 import socket
 import struct
@@ -64,22 +64,23 @@ class Capture:
         if not media:
             program, self.keep = no_media_filter()
             self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-        self.sock.bind(("lo", ETH_P_ALL))
-        self.sock.settimeout(0.1)
+        self.sock.settimeout(0.05)
         self.raw, self.dropped, self.stopped = [], 0, False
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
-        idle = 0
-        while idle < 2:  # after the stop: until nothing more comes
+        end = None
+        while end is None or time.monotonic() < end:
             try:
                 data, meta = self.sock.recvfrom(70000)
+                if meta[0] != "lo" or meta[2] == socket.PACKET_OUTGOING:  # lo shows everything twice
+                    self.raw.append((time.monotonic(), data))
             except socket.timeout:
-                idle += self.stopped
-                continue
-            if meta[2] == socket.PACKET_OUTGOING:  # lo shows everything twice
-                self.raw.append((time.monotonic(), data))
+                if self.stopped:
+                    return
+            if self.stopped and end is None:
+                end = time.monotonic() + 0.5  # for what is in the socket still
 
     def stop(self):
         if self.sock.fileno() >= 0:

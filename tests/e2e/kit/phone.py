@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from . import net, rtp
+from .room import Room
 
 CTRL_PORT = 4444
 CONFIG = """poll_method epoll
@@ -47,6 +48,7 @@ class Phone:
         self.dir, self.ip, self.user, self.hz, self.domain = os.path.join(str(work), "phone" + user), ip, user, hz, domain
         self.events, self.buf, self.ctrl = [], b"", None
         os.makedirs(self.dir)
+        self.room = Room(ip)
         rtp.write_wav(os.path.join(self.dir, "tone.wav"), rtp.sine(hz, rtp.RATE * seconds))
         outbound = f';outbound="sip:{proxy[0]}:{proxy[1]};transport={transport}"' if register else ""
         account = f"<sip:{user}@{domain};transport={transport}>;regint={60 if register else 0};answermode={answer}{outbound}"
@@ -56,8 +58,9 @@ class Phone:
         self.write("config", CONFIG.format(ip=ip, port=port, dir=self.dir, modules=modules(), ctrl=CTRL_PORT))
         self.log_path = os.path.join(self.dir, "log")
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(["baresip", "-s", "-f", self.dir], cwd=self.dir, stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            self.process = subprocess.Popen([*self.room.inside, "baresip", "-s", "-f", self.dir], cwd=self.dir,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                            start_new_session=True)
 
     def write(self, name, text):
         with open(os.path.join(self.dir, name), "w", encoding="utf-8") as f:
@@ -131,6 +134,13 @@ class Phone:
         return "\n".join("    " + line for line in self.text().splitlines()[-60:])
 
     def end(self):
+        if self.room is None:
+            return
+        self.end_process()
+        self.room.end()
+        self.room = None
+
+    def end_process(self):
         if self.ctrl is not None:
             try:
                 self.command("quit")

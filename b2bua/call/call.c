@@ -256,6 +256,13 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     if (c->state == CALL_ENDED) {
         return;
     }
+    if (c->state != CALL_ANSWERED && c->a != NULL && c->a->srv != NULL &&
+        !tx_server_is_final(c->a->srv) &&
+        leg_respond(c->a, code >= 300 ? code : 480, SL_NULL) == 0) {
+        c->a->state = LEG_ENDED; /* whoever ends a call, the caller hears of it */
+        c->a->dlg.state = DIALOG_ENDED;
+        code = code >= 300 ? code : 480;
+    }
     c->end_by = by;
     c->end_reason = reason;
     c->end_code = code != 0 ? code : c->end_code;

@@ -62,15 +62,17 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
                                                     .wall_ms = loop_wall_ms(t->p.loop)},
                              &user);
     }
-    a->rq = (struct policy_request){.method = req->method_name,
-                                    .listener = flow->listener,
-                                    .source = flow->remote,
-                                    .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
-                                    .called_host = req->ruri.host,
-                                    .calling =
-                                        plain_user(&req->from.uri, a->calling, sizeof(a->calling)),
-                                    .auth_user = a->auth == AUTH_OK ? user : -1,
-                                    .new_call = req->method == SIP_INVITE};
+    a->rq = (struct policy_request){
+        .method = req->method_name,
+        .listener = flow->listener,
+        .source = flow->remote,
+        .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
+        .called_host = req->ruri.host,
+        .calling = a->auth == AUTH_OK /* the account is proven, From is only a claim */
+                       ? sl_str(policy_def(t->cfg->policy)->users.accounts[user].name)
+                       : plain_user(&req->from.uri, a->calling, sizeof(a->calling)),
+        .auth_user = a->auth == AUTH_OK ? user : -1,
+        .new_call = req->method == SIP_INVITE};
 }
 
 static void challenge(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
@@ -185,7 +187,11 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
     if (err != 0) {
         return err;
     }
+    l->srv_cseq = req->cseq;
     err = dialog_init_uas(&l->dlg, &c->arena, req, sl_make(tag, sizeof(tag)), flow);
+    if (l->dlg.local_tag.n == 0) { /* the refusal needs a tag too (RFC 3261 8.2.6.2) */
+        l->dlg.local_tag = arena_dup(&c->arena, sl_make(tag, sizeof(tag)));
+    }
     l->dlg.flow.proven = true;
     l->dlg.pin_flow = l->party.kind == POLICY_USERS;
     return err;

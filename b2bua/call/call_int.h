@@ -6,10 +6,12 @@
 #include "dialog/dialog.h"
 #include "sdp/sdp.h"
 #include "call/call_record.h"
+#include "call/call_sdp.h"
 
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
+#define CALL_HOPS_MAX 70  /* never sent higher, whatever came */
 #define CALL_HOPS_MIN 1   /* Max-Forwards at which a request goes no further: 483 */
 #define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
 
@@ -35,8 +37,9 @@ struct leg {
     struct tx *cli; /* our INVITE, until it is gone */
     struct tx *bye;
     uint32_t cli_cseq;
-    bool owes_ack; /* a 2xx came and its ACK is not out yet */
-    char *ack;     /* ACK as sent, to be repeated */
+    uint32_t srv_cseq; /* of their last INVITE: the ACK must fit */
+    bool owes_ack;     /* a 2xx came and its ACK is not out yet */
+    char *ack;         /* ACK as sent, to be repeated */
     size_t ack_n;
     char *early_sdp; /* the answer that came in a 1xx */
     size_t early_n;
@@ -95,7 +98,7 @@ struct call {
     int64_t start_wall, ring_wall, answer_wall, end_wall;
     uint16_t end_code;
     const char *end_by, *end_reason; /* static */
-    bool reason_owned;
+    const char *warning;             /* static; told to the caller with a failure */
     struct attempt attempts[CALL_ATTEMPTS_MAX];
     uint8_t n_attempts;
     struct ladder_event *ladder;
@@ -167,28 +170,25 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 struct sl call_request_uri(struct sl contact);
 void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 
-/* --- call_sdp.c --- */
-/* Writes `body` of leg from for leg to into t->body. Offers open ports, answers commit the media.
- * 0, or a SIP status (488, 503, 500) and *why. */
-uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, struct sl body,
-                           const char **why);
-uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, struct sl body,
-                            const char **why);
-int call_keep_offer(struct call *c, const struct leg *from, struct sl body);
-void call_drop_offer(struct call *c);
-
 /* --- call_reinvite.c --- */
 void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req);
 void call_ack(struct leg *l, struct sip_msg *req);
 void reinvite_abandon(struct leg *l);
 
 /* --- call_mid.c, call_message.c --- */
+/* May this body go to the other side as it is? Only kinds that name no address and no dialog. */
+bool call_may_relay_body(const struct sip_msg *req);
+#define CALL_RELAY_ACCEPT "Accept: application/dtmf-relay, application/dtmf, text/plain\r\n"
 void call_messages_drop(struct call_table *t);
 void relays_drop(struct call *c);
 
 static inline bool msg_has_sdp(const struct sip_msg *m)
 {
     return m->body.n != 0 && sl_ieq(sip_content_type(m), SL("application/sdp"));
+}
+static inline uint8_t call_hops_left(const struct sip_msg *m)
+{
+    return (uint8_t)((m->max_forwards < CALL_HOPS_MAX ? m->max_forwards : CALL_HOPS_MAX) - 1);
 }
 static inline struct sl msg_sdp(const struct sip_msg *m)
 {

@@ -4,6 +4,7 @@
 
 #define MESSAGES_MAX 10000
 #define MESSAGE_TARGETS_MAX 16
+#define MESSAGE_USER_MS 2000 /* a device that says nothing: the next one of that user */
 
 struct message_target {
     struct flow flow;
@@ -76,6 +77,12 @@ static void message_finish(struct message *m, uint16_t status)
     message_close(m);
 }
 
+static void message_refuse_body(struct message *m)
+{
+    tx_answer(m->t, m->srv, 415, sl_make(m->tag, sizeof(m->tag)), SL(CALL_RELAY_ACCEPT));
+    message_close(m);
+}
+
 /* --- targets --- */
 
 static struct message_target *target_add(struct message *m, const struct flow *flow)
@@ -134,6 +141,7 @@ static void add_user(struct message *m, struct sl user)
         if (tg != NULL &&
             sl_cstr(call_request_uri(list[i]->contact), tg->uri, sizeof(tg->uri)) == 0) {
             tg->is_user = true;
+            tg->failover_ms = MESSAGE_USER_MS;
             m->n_targets++;
         }
     }
@@ -207,14 +215,13 @@ static int write_message(struct message *m, const struct message_target *tg, str
                                                .pin_flow = true});
     if (err == 0) {
         call_via_addr(m->cfg, tg->flow.listener, tg->flow.transport, &via);
-        dialog_put_request(
-            b, &d,
-            &(struct dialog_request){.method = SIP_MESSAGE,
-                                     .cseq = dialog_next_cseq(&d),
-                                     .branch = tx_branch(m->cli),
-                                     .via = &via,
-                                     .transport = tg->flow.transport,
-                                     .max_forwards = (uint8_t)(m->req->max_forwards - 1)});
+        dialog_put_request(b, &d,
+                           &(struct dialog_request){.method = SIP_MESSAGE,
+                                                    .cseq = dialog_next_cseq(&d),
+                                                    .branch = tx_branch(m->cli),
+                                                    .via = &via,
+                                                    .transport = tg->flow.transport,
+                                                    .max_forwards = call_hops_left(m->req)});
         sip_put_body(b, sip_hdr_value(m->req, HDR_CONTENT_TYPE), m->req->body);
         err = buf_err(b);
     }
@@ -291,7 +298,7 @@ static void on_message_server(struct tx *tx, enum tx_server_event ev, void *arg)
     struct message *m = arg;
 
     (void)tx;
-    if (ev == TX_SRV_TRANSPORT) {
+    if (ev == TX_SRV_TRANSPORT || ev == TX_SRV_END) { /* nobody waits for the answer any more */
         message_close(m);
     }
 }
@@ -349,6 +356,10 @@ void call_message(struct call_table *t, struct sip_msg *req, const struct flow *
     }
     if (v.action == POLICY_REFUSE) {
         message_finish(m, v.sip_code);
+        return;
+    }
+    if (!call_may_relay_body(req)) {
+        message_refuse_body(m);
         return;
     }
     collect_targets(m);

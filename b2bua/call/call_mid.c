@@ -101,32 +101,38 @@ static void on_relay_response(struct tx *tx, int err, struct sip_msg *rsp, void 
         status = 502; /* a challenge of one side is no business of the other */
     }
     ladder_add(r->from, true, r->method, status, r->from->dlg.remote_cseq, false);
-    tx_answer(c->t, r->srv, status, r->from->dlg.local_tag, SL_NULL);
+    if (status != 408) { /* too late for its sender as well (RFC 4320 4.2) */
+        tx_answer(c->t, r->srv, status, r->from->dlg.local_tag, SL_NULL);
+    }
     relay_free(r);
-    if (status == 481 && c->state == CALL_ANSWERED) { /* RFC 5057 */
-        to->state = LEG_ENDED;
+    if ((status == 481 || status == 408) && c->state == CALL_ANSWERED) { /* RFC 5057 */
+        to->state = status == 481 ? LEG_ENDED : to->state;
         call_end(c, to == c->a ? "caller" : "callee", "dialog is gone", 0);
     }
 }
 
-/* Bodies that name addresses or dialogs of one side are not for the other. */
-static bool info_type_is_known(struct sl type)
+bool call_may_relay_body(const struct sip_msg *req)
 {
-    static const char *const types[] = {"application/dtmf-relay", "application/dtmf",
+    static const char *const types[] = {"application/dtmf-relay",
+                                        "application/dtmf",
                                         "application/vnd.nortelnetworks.digits",
-                                        "application/media_control+xml", "text/plain"};
+                                        "application/media_control+xml",
+                                        "message/imdn+xml",
+                                        "application/im-iscomposing+xml"};
+    struct sl type = sip_content_type(req), coding = sip_hdr_value(req, HDR_CONTENT_ENCODING);
 
+    if (req->body.n == 0) {
+        return true;
+    }
+    if (coding.n != 0 && !sl_ieq(coding, SL("identity"))) {
+        return false;
+    }
     for (size_t i = 0; i < COUNT_OF(types); i++) {
         if (sl_ieq(type, sl_str(types[i]))) {
             return true;
         }
     }
-    return type.n == 0;
-}
-
-static bool message_type_is_known(struct sl type)
-{
-    return !sl_ieq(type, SL("application/sdp")) && !sl_istarts(type, SL("message/sip"));
+    return sl_istarts(type, SL("text/")) || sl_istarts(type, SL("image/"));
 }
 
 static int relay_send(struct relay *r, struct sip_msg *req)
@@ -155,7 +161,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
                                                 .branch = tx_branch(r->cli),
                                                 .via = &via,
                                                 .transport = flow.transport,
-                                                .max_forwards = (uint8_t)(req->max_forwards - 1)});
+                                                .max_forwards = call_hops_left(req)});
     if (r->method == SIP_INFO && sip_hdr(req, HDR_INFO_PACKAGE) != NULL) {
         sip_put_hdr(b, "Info-Package", sip_hdr_value(req, HDR_INFO_PACKAGE));
     }
@@ -174,7 +180,6 @@ static void mid_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     struct call *c = l->call;
     struct leg *to = peer_of(l);
-    struct sl type = sip_content_type(req);
     struct relay *r;
 
     if (c->state != CALL_ANSWERED || to == NULL) {
@@ -185,8 +190,8 @@ static void mid_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
         answer_and_drop(l, tx, 483, SL_NULL);
         return;
     }
-    if (req->method == SIP_INFO ? !info_type_is_known(type) : !message_type_is_known(type)) {
-        answer_and_drop(l, tx, 415, SL("Accept: application/dtmf-relay, text/plain\r\n"));
+    if (!call_may_relay_body(req)) {
+        answer_and_drop(l, tx, 415, SL(CALL_RELAY_ACCEPT));
         return;
     }
     r = c->n_relays < CALL_RELAYS_MAX ? mem_zalloc(sizeof(*r)) : NULL;
@@ -248,6 +253,18 @@ static bool source_fits(const struct leg *l, const struct flow *flow)
                l->party.peer;
 }
 
+/* The caller until the end, and the one callee that answered; losing forks and targets that were
+ * left have no say in the call. */
+static bool leg_is_of_call(const struct leg *l)
+{
+    const struct call *c = l->call;
+
+    if (c->state == CALL_ENDED || l->state == LEG_ENDED || l->state == LEG_CANCELLING) {
+        return false;
+    }
+    return l == c->a || (l == c->b && c->state == CALL_ANSWERED);
+}
+
 static void answer_no_dialog(struct call_table *t, struct tx *tx, uint16_t status)
 {
     if (tx != NULL) {
@@ -288,7 +305,7 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     ladder_msg(l, req);
-    if (c->state == CALL_ENDED) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
+    if (!leg_is_of_call(l)) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
         answer_and_drop(l, tx, req->method == SIP_BYE ? 200 : 481, SL_NULL);
         return;
     }

@@ -234,7 +234,12 @@ static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
     }
     for (size_t i = 0; i < n && i < CALL_FORKS_MAX; i++) {
         int err = 0;
-        uint16_t s = launch_binding(c, user, list[i], &err, why);
+        uint16_t s;
+
+        if (list[i]->flow.listener != policy_def(c->cfg->policy)->users.listener) {
+            continue; /* forks share one side's ports: one listener */
+        }
+        s = launch_binding(c, user, list[i], &err, why);
 
         if (s != 0) {
             *status = s;
@@ -287,40 +292,52 @@ static uint16_t status_for_caller(uint16_t status)
     return status == 491 ? 480 : status;
 }
 
-void call_try_next(struct call *c)
+/* One step through the verdict's targets. True: somebody is being called. */
+static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
+    const struct policy_ref *ref = &c->verdict.to[c->to_i];
+    int err = 0;
+
+    *status = 0; /* no ports on one listener: another target may stand on another one */
+    if (ref->kind == POLICY_USERS) {
+        c->to_i++;
+        c->target_i = 0;
+        return launch_user(c, status, why) != 0;
+    }
+    if (c->target_i >= def->peers[ref->peer].n_targets) {
+        c->to_i++;
+        c->target_i = 0;
+        return false;
+    }
+    *status = launch_peer(c, ref->peer, &def->peers[ref->peer].targets[c->target_i++], &err, why);
+    if (*status == 0 && err == 0) {
+        return true;
+    }
+    note_failure(c, *status != 0 || err == EBUSY || err == ENOMEM ? 503 : 502);
+    return false;
+}
+
+void call_try_next(struct call *c)
+{
     const char *why = NULL;
     uint16_t status = 0;
+    bool tried;
 
-    while (status == 0 && c->to_i < c->verdict.n_to) {
-        const struct policy_ref *ref = &c->verdict.to[c->to_i];
-        int err = 0;
-
-        if (ref->kind == POLICY_USERS) {
-            c->to_i++;
-            c->target_i = 0;
-            if (launch_user(c, &status, &why) != 0) {
-                return;
-            }
-        } else if (c->target_i >= def->peers[ref->peer].n_targets) {
-            c->to_i++;
-            c->target_i = 0;
-        } else {
-            status = launch_peer(c, ref->peer, &def->peers[ref->peer].targets[c->target_i++], &err,
-                                 &why);
-            if (status == 0 && err == 0) {
-                return;
-            }
-            note_failure(c, err == EBUSY || err == ENOMEM ? 503 : 502);
+    while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
+        if (try_one(c, &status, &why)) {
+            return;
         }
     }
-    if (status != 0) {
-        call_reject_a(c, status, "system", why != NULL ? why : "offer cannot be used");
+    if (why != NULL && (status != 0 || c->best_status == 503)) {
+        status = status != 0 ? status : c->best_status;
+        c->warning = status == 503 ? why : NULL;
+        call_reject_a(c, status, "system", why);
         return;
     }
-    call_reject_a(c, status_for_caller(c->best_status), c->n_attempts != 0 ? "callee" : "system",
-                  c->n_attempts != 0 ? "no target took the call" : "nobody to call");
+    tried = c->n_attempts != 0;
+    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
+                  tried ? "no target took the call" : "nobody to call");
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)
@@ -417,12 +434,21 @@ static void answered(struct call *c)
     c->answer_wall = loop_wall_ms(c->t->p.loop);
     c->end_code = 200;
     call_set_state(c, CALL_ANSWERED);
-    dialog_confirm(&c->a->dlg);
-    c->a->state = LEG_CONFIRMED;
     timer_start(c->t->p.loop, &c->timer, c->cfg->duration_ms);
     sip_msg_unref(&c->invite);
     stat_inc(STAT_CALL_ANSWERED);
     call_post(c);
+}
+
+/* From here on the caller has an answered call: whatever fails now ends it with BYE. */
+static bool answer_caller(struct call *c)
+{
+    if (leg_respond(c->a, 200, buf_sl(&c->t->body)) != 0) {
+        return false;
+    }
+    dialog_confirm(&c->a->dlg);
+    c->a->state = LEG_CONFIRMED;
+    return true;
 }
 
 /* Late offer: the 2xx offers, the caller's ACK will answer (RFC 3261 13.2.1). */
@@ -440,7 +466,7 @@ static uint16_t answer_late(struct leg *l, struct sl sdp, const char **why)
         return 500;
     }
     status = call_bridge_offer(c, l, c->a, sdp, why);
-    return status == 0 && leg_respond(c->a, 200, buf_sl(&c->t->body)) != 0 ? 500 : status;
+    return status == 0 && !answer_caller(c) ? 500 : status;
 }
 
 static uint16_t answer_early(struct leg *l, struct sl sdp, const char **why)
@@ -456,7 +482,7 @@ static uint16_t answer_early(struct leg *l, struct sl sdp, const char **why)
     if (status != 0) {
         return 502;
     }
-    if (leg_respond(c->a, 200, buf_sl(&c->t->body)) != 0) {
+    if (!answer_caller(c)) {
         *why = "answer could not be sent";
         return 500;
     }
@@ -515,7 +541,12 @@ static bool retry_with_credentials(struct leg *l, struct sip_msg *rsp)
         return false;
     }
     l->cli = NULL;
-    if (leg_invite(l, buf_sl(&c->t->body), 0, rsp, b_on_response) != 0) {
+    l->dlg.remote_tag = SL_NULL; /* what an 18x said of a dialog ended with this refusal */
+    l->dlg.n_routes = 0;
+    l->dlg.state = DIALOG_NONE;
+    if (leg_invite(l, buf_sl(&c->t->body),
+                   policy_def(c->cfg->policy)->peers[l->party.peer].failover_ms, rsp,
+                   b_on_response) != 0) {
         l->cli = old;
         return false;
     }
@@ -532,6 +563,8 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 
     attempt_done(c, l, status, err);
     l->state = LEG_ENDED;
+    mem_free(l->early_sdp); /* other forks may bring early media now */
+    l->early_sdp = NULL;
     leg_hold(l, false);
     if (l->target_counted) {
         policy_peer_release(c->cfg->policy, l->party.peer);
@@ -609,7 +642,7 @@ static void b_cancelled(struct leg *l, struct sip_msg *rsp, int err)
 static void b_repeated(struct leg *l, struct sip_msg *rsp, int err)
 {
     (void)err;
-    if (sl_eq(rsp->to_tag, l->dlg.remote_tag)) {
+    if (l->ack != NULL && sl_eq(rsp->to_tag, l->dlg.remote_tag)) {
         leg_repeat_ack(l);
         return;
     }

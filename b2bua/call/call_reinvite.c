@@ -268,6 +268,7 @@ void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
         server_acked(l); /* a new INVITE says that the old answer arrived */
     }
     l->srv = tx;
+    l->srv_cseq = req->cseq;
     tx_server_listen(tx, a_on_server, l);
     tx_answer(c->t, tx, 100, SL_NULL, SL_NULL);
     c->reinvite_from = l;
@@ -319,8 +320,8 @@ void call_ack(struct leg *l, struct sip_msg *req)
     struct call *c = l->call;
     struct leg *y = other_leg(l);
 
-    if (l->srv == NULL || !tx_server_is_final(l->srv)) {
-        return; /* repeated */
+    if (l->srv == NULL || !tx_server_is_final(l->srv) || req->cseq != l->srv_cseq) {
+        return; /* repeated, or of an INVITE before this one */
     }
     ladder_msg(l, req);
     server_acked(l);

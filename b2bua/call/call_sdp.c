@@ -161,6 +161,10 @@ static void point_media(struct call *c, unsigned i, const struct leg *l, const s
         .may_send = !early && (s->dir == SDP_SENDRECV || s->dir == SDP_SENDONLY),
         .may_receive = (s->dir == SDP_SENDRECV || s->dir == SDP_RECVONLY) && !s->conn_is_hold};
 
+    if (is_hostile(c, l, &s->rtcp_conn) ||
+        (l->party.kind == POLICY_USERS && !addr_eq_ip(&s->rtcp_conn, &s->conn))) {
+        r.rtcp.u.sa.sa_family = AF_UNSPEC; /* a=rtcp must not aim us at a third party */
+    }
     if (s->conn_is_hold) {
         r.rtp.u.sa.sa_family = AF_UNSPEC;
         r.rtcp.u.sa.sa_family = AF_UNSPEC;
@@ -195,7 +199,9 @@ uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, st
     }
     for (unsigned i = 0; i < answer.n_streams; i++) {
         if (out[i].refuse) {
-            media_close(c->media, i);
+            if (from->state >= LEG_CONFIRMED) { /* an early refusal binds no other fork */
+                media_close(c->media, i);
+            }
             continue;
         }
         point_media(c, i, to, &offer.streams[i], from->state < LEG_CONFIRMED);

@@ -69,6 +69,20 @@ void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl t
     }
 }
 
+/* Why, and when to come again (RFC 3261 20.33, 20.43); the words are ours, never the other side's.
+ */
+static void put_trouble(struct buf *b, const struct call *c, uint16_t status)
+{
+    uint32_t after_s = c->verdict.retry_after_s != 0 ? c->verdict.retry_after_s : 5;
+
+    if (status == 503) {
+        buf_putf(b, "Retry-After: %u\r\n", after_s);
+    }
+    if (status >= 400 && c->warning != NULL) {
+        buf_putf(b, "Warning: 399 postern \"%s\"\r\n", c->warning);
+    }
+}
+
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
     struct call *c = l->call;
@@ -89,9 +103,7 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
         put_contact_hdr(b, l);
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
-    if (status == 503) {
-        BUF_LIT(b, "Retry-After: 5\r\n");
-    }
+    put_trouble(b, c, status);
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
     ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
     err = buf_err(b);
@@ -111,15 +123,14 @@ static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_
     put_contact(&cb, l);
     dialog_put_request(
         b, &l->dlg,
-        &(struct dialog_request){.method = m,
-                                 .cseq = cseq,
-                                 .branch = branch,
-                                 .via = &via,
-                                 .transport = flow->transport,
-                                 .contact = m == SIP_INVITE || m == SIP_ACK ? buf_sl(&cb) : SL_NULL,
-                                 .max_forwards = m == SIP_INVITE && inv != NULL
-                                                     ? (uint8_t)(inv->max_forwards - 1)
-                                                     : 70});
+        &(struct dialog_request){
+            .method = m,
+            .cseq = cseq,
+            .branch = branch,
+            .via = &via,
+            .transport = flow->transport,
+            .contact = m == SIP_INVITE || m == SIP_ACK ? buf_sl(&cb) : SL_NULL,
+            .max_forwards = m == SIP_INVITE && inv != NULL ? call_hops_left(inv) : CALL_HOPS_MAX});
 }
 
 /* The carrier asked for credentials: its Authorization line, built for this very request. */
@@ -146,55 +157,101 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
                          sl_str(method), sl_str(l->dlg.target), l->digest);
 }
 
-static int start_client(struct leg *l, struct tx **txp, enum sip_method m, uint32_t answer_ms,
-                        tx_response_fn *fn)
+/* Our own request inside (or to start) a leg's dialog. */
+struct out_request {
+    enum sip_method method;
+    struct sl sdp;
+    struct sip_msg *challenge; /* 401/407 to be answered, or NULL */
+    uint32_t answer_ms;
+    tx_response_fn *fn;
+    uint32_t cseq; /* out */
+};
+
+static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
 {
+    struct buf *b = &l->call->t->out;
     struct flow flow;
+    int err;
 
     dialog_next_hop(&l->dlg, &flow);
-    return tx_client_new(
-        txp, l->call->t->p.tab,
-        &(struct tx_client_params){
-            .method = m, .flow = flow, .on_response = fn, .arg = l, .answer_ms = answer_ms});
+    err = tx_client_new(txp, l->call->t->p.tab,
+                        &(struct tx_client_params){.method = r->method,
+                                                   .flow = flow,
+                                                   .on_response = r->fn,
+                                                   .arg = l,
+                                                   .answer_ms = r->answer_ms});
+    if (err != 0) {
+        return err;
+    }
+    r->cseq = dialog_next_cseq(&l->dlg);
+    buf_reset(b);
+    put_request(b, l, r->method, r->cseq, tx_branch(*txp), tx_flow(*txp));
+    err = put_credentials(b, l, r->challenge, sip_method_name(r->method));
+    if (r->method == SIP_INVITE) {
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+    }
+    sip_put_body(b, r->sdp.n != 0 ? SL("application/sdp") : SL_NULL, r->sdp);
+    if (err == 0) {
+        err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(*txp, buf_sl(b));
+    }
+    if (err != 0) {
+        tx_close(*txp);
+        tx_unref(txp);
+    }
+    return err;
 }
 
-static void drop_tx(struct tx **txp)
+/* The connection by which a peer came is gone, and peers often open one per request: its Contact or
+ * first route is dialled instead (RFC 3261 12.2.1.1, 18.1.1). */
+static bool redial(struct leg *l)
 {
-    tx_close(*txp);
-    tx_unref(txp);
+    struct flow flow = l->dlg.flow;
+    struct sip_nameaddr na;
+    struct sl hop = l->dlg.n_routes != 0 ? l->dlg.routes[0] : sl_str(l->dlg.target);
+
+    if (l->party.kind != POLICY_PEER || flow.transport != SIP_TCP ||
+        sip_nameaddr_parse(hop, &na) != 0 ||
+        addr_parse(na.uri.host, na.uri.port != 0 ? na.uri.port : 5060, &flow.remote) != 0) {
+        return false;
+    }
+    flow.conn_slot = FLOW_NO_CONN;
+    flow.dialled = true;
+    flow.worker = l->call->t->p.worker;
+    leg_set_flow(l, &flow);
+    return true;
+}
+
+static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
+{
+    int err;
+
+    if (r->challenge == NULL && l->digest != NULL) {
+        *l->digest = (struct digest_state){.tries = 0}; /* tries count per request */
+    }
+    err = try_request(l, txp, r);
+    if (err == ENOTCONN && redial(l)) {
+        err = try_request(l, txp, r);
+    }
+    if (err == 0) {
+        ladder_add(l, true, r->method, 0, r->cseq, r->sdp.n != 0);
+    }
+    return err;
 }
 
 int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
                tx_response_fn *fn)
 {
-    struct call *c = l->call;
-    struct buf *b = &c->t->out;
-    int err = start_client(l, &l->cli, SIP_INVITE, answer_ms, fn);
+    struct out_request r = {
+        .method = SIP_INVITE, .sdp = sdp, .challenge = challenge, .answer_ms = answer_ms, .fn = fn};
+    int err = send_request(l, &l->cli, &r);
 
-    if (err != 0) {
-        return err;
-    }
-    l->cli_cseq = dialog_next_cseq(&l->dlg);
-    buf_reset(b);
-    put_request(b, l, SIP_INVITE, l->cli_cseq, tx_branch(l->cli), tx_flow(l->cli));
-    err = put_credentials(b, l, challenge, "INVITE");
     if (err == 0) {
-        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
-        sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
-        err = buf_err(b);
+        l->cli_cseq = r.cseq;
+        if (flow_is_reliable(&l->dlg.flow)) {
+            leg_set_flow(l, tx_flow(l->cli)); /* a connection may have been opened */
+        }
     }
-    if (err == 0) {
-        err = tx_client_start(l->cli, buf_sl(b));
-    }
-    if (err != 0) {
-        drop_tx(&l->cli);
-        return err;
-    }
-    if (flow_is_reliable(&l->dlg.flow)) {
-        l->dlg.flow = *tx_flow(l->cli); /* a connection may have been opened */
-    }
-    ladder_add(l, true, SIP_INVITE, 0, l->cli_cseq, sdp.n != 0);
-    return 0;
+    return err;
 }
 
 static void send_ack(struct leg *l)
@@ -202,8 +259,15 @@ static void send_ack(struct leg *l)
     struct call_table *t = l->call->t;
     struct flow flow;
 
+    int err;
+
     dialog_next_hop(&l->dlg, &flow);
-    if (t->p.net->send(t->p.net_arg, &flow, sl_make(l->ack, l->ack_n)) != 0) {
+    err = t->p.net->send(t->p.net_arg, &flow, sl_make(l->ack, l->ack_n));
+    if (err == ENOTCONN && redial(l)) {
+        flow = l->dlg.flow;
+        err = t->p.net->send(t->p.net_arg, &flow, sl_make(l->ack, l->ack_n));
+    }
+    if (err != 0) {
         log_debug(&l->log, "ACK could not be sent");
     }
 }
@@ -274,27 +338,9 @@ static void on_bye_response(struct tx *tx, int err, struct sip_msg *rsp, void *a
 
 static int send_bye(struct leg *l, struct sip_msg *challenge)
 {
-    struct buf *b = &l->call->t->out;
-    uint32_t cseq;
-    int err = start_client(l, &l->bye, SIP_BYE, 0, on_bye_response);
+    struct out_request r = {.method = SIP_BYE, .challenge = challenge, .fn = on_bye_response};
 
-    if (err != 0) {
-        return err;
-    }
-    cseq = dialog_next_cseq(&l->dlg);
-    buf_reset(b);
-    put_request(b, l, SIP_BYE, cseq, tx_branch(l->bye), tx_flow(l->bye));
-    err = put_credentials(b, l, challenge, "BYE");
-    sip_put_body(b, SL_NULL, SL_NULL);
-    if (err == 0) {
-        err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(l->bye, buf_sl(b));
-    }
-    if (err != 0) {
-        drop_tx(&l->bye);
-        return err;
-    }
-    ladder_add(l, true, SIP_BYE, 0, cseq, false);
-    return 0;
+    return send_request(l, &l->bye, &r);
 }
 
 /* A 2xx whose ACK is still owed (late offer) is acknowledged before the BYE (13.2.2.4). */
@@ -345,6 +391,7 @@ void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp)
     char *ack = l->ack;
     size_t ack_n = l->ack_n;
     struct tx *bye = l->bye;
+    bool owes_ack = l->owes_ack;
 
     l->dlg.target = NULL;
     l->ack = NULL;
@@ -356,9 +403,10 @@ void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp)
         tx_unref(&l->bye);
     }
     mem_free(l->ack);
+    mine.local_cseq = l->dlg.local_cseq; /* one CSeq space for what we sent under this Call-ID */
     dialog_deinit(&l->dlg);
-    mine.local_cseq = l->dlg.local_cseq;
     l->dlg = mine;
+    l->owes_ack = owes_ack;
     l->ack = ack;
     l->ack_n = ack_n;
     l->bye = bye;

@@ -57,8 +57,6 @@ peers:
     media: plain
 routes:
   - {{name: bench, from: caller, match: {{called: "+*"}}, to: [callee]}}
-security:
-  allow: [127.0.0.0/8]
 limits: {{calls: 20000, calls_per_second: 20000}}
 """
 

@@ -21,8 +21,8 @@ def test_two_phones_hear_each_other(house, phone, transport):
     two = phone(net.PHONE2, "1002", "two-secret", hz=900, transport=transport).connect()
     one.registered()
     two.registered()
-    listed = daemon.api.get("/v1/registrations")["items"]
-    assert sorted(r["user"] for r in listed) == ["1001", "1002"]
+    net.until(lambda: sorted(r["user"] for r in daemon.api.get("/v1/registrations")["items"]) == ["1001", "1002"], 3,
+              "two registrations are due")
     one.dial("1002")
     one.wait("CALL_ESTABLISHED")
     two.wait("CALL_ESTABLISHED")

@@ -57,14 +57,9 @@ class Range:
         self.udp = ua(source, 5060, name="range")
         self.known = set()
 
-    def fresh(self, dst):
-        """Answers of the daemon to dst that were not there before (a repetition is not new)."""
-        out = []
-        for packet, data in capture.sip_messages(self.house.capture.packets()):
-            if packet.src == net.OUT and packet.dst == dst and packet.proto == "udp" and data not in self.known:
-                self.known.add(data)
-                out.append(Msg.parse(data))
-        return out
+    def sent_to_us(self):
+        return [Msg.parse(data) for packet, data in capture.sip_messages(self.house.capture.packets())
+                if packet.src == net.OUT and packet.dst == self.udp.ip and packet.proto == "udp"]
 
     def serve_busy(self):
         """The PBX refuses whatever gets there."""
@@ -75,21 +70,24 @@ class Range:
                 self.busy.respond(msg, 486 if msg.method == "INVITE" else 200, tag="busytag")
 
     def over_udp(self, data):
-        """Final statuses of the answers to data."""
+        """Final statuses of the answers to data. A message that repeats a transaction gets its answer again."""
+        before = len(self.sent_to_us())
         self.udp.send(data)
         self.alive()
-        finals, is_invite = [], data.lstrip()[:7] == b"INVITE "
-        deadline = time.monotonic() + 0.05
-        while True:
+        wait, deadline = True, time.monotonic() + 0.05
+        while wait:
             self.serve_busy()
-            for msg in self.fresh(self.udp.ip):
-                if msg.get("User-Agent") == "" and not msg.call_id.endswith("@range"):
-                    trying = msg.status == 100
-                    finals += [] if trying or msg.is_request else [msg.status]
-                    deadline = time.monotonic() + (2.0 * net.patience if trying and is_invite else 0.03)
-            if time.monotonic() > deadline:
-                return finals
+            came = [m for m in self.sent_to_us()[before:] if not m.is_request and not m.call_id.endswith("@range")]
+            new = [m for m in came if bytes(m) not in self.known]
+            finals = [m for m in new if m.status >= 200]
+            if any(m.status == 100 for m in new) and not finals:
+                deadline = max(deadline, time.monotonic() + 0.1)  # it is at work
+            wait = time.monotonic() < deadline
             time.sleep(0.005)
+        call_id = Msg.parse(data).call_id
+        again = {m.status for m in came if m.status >= 200 and m.call_id == call_id}
+        self.known |= {bytes(m) for m in came}
+        return [m.status for m in finals] or sorted(again)[:1]
 
     def over_tcp(self, data):
         tcp = self.ua(self.udp.ip, 0, transport="tcp", name="range")

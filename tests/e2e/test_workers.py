@@ -133,10 +133,11 @@ def test_operator_sees_and_ends_calls_of_every_worker(house, ua, callee):
 
 
 def test_registration_on_one_worker_is_known_to_all(house, ua):
-    from test_registrar import register
+    from test_registrar import listed, register
     daemon = house(node={"workers": 4})
     device = ua(net.PHONE1, 5062, name="device", user="1001")
     register(device, "1001", "one-secret")
+    listed(daemon, 1)
     for i in range(8):
         a = ua(net.CARRIER, 0, name=f"carry{i}")
         near = a.invite("1001", write_sdp(a.ip, 4000, a.name))

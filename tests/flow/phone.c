@@ -186,6 +186,7 @@ static void write_request(struct phone *p, const char *method, uint32_t cseq, co
     if (is_invite) {
         KEEP(p->invite, sl_str(text));
     }
+    KEEP(p->last, sl_str(text));
     phone_send_raw(p, text);
 }
 
@@ -324,6 +325,9 @@ static bool is_it(const struct rig_sent *s, const char *what)
     struct sl text = sl_make(s->text, s->n), method = sl_str(what), status = SL_NULL;
     char start[32];
 
+    if (what[0] == '\0') { /* anything */
+        return true;
+    }
     if (what[0] < '0' || what[0] > '9') {
         SAY(start, "%s ", what);
         return sl_starts(text, sl_str(start));

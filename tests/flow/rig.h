@@ -121,6 +121,7 @@ struct phone {
     unsigned hops; /* Max-Forwards */
     char branch[RIG_ID_MAX];
     char invite[RIG_TEXT_MAX]; /* last INVITE sent */
+    char last[RIG_TEXT_MAX];   /* last request sent */
     char asked[RIG_TEXT_MAX];  /* last request received */
     char ring[RIG_TEXT_MAX];   /* last INVITE received */
     char got[RIG_TEXT_MAX];    /* last message taken */
@@ -190,6 +191,10 @@ void pair_ring(struct pair *t);   /* INVITE, 100, 180 on both sides */
 void pair_answer(struct pair *t); /* 200 and ACK on both sides */
 void pair_up(struct pair *t);     /* both */
 void pair_bye(struct pair *t);    /* the caller hangs up */
+/* Takes what waits for the phone and does what a phone would: answers, acknowledges. False: nothing waited. */
+bool robot_turn(struct phone *p);
+/* All of them, until nobody has anything to say. */
+void robot_talk(struct phone *const *phones, size_t n);
 /* The one ended record; fails when there is none or more. */
 const struct fake_call *talk_record(void);
 void talk_record_is(const char *by, const char *reason, unsigned code);

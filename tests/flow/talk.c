@@ -42,6 +42,65 @@ void pair_bye(struct pair *t)
     phone_answer(&t->b, 200, NULL);
 }
 
+/* --- a phone that needs no script --- */
+
+static void robot_answer(struct phone *p)
+{
+    bool is_invite = sl_starts(sl_str(p->got), SL("INVITE ")), has_offer = strstr(p->got, "m=audio");
+
+    if (sl_starts(sl_str(p->got), SL("ACK "))) {
+        return;
+    }
+    if (sl_starts(sl_str(p->got), SL("CANCEL "))) {
+        phone_answer(p, 200, NULL);
+        phone_answer_invite(p, 487, NULL);
+        return;
+    }
+    if (is_invite && msg_tag(msg_hdr(sl_str(p->got), "To", 0)).n == 0) {
+        phone_answer(p, 180, NULL);
+    }
+    phone_answer(p, 200, is_invite ? phone_sdp(p, has_offer ? NULL : "sendrecv") : NULL);
+}
+
+static void robot_hear(struct phone *p)
+{
+    struct sl msg = sl_str(p->got);
+
+    if (!sl_ends(msg_hdr(msg, "CSeq", 0), SL("INVITE")) || msg.p[8] == '1') {
+        return;
+    }
+    if (msg.p[8] == '2') {
+        phone_ack(p, strstr(p->invite, "m=audio") != NULL ? NULL : phone_sdp(p, NULL));
+    } else {
+        phone_ack_failure(p);
+    }
+}
+
+bool robot_turn(struct phone *p)
+{
+    if (!phone_try(p, "")) {
+        return false;
+    }
+    if (sl_starts(sl_str(p->got), SL("SIP/2.0 "))) {
+        robot_hear(p);
+    } else {
+        robot_answer(p);
+    }
+    return true;
+}
+
+void robot_talk(struct phone *const *phones, size_t n)
+{
+    bool busy = true;
+
+    for (int turns = 0; busy && turns < 100; turns++) {
+        busy = false;
+        for (size_t i = 0; i < n; i++) {
+            busy = robot_turn(phones[i]) || busy;
+        }
+    }
+}
+
 const struct fake_call *talk_record(void)
 {
     const struct fake_call *last = fake_store_last();

@@ -54,6 +54,7 @@ static void a_silent_target_of_a_message_is_left_within_two_seconds(void **state
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
     phone_request(&t.a, "MESSAGE", CALLED, "one");
+    EXPECT(&t.b, "MESSAGE");
     rig_advance(t.r, 1999);
     QUIET(&second);
     rig_advance(t.r, 1);
@@ -61,6 +62,8 @@ static void a_silent_target_of_a_message_is_left_within_two_seconds(void **state
     EXPECT(&second, "MESSAGE");
     phone_answer(&second, 200, NULL);
     EXPECT(&t.a, "200 MESSAGE");
+    phone_answer(&t.b, 200, NULL); /* too late to be news */
+    QUIET(&t.a);
     phone_request(&t.a, "MESSAGE", CALLED, "two");
     EXPECT(&t.b, "MESSAGE");
     phone_answer(&t.b, 100, NULL); /* slow, not silent */

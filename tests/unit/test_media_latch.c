@@ -263,6 +263,26 @@ static void whoever_must_show_himself_gets_nothing_before(void **state)
     }
 }
 
+static void a_known_address_with_new_ports_must_show_itself_again(void **state)
+{
+    struct media_side side = {.signalling = rig_addr(SIG), .wait_for_source = true};
+    struct addr src = rig_addr(EXACT), next = rig_addr("198.51.100.10:44444");
+    struct media_flow *const flows[] = {&side.rtp, &side.rtcp};
+
+    (void)state;
+    side.rtcp.is_rtcp = true;
+    for (unsigned i = 0; i < 2; i++) {
+        flows[i]->side = &side;
+        media_flow_expect(flows[i], &src, 1);
+        assert_true(media_flow_accept(flows[i], &src, 2, RIG_LEARN_MS));
+        assert_non_null(media_flow_dest(flows[i]));
+    }
+    media_flow_expect(&side.rtp, &next, 3);
+    media_flow_expect(&side.rtcp, &next, 3);
+    assert_null(media_flow_dest(&side.rtp));
+    assert_null(media_flow_dest(&side.rtcp));
+}
+
 static void destinations_are_usable_or_not(void **state)
 {
     static const struct row {
@@ -292,6 +312,7 @@ int main(void)
         cmocka_unit_test(sources_are_ranked_learned_and_locked),
         cmocka_unit_test(nobody_is_heard_when_nothing_is_known),
         cmocka_unit_test(whoever_must_show_himself_gets_nothing_before),
+        cmocka_unit_test(a_known_address_with_new_ports_must_show_itself_again),
         cmocka_unit_test(destinations_are_usable_or_not),
     };
 

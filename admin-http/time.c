@@ -109,11 +109,12 @@ int time_parse(struct sl text, int64_t *ms)
     int64_t t = 0;
 
     if (sl_u64(text, INT64_C(253402300799999), &number) == 0) { /* to the end of year 9999 */
-        *ms = (int64_t)number;
-        return number != 0 ? 0 : EBADMSG;
+        t = (int64_t)number;
+    } else if (time_date(&text, &t) != 0 || time_byte(&text, "Tt ") != 0 ||
+               time_clock(&text, &t) != 0 || time_zone(&text, &t) != 0 || text.n != 0) {
+        return EBADMSG;
     }
-    if (time_date(&text, &t) != 0 || time_byte(&text, "Tt ") != 0 || time_clock(&text, &t) != 0 ||
-        time_zone(&text, &t) != 0 || text.n != 0 || t <= 0) {
+    if (t <= 0) {
         return EBADMSG;
     }
     *ms = t;

@@ -28,6 +28,8 @@
     X(TX_UNEXPECTED, "postern_sip_unexpected_events_total", "", "Events a state has no cell for")  \
     X(TX_TIMEOUT, "postern_sip_transaction_timeouts_total", "", "Transactions that timed out")     \
     X(TX_FULL, "postern_limit_reached_total", "limit=\"transactions\"", "Limits that bit")         \
+    X(TX_PUSHED_OUT, "postern_sip_transactions_pushed_out_total", "",                              \
+      "Finished transactions forgotten early for want of room")                                    \
     X(CALL_FULL, "postern_limit_reached_total", "limit=\"calls\"", "Limits that bit")              \
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \

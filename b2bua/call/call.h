@@ -74,7 +74,8 @@ uint32_t call_media_sessions(const struct call_table *t); /* calls that hold one
 /* Draining: new calls get 503; call_drain_end() ends the running ones with BYE. */
 void call_drain(struct call_table *t);
 void call_drain_end(struct call_table *t);
-uint32_t call_alive(const struct call_table *t); /* calls and zombies and relays */
+uint32_t call_alive(const struct call_table *t);     /* calls and relays */
+uint32_t call_finishing(const struct call_table *t); /* ended, answers to our BYEs still awaited */
 
 /* Ladder bytes to JSON (b2bua_ladder_json). */
 MUST_USE int call_ladder_json(struct sl bytes, struct json *j);

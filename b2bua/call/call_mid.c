@@ -265,6 +265,14 @@ static bool leg_is_of_call(const struct leg *l)
     return l == c->a || (l == c->b && c->state == CALL_ANSWERED);
 }
 
+/* A callee that still rings has an early dialog: it may ask, but neither end nor change the call.
+ */
+static bool may_ask_early(const struct leg *l, const struct sip_msg *req)
+{
+    return (l->state == LEG_CALLING || l->state == LEG_EARLY) && l->call->state < CALL_ANSWERED &&
+           req->method != SIP_BYE && req->method != SIP_INVITE;
+}
+
 static void answer_no_dialog(struct call_table *t, struct tx *tx, uint16_t status)
 {
     if (tx != NULL) {
@@ -305,7 +313,8 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     ladder_msg(l, req);
-    if (!leg_is_of_call(l)) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
+    if (!leg_is_of_call(l) &&
+        !may_ask_early(l, req)) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
         answer_and_drop(l, tx, req->method == SIP_BYE ? 200 : 481, SL_NULL);
         return;
     }

@@ -648,6 +648,10 @@ static void b_repeated(struct leg *l, struct sip_msg *rsp, int err)
     }
     ladder_msg(l, rsp);
     leg_ack_and_bye_other(l, rsp);
+    if (l->late) { /* after a 2xx the transaction ends without a word: nothing else is waited for */
+        l->late = false;
+        call_check_done(l->call);
+    }
 }
 
 /* Nothing came any more from a target that was given up. */

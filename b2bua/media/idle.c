@@ -11,7 +11,7 @@
 #define IDLE_CHECK_MS 1000 /* how often we look for those */
 #define IDLE_TRIM_MS 10    /* between two lots of them, */
 #define IDLE_TRIM_LOT 8    /* so that closing many delays no packet */
-#define IDLE_FD_SHARE 4    /* one in so many of the descriptors that the process may have */
+#define IDLE_FD_SHARE 2    /* one in so many of the descriptors that the process may have */
 #define IDLE_READ_MAX 8    /* packets of one wake-up */
 #define IDLE_DRAIN_MAX 256 /* more than a receive buffer holds */
 #define IDLE_JUNK_MAX 256  /* 5 s of telephone audio; then a closed port costs us less */

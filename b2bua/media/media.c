@@ -3,7 +3,8 @@
 
 #define MEDIA_LEARN_MS 3000
 #define MEDIA_RCVBUF 65536
-#define MEDIA_QUARANTINE_MS 500
+/* Short: the source filter already keeps a late sender out of the next call on its ports. */
+#define MEDIA_QUARANTINE_MS 250
 #define MEDIA_IDLE_MAX 1024
 #define MEDIA_POOLED 1024 /* sessions, streams and pairs whose memory is kept */
 

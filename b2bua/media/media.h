@@ -24,9 +24,9 @@ struct media_params {
     uint32_t inactivity_ms; /* no valid packet from a side that should send: on_silence; 0: never */
     uint32_t learn_ms;      /* hold-off in which a better ranked source may still win; 3000 */
     uint32_t rcvbuf;        /* bytes per RTP socket; 65536 */
-    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 500 */
+    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 250 */
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
-                               rests, all realms and workers have at most a quarter of
+                               rests, all realms and workers have at most half of
                                RLIMIT_NOFILE open */
 };
 MUST_USE int media_new(struct media **mp, const struct media_params *p);

@@ -1,5 +1,6 @@
-/* ports.c - deals out port pairs: in random order at first, then the one that has rested longest,
- * so that a late packet of an ended call meets a closed port and not the next call. */
+/* ports.c - deals out port pairs: in random order at first, then the one that was closed longest
+ * ago, so that a late packet of an ended call meets a closed port and not the next call. Pairs that
+ * stay open between calls (idle.c) count as dealt out. */
 #include "media/media_int.h"
 
 #include <sys/random.h>

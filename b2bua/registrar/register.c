@@ -25,7 +25,6 @@ struct reg_work {
 static void respond(struct reg_work *w, uint16_t status, struct sl extra)
 {
     char mem[8192], tag[16];
-    const struct flow *flow = tx_server_flow(w->tx);
     uint8_t raw[8];
     struct buf b, tb;
 
@@ -39,11 +38,6 @@ static void respond(struct reg_work *w, uint16_t status, struct sl extra)
                                                 .to_tag = buf_sl(&tb)});
     buf_putsl(&b, extra);
     sip_put_body(&b, SL_NULL, SL_NULL);
-    if (buf_err(&b) == 0 && status >= 300 && !flow_is_reliable(flow) && !flow->proven &&
-        w->user < 0 && b.n > 2 * w->req->text.n) {
-        stat_inc(STAT_SIP_DROP_AMPLIFY);
-        return;
-    }
     stat_inc(status < 300 ? STAT_REG_OK : STAT_REG_FAIL);
     if (buf_err(&b) != 0 || tx_server_respond(w->tx, status, buf_sl(&b)) != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
@@ -66,21 +60,6 @@ static void respond_ok(struct reg_work *w, const struct reg_user *u)
     }
     respond(w, buf_err(&b) == 0 ? 200 : 500, buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
     buf_free(&b);
-}
-
-static void respond_challenge(struct reg_work *w, enum auth_result auth)
-{
-    char mem[512];
-    struct buf b;
-
-    buf_init_fixed(&b, mem, sizeof(mem));
-    auth_put_challenge(&b, w->r->p.auth,
-                       &(struct auth_challenge){.users = w->users,
-                                                .stale = auth == AUTH_STALE,
-                                                .source = tx_server_source(w->tx),
-                                                .wall_ms = loop_wall_ms(w->r->p.loop)});
-    stat_inc(auth == AUTH_FAILED ? STAT_AUTH_FAIL : STAT_AUTH_CHALLENGE);
-    respond(w, 401, buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
 }
 
 /* --- reading --- */
@@ -310,29 +289,37 @@ static void refuse_contacts(struct reg_work *w)
     respond(w, w->status, buf_sl(&b));
 }
 
-void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req)
+bool registrar_admit(struct registrar *r, const struct sip_msg *req, const struct addr *source,
+                     int *user, struct buf *challenge)
 {
-    struct reg_work w = {.r = r, .tx = tx, .req = req, .user = -1};
-    enum auth_result auth;
-    int user = -1;
+    int64_t wall_ms = loop_wall_ms(r->p.loop);
+    enum auth_result auth =
+        auth_check(r->p.auth,
+                   &(struct auth_request){
+                       .msg = req, .policy = r->policy, .source = *source, .wall_ms = wall_ms},
+                   user);
+
+    if (auth == AUTH_OK) {
+        return true;
+    }
+    auth_put_challenge(challenge, r->p.auth,
+                       &(struct auth_challenge){.users = &policy_def(r->policy)->users,
+                                                .stale = auth == AUTH_STALE,
+                                                .source = source,
+                                                .wall_ms = wall_ms});
+    stat_inc(auth == AUTH_FAILED ? STAT_AUTH_FAIL : STAT_AUTH_CHALLENGE);
+    stat_inc(STAT_REG_FAIL);
+    return false;
+}
+
+void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, int user)
+{
+    struct reg_work w = {.r = r, .tx = tx, .req = req, .user = user};
 
     w.users = &policy_def(r->policy)->users;
     if (req->to.uri.scheme != SIP_SCHEME_SIP && req->to.uri.scheme != SIP_SCHEME_SIPS) {
         respond(&w, 400, SL_NULL);
-        return;
-    }
-    auth = auth_check(r->p.auth,
-                      &(struct auth_request){.msg = req,
-                                             .policy = r->policy,
-                                             .source = *tx_server_source(tx),
-                                             .wall_ms = loop_wall_ms(r->p.loop)},
-                      &user);
-    if (auth != AUTH_OK) {
-        respond_challenge(&w, auth);
-        return;
-    }
-    w.user = user;
-    if (!may_register(&w)) {
+    } else if (!may_register(&w)) {
         respond(&w, 403, SL_NULL);
     } else if (!read_contacts(&w)) {
         refuse_contacts(&w);

@@ -72,9 +72,12 @@ void registrar_set_policy(struct registrar *r, const struct policy *p,
 
 /* Which worker owns the user of this request (REGISTER: To), same answer on every worker. */
 uint8_t registrar_owner(const struct registrar *r, struct sl user);
-/* A REGISTER on its owner, with its server transaction: authenticates, changes bindings, answers.
- */
-void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req);
+/* Who sends this REGISTER. Asked before there is a transaction, so that strangers make no state.
+ * False: to be answered 401 with the field written into challenge. */
+bool registrar_admit(struct registrar *r, const struct sip_msg *req, const struct addr *source,
+                     int *user, struct buf *challenge);
+/* A REGISTER of that user on its owner, with its server transaction: changes bindings, answers. */
+void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, int user);
 /* From another worker. */
 void registrar_apply(struct registrar *r, const struct reg_update *u);
 /* A connection is gone: its bindings go too (on the owner: call on every worker). */

@@ -138,6 +138,9 @@ static int spill_unescape(struct sl *s, char *mem)
 {
     size_t to = 0;
 
+    if (s->n == 0) {
+        return 0;
+    }
     for (size_t i = 0; i < s->n; i++) {
         uint32_t c = (uint8_t)s->p[i];
 
@@ -236,10 +239,23 @@ static int spill_import_all(struct store *s, struct sl text, size_t *n, size_t *
     return err;
 }
 
+static int spill_fill(int fd, char *text, size_t len, size_t *n)
+{
+    while (*n < len) {
+        ssize_t got = read(fd, text + *n, len - *n);
+
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return got == 0 ? EIO : errno;
+        }
+        *n += got > 0 ? (size_t)got : 0;
+    }
+    return 0;
+}
+
 static int spill_read(const char *path, char **textp, size_t *n)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
+    struct stat st = {0};
     int err = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
 
     *n = 0;
@@ -250,13 +266,8 @@ static int spill_read(const char *path, char **textp, size_t *n)
     if (err == 0 && *textp == NULL) {
         err = ENOMEM;
     }
-    while (err == 0 && *n < (size_t)st.st_size) {
-        ssize_t got = read(fd, *textp + *n, (size_t)st.st_size - *n);
-
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            err = got == 0 ? EIO : errno;
-        }
-        *n += got > 0 ? (size_t)got : 0;
+    if (err == 0) {
+        err = spill_fill(fd, *textp, (size_t)st.st_size, n);
     }
     if (fd >= 0) {
         (void)close(fd);

@@ -55,7 +55,7 @@ static void ict_accept(struct tx *tx, const struct tx_in *in)
     ict_stop(tx);
     tx_settle(tx);
     tx_drop_bytes(tx);
-    tx_start_life(tx, tx_64t1(tx), TX_EV_EXPIRE); /* timer M, RFC 6026 */
+    tx_linger(tx, tx_64t1(tx)); /* timer M, RFC 6026 */
     tx_tell(tx, 0, in->rsp);
 }
 

@@ -59,6 +59,7 @@ void tx_fail_later(struct tx *tx, int err)
 {
     if (tx->is_linked) { /* a callback may have ended it meanwhile; a grave has no timers */
         tx->err = err;
+        tx_leave_linger(tx);
         timer_start(tx->tab->p.loop, &tx->t.resend, 0);
     }
 }
@@ -67,6 +68,7 @@ void tx_start_resend(struct tx *tx, uint32_t ms)
 {
     tx->interval_ms = ms;
     if (tx->err == 0 && tx->is_linked) {
+        tx_leave_linger(tx);
         timer_start(tx->tab->p.loop, &tx->t.resend, ms);
     }
 }
@@ -92,12 +94,32 @@ void tx_start_life(struct tx *tx, uint32_t ms, enum tx_event ev)
     }
 }
 
+static void on_resend(void *arg);
+
 void tx_linger(struct tx *tx, uint32_t ms)
 {
     if (ms == 0 && tx->is_linked && tx->err == 0) {
         tx_feed(tx, TX_EV_EXPIRE, &(struct tx_in){0});
     } else if (ms != 0) { /* else a transport error is on its way and ends it */
         tx_start_life(tx, ms, TX_EV_EXPIRE);
+        tx_queue_linger(tx);
+    }
+}
+
+void tx_queue_linger(struct tx *tx)
+{
+    if (!tx->is_lingering && tx->is_linked && !timer_is_armed(&tx->t.resend)) {
+        tx->is_lingering = true;
+        list_push_back(&tx->tab->linger, &tx->t.linger);
+    }
+}
+
+void tx_leave_linger(struct tx *tx)
+{
+    if (tx->is_lingering) {
+        tx->is_lingering = false;
+        list_del(&tx->t.linger);
+        timer_init(&tx->t.resend, on_resend, tx); /* its memory was the queue's */
     }
 }
 

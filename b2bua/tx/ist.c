@@ -68,6 +68,8 @@ static void ist_acked(struct tx *tx, const struct tx_in *in)
     tx_drop_bytes(tx);
     if (tx_is_reliable(tx)) {
         tx_linger(tx, 0);
+    } else {
+        tx_queue_linger(tx);
     }
 }
 

@@ -32,6 +32,7 @@ int tx_table_new(struct tx_table **tp, const struct tx_table_params *params)
     hmap_init(&tab->servers, 0); /* tx_alloc() holds the limit for all kinds together */
     hmap_init(&tab->merges, 0);
     list_init(&tab->active);
+    list_init(&tab->linger);
     *tp = tab;
     return 0;
 }
@@ -114,11 +115,25 @@ static bool tx_is_full(const struct tx_table *tab)
     return n >= tab->p.max;
 }
 
+/* The oldest of those that only absorb repetitions makes room: at high rates the RFC's 32 s become
+ * as many seconds as the table can hold, rather than a refusal of new work. */
+static bool tx_make_room(struct tx_table *tab)
+{
+    struct list *oldest = list_first(&tab->linger);
+
+    if (oldest == NULL) {
+        return false;
+    }
+    stat_inc(STAT_TX_PUSHED_OUT);
+    tx_end(CONTAINER_OF(oldest, struct tx, t.linger));
+    return true;
+}
+
 struct tx *tx_alloc(struct tx_table *tab, enum tx_kind kind, bool extra, int *err)
 {
     struct tx *tx;
 
-    if (!extra && tx_is_full(tab)) {
+    if (!extra && tx_is_full(tab) && !tx_make_room(tab)) {
         stat_inc(STAT_TX_FULL);
         *err = ENOBUFS;
         return NULL;
@@ -203,6 +218,7 @@ void tx_end(struct tx *tx)
     struct tx *machine = tx;
 
     tx->state = tx_dead_state(tx);
+    tx_leave_linger(tx);
     tx_stop_resend(tx);
     timer_stop(tx->tab->p.loop, &tx->life);
     tx_settle(tx);

@@ -61,8 +61,9 @@ const struct flow *tx_flow(const struct tx *tx);
 /* Sends the request (copied and kept while it may have to be sent again) and runs the machine.
  * Errors: what net_ops.send gives; nothing was sent, the caller still has to drop its reference. */
 MUST_USE int tx_client_start(struct tx *tx, struct sl request);
-/* Asked when on_response said ETIMEDOUT: the machine still waits for late answers, and will call once
- * more, with the answer or with ETIMEDOUT at the very end (INVITE with answer_ms or after CANCEL). */
+/* Asked when on_response said ETIMEDOUT: the machine still waits for late answers, and will call
+ * once more, with the answer or with ETIMEDOUT at the very end (INVITE with answer_ms or after
+ * CANCEL). */
 bool tx_client_may_answer_late(const struct tx *tx);
 /* INVITE only: CANCEL now, or as soon as a provisional answer is there (RFC 3261 9.1); harmless
  * when a final answer has come. The final answer still arrives at on_response; ETIMEDOUT after

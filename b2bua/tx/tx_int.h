@@ -36,12 +36,14 @@ struct tx {
     uint8_t kind;
     uint8_t state;
     uint8_t method;
-    uint8_t life_ev; /* what `life` brings: EXPIRE or ANSWER */
-    bool is_started; /* tx_client_start() was here; servers: born so */
-    bool is_linked;  /* counted, found by messages */
-    bool is_active;  /* no final answer yet */
+    uint8_t life_ev;   /* what `life` brings: EXPIRE or ANSWER */
+    bool is_started;   /* tx_client_start() was here; servers: born so */
+    bool is_linked;    /* counted, found by messages */
+    bool is_active;    /* no final answer yet */
+    bool is_lingering; /* only absorbs: the first to go when the table is full */
     union {
         struct timer resend; /* also brings a pending transport error */
+        struct list linger;  /* in the table's queue, while resend is idle */
         struct grave grave;  /* when both timers have stopped for ever */
     } t;
     struct timer life;
@@ -68,6 +70,7 @@ struct tx_table {
     struct hmap servers; /* by RFC 3261 17.2.3 */
     struct hmap merges;  /* by RFC 3261 8.2.2.2 */
     struct list active;  /* clients without a final answer */
+    struct list linger;  /* oldest first */
     uint32_t n[TX_KINDS];
     uint32_t n_active;
 };
@@ -111,6 +114,9 @@ void tx_stop_resend(struct tx *tx);
 void tx_start_life(struct tx *tx, uint32_t ms, enum tx_event ev);
 /* Last state of a machine: EXPIRE after ms, 0 at once. */
 void tx_linger(struct tx *tx, uint32_t ms);
+/* What only absorbs from now on may be pushed out by new work. */
+void tx_queue_linger(struct tx *tx);
+void tx_leave_linger(struct tx *tx);
 void tx_init_timers(struct tx *tx);
 void tx_act_nothing(struct tx *tx, const struct tx_in *in); /* expected, and nothing to do */
 void tx_act_resend(struct tx *tx, const struct tx_in *in);

@@ -169,10 +169,19 @@ static void stray_cancel(struct worker *w, const struct flow *flow, struct sip_m
 
 static void on_register(struct worker *w, const struct flow *flow, struct sip_msg *req)
 {
+    const struct policy_users *users = &policy_def(w->cfg->policy)->users;
+    char mem[512];
+    struct buf challenge;
     struct tx *tx = NULL;
+    int user = -1;
 
-    if (!policy_def(w->cfg->policy)->users.present) {
+    if (!users->present || users->listener != flow->listener) {
         answer(w, req, flow, 405, SL(ALLOW_LINE));
+        return;
+    }
+    buf_init_fixed(&challenge, mem, sizeof(mem));
+    if (!registrar_admit(w->registrar, req, &flow->remote, &user, &challenge)) {
+        answer(w, req, flow, 401, buf_err(&challenge) == 0 ? buf_sl(&challenge) : SL_NULL);
         return;
     }
     if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) != 0) {
@@ -180,7 +189,7 @@ static void on_register(struct worker *w, const struct flow *flow, struct sip_ms
         answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
         return;
     }
-    registrar_request(w->registrar, tx, req);
+    registrar_request(w->registrar, tx, req, user);
     tx_close(tx);
     tx_unref(&tx);
 }

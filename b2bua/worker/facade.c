@@ -95,6 +95,7 @@ static void add_counts(struct ask *sum, const struct ask *a)
     sum->tx.active += a->tx.active;
     sum->media.sessions += a->media.sessions;
     sum->media.sockets += a->media.sockets;
+    sum->media.idle_sockets += a->media.idle_sockets;
     sum->media.ports_used += a->media.ports_used;
     sum->media.ports_total += a->media.ports_total;
     sum->conns += a->conns;
@@ -146,6 +147,7 @@ static void put_calls(struct json *j, const struct ask *s)
     json_obj(j);
     json_kint(j, "sessions", s->media.sessions);
     json_kint(j, "sockets", s->media.sockets);
+    json_kint(j, "idle_sockets", s->media.idle_sockets);
     json_kint(j, "ports_used", s->media.ports_used);
     json_kint(j, "ports_total", s->media.ports_total);
     json_obj_end(j);
@@ -324,6 +326,8 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_store_ok", "1 when the last batch was written", h.ok ? 1 : 0);
         gauge(t, "postern_event_loop_lag_seconds", "Latest timer of the last ten seconds");
         buf_putf(t, "postern_event_loop_lag_seconds %.3f\n", (double)s.lag_ms / 1000);
+        gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
+               s.media.idle_sockets);
         metrics_ports(t, cfg, &s);
     }
     config_unref(&cfg);

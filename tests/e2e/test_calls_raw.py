@@ -30,6 +30,7 @@ def established(pair, number="+15550100"):
     near.result()
     near.ack()
     far.expect("ACK")
+    near.answer_to(near.send("OPTIONS"))  # the owner of the call has seen the ACK: no 491 for what comes next
     return near, far
 
 

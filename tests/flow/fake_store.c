@@ -103,10 +103,8 @@ int store_put_binding(struct store *s, const struct store_binding *b)
         s->n_lost++;
         return ENOMEM;
     }
-    *row = (struct fake_binding){.used = true,
-                                 .cseq = b->cseq,
-                                 .expires_ms = b->expires_ms,
-                                 .updated_ms = b->updated_ms};
+    *row = (struct fake_binding){
+        .used = true, .cseq = b->cseq, .expires_ms = b->expires_ms, .updated_ms = b->updated_ms};
     TEXT(row, b, user);
     TEXT(row, b, contact);
     TEXT(row, b, instance);
@@ -139,9 +137,8 @@ int store_del_binding(struct store *s, struct sl user, struct sl contact)
 
 const struct fake_call *fake_store_last(void)
 {
-    return fake_store.n_calls != 0
-               ? &fake_store.calls[(fake_store.n_calls - 1) % FAKE_CALLS_MAX]
-               : NULL;
+    return fake_store.n_calls != 0 ? &fake_store.calls[(fake_store.n_calls - 1) % FAKE_CALLS_MAX]
+                                   : NULL;
 }
 
 const struct fake_call *fake_store_ended(uint64_t id, unsigned *n)

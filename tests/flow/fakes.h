@@ -71,9 +71,9 @@ struct store {
 extern struct store fake_store;
 
 void fake_store_reset(void);
-const struct fake_call *fake_store_last(void);                       /* NULL: none */
-const struct fake_call *fake_store_ended(uint64_t id, unsigned *n);  /* and how many there are */
-size_t fake_store_rows(void);                                        /* of bindings */
+const struct fake_call *fake_store_last(void);                      /* NULL: none */
+const struct fake_call *fake_store_ended(uint64_t id, unsigned *n); /* and how many there are */
+size_t fake_store_rows(void);                                       /* of bindings */
 /* The row as the store would give it back; false: no such row. */
 bool fake_store_row(size_t i, struct store_binding *out);
 

@@ -1,5 +1,5 @@
-/* leak.c - topology: every identifier that one side used, or that we used toward it, must not appear
- * in any byte that the other side is sent (design, invariant 2). */
+/* leak.c - topology: every identifier that one side used, or that we used toward it, must not
+ * appear in any byte that the other side is sent (design, invariant 2). */
 #include "rig.h"
 
 #define ID_MIN 6 /* shorter ones would be found by chance */

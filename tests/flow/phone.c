@@ -1,5 +1,5 @@
-/* phone.c - one end of one dialog. It reads and writes SIP with a few string tools of its own, so that
- * the house is not judged by its own parser. */
+/* phone.c - one end of one dialog. It reads and writes SIP with a few string tools of its own, so
+ * that the house is not judged by its own parser. */
 #include "rig.h"
 
 #include <stdio.h>
@@ -14,7 +14,8 @@ struct sl msg_hdr(struct sl msg, const char *name, unsigned nth)
     while ((end = sl_find(msg, SL("\r\n"))) > 0) {
         struct sl line = sl_head(msg, (size_t)end);
 
-        if (line.n > name_n && line.p[name_n] == ':' && sl_ieq(sl_head(line, name_n), sl_str(name))) {
+        if (line.n > name_n && line.p[name_n] == ':' &&
+            sl_ieq(sl_head(line, name_n), sl_str(name))) {
             if (nth == 0) {
                 return sl_trim(sl_from(line, name_n + 1));
             }
@@ -88,7 +89,10 @@ void phone_init(struct phone *p, struct rig *r, unsigned side, const char *user,
     bool is_inside = strncmp(at, "10.", 3) == 0;
     struct sl host = SL_NULL, rest = sl_str(at);
 
-    *p = (struct phone){.r = r, .side = (uint8_t)side, .hops = 70, .media_port = (uint16_t)(40000 + 2 * r->n_seats)};
+    *p = (struct phone){.r = r,
+                        .side = (uint8_t)side,
+                        .hops = 70,
+                        .media_port = (uint16_t)(40000 + 2 * r->n_seats)};
     KEEP(p->at, sl_str(at));
     KEEP(p->user, sl_str(user));
     assert_int_equal(sl_next(&rest, ':', &host), 0);
@@ -197,11 +201,13 @@ static void new_branch(struct phone *p)
 
 void phone_request(struct phone *p, const char *method, const char *ruri, const char *body)
 {
+    const char *to = ruri != NULL ? ruri : p->target;
+
     if (p->remote[0] == '\0') {
-        SAY(p->remote, "<%s>", ruri);
+        SAY(p->remote, "<%s>", to);
     }
     new_branch(p);
-    write_request(p, method, ++p->cseq, ruri != NULL ? ruri : p->target, body);
+    write_request(p, method, ++p->cseq, to, body);
 }
 
 void phone_invite(struct phone *p, const char *ruri, const char *sdp)
@@ -289,9 +295,9 @@ static void answer(struct phone *p, const char *request, unsigned status, const 
         "Contact: <sip:dev-%s-%u@%s>\r\nServer: agent-of-%s\r\nX-Secret: secret-of-%s\r\n%s%s"
         "Content-Length: %zu\r\n\r\n%s",
         status, fields, SL_ARG(msg_hdr(req, "From", 0)), SL_ARG(to), needs_tag ? ";tag=" : "",
-        needs_tag ? p->tag : "", SL_ARG(msg_hdr(req, "Call-ID", 0)), SL_ARG(msg_hdr(req, "CSeq", 0)),
-        p->user, p->side, p->at, p->user, p->user, p->extra, type_of(p, body),
-        body != NULL ? strlen(body) : 0, body != NULL ? body : "");
+        needs_tag ? p->tag : "", SL_ARG(msg_hdr(req, "Call-ID", 0)),
+        SL_ARG(msg_hdr(req, "CSeq", 0)), p->user, p->side, p->at, p->user, p->user, p->extra,
+        type_of(p, body), body != NULL ? strlen(body) : 0, body != NULL ? body : "");
     p->extra[0] = '\0';
     phone_send_raw(p, text);
 }
@@ -373,7 +379,8 @@ static void learn_answer(struct phone *p, struct sl msg)
     struct sl to = msg_hdr(msg, "To", 0);
     bool is_dialog = sl_ends(msg_hdr(msg, "CSeq", 0), SL("INVITE")) && msg.p[8] < '3';
 
-    if (is_dialog && msg_tag(to).n != 0 && sl_eq(msg_tag(msg_hdr(msg, "From", 0)), sl_str(p->tag))) {
+    if (is_dialog && msg_tag(to).n != 0 &&
+        sl_eq(msg_tag(msg_hdr(msg, "From", 0)), sl_str(p->tag))) {
         KEEP(p->remote_tag, msg_tag(to));
         learn_target(p, msg);
     }

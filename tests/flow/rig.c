@@ -157,8 +157,8 @@ static int rig_make_worker(struct rig *r, uint8_t i)
     w->index = i;
     w->node = r->b.cfg->node_id;
     clock_init_virtual(&r->clocks[i], RIG_START_MS, RIG_WALL_MS);
-    err = loop_new(&w->loop, &(struct loop_params){
-                                 .virt = &r->clocks[i], .mailbox = 256, .owner = w});
+    err = loop_new(&w->loop,
+                   &(struct loop_params){.virt = &r->clocks[i], .mailbox = 256, .owner = w});
     err = err == 0 ? token_ring_clone(&w->ring, r->b.ring) : err;
     err = err == 0 ? sip_pool_new(&w->pool) : err;
     err = err == 0 ? rig_make_tables(r, w) : err;

@@ -46,7 +46,8 @@ void pair_bye(struct pair *t)
 
 static void robot_answer(struct phone *p)
 {
-    bool is_invite = sl_starts(sl_str(p->got), SL("INVITE ")), has_offer = strstr(p->got, "m=audio");
+    bool is_invite = sl_starts(sl_str(p->got), SL("INVITE ")),
+         has_offer = strstr(p->got, "m=audio");
 
     if (sl_starts(sl_str(p->got), SL("ACK "))) {
         return;
@@ -66,6 +67,11 @@ static void robot_hear(struct phone *p)
 {
     struct sl msg = sl_str(p->got);
 
+    if (sl_starts(msg, SL("SIP/2.0 401 ")) && strstr(p->got, "nonce=\"") != NULL) {
+        phone_credentials(p, "REGISTER", "sip:example.test");
+        phone_request(p, "REGISTER", "sip:example.test", NULL);
+        return;
+    }
     if (!sl_ends(msg_hdr(msg, "CSeq", 0), SL("INVITE")) || msg.p[8] == '1') {
         return;
     }

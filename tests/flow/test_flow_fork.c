@@ -5,8 +5,8 @@
 
 struct forks {
     struct rig *r;
-    struct phone a;      /* the carrier calls */
-    struct phone b, c;   /* two devices of 1001 */
+    struct phone a;    /* the carrier calls */
+    struct phone b, c; /* two devices of 1001 */
 };
 
 static void device(struct phone *p, struct rig *r, const char *at)
@@ -66,7 +66,8 @@ static void all_devices_of_a_user_ring_and_the_first_answer_wins(void **state)
     HAS(f.b.ring, "INVITE sip:dev-1001-1@192.0.2.41:5062 SIP/2.0\r\n");
     HAS(f.b.ring, "To: <sip:1001@example.test>\r\n");
     HAS(f.b.ring, "From: <sip:alice@example.test>;tag=");
-    assert_false(sl_eq(msg_hdr(sl_str(f.b.ring), "Call-ID", 0), msg_hdr(sl_str(f.c.ring), "Call-ID", 0)));
+    assert_false(
+        sl_eq(msg_hdr(sl_str(f.b.ring), "Call-ID", 0), msg_hdr(sl_str(f.c.ring), "Call-ID", 0)));
     phone_answer(&f.b, 180, NULL);
     phone_answer(&f.c, 180, NULL);
     EXPECT(&f.a, "180 INVITE");
@@ -156,7 +157,49 @@ static void a_second_200_of_a_fork_behind_one_target_is_acknowledged_and_ended(v
     phone_bye(&t.a);
     EXPECT(&t.a, "200 BYE");
     HAS(EXPECT(&t.b, "BYE"), t.b.tag);
+    LACKS(t.b.got, "CSeq: 1 BYE"); /* the number rises in our dialog with the first one */
     phone_answer(&t.b, 200, NULL);
+}
+
+static void a_device_that_lost_and_hangs_up_does_not_end_the_call_of_the_winner(void **state)
+{
+    struct forks f;
+
+    forks_init(&f, *state);
+    ring(&f);
+    answer(&f, &f.c);
+    phone_answer_invite(&f.b, 200, phone_sdp(&f.b, NULL)); /* answered at the same moment */
+    phone_bye(&f.b);                                       /* and hung up as fast */
+    EXPECT(&f.b, "ACK");
+    EXPECT(&f.b, "BYE");
+    phone_answer(&f.b, 200, NULL);
+    EXPECT(&f.b, "200 BYE");
+    QUIET(&f.a);
+    QUIET(&f.c);
+    phone_reinvite(&f.b, phone_sdp(&f.b, NULL));
+    EXPECT(&f.b, "481 INVITE");
+    phone_ack_failure(&f.b);
+    QUIET(&f.a);
+    assert_int_equal(rig_calls_now(f.r).answered, 1);
+    bye(&f, &f.c);
+}
+
+static void a_device_that_says_bye_while_it_rings_is_out_and_the_others_ring_on(void **state)
+{
+    struct forks f;
+
+    forks_init(&f, *state);
+    ring(&f);
+    phone_answer(&f.b, 180, NULL);
+    EXPECT(&f.a, "180 INVITE");
+    phone_bye(&f.b);
+    EXPECT(&f.b, "200 BYE");
+    phone_answer_invite(&f.b, 487, NULL);
+    f.r->is_noisy = true; /* whether it gets a CANCEL before is not important */
+    phone_drop_mail(&f.b);
+    QUIET(&f.a);
+    answer(&f, &f.c);
+    bye(&f, &f.c);
 }
 
 static void the_answering_fork_behind_one_target_need_not_be_the_one_that_rang(void **state)
@@ -262,7 +305,8 @@ static void the_identity_of_a_user_replaces_a_forged_from(void **state)
     phone_init(&u, r, 0, "1002", "192.0.2.43:5064");
     memcpy(u.password, "two", sizeof("two"));
     phone_init(&b, r, 1, "bob", "192.0.2.30:5060");
-    memcpy(u.local, "\"The Boss\" <sip:1001@example.test>", sizeof("\"The Boss\" <sip:1001@example.test>"));
+    memcpy(u.local, "\"The Boss\" <sip:1001@example.test>",
+           sizeof("\"The Boss\" <sip:1001@example.test>"));
     phone_invite(&u, "sip:+4930999@example.test", phone_sdp(&u, NULL));
     EXPECT(&u, "407 INVITE");
     phone_ack_failure(&u);
@@ -340,6 +384,8 @@ int main(void)
         FLOW_TEST(the_device_that_answers_gets_the_media_whoever_played_before),
         FLOW_TEST(a_second_200_of_another_device_is_acknowledged_and_ended),
         FLOW_TEST(a_second_200_of_a_fork_behind_one_target_is_acknowledged_and_ended),
+        FLOW_TEST(a_device_that_lost_and_hangs_up_does_not_end_the_call_of_the_winner),
+        FLOW_TEST(a_device_that_says_bye_while_it_rings_is_out_and_the_others_ring_on),
         FLOW_TEST(the_answering_fork_behind_one_target_need_not_be_the_one_that_rang),
         FLOW_TEST(a_busy_device_does_not_stop_the_others),
         FLOW_TEST(all_devices_busy_is_the_best_of_their_failures),

@@ -1,5 +1,5 @@
-/* test_flow_oom.c - whole conversations, again and again, each time with another allocation failing: no crash,
- * no leak, nothing left over, never two records for a call. */
+/* test_flow_oom.c - whole conversations, again and again, each time with another allocation
+ * failing: no crash, no leak, nothing left over, never two records for a call. */
 #include "rig.h"
 
 #define CALLED "sip:+4930123@203.0.113.1"
@@ -7,8 +7,8 @@
 
 struct cast { /* who may take part */
     struct rig *r;
-    struct phone a, b, c;
-    struct phone *all[3];
+    struct phone a, b, c, u, v, w;
+    struct phone *all[6];
 };
 
 static void talk(struct cast *k)
@@ -83,7 +83,7 @@ static void refusals_of_all_kinds(struct cast *k)
     phone_invite(&k->a, "sip:777@203.0.113.1", phone_sdp(&k->a, NULL));
     insist(k, &k->a);
     phone_renew(&k->a);
-    phone_invite(&k->a, "sip:1001@203.0.113.1", phone_sdp(&k->a, NULL));
+    phone_invite(&k->a, "sip:1003@203.0.113.1", phone_sdp(&k->a, NULL));
     insist(k, &k->a);
     phone_renew(&k->a);
     phone_invite(&k->a, CALLED, "v=0 nonsense");
@@ -91,6 +91,39 @@ static void refusals_of_all_kinds(struct cast *k)
     phone_renew(&k->a);
     phone_request(&k->a, "REFER", CALLED, NULL);
     insist(k, &k->a);
+}
+
+static void a_registration_and_its_end(struct cast *k)
+{
+    static const char *const times[] = {"Expires: 600\r\n", "Expires: 0\r\n"};
+
+    memcpy(k->v.password, "two", sizeof("two"));
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        memcpy(k->v.extra, times[i], strlen(times[i]) + 1);
+        memcpy(k->v.local, "<sip:1002@example.test>", sizeof("<sip:1002@example.test>"));
+        memcpy(k->v.remote, k->v.local, sizeof(k->v.remote));
+        phone_request(&k->v, "REGISTER", "sip:example.test", NULL);
+        insist(k, &k->v);
+    }
+}
+
+static void a_call_to_two_devices(struct cast *k)
+{
+    phone_invite(&k->a, "sip:1001@203.0.113.1", phone_sdp(&k->a, NULL));
+    insist(k, &k->a);
+    if (k->a.target[0] != '\0') {
+        phone_bye(&k->a);
+        insist(k, &k->a);
+    }
+}
+
+/* Two devices of 1001, before anything fails. */
+static void register_devices(struct cast *k)
+{
+    memcpy(k->u.password, "one", sizeof("one"));
+    talk_register(&k->u, 86400);
+    memcpy(k->w.password, "one", sizeof("one"));
+    talk_register(&k->w, 86400);
 }
 
 static void cast_up(struct cast *k)
@@ -102,7 +135,14 @@ static void cast_up(struct cast *k)
     phone_init(&k->c, k->r, 1, "bob2", "10.1.1.21:5070");
     k->all[0] = &k->a;
     k->all[1] = &k->b;
+    phone_init(&k->u, k->r, 1, "1001", "192.0.2.41:5062");
+    phone_init(&k->v, k->r, 1, "1002", "192.0.2.42:5063");
     k->all[2] = &k->c;
+    k->all[3] = &k->u;
+    k->all[4] = &k->v;
+    phone_init(&k->w, k->r, 1, "1001", "192.0.2.45:5065");
+    k->all[5] = &k->w;
+    register_devices(k);
 }
 
 static void cast_down(struct cast *k, unsigned long n)
@@ -133,7 +173,8 @@ static void cast_down(struct cast *k, unsigned long n)
     }
     rig_free(k->r);
     if (mem_live() != k->r->live) {
-        fail_msg("allocation %lu failing loses %lld blocks", n, (long long)(mem_live() - k->r->live));
+        fail_msg("allocation %lu failing loses %lld blocks", n,
+                 (long long)(mem_live() - k->r->live));
     }
 }
 
@@ -151,7 +192,7 @@ static void walk(void (*scene)(struct cast *k))
         mem_fault_arm(0);
         cast_down(&k, n);
     }
-    assert_true(n > 20 && !hit);
+    assert_true(n > 10 && !hit);
 }
 
 static void a_call_survives_each_allocation_failing(void **state)
@@ -178,6 +219,18 @@ static void messages_survive_each_allocation_failing(void **state)
     walk(two_messages);
 }
 
+static void registrations_survive_each_allocation_failing(void **state)
+{
+    (void)state;
+    walk(a_registration_and_its_end);
+}
+
+static void ringing_devices_survive_each_allocation_failing(void **state)
+{
+    (void)state;
+    walk(a_call_to_two_devices);
+}
+
 static void refusals_survive_each_allocation_failing(void **state)
 {
     (void)state;
@@ -191,6 +244,8 @@ int main(void)
         cmocka_unit_test(a_late_offer_survives_each_allocation_failing),
         cmocka_unit_test(failover_and_cancel_survive_each_allocation_failing),
         cmocka_unit_test(messages_survive_each_allocation_failing),
+        cmocka_unit_test(registrations_survive_each_allocation_failing),
+        cmocka_unit_test(ringing_devices_survive_each_allocation_failing),
         cmocka_unit_test(refusals_survive_each_allocation_failing),
     };
 

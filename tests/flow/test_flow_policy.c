@@ -1,5 +1,5 @@
-/* test_flow_policy.c - who may call: strangers, users, limits, refusing routes; and our own credentials at
- * a peer that asks for them. */
+/* test_flow_policy.c - who may call: strangers, users, limits, refusing routes; and our own
+ * credentials at a peer that asks for them. */
 #include "rig.h"
 
 #define CALLED "sip:+4930123@203.0.113.1"
@@ -16,9 +16,9 @@
 static const char yaml_credentials[] =
     LISTENERS "peers:\n" PBX ", credentials: {username: edge, password: secret}}\n" CARRIER
               "}\n" INBOUND "  - {name: outbound, from: pbx, to: [carrier]}\n";
-static const char yaml_limits[] = LISTENERS "limits: {calls: 3, calls_per_second: off}\n"
-                                            "peers:\n" PBX "}\n" CARRIER
-                                            ", limits: {calls: 2}}\n" INBOUND;
+static const char yaml_limits[] =
+    LISTENERS "limits: {calls: 3, calls_per_second: off}\n"
+              "peers:\n" PBX "}\n" CARRIER ", limits: {calls: 2}}\n" INBOUND;
 static const char yaml_target_limit[] =
     LISTENERS "peers:\n" PBX ", limits: {calls: 1}}\n" CARRIER "}\n" INBOUND;
 static const char yaml_no_users[] = LISTENERS "peers:\n" PBX "}\n" CARRIER "}\n" INBOUND;

@@ -1,5 +1,5 @@
-/* test_flow_reinvite.c - INVITE inside an answered call, from either side: hold, resume, moves, late offers,
- * glare, failures, CANCEL. */
+/* test_flow_reinvite.c - INVITE inside an answered call, from either side: hold, resume, moves,
+ * late offers, glare, failures, CANCEL. */
 #include "rig.h"
 
 /* x asks with its description, y accepts with its own; returns what y was offered. */
@@ -75,7 +75,8 @@ static void our_version_rises_by_one_exactly_when_something_changed(void **state
     pair_init(&t, *state);
     pair_up(&t);
     v = msg_version(t.b.ring);
-    exchange(&t.a, &t.b, "sendrecv", "sendrecv"); /* a refresh, though the phone raised its version */
+    exchange(&t.a, &t.b, "sendrecv",
+             "sendrecv"); /* a refresh, though the phone raised its version */
     assert_true(msg_version(t.b.ring) == v);
     t.a.media_port += 100; /* a move: nothing that the other side sees */
     exchange(&t.a, &t.b, "sendrecv", "sendrecv");
@@ -484,7 +485,8 @@ static void a_reinvite_with_another_body_is_a_415(void **state)
 
 static void a_stream_may_be_added_and_refused_and_turned_into_fax(void **state)
 {
-    static const char audio[] = "v=0\r\no=- 1 2 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n";
+    static const char audio[] =
+        "v=0\r\no=- 1 2 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n";
     struct pair t;
     char offer[512];
     struct media_session *s;

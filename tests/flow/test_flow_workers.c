@@ -167,6 +167,7 @@ static void a_callers_connection_on_another_worker_that_goes_ends_its_set_up(voi
     phone_on(&t.a, 0, SIP_TCP);
     t.a.flow.worker = 1; /* the connection lives there, the call here */
     pair_ring(&t);
+    rig_block(t.r, "192.0.2.30:5060", ENOTCONN);
     worker_net_events.gone(rig_worker(t.r, 1), &t.a.flow, ECONNRESET);
     rig_settle(t.r);
     EXPECT(&t.b, "CANCEL");

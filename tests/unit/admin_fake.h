@@ -19,7 +19,8 @@ static struct {
     bool ready;
     uint64_t hung_up;
     /* the last answer */
-    char head[4096], *body;
+    char head[4096], *kept;
+    const char *body; /* "" or kept */
     size_t body_n;
     int status;
 } rig;

@@ -65,7 +65,7 @@ static int rig_down(void **state)
         (void)snprintf(name, sizeof(name), "%s%s", rig.db, ends[i]);
         (void)unlink(name);
     }
-    mem_free(rig.body);
+    mem_free(rig.kept);
     return rmdir(rig.dir);
 }
 
@@ -86,6 +86,14 @@ static int rig_connect(void)
     return fd;
 }
 
+static void rig_forget(void)
+{
+    mem_free(rig.kept);
+    rig.kept = NULL;
+    rig.body = "";
+    rig.body_n = 0;
+}
+
 /* Reads to the end of the connection; status 0: it ended without an answer. */
 static void rig_read(int fd)
 {
@@ -100,11 +108,15 @@ static void rig_read(int fd)
         buf_put(&b, chunk, (size_t)n);
     }
     (void)close(fd);
-    mem_free(rig.body);
+    rig_forget();
     end = sl_find(buf_sl(&b), SL("\r\n\r\n"));
     (void)snprintf(rig.head, sizeof(rig.head), "%.*s\r\n", (int)(end < 0 ? 0 : end), b.p);
-    rig.body = end < 0 ? NULL : mem_strndup(b.p + end + 4, b.n - (size_t)end - 4);
-    rig.body_n = end < 0 ? 0 : b.n - (size_t)end - 4;
+    if (end >= 0) {
+        rig.kept = mem_strndup(b.p + end + 4, b.n - (size_t)end - 4);
+        assert_non_null(rig.kept);
+        rig.body = rig.kept;
+        rig.body_n = b.n - (size_t)end - 4;
+    }
     (void)(end < 0 ? 0 : sl_u32(sl_make(rig.head + 9, 3), 999, &status));
     rig.status = (int)status;
     buf_free(&b);

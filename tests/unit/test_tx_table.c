@@ -219,6 +219,35 @@ static void full_table_refuses_and_counts_until_something_ends(void **state)
     assert_int_equal(txrig_down(&r), 0);
 }
 
+/* Sustained load: what only absorbs repetitions goes before new work is refused, oldest first. */
+static void full_table_forgets_what_lingers_before_it_refuses(void **state)
+{
+    struct tx *tx[5] = {NULL};
+    struct txrig r;
+
+    (void)state;
+    assert_int_equal(txrig_up(&r, SIP_UDP, 4), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(txrig_client(&r, &tx[i], SIP_BYE, 0), 0);
+    }
+    assert_true(txrig_answer(&r, tx[1], 200, "BYE"));
+    txrig_at_ms(&r, 10);
+    assert_true(txrig_answer(&r, tx[0], 200, "BYE"));
+    assert_int_equal(txrig_client(&r, &tx[4], SIP_BYE, 0), 0); /* in the place of 1, not of 0 */
+    assert_false(txrig_answer(&r, tx[1], 200, "BYE"));
+    assert_true(txrig_answer(&r, tx[0], 200, "BYE"));
+    assert_int_equal(stat_sum(STAT_TX_PUSHED_OUT), 1);
+    assert_int_equal(stat_sum(STAT_TX_FULL), 0);
+    tx_unref(&tx[1]);
+    assert_int_equal(txrig_client(&r, &tx[1], SIP_BYE, 0), 0); /* in the place of 0 */
+    tx_unref(&tx[0]);
+    assert_int_equal(txrig_client(&r, &tx[0], SIP_BYE, 0), ENOBUFS); /* the rest is in work */
+    for (unsigned i = 0; i < 5; i++) {
+        tx_unref(&tx[i]);
+    }
+    assert_int_equal(txrig_down(&r), 0);
+}
+
 static void counts_tell_the_kinds_and_the_unanswered(void **state)
 {
     struct tx *tx[4] = {NULL};
@@ -579,6 +608,7 @@ int main(void)
         cmocka_unit_test(all_cells_are_those_of_the_figures),
         cmocka_unit_test(empty_cells_are_counted_and_change_nothing),
         cmocka_unit_test(full_table_refuses_and_counts_until_something_ends),
+        cmocka_unit_test(full_table_forgets_what_lingers_before_it_refuses),
         cmocka_unit_test(counts_tell_the_kinds_and_the_unanswered),
         cmocka_unit_test(reserved_transaction_that_never_starts_gives_its_slot_back),
         cmocka_unit_test(reference_outlives_the_table),

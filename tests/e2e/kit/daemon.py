@@ -9,7 +9,7 @@ from . import net, yamlout
 from .api import Api
 
 ADMIN = "127.0.0.1:8080"
-TAIL = 40
+TAIL = 20
 
 
 def base_config():

@@ -152,19 +152,6 @@ static void on_cancel(struct worker *w, const struct flow *flow, struct sip_msg 
     tx_unref(&invite);
 }
 
-/* A CANCEL carries nothing of ours and may come from another port than its INVITE: every worker is
- * asked once, the last one says 481. */
-static void stray_cancel(struct worker *w, const struct flow *flow, struct sip_msg *req,
-                         unsigned hops)
-{
-    uint8_t next = (uint8_t)((w->index + 1u) % w->b->n_workers);
-
-    if (hops + 1 < w->b->n_workers && worker_hand_message(w, next, flow, req->text, hops + 1)) {
-        return;
-    }
-    answer(w, req, flow, 481, SL_NULL);
-}
-
 /* --- outside a dialog --- */
 
 static void on_register(struct worker *w, const struct flow *flow, struct sip_msg *req)
@@ -239,7 +226,18 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
     }
 }
 
-/* Who must see this request: the worker in our To tag, or the owner of the user who registers. */
+/* INVITE and its CANCEL carry nothing of ours: their Call-ID says whose they are. One carrier
+ * speaks from one address, and the kernel gives all of that to one worker; so its calls still use
+ * every core, and a CANCEL or a repetition from another port finds its INVITE. */
+static uint8_t owner_by_call_id(const struct worker *w, struct sl call_id)
+{
+    static const uint8_t key[16] = "postern calls 1";
+
+    return (uint8_t)(siphash13(call_id.p, call_id.n, key) % w->b->n_workers);
+}
+
+/* Who must see this request: the worker in our To tag, the owner of the user who registers, or of
+ * the call that begins. */
 static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const struct token *tok,
                         bool ours)
 {
@@ -252,6 +250,9 @@ static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const
     if (req->method == SIP_REGISTER &&
         sip_unescape(req->to.uri.user, user, sizeof(user), &n) == 0) {
         return registrar_owner(w->registrar, sl_make(user, n));
+    }
+    if (req->method == SIP_INVITE || req->method == SIP_CANCEL) {
+        return owner_by_call_id(w, req->call_id);
     }
     return w->index;
 }
@@ -288,7 +289,7 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
         break;
     }
     if (req->method == SIP_CANCEL) {
-        stray_cancel(w, flow, req, hops);
+        answer(w, req, flow, 481, SL_NULL);
     } else if (ours && tok.kind == TOKEN_TAG) {
         in_dialog(w, flow, req, &tok);
     } else if (req->method == SIP_ACK) {

@@ -10,15 +10,24 @@ static int two_setup(void **state)
     return 0;
 }
 
-static void answers_and_requests_on_the_wrong_worker_reach_the_call(void **state)
+/* The call's worker, by its Call-ID. */
+static unsigned owner_of_the_call(struct rig *r)
 {
+    struct call_counts c;
+
+    call_counts(rig_worker(r, 1)->calls, &c);
+    return c.answered;
+}
+
+static void requests_on_the_wrong_worker_reach_the_call(void **state)
+{
+    uint64_t before;
     struct pair t;
 
     pair_init(&t, *state);
-    t.b.worker = 1; /* its packets hash to the other one */
     pair_up(&t);
-    assert_true(stat_sum(STAT_SIP_HANDOVER) >= 3);
-    t.a.worker = 1;
+    before = stat_sum(STAT_SIP_HANDOVER);
+    t.a.worker = t.b.worker = 1 - owner_of_the_call(t.r);
     phone_request(&t.a, "INFO", NULL, "x");
     EXPECT(&t.b, "INFO");
     phone_answer(&t.b, 200, NULL);
@@ -31,21 +40,43 @@ static void answers_and_requests_on_the_wrong_worker_reach_the_call(void **state
     EXPECT(&t.a, "ACK");
     phone_ack(&t.b, NULL);
     pair_bye(&t);
+    assert_true(stat_sum(STAT_SIP_HANDOVER) - before >= 7); /* each of them crossed over */
     talk_record_is("caller", "BYE", 200);
 }
 
-static void a_call_that_starts_on_the_second_worker_lives_there(void **state)
+static void a_call_comes_up_whatever_worker_its_packets_arrive_on(void **state)
 {
+    uint64_t crossed[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t before = stat_sum(STAT_SIP_HANDOVER);
+        struct pair t;
+
+        pair_init(&t, *state);
+        t.a.worker = t.b.worker = i;
+        pair_up(&t);
+        crossed[i] = stat_sum(STAT_SIP_HANDOVER) - before;
+        assert_true(crossed[i] == 0 || crossed[i] >= 4); /* INVITE, 180, 200, ACK */
+        pair_bye(&t);
+        rig_advance(t.r, 40000);
+    }
+}
+
+static void calls_of_one_source_use_every_worker(void **state)
+{
+    bool seen[2] = {false, false};
     struct pair t;
-    struct call_counts c;
 
     pair_init(&t, *state);
-    t.a.worker = 1;
-    t.b.worker = 0;
-    pair_up(&t);
-    call_counts(rig_worker(t.r, 1)->calls, &c);
-    assert_int_equal(c.answered, 1);
-    pair_bye(&t);
+    for (unsigned i = 0; i < 24; i++) {
+        pair_up(&t); /* from worker 0's socket each time, with another Call-ID */
+        seen[owner_of_the_call(t.r)] = true;
+        pair_bye(&t);
+        rig_advance(t.r, 40000);
+        phone_renew(&t.a);
+        phone_renew(&t.b);
+    }
+    assert_true(seen[0] && seen[1]);
 }
 
 static void a_cancel_on_the_wrong_worker_finds_its_invite(void **state)
@@ -214,8 +245,9 @@ static void an_answer_that_nobody_waits_for_is_dropped_and_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TWO(answers_and_requests_on_the_wrong_worker_reach_the_call),
-        TWO(a_call_that_starts_on_the_second_worker_lives_there),
+        TWO(requests_on_the_wrong_worker_reach_the_call),
+        TWO(a_call_comes_up_whatever_worker_its_packets_arrive_on),
+        TWO(calls_of_one_source_use_every_worker),
         TWO(a_cancel_on_the_wrong_worker_finds_its_invite),
         TWO(a_cancel_that_no_worker_knows_is_one_481),
         TWO(the_ack_of_a_failure_on_the_wrong_worker_stops_its_repetition),

@@ -276,6 +276,16 @@ void timer_start(struct loop *l, struct timer *t, int64_t after_ms)
     wheel_add(&l->wheel, t);
 }
 
+void timer_start_lazy(struct loop *l, struct timer *t, int64_t after_ms)
+{
+    int64_t at_ms = loop_now_ms(l) + after_ms;
+
+    if (l->virt == NULL) {
+        at_ms = (at_ms + LOOP_SLACK_MS - 1) / LOOP_SLACK_MS * LOOP_SLACK_MS;
+    }
+    timer_start(l, t, at_ms - loop_now_ms(l));
+}
+
 void timer_stop(struct loop *l, struct timer *t)
 {
     (void)l; /* the wheel forgets emptied slots by itself */

@@ -9,9 +9,9 @@
 struct loop;
 
 struct loop_params {
-    struct clock *virt;  /* borrowed virtual clock, or NULL for real time */
-    uint32_t mailbox;    /* capacity in messages, a power of two; 0: 16384 */
-    void *owner;         /* given to mailbox messages, e.g. the worker */
+    struct clock *virt; /* borrowed virtual clock, or NULL for real time */
+    uint32_t mailbox;   /* capacity in messages, a power of two; 0: 16384 */
+    void *owner;        /* given to mailbox messages, e.g. the worker */
 };
 
 MUST_USE int loop_new(struct loop **lp, const struct loop_params *params);
@@ -39,6 +39,10 @@ struct timer {
 void timer_init(struct timer *t, timer_fn *fn, void *arg);
 /* (Re)starts to fire once, at now + after_ms (0 fires in the next turn). */
 void timer_start(struct loop *l, struct timer *t, int64_t after_ms);
+/* For what only has to happen some time after: at most LOOP_SLACK_MS later, together with others,
+ * so that it costs no wake-up of its own. Exact on virtual loops. */
+#define LOOP_SLACK_MS 256
+void timer_start_lazy(struct loop *l, struct timer *t, int64_t after_ms);
 void timer_stop(struct loop *l, struct timer *t); /* harmless when idle */
 static inline bool timer_is_armed(const struct timer *t)
 {
@@ -69,8 +73,9 @@ void turn_cancel(struct turn *t);
 #define LOOP_READ 1
 #define LOOP_WRITE 2
 typedef void(fd_fn)(int fd, int what, void *arg); /* what: LOOP_READ | LOOP_WRITE */
-struct fdw; /* one watched descriptor, level triggered */
-MUST_USE int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg); /* watches READ */
+struct fdw;                                       /* one watched descriptor, level triggered */
+MUST_USE int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn,
+                     void *arg);               /* watches READ */
 MUST_USE int fdw_set(struct fdw *w, int what); /* 0 pauses */
 void fdw_free(struct fdw **wp); /* stops watching; does not close fd. Safe inside its callback. */
 
@@ -78,8 +83,8 @@ void fdw_free(struct fdw **wp); /* stops watching; does not close fd. Safe insid
 struct loop_msg;
 typedef void(loop_msg_fn)(void *owner, struct loop_msg *m);
 struct loop_msg {
-    loop_msg_fn *fn;  /* runs on the loop's thread; takes ownership of ptr */
-    void *ptr;        /* heap object handed over, or NULL */
+    loop_msg_fn *fn;   /* runs on the loop's thread; takes ownership of ptr */
+    void *ptr;         /* heap object handed over, or NULL */
     loop_msg_fn *drop; /* frees ptr if the loop ends before delivery; NULL: nothing to free */
     uint64_t a, b;
 };

@@ -27,6 +27,7 @@ CONFIG = """\
 node:
   name: bench
   workers: 1
+  drain: 1s
   log: {{level: {level}, format: json}}
 store:
   path: {dir}/bench.db

@@ -30,8 +30,13 @@ def established(pair, number="+15550100"):
     near.result()
     near.ack()
     far.expect("ACK")
-    near.answer_to(near.send("OPTIONS"))  # the owner of the call has seen the ACK: no 491 for what comes next
+    settle(near)
     return near, far
+
+
+def settle(call):
+    """The owner of the call has seen this side's ACK, which may have come by another worker: no 491 for what comes next."""
+    call.answer_to(call.send("OPTIONS"))
 
 
 def hang_up(near, far):
@@ -381,6 +386,7 @@ def test_glare_is_491_for_both_and_settled_by_trying_again(house, pair):
     assert near.result().sdp.direction == "recvonly"
     near.ack()
     far.expect("ACK")
+    settle(near)
     far.reinvite(offer(far.ua.ip, far.ua.name, version=4))
     near.reply(200, offer(near.ua.ip, near.ua.name, version=4), to=near.expect("INVITE"))
     assert far.result().status == 200

@@ -188,14 +188,16 @@ static int next_signal(const sigset_t *set)
     return sig > 0 ? sig : 0;
 }
 
-static bool wait_idle(struct house *h, const sigset_t *set, int64_t wait_ms)
+typedef uint32_t(count_fn)(struct b2bua *b);
+
+static bool wait_none(struct house *h, const sigset_t *set, count_fn *count, int64_t wait_ms)
 {
     int64_t until = clock_now_ms(&h->clock) + wait_ms;
 
     while (clock_now_ms(&h->clock) < until) {
         int sig;
 
-        if (b2bua_alive(h->b2bua) == 0) {
+        if (count(h->b2bua) == 0) {
             return true;
         }
         sig = next_signal(set);
@@ -211,10 +213,10 @@ static void drain(struct house *h, const sigset_t *set)
     log_info(NULL, "draining: new calls are refused, running ones have %u s",
              h->cfg->drain_ms / 1000);
     b2bua_drain(h->b2bua);
-    if (!wait_idle(h, set, h->cfg->drain_ms)) {
+    if (!wait_none(h, set, b2bua_alive, h->cfg->drain_ms)) {
         b2bua_drain_end(h->b2bua);
-        (void)wait_idle(h, set, BYE_WAIT_MS);
     }
+    (void)wait_none(h, set, b2bua_finishing, BYE_WAIT_MS);
 }
 
 static int close_house(struct house *h)

@@ -277,20 +277,35 @@ static void ask_alive(struct worker *w, struct ask *a)
     a->id = call_alive(w->calls);
 }
 
-uint32_t b2bua_alive(struct b2bua *b)
+static void ask_finishing(struct worker *w, struct ask *a)
+{
+    a->id = call_finishing(w->calls);
+}
+
+static uint32_t sum_of(struct b2bua *b, ask_fn *fn)
 {
     uint32_t sum = 0;
 
     for (uint32_t i = 0; i < b->n_workers; i++) {
         struct ask a;
 
-        if (worker_ask(b->workers[i], ask_alive, 0, &a) != 0) {
+        if (worker_ask(b->workers[i], fn, 0, &a) != 0) {
             return UINT32_MAX;
         }
         sum += (uint32_t)a.id;
         buf_free(&a.out);
     }
     return sum;
+}
+
+uint32_t b2bua_alive(struct b2bua *b)
+{
+    return sum_of(b, ask_alive);
+}
+
+uint32_t b2bua_finishing(struct b2bua *b)
+{
+    return sum_of(b, ask_finishing);
 }
 
 void b2bua_stop(struct b2bua **bp)

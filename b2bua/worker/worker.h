@@ -22,7 +22,10 @@ MUST_USE int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *resta
 void b2bua_rotate_key(struct b2bua *b, int64_t wall_ms);
 void b2bua_drain(struct b2bua *b);     /* new calls and /readyz: 503 */
 void b2bua_drain_end(struct b2bua *b); /* running calls end with BYE */
-uint32_t b2bua_alive(struct b2bua *b); /* calls that still have work to do; UINT32_MAX: no answer */
-void b2bua_stop(struct b2bua **bp);    /* joins the threads, frees everything but the store */
+/* Running calls; ended ones whose last answers are awaited. UINT32_MAX: a worker does not answer.
+ */
+uint32_t b2bua_alive(struct b2bua *b);
+uint32_t b2bua_finishing(struct b2bua *b);
+void b2bua_stop(struct b2bua **bp); /* joins the threads, frees everything but the store */
 
 #endif

@@ -12,7 +12,7 @@
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member)                                                            \
-    ((type *)(void *)((char *)(uintptr_t)(ptr) - offsetof(type, member)))
+    ((type *)(void *)((char *)(uintptr_t)(ptr)-offsetof(type, member)))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 

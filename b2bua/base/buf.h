@@ -12,25 +12,25 @@
 
 struct buf {
     char *p;
-    size_t n;    /* bytes written */
-    size_t cap;  /* bytes allocated */
-    size_t max;  /* never grows beyond */
-    int err;     /* 0, ENOMEM or EMSGSIZE: the first one sticks */
-    bool fixed;  /* memory is the caller's */
+    size_t n;   /* bytes written */
+    size_t cap; /* bytes allocated */
+    size_t max; /* never grows beyond */
+    int err;    /* 0, ENOMEM or EMSGSIZE: the first one sticks */
+    bool fixed; /* memory is the caller's */
 };
 
-void buf_init(struct buf *b, size_t max);                    /* grows on the heap up to max */
-void buf_init_fixed(struct buf *b, void *mem, size_t cap);   /* never allocates */
-void buf_free(struct buf *b);  /* releases the memory, zeroes; accepts a fixed one */
-void buf_reset(struct buf *b); /* n = 0, err = 0, memory kept */
+void buf_init(struct buf *b, size_t max);                  /* grows on the heap up to max */
+void buf_init_fixed(struct buf *b, void *mem, size_t cap); /* never allocates */
+void buf_free(struct buf *b);              /* releases the memory, zeroes; accepts a fixed one */
+void buf_reset(struct buf *b);             /* n = 0, err = 0, memory kept */
 void buf_reserve(struct buf *b, size_t n); /* makes sure that n more bytes fit, or sets err */
 
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putsl(struct buf *b, struct sl s);
 void buf_putc(struct buf *b, char c);
-void buf_putu(struct buf *b, uint64_t v);                  /* decimal */
-void buf_putx(struct buf *b, const void *p, size_t n);     /* lower-case hex of bytes */
+void buf_putu(struct buf *b, uint64_t v);              /* decimal */
+void buf_putx(struct buf *b, const void *p, size_t n); /* lower-case hex of bytes */
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_putv(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 #define BUF_LIT(b, lit) buf_put((b), (lit), sizeof(lit) - 1)

@@ -30,8 +30,8 @@ void json_int(struct json *j, int64_t v);
 void json_f(struct json *j, double v, int decimals);
 void json_bool(struct json *j, bool v);
 void json_null(struct json *j);
-void json_raw(struct json *j, struct sl s); /* already JSON */
-void json_time(struct json *j, int64_t wall_ms); /* RFC 3339 string; 0 writes null */
+void json_raw(struct json *j, struct sl s);           /* already JSON */
+void json_time(struct json *j, int64_t wall_ms);      /* RFC 3339 string; 0 writes null */
 void json_addr(struct json *j, const struct addr *a); /* "ip:port" or null */
 /* key + value in one call */
 void json_kstr(struct json *j, const char *key, struct sl s);

@@ -10,8 +10,8 @@
 /* NULL when memory is out (or a test said so). mem_zalloc clears. The caller owns the block. */
 void *mem_alloc(size_t n);
 void *mem_zalloc(size_t n);
-void *mem_realloc(void *p, size_t n); /* on NULL the old block is untouched */
-void mem_free(void *p);               /* accepts NULL */
+void *mem_realloc(void *p, size_t n);       /* on NULL the old block is untouched */
+void mem_free(void *p);                     /* accepts NULL */
 char *mem_strndup(const char *p, size_t n); /* NUL-terminated copy */
 
 /* Overwrites before release: for keys and passwords; never optimised away. */
@@ -27,11 +27,11 @@ int64_t mem_live(void);
 /* Pool of equal blocks for one thread: freed blocks are kept for the next one.
  * Blocks come back cleared. pool_free() accepts NULL blocks. */
 struct pool {
-    size_t size;      /* bytes of one block, at least sizeof(void *) */
-    size_t max_free;  /* how many are kept */
+    size_t size;     /* bytes of one block, at least sizeof(void *) */
+    size_t max_free; /* how many are kept */
     size_t n_free;
-    size_t n_used;    /* alive outside the pool */
-    void *free_head;  /* singly linked through the first word */
+    size_t n_used;   /* alive outside the pool */
+    void *free_head; /* singly linked through the first word */
 };
 void pool_init(struct pool *p, size_t size, size_t max_free);
 void *pool_get(struct pool *p); /* NULL: out of memory */

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct slot_entry {
-    void *obj;         /* NULL: free */
-    uint32_t gen;      /* raised at each release */
+    void *obj;    /* NULL: free */
+    uint32_t gen; /* raised at each release */
     uint32_t next_free;
 };
 
@@ -27,7 +27,8 @@ __attribute__((warn_unused_result)) int slots_add(struct slots *s, void *obj, ui
                                                   uint32_t *gen);
 void *slots_get(const struct slots *s, uint32_t slot, uint32_t gen); /* NULL: gone or never was */
 void slots_del(struct slots *s, uint32_t slot, uint32_t gen);        /* harmless when gone */
-/* Walks: returns the next used slot's object at or after *pos and moves *pos past it; NULL at end. */
+/* Walks: returns the next used slot's object at or after *pos and moves *pos past it; NULL at end.
+ */
 void *slots_next(const struct slots *s, uint32_t *pos);
 
 #endif

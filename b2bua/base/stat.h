@@ -10,7 +10,8 @@
     X(SIP_RX, "postern_sip_messages_total", "direction=\"rx\"", "SIP messages by direction")       \
     X(SIP_TX, "postern_sip_messages_total", "direction=\"tx\"", "SIP messages by direction")       \
     X(SIP_BAD, "postern_sip_parse_errors_total", "reason=\"syntax\"", "Messages refused unparsed") \
-    X(SIP_TOO_BIG, "postern_sip_parse_errors_total", "reason=\"limit\"", "Messages refused unparsed") \
+    X(SIP_TOO_BIG, "postern_sip_parse_errors_total", "reason=\"limit\"",                           \
+      "Messages refused unparsed")                                                                 \
     X(SIP_KEEPALIVE, "postern_sip_keepalives_total", "", "CRLF keepalives received")               \
     X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
       "Messages dropped by reason")                                                                \
@@ -41,7 +42,8 @@
     X(LEAK_FOUND, "postern_topology_leaks_total", "", "Outgoing messages that held inside data")   \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
-    X(REG_FAIL, "postern_registrations_total", "result=\"refused\"", "REGISTER requests by result") \
+    X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
+      "REGISTER requests by result")                                                               \
     X(AUTH_CHALLENGE, "postern_auth_total", "result=\"challenged\"", "Digest results")             \
     X(AUTH_OK, "postern_auth_total", "result=\"ok\"", "Digest results")                            \
     X(AUTH_FAIL, "postern_auth_total", "result=\"failed\"", "Digest results")                      \
@@ -49,8 +51,10 @@
     X(RTP_TX, "postern_rtp_packets_total", "direction=\"tx\"", "RTP and RTCP packets")             \
     X(RTP_STRANGER, "postern_rtp_dropped_total", "reason=\"stranger\"", "Media packets dropped")   \
     X(RTP_BAD, "postern_rtp_dropped_total", "reason=\"malformed\"", "Media packets dropped")       \
-    X(RTP_NO_PEER, "postern_rtp_dropped_total", "reason=\"no_destination\"", "Media packets dropped") \
-    X(RTP_SEND_FAIL, "postern_rtp_dropped_total", "reason=\"send_failed\"", "Media packets dropped") \
+    X(RTP_NO_PEER, "postern_rtp_dropped_total", "reason=\"no_destination\"",                       \
+      "Media packets dropped")                                                                     \
+    X(RTP_SEND_FAIL, "postern_rtp_dropped_total", "reason=\"send_failed\"",                        \
+      "Media packets dropped")                                                                     \
     X(MEDIA_TIMEOUT, "postern_media_timeouts_total", "", "Calls ended for want of media")          \
     X(STORE_ROWS, "postern_store_rows_total", "", "Rows written")                                  \
     X(STORE_RETRY, "postern_store_retries_total", "", "Batches that could not be written yet")     \
@@ -69,7 +73,8 @@ struct stat_def {
 };
 extern const struct stat_def stat_defs[STAT_N];
 
-int stat_thread_init(void); /* ENOMEM, ENOBUFS (64 threads); a thread without a block counts into a shared one */
+int stat_thread_init(
+    void); /* ENOMEM, ENOBUFS (64 threads); a thread without a block counts into a shared one */
 void stat_add(enum stat_id id, uint64_t n);
 static inline void stat_inc(enum stat_id id)
 {

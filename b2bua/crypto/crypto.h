@@ -27,10 +27,10 @@ uint32_t crypto_random_u32(void);
 /* --- tokens --- */
 enum token_kind {
     TOKEN_NONE = 0,
-    TOKEN_TX,      /* branch of a client transaction */
-    TOKEN_TAG,     /* our tag of a leg */
-    TOKEN_CALLID,  /* Call-ID of a leg that we started */
-    TOKEN_CONTACT, /* user part of our Contact */
+    TOKEN_TX,       /* branch of a client transaction */
+    TOKEN_TAG,      /* our tag of a leg */
+    TOKEN_CALLID,   /* Call-ID of a leg that we started */
+    TOKEN_CONTACT,  /* user part of our Contact */
     TOKEN_STATELESS /* To tag of an answer without state */
 };
 struct token {

@@ -12,8 +12,8 @@
 _Static_assert(TOKEN_STATELESS < 8, "the kind has three bits");
 
 /* Plain block, big endian: kind 3 bits and leg 5, check 2 bytes, worker 6 bits and node 10, slot 3
- * bytes, gen 4, check 1, random 3. The 24 check bits tell our tokens from other texts, and those of the
- * previous key from those of the current one: one in 16 million passes by chance. */
+ * bytes, gen 4, check 1, random 3. The 24 check bits tell our tokens from other texts, and those of
+ * the previous key from those of the current one: one in 16 million passes by chance. */
 static const uint8_t token_check[3] = {0xb2, 0x6b, 0x5c};
 
 struct token_ring {

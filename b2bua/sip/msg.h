@@ -9,21 +9,76 @@
 #endif
 
 enum hdr_id { /* long and compact forms have the same id */
-    HDR_OTHER, HDR_VIA, HDR_FROM, HDR_TO, HDR_CALL_ID, HDR_CSEQ, HDR_CONTACT, HDR_MAX_FORWARDS,
-    HDR_ROUTE, HDR_RECORD_ROUTE, HDR_CONTENT_TYPE, HDR_CONTENT_LENGTH, HDR_CONTENT_ENCODING,
-    HDR_CONTENT_DISPOSITION, HDR_CONTENT_LANGUAGE, HDR_MIME_VERSION, HDR_ACCEPT,
-    HDR_ACCEPT_ENCODING, HDR_ACCEPT_LANGUAGE, HDR_ALLOW, HDR_SUPPORTED, HDR_REQUIRE,
-    HDR_PROXY_REQUIRE, HDR_UNSUPPORTED, HDR_EXPIRES, HDR_MIN_EXPIRES, HDR_AUTHORIZATION,
-    HDR_PROXY_AUTHORIZATION, HDR_WWW_AUTHENTICATE, HDR_PROXY_AUTHENTICATE, HDR_USER_AGENT,
-    HDR_SERVER, HDR_DATE, HDR_SUBJECT, HDR_RETRY_AFTER, HDR_REASON, HDR_WARNING, HDR_PRIVACY,
-    HDR_PAI, HDR_PPI, HDR_RPID, HDR_DIVERSION, HDR_HISTORY_INFO, HDR_REFER_TO, HDR_REFERRED_BY,
-    HDR_REPLACES, HDR_EVENT, HDR_ALLOW_EVENTS, HDR_SUBSCRIPTION_STATE, HDR_SESSION_EXPIRES,
-    HDR_MIN_SE, HDR_RACK, HDR_RSEQ, HDR_PATH, HDR_SERVICE_ROUTE, HDR_IDENTITY, HDR_ALERT_INFO,
-    HDR_CALL_INFO, HDR_ORGANIZATION, HDR_TIMESTAMP, HDR_INFO_PACKAGE, HDR_RECV_INFO,
-    HDR_SIP_ETAG, HDR_SIP_IF_MATCH, HDR_IN_REPLY_TO, HDR_ERROR_INFO, HDR_REPLY_TO,
-    HDR_N
+              HDR_OTHER,
+              HDR_VIA,
+              HDR_FROM,
+              HDR_TO,
+              HDR_CALL_ID,
+              HDR_CSEQ,
+              HDR_CONTACT,
+              HDR_MAX_FORWARDS,
+              HDR_ROUTE,
+              HDR_RECORD_ROUTE,
+              HDR_CONTENT_TYPE,
+              HDR_CONTENT_LENGTH,
+              HDR_CONTENT_ENCODING,
+              HDR_CONTENT_DISPOSITION,
+              HDR_CONTENT_LANGUAGE,
+              HDR_MIME_VERSION,
+              HDR_ACCEPT,
+              HDR_ACCEPT_ENCODING,
+              HDR_ACCEPT_LANGUAGE,
+              HDR_ALLOW,
+              HDR_SUPPORTED,
+              HDR_REQUIRE,
+              HDR_PROXY_REQUIRE,
+              HDR_UNSUPPORTED,
+              HDR_EXPIRES,
+              HDR_MIN_EXPIRES,
+              HDR_AUTHORIZATION,
+              HDR_PROXY_AUTHORIZATION,
+              HDR_WWW_AUTHENTICATE,
+              HDR_PROXY_AUTHENTICATE,
+              HDR_USER_AGENT,
+              HDR_SERVER,
+              HDR_DATE,
+              HDR_SUBJECT,
+              HDR_RETRY_AFTER,
+              HDR_REASON,
+              HDR_WARNING,
+              HDR_PRIVACY,
+              HDR_PAI,
+              HDR_PPI,
+              HDR_RPID,
+              HDR_DIVERSION,
+              HDR_HISTORY_INFO,
+              HDR_REFER_TO,
+              HDR_REFERRED_BY,
+              HDR_REPLACES,
+              HDR_EVENT,
+              HDR_ALLOW_EVENTS,
+              HDR_SUBSCRIPTION_STATE,
+              HDR_SESSION_EXPIRES,
+              HDR_MIN_SE,
+              HDR_RACK,
+              HDR_RSEQ,
+              HDR_PATH,
+              HDR_SERVICE_ROUTE,
+              HDR_IDENTITY,
+              HDR_ALERT_INFO,
+              HDR_CALL_INFO,
+              HDR_ORGANIZATION,
+              HDR_TIMESTAMP,
+              HDR_INFO_PACKAGE,
+              HDR_RECV_INFO,
+              HDR_SIP_ETAG,
+              HDR_SIP_IF_MATCH,
+              HDR_IN_REPLY_TO,
+              HDR_ERROR_INFO,
+              HDR_REPLY_TO,
+              HDR_N
 };
-enum hdr_id hdr_id(struct sl name); /* case-insensitive, decided by bytes */
+enum hdr_id hdr_id(struct sl name);   /* case-insensitive, decided by bytes */
 const char *hdr_name(enum hdr_id id); /* canonical long form; "" for HDR_OTHER */
 
 struct sip_hdr {
@@ -35,24 +90,24 @@ struct sip_hdr {
 struct sip_msg {
     uint32_t refs;
     bool is_request;
-    enum sip_method method;  /* requests: start line; responses: CSeq */
-    struct sl method_name;   /* requests: start line */
+    enum sip_method method; /* requests: start line; responses: CSeq */
+    struct sl method_name;  /* requests: start line */
     struct sl ruri_text;
-    struct sip_uri ruri;     /* requests; scheme OTHER when not sip/sips/tel */
-    uint16_t status;         /* responses */
+    struct sip_uri ruri; /* requests; scheme OTHER when not sip/sips/tel */
+    uint16_t status;     /* responses */
     struct sl reason;
     struct sl call_id;
     struct sip_nameaddr from, to;
     struct sl from_tag, to_tag; /* empty: none */
     uint32_t cseq;
     enum sip_method cseq_method;
-    struct sip_via via;      /* topmost */
-    uint32_t max_forwards;   /* 70 when absent or not readable */
+    struct sip_via via;    /* topmost */
+    uint32_t max_forwards; /* 70 when absent or not readable */
     bool has_max_forwards;
-    struct sl body;          /* bounded by Content-Length */
-    struct sl text;          /* all bytes, after unfolding */
+    struct sl body; /* bounded by Content-Length */
+    struct sl text; /* all bytes, after unfolding */
     uint16_t n_hdrs;
-    uint16_t first[HDR_N];   /* index + 1 of the first field with this id; 0: none */
+    uint16_t first[HDR_N]; /* index + 1 of the first field with this id; 0: none */
     struct sip_hdr hdrs[SIP_HDRS_MAX];
     struct sip_pool *pool;
     char *mem;

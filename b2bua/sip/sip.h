@@ -5,19 +5,32 @@
 
 #include "base/base.h"
 
-/* Limits (config may lower, never raise them). Beyond: EMSGSIZE and the status in struct sip_bad. */
-#define SIP_MSG_MAX 65535      /* bytes of one message */
-#define SIP_HDRS_MAX 128       /* header fields of one message: 513 */
-#define SIP_HDR_LINE_MAX 8192  /* bytes of one header field with its foldings: 513 */
-#define SIP_URI_MAX 1024       /* bytes of one URI: 414 for the Request-URI, else 400 */
-#define SIP_VIAS_MAX 70        /* Via values: 400 */
-#define SIP_VALUES_MAX 256     /* values of one list header */
-#define SIP_BRANCH_MAX 256     /* bytes of a branch, tag or Call-ID: 400 */
+/* Limits (config may lower, never raise them). Beyond: EMSGSIZE and the status in struct sip_bad.
+ */
+#define SIP_MSG_MAX 65535     /* bytes of one message */
+#define SIP_HDRS_MAX 128      /* header fields of one message: 513 */
+#define SIP_HDR_LINE_MAX 8192 /* bytes of one header field with its foldings: 513 */
+#define SIP_URI_MAX 1024      /* bytes of one URI: 414 for the Request-URI, else 400 */
+#define SIP_VIAS_MAX 70       /* Via values: 400 */
+#define SIP_VALUES_MAX 256    /* values of one list header */
+#define SIP_BRANCH_MAX 256    /* bytes of a branch, tag or Call-ID: 400 */
 #define SIP_COOKIE "z9hG4bK"
 
 enum sip_method {
-    SIP_INVITE, SIP_ACK, SIP_BYE, SIP_CANCEL, SIP_REGISTER, SIP_OPTIONS, SIP_REFER, SIP_SUBSCRIBE,
-    SIP_NOTIFY, SIP_MESSAGE, SIP_INFO, SIP_UPDATE, SIP_PRACK, SIP_PUBLISH,
+    SIP_INVITE,
+    SIP_ACK,
+    SIP_BYE,
+    SIP_CANCEL,
+    SIP_REGISTER,
+    SIP_OPTIONS,
+    SIP_REFER,
+    SIP_SUBSCRIBE,
+    SIP_NOTIFY,
+    SIP_MESSAGE,
+    SIP_INFO,
+    SIP_UPDATE,
+    SIP_PRACK,
+    SIP_PUBLISH,
     SIP_METHOD_OTHER,
     SIP_METHOD_N
 };

@@ -9,15 +9,15 @@
 #endif
 
 struct sip_uri {
-    struct sl text;   /* the whole URI */
+    struct sl text; /* the whole URI */
     enum sip_scheme scheme;
     struct sl scheme_name;
-    struct sl user;   /* before ':' password; empty: none. tel: the number */
+    struct sl user; /* before ':' password; empty: none. tel: the number */
     struct sl password;
-    struct sl host;   /* v6 without brackets */
+    struct sl host; /* v6 without brackets */
     bool host_is_v6;
-    uint16_t port;    /* 0: none written */
-    struct sl params; /* after the first ';', without it */
+    uint16_t port;     /* 0: none written */
+    struct sl params;  /* after the first ';', without it */
     struct sl headers; /* after '?', without it */
 };
 

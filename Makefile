@@ -177,10 +177,10 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
 
-$(BUILD)/bench/loadgen: $(call objs,$(BENCH)) $(LIB)
+$(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS) -lm
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lm
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

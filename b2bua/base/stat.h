@@ -39,7 +39,6 @@
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
-    X(LEAK_FOUND, "postern_topology_leaks_total", "", "Outgoing messages that held inside data")   \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \

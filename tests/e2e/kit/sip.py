@@ -58,7 +58,7 @@ class Msg:
     @property
     def cseq(self):
         number, _, method = self.get("CSeq").partition(" ")
-        return int(number or 0), method.strip()
+        return int(number) if number.isascii() and number.isdigit() else 0, method.strip()
 
     @property
     def call_id(self):

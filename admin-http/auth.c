@@ -103,17 +103,18 @@ unsigned admin_auth_check(struct auth *au, const struct addr *from, const char *
 {
     struct addr key = auth_key(from);
     struct sl value = sl_trim(sl_str(header));
+    bool has_token = sl_istarts(value, SL("Bearer "));
     unsigned status = 401;
 
+    if (has_token && auth_is_token(au, sl_trim(sl_from(value, sizeof("Bearer ") - 1)))) {
+        return 200; /* 256 bits are not guessed: a neighbour's guesses must not lock the operator
+                       out */
+    }
     (void)pthread_mutex_lock(&au->lock);
     if (auth_is_locked(au, &key, now_ms, retry_s)) {
         status = 429;
-    } else if (sl_istarts(value, SL("Bearer "))) {
-        if (auth_is_token(au, sl_trim(sl_from(value, sizeof("Bearer ") - 1)))) {
-            status = 200;
-        } else { /* a missing token is no guess */
-            auth_note_failure(au, &key, now_ms);
-        }
+    } else if (has_token) { /* a missing token is no guess */
+        auth_note_failure(au, &key, now_ms);
     }
     (void)pthread_mutex_unlock(&au->lock);
     return status;

@@ -9,7 +9,8 @@ static const char *const call_names[] = {
     "duration_ms", "source", "target",     "calling",        "called", "route",
     "end_code",    "end_by", "end_reason", "config_version", "live",   NULL};
 
-#define CALL_STATE_UNKNOWN ((enum store_call_state)(STORE_CALL_ENDED + 1)) /* shown as null */
+#define CALL_STATE_ENDING ((enum store_call_state)(STORE_CALL_ENDED + 1))  /* record on its way */
+#define CALL_STATE_UNKNOWN ((enum store_call_state)(STORE_CALL_ENDED + 2)) /* shown as null */
 
 struct call_view {
     struct request *rq;
@@ -43,9 +44,13 @@ static bool on_call_view(const struct store_call *c, void *arg)
 {
     struct call_view *v = arg;
     struct json *j = &v->rq->json;
+    struct store_call row = *c;
 
+    if (!v->is_live && row.state < STORE_CALL_ENDED) {
+        row.state = CALL_STATE_ENDING; /* the worker is done with it, the row is not written yet */
+    }
     json_obj(j);
-    row_put_call(j, c, v->rq->now_ms);
+    row_put_call(j, &row, v->rq->now_ms);
     json_kbool(j, "live", v->is_live);
     splice_members(j, v->is_live ? v->live : c->detail, call_names, call_lists);
     json_obj_end(j);

@@ -56,7 +56,7 @@ static void row_put_times(struct json *j, const struct store_call *c)
 
 void row_put_call(struct json *j, const struct store_call *c, int64_t now_ms)
 {
-    static const char *const states[] = {"setup", "ringing", "answered", "ended"};
+    static const char *const states[] = {"setup", "ringing", "answered", "ended", "ending"};
     bool is_ended = c->state == STORE_CALL_ENDED;
 
     row_put_id(j, c->id);

@@ -72,7 +72,7 @@ static void guessing_the_token_is_stopped(void **state)
     }
     assert_int_equal(ask("GET", "/v1/calls", "Authorization: Bearer wrong\r\n"), 429);
     assert_non_null(strstr(rig.head, "\r\nRetry-After: "));
-    assert_int_equal(get("/v1/calls"), 429);
+    assert_int_equal(get("/v1/calls"), 200); /* the right token is no guess */
     assert_int_equal(ask("GET", "/healthz", ""), 200);
 }
 
@@ -173,9 +173,9 @@ static void bodies_have_a_limit(void **state)
     check_json();
     assert_int_equal(ask_with_body(DELETE_HEAD "Content-Length: 99999999\r\n\r\n", 0), 401);
     assert_int_equal(ask_with_body(DELETE_HEAD WITH_TOKEN
-                                   "Transfer-Encoding: chunked\r\n\r\n12000\r\n",
-                                   0x12000),
-                     0); /* the chunk never ends: nothing to answer */
+                                   "Transfer-Encoding: chunked\r\n\r\n400000\r\n",
+                                   0x400000),
+                     0); /* not even read to its end */
 }
 
 static void addresses_have_a_limit(void **state)
@@ -197,11 +197,6 @@ static void addresses_have_a_limit(void **state)
     memcpy(target, "/v1/calls?", 10);
     target[100] = '\0';
     assert_int_equal(get(target), 400);
-    target[100] = '&';
-    target[3000] = '\0'; /* more names than a connection has memory for */
-    (void)get(target);
-    assert_true(rig.status == 0 || rig.status >= 400);
-    assert_int_equal(get("/v1/calls"), 200);
 }
 
 /* Some of it could still become a request, so the server waits: nobody else may notice. */
@@ -211,9 +206,13 @@ static void rubbish_hurts_nobody_else(void **state)
         "\r\n\r\n\r\n\r\n", "GET\r\n\r\n",
         "GET / HT",         "INVITE sip:x SIP/2.0\r\nVia: x\r\n\r\n",
         "\x16\x03\x01\x02", "GET / HTTP/1.1\r\nA: b\r\n"};
-    int fds[COUNT_OF(texts)];
+    int fds[COUNT_OF(texts)], many = rig_connect();
+    char names[6000];
 
     (void)state;
+    (void)snprintf(names, sizeof(names), "GET /?%05000d HTTP/1.1\r\nHost: x\r\n\r\n", 0);
+    memset(names + 6, '&', 5000); /* more names than a connection has memory for */
+    assert_true(send(many, names, strlen(names), MSG_NOSIGNAL) > 0);
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         fds[i] = rig_connect();
         assert_true(send(fds[i], texts[i], strlen(texts[i]), MSG_NOSIGNAL) > 0);
@@ -222,6 +221,7 @@ static void rubbish_hurts_nobody_else(void **state)
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         (void)close(fds[i]);
     }
+    (void)close(many);
     assert_int_equal(ask_with_body("GET /v1/calls HTTP/1.1\r\nConnection: close\r\n\r\n", 0), 400);
     assert_int_equal(get("/v1/calls"), 200);
 }

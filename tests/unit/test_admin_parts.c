@@ -225,13 +225,13 @@ static void a_source_is_forgiven_after_a_while_and_others_are_not_hurt(void **st
         assert_int_equal(admin_auth_check(&au, &bad, "Bearer no", 1000 + i, &retry_s), 401);
         assert_int_equal(admin_auth_check(&au, &v6, "Bearer no", 1000 + i, &retry_s), 401);
     }
-    assert_int_equal(admin_auth_check(&au, &bad, "Bearer " GOOD, 2000, &retry_s), 429);
+    assert_int_equal(admin_auth_check(&au, &bad, "Bearer no", 2000, &retry_s), 429);
     assert_int_equal(retry_s, 59);
-    assert_int_equal(admin_auth_check(&au, &v6_near, "Bearer " GOOD, 2000, &retry_s), 429);
+    assert_int_equal(admin_auth_check(&au, &v6_near, "Bearer no", 2000, &retry_s), 429);
+    assert_int_equal(admin_auth_check(&au, &bad, "Bearer " GOOD, 2000, &retry_s), 200);
     assert_int_equal(admin_auth_check(&au, &other, "Bearer " GOOD, 2000, &retry_s), 200);
     assert_int_equal(admin_auth_check(&au, &other, NULL, 2000, &retry_s), 401);
-    assert_int_equal(admin_auth_check(&au, &bad, "Bearer " GOOD, 60999, &retry_s), 429);
-    assert_int_equal(admin_auth_check(&au, &bad, "Bearer " GOOD, 61000, &retry_s), 200);
+    assert_int_equal(admin_auth_check(&au, &bad, "Bearer no", 60999, &retry_s), 429);
     assert_int_equal(admin_auth_check(&au, &bad, "Bearer no", 61001, &retry_s), 401);
     assert_int_equal(admin_auth_check(&au, &bad, "Bearer no", 61002, &retry_s), 401);
     admin_auth_free(&au);

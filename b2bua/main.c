@@ -197,6 +197,7 @@ static bool wait_none(struct house *h, const sigset_t *set, count_fn *count, int
     while (clock_now_ms(&h->clock) < until) {
         int sig;
 
+        b2bua_tick(h->b2bua, clock_wall_ms(&h->clock));
         if (count(h->b2bua) == 0) {
             return true;
         }
@@ -244,7 +245,7 @@ static void run(struct house *h, const sigset_t *set)
         } else if (sig == SIGTERM || sig == SIGINT) {
             break;
         }
-        b2bua_rotate_key(h->b2bua, clock_wall_ms(&h->clock));
+        b2bua_tick(h->b2bua, clock_wall_ms(&h->clock));
     }
     drain(h, set);
 }

@@ -343,11 +343,13 @@ void call_table_bury(struct call_table *t)
     {
         struct call *c = CONTAINER_OF(it, struct call, node);
 
-        if (c->slot != UINT32_MAX) {
+        if (c->slot == UINT32_MAX) { /* the end of the turn would find no table */
+            list_del(&c->grave.node);
+        } else {
             slots_del(&t->slots, c->slot, c->gen);
             c->slot = UINT32_MAX;
-            call_destroy(c);
         }
+        call_destroy(c);
     }
 }
 

@@ -222,6 +222,7 @@ int conn_send(struct net *n, struct flow *flow, struct sl bytes)
     }
     if (err == 0) {
         c->used_ms = loop_now_ms(n->loop);
+        c->of_use = c->of_use || !sl_istarts(bytes, SL("SIP/")); /* a request of ours */
         stat_inc(STAT_SIP_TX);
     }
     return err;
@@ -252,19 +253,21 @@ void net_conn_close(struct net *n, uint32_t slot, uint32_t gen)
     }
 }
 
-void net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta)
+bool net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta)
 {
     struct conn *c = slots_get(&n->conns, slot, gen);
 
     if (c == NULL) {
-        return;
+        return false;
     }
+    c->of_use = true;
     if (delta < 0 && (uint32_t)-delta >= c->hold) {
         c->hold = 0;
         c->used_ms = loop_now_ms(n->loop); /* a whole idle time from its last user */
     } else {
         c->hold += (uint32_t)delta;
     }
+    return true;
 }
 
 uint32_t net_conn_count(const struct net *n)

@@ -76,6 +76,7 @@ static void on_net_report(void *arg)
     for (size_t left = list_len(&n->dying); left > 0; left--) {
         struct conn *c = CONTAINER_OF(list_pop_front(&n->dying), struct conn, node);
 
+        c->flow.unused = !c->of_use;
         n->ev.gone(n->arg, &c->flow, c->why);
         conn_destroy(c); /* a timer's turn: no frame of the connection is above us */
     }

@@ -14,6 +14,7 @@ struct flow {
     uint8_t worker;     /* owner of the connection; UDP: any worker may send */
     bool proven;        /* return path is known to be real: handshake done */
     bool dialled;       /* TCP: we opened it, so it may be opened again when it is gone */
+    bool unused;        /* only in `gone`: nobody held it, and no request of ours went out on it */
     uint32_t conn_slot; /* TCP: connection; UINT32_MAX: none yet */
     uint32_t conn_gen;
     struct addr remote;
@@ -54,8 +55,9 @@ struct net_events {
      * `gone` comes. */
     void (*bad_frame)(void *arg, const struct flow *flow, struct sl bytes, int err);
     /* A connection ended (slot, gen) or a UDP destination refused (ICMP): flow->remote says who.
-     * err 0: closed in good order (by the peer, for idleness, by net_conn_close). Always comes from
-     * the loop, never from inside a call into net; not for what net_free() closes. */
+     * err 0: closed in good order (by the peer, for idleness, by net_conn_close). flow->unused:
+     * nobody can miss it. Always comes from the loop, never from inside a call into net; not for
+     * what net_free() closes. */
     void (*gone)(void *arg, const struct flow *flow, int err);
     /* A flow of another worker must send: hand over by mailbox. ENOBUFS, ENOMEM. */
     int (*send_remote)(void *arg, const struct flow *flow, struct sl bytes);
@@ -88,8 +90,9 @@ void net_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
 /* A connection by id (this worker's): false when it is gone. */
 bool net_conn_get(const struct net *n, uint32_t slot, uint32_t gen, struct net_conn_info *out);
 void net_conn_close(struct net *n, uint32_t slot, uint32_t gen);
-/* Marks a connection as carrying a registration or a call: not closed for idleness while > 0. */
-void net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta);
+/* Marks a connection as carrying a registration or a call: not closed for idleness while > 0.
+ * False: it is gone. */
+bool net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta);
 uint32_t net_conn_count(const struct net *n);
 /* Sends out what waits (also runs by itself at the end of each turn). */
 void net_flush(struct net *n);

@@ -94,6 +94,7 @@ struct conn {
     int fd;
     enum conn_state state;
     bool incoming;
+    bool of_use;  /* was held, or carried a request of ours */
     bool spoke;   /* one whole message came */
     bool line_ok; /* first line of the message that is arriving was seen and is SIP */
     bool head_ok; /* its header area is complete */

@@ -292,7 +292,7 @@ static bool drop_on_flow(struct hnode *node, void *arg)
             keep[n++] = u->recs[i];
         }
     }
-    if (n != u->n && reg_is_owner(g->r, sl_make(u->name, u->name_n))) {
+    if (n != u->n) { /* replicas too: a call must not ring a dead flow until the owner's update */
         reg_user_set(u, keep, n);
     }
     return true;

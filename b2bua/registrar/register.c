@@ -22,24 +22,38 @@ struct reg_work {
 
 /* --- answering --- */
 
-static void respond(struct reg_work *w, uint16_t status, struct sl extra)
+static int send_answer(struct reg_work *w, uint16_t status, struct sl extra)
 {
-    char mem[8192], tag[16];
+    char tag[16];
     uint8_t raw[8];
     struct buf b, tb;
+    int err;
 
     crypto_random(raw, sizeof(raw));
     buf_init_fixed(&tb, tag, sizeof(tag));
     buf_putx(&tb, raw, sizeof(raw));
-    buf_init_fixed(&b, mem, sizeof(mem));
+    buf_init(&b, SIP_MSG_MAX);
     sip_put_response(&b, &(struct sip_response){.req = w->req,
                                                 .src = tx_server_source(w->tx),
                                                 .status = status,
                                                 .to_tag = buf_sl(&tb)});
     buf_putsl(&b, extra);
     sip_put_body(&b, SL_NULL, SL_NULL);
-    stat_inc(status < 300 ? STAT_REG_OK : STAT_REG_FAIL);
-    if (buf_err(&b) != 0 || tx_server_respond(w->tx, status, buf_sl(&b)) != 0) {
+    err = buf_err(&b) != 0 ? buf_err(&b) : tx_server_respond(w->tx, status, buf_sl(&b));
+    buf_free(&b);
+    return err;
+}
+
+static void respond(struct reg_work *w, uint16_t status, struct sl extra)
+{
+    int err = send_answer(w, status, extra);
+
+    if (err != 0 && extra.n != 0) { /* too big with all that: a short word is better than silence */
+        status = 500;
+        err = send_answer(w, status, SL_NULL);
+    }
+    stat_inc(err == 0 && status < 300 ? STAT_REG_OK : STAT_REG_FAIL);
+    if (err != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
     }
 }

@@ -80,7 +80,7 @@ bool registrar_admit(struct registrar *r, const struct sip_msg *req, const struc
 void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, int user);
 /* From another worker. */
 void registrar_apply(struct registrar *r, const struct reg_update *u);
-/* A connection is gone: its bindings go too (on the owner: call on every worker). */
+/* A connection is gone: its bindings go too (call on every worker; the owner tells the store). */
 void registrar_flow_gone(struct registrar *r, const struct flow *flow);
 /* At start, on every worker, before traffic: rows from the store. Streams are gone and dropped. */
 void registrar_load(struct registrar *r, const struct store_binding *row);

@@ -31,7 +31,8 @@ static void tx_put_branch(struct tx *tx)
 int tx_client_new(struct tx **txp, struct tx_table *tab, const struct tx_client_params *params)
 {
     int err = 0;
-    struct tx *tx = tx_alloc(tab, params->method == SIP_INVITE ? TX_ICT : TX_NICT, false, &err);
+    struct tx *tx = tx_alloc(tab, params->method == SIP_INVITE ? TX_ICT : TX_NICT,
+                             params->method == SIP_BYE ? TX_CLAIM_RESERVE : TX_CLAIM_NEW, &err);
 
     if (tx == NULL) {
         return err;
@@ -96,7 +97,7 @@ int tx_client_start(struct tx *tx, struct sl request)
 struct tx *tx_client_sibling(const struct tx *invite, struct sl request)
 {
     int err = 0;
-    struct tx *tx = tx_alloc(invite->tab, TX_NICT, true, &err);
+    struct tx *tx = tx_alloc(invite->tab, TX_NICT, TX_CLAIM_CANCEL, &err);
 
     if (tx == NULL) {
         return NULL;
@@ -173,13 +174,24 @@ static bool tx_uses_flow(const struct tx *tx, const struct flow *gone)
            own->conn_gen == gone->conn_gen && own->worker == gone->worker;
 }
 
+/* Without a connection the news is an ICMP error: it may come late, or be forged by whoever knows
+ * two addresses. A peer that has spoken on this very transaction is there all the same. */
+static bool tx_may_be_gone(const struct tx *tx)
+{
+    if (tx_is_reliable(tx)) {
+        return true;
+    }
+    return tx->kind == TX_ICT ? tx->state == ICT_CALLING || tx->state == ICT_HELD
+                              : tx->state == NICT_TRYING;
+}
+
 void tx_flow_gone(struct tx_table *tab, const struct flow *flow, int err)
 {
     LIST_FOR_EACH(it, &tab->active)
     {
         struct tx *tx = CONTAINER_OF(it, struct tx, u.c.active);
 
-        if (tx->err == 0 && tx_uses_flow(tx, flow)) {
+        if (tx->err == 0 && tx_uses_flow(tx, flow) && tx_may_be_gone(tx)) {
             tx_fail_later(tx, err != 0 ? err : ENOTCONN); /* users hear of it in the next turn */
         }
     }

@@ -26,6 +26,12 @@ void tx_answer_flow(const struct sip_msg *req, const struct flow *in, struct flo
     addr_set_port(&out->remote, tx_answer_port(req, in));
 }
 
+/* A dialog of ours; whoever made up the To tag was refused without state. A REGISTER is none. */
+static bool tx_is_in_dialog(const struct sip_msg *req)
+{
+    return req->to_tag.n != 0 && req->method != SIP_REGISTER;
+}
+
 int tx_server_new(struct tx **txp, struct tx_table *tab, struct sip_msg *req,
                   const struct flow *flow, tx_server_fn *fn, void *arg)
 {
@@ -35,7 +41,8 @@ int tx_server_new(struct tx **txp, struct tx_table *tab, struct sip_msg *req,
     if (req->method == SIP_ACK) {
         return EPROTO; /* RFC 3261 17: an ACK has no transaction of its own */
     }
-    tx = tx_alloc(tab, req->method == SIP_INVITE ? TX_IST : TX_NIST, false, &err);
+    tx = tx_alloc(tab, req->method == SIP_INVITE ? TX_IST : TX_NIST,
+                  tx_is_in_dialog(req) ? TX_CLAIM_RESERVE : TX_CLAIM_NEW, &err);
     if (tx == NULL) {
         return err;
     }

@@ -3,6 +3,7 @@
 #include "tx/tx_int.h"
 
 #define TX_POOL_KEEP 8192 /* freed transactions kept for the next ones */
+#define TX_RESERVE 10     /* one in so many beyond the limit, for what ends or runs in a dialog */
 
 const struct tx_machine *const tx_machines[TX_KINDS] = {
     [TX_ICT] = &ict_machine,
@@ -28,7 +29,7 @@ int tx_table_new(struct tx_table **tp, const struct tx_table_params *params)
     tab->p = *params;
     tab->refs = 1;
     pool_init(&tab->pool, sizeof(struct tx), TX_POOL_KEEP);
-    slots_init(&tab->slots, params->max);
+    slots_init(&tab->slots, params->max + params->max / TX_RESERVE);
     hmap_init(&tab->servers, 0); /* tx_alloc() holds the limit for all kinds together */
     hmap_init(&tab->merges, 0);
     list_init(&tab->active);
@@ -105,14 +106,14 @@ bool tx_is_dead(const struct tx *tx)
     return tx->state == tx_dead_state(tx);
 }
 
-static bool tx_is_full(const struct tx_table *tab)
+static uint32_t tx_count(const struct tx_table *tab)
 {
     uint32_t n = 0;
 
     for (size_t i = 0; i < TX_KINDS; i++) {
         n += tab->n[i];
     }
-    return n >= tab->p.max;
+    return n;
 }
 
 /* The oldest of those that only absorb repetitions makes room: at high rates the RFC's 32 s become
@@ -129,11 +130,28 @@ static bool tx_make_room(struct tx_table *tab)
     return true;
 }
 
-struct tx *tx_alloc(struct tx_table *tab, enum tx_kind kind, bool extra, int *err)
+/* Who fills the table with new work must not keep the calls that are up from ending: what lies
+ * beyond the limit is none of its. */
+static bool tx_has_room(struct tx_table *tab, enum tx_claim claim)
+{
+    uint32_t max = tab->p.max;
+
+    if (claim == TX_CLAIM_CANCEL) {
+        return true;
+    }
+    while (tx_count(tab) >= max) {
+        if (!tx_make_room(tab)) {
+            return claim == TX_CLAIM_RESERVE && tx_count(tab) < max + max / TX_RESERVE;
+        }
+    }
+    return true;
+}
+
+struct tx *tx_alloc(struct tx_table *tab, enum tx_kind kind, enum tx_claim claim, int *err)
 {
     struct tx *tx;
 
-    if (!extra && tx_is_full(tab) && !tx_make_room(tab)) {
+    if (!tx_has_room(tab, claim)) {
         stat_inc(STAT_TX_FULL);
         *err = ENOBUFS;
         return NULL;

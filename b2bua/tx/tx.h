@@ -25,7 +25,9 @@ struct tx_table_params {
     uint16_t node;
     uint8_t worker;
     struct tx_timers timers;
-    uint32_t max; /* transactions at once: ENOBUFS beyond */
+    /* Transactions at once: ENOBUFS beyond. A tenth more is kept for our BYEs and for requests with
+     * a To tag, so that new work never keeps calls from ending. */
+    uint32_t max;
 };
 MUST_USE int tx_table_new(struct tx_table **tp, const struct tx_table_params *params);
 void tx_table_free(struct tx_table **tp); /* silently ends everything */
@@ -94,7 +96,8 @@ bool tx_is_merged(const struct tx_table *tab, const struct sip_msg *req);
 bool tx_feed_response(struct tx_table *tab, struct sip_msg *rsp, const struct flow *flow);
 /* Who owns a response or an answer to our request, by the token in the top Via's branch. */
 bool tx_branch_owner(const struct token_ring *ring, const struct sip_msg *rsp, struct token *out);
-/* A connection or UDP destination is gone: unanswered client transactions on it fail with err. */
+/* A connection or UDP destination is gone: unanswered client transactions on it fail with err (UDP:
+ * those that have heard nothing at all). */
 void tx_flow_gone(struct tx_table *tab, const struct flow *flow, int err);
 
 /* New server transaction for req (takes a reference until the final answer) that came by flow.

@@ -76,8 +76,13 @@ struct tx_table {
 };
 
 /* --- table.c --- */
-/* One reference, linked and counted, state dead. NULL and *err. `extra` may go beyond the limit. */
-struct tx *tx_alloc(struct tx_table *tab, enum tx_kind kind, bool extra, int *err);
+enum tx_claim {
+    TX_CLAIM_NEW,     /* within the limit */
+    TX_CLAIM_RESERVE, /* also from what is kept for dialogs that are up: a tenth beyond */
+    TX_CLAIM_CANCEL   /* always: one for each INVITE */
+};
+/* One reference, linked and counted, state dead. NULL and *err. */
+struct tx *tx_alloc(struct tx_table *tab, enum tx_kind kind, enum tx_claim claim, int *err);
 void tx_feed(struct tx *tx, enum tx_event ev, const struct tx_in *in);
 /* The machine starts: it holds a reference of its own until tx_end(). */
 void tx_begin(struct tx *tx);

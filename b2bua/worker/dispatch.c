@@ -162,8 +162,12 @@ static void on_register(struct worker *w, const struct flow *flow, struct sip_ms
     struct tx *tx = NULL;
     int user = -1;
 
-    if (!users->present || users->listener != flow->listener) {
+    if (!users->present) {
         answer(w, req, flow, 405, SL(ALLOW_LINE));
+        return;
+    }
+    if (users->listener != flow->listener) {
+        answer(w, req, flow, 403, SL_NULL); /* what strangers get: there is nobody to prove */
         return;
     }
     buf_init_fixed(&challenge, mem, sizeof(mem));
@@ -343,10 +347,11 @@ static void on_gone(void *arg, const struct flow *flow, int err)
 {
     struct worker *w = arg;
 
-    tx_flow_gone(w->tab, flow, err);
-    call_flow_gone(w->calls, flow);
+    if (flow->unused) {
+        return; /* strangers that connect and leave cost nobody a walk through his tables */
+    }
+    worker_flow_gone(w, flow, err);
     if (flow_is_reliable(flow)) {
-        registrar_flow_gone(w->registrar, flow);
         worker_tell_gone(w, flow, err);
     }
 }

@@ -1,19 +1,22 @@
 /* handover.c - what one worker gives another: messages that arrived on the wrong one, bytes for a
- * connection elsewhere, replicas of bindings. Copies only; live objects never cross. */
+ * connection elsewhere and word of its end, replicas of bindings. Copies only; live objects never
+ * cross. */
 #include "worker/worker_int.h"
 
 struct parcel {
     struct flow flow;
+    uint8_t from; /* worker */
     size_t n;
     char bytes[];
 };
 
-static struct parcel *parcel_new(const struct flow *flow, struct sl bytes)
+static struct parcel *parcel_new(uint8_t from, const struct flow *flow, struct sl bytes)
 {
     struct parcel *p = mem_alloc(sizeof(*p) + bytes.n);
 
     if (p != NULL) {
         p->flow = *flow;
+        p->from = from;
         p->n = bytes.n;
         if (bytes.n != 0) {
             memcpy(p->bytes, bytes.p, bytes.n);
@@ -28,18 +31,26 @@ static void drop_parcel(void *owner, struct loop_msg *m)
     mem_free(m->ptr);
 }
 
+/* At the end of the process workers go one by one: ENOTCONN, nobody is there to be told. */
+static int post_to(const struct worker *w, uint32_t to, const struct loop_msg *m)
+{
+    const struct worker *peer = to < w->b->n_workers ? w->b->workers[to] : NULL;
+
+    return peer != NULL ? loop_post(peer->loop, m) : ENOTCONN;
+}
+
 static int post_parcel(struct worker *w, uint8_t to, loop_msg_fn *fn, const struct flow *flow,
                        struct sl bytes, uint64_t a)
 {
-    struct parcel *p = parcel_new(flow, bytes);
-    int err = p != NULL
-                  ? loop_post(w->b->workers[to]->loop,
-                              &(struct loop_msg){.fn = fn, .ptr = p, .drop = drop_parcel, .a = a})
-                  : ENOMEM;
+    struct parcel *p = parcel_new(w->index, flow, bytes);
+    int err =
+        p != NULL
+            ? post_to(w, to, &(struct loop_msg){.fn = fn, .ptr = p, .drop = drop_parcel, .a = a})
+            : ENOMEM;
 
     if (err != 0) {
         mem_free(p);
-        stat_inc(STAT_QUEUE_FULL);
+        stat_inc(err == ENOTCONN ? STAT_SIP_DROP_SEND : STAT_QUEUE_FULL);
     }
     return err;
 }
@@ -59,13 +70,36 @@ bool worker_hand_message(struct worker *w, uint8_t to, const struct flow *flow, 
     return post_parcel(w, to, on_handed_message, flow, bytes, hops) == 0;
 }
 
+void worker_flow_gone(struct worker *w, const struct flow *flow, int err)
+{
+    tx_flow_gone(w->tab, flow, err);
+    call_flow_gone(w->calls, flow);
+    registrar_flow_gone(w->registrar, flow);
+}
+
+static void on_handed_gone(void *owner, struct loop_msg *m)
+{
+    struct parcel *p = m->ptr;
+
+    worker_flow_gone(owner, &p->flow, (int)m->a);
+    mem_free(p);
+}
+
+/* The sender took the connection for alive: it hears that it is not, else its request would wait
+ * for timer B or F. An answer that is lost concerns nobody, and anybody can cause one. */
 static void on_handed_send(void *owner, struct loop_msg *m)
 {
     struct worker *w = owner;
     struct parcel *p = m->ptr;
+    struct sl bytes = sl_make(p->bytes, p->n);
+    struct flow flow = p->flow; /* as the sender knows it: a new connection has another number */
+    int err = net_real_ops.send(w->net, &p->flow, bytes);
 
-    if (net_real_ops.send(w->net, &p->flow, sl_make(p->bytes, p->n)) != 0) {
-        log_debug(NULL, "a handed message could not be sent");
+    if (err != 0) {
+        log_debug(NULL, "a handed message could not be sent: %s", strerror(err));
+    }
+    if ((err == ENOTCONN || err == EHOSTUNREACH) && !sl_istarts(bytes, SL("SIP/"))) {
+        (void)post_parcel(w, p->from, on_handed_gone, &flow, SL_NULL, (uint64_t)err);
     }
     mem_free(p);
 }
@@ -74,9 +108,6 @@ int worker_send_remote(void *arg, const struct flow *flow, struct sl bytes)
 {
     struct worker *w = arg;
 
-    if (flow->worker >= w->b->n_workers) {
-        return ENOTCONN;
-    }
     return post_parcel(w, flow->worker, on_handed_send, flow, bytes, 0);
 }
 
@@ -104,14 +135,14 @@ void worker_publish(void *arg, const struct reg_update *u)
     for (uint32_t i = 0; i < w->b->n_workers; i++) {
         struct reg_update *copy;
 
-        if (i == w->index) {
+        if (i == w->index || w->b->workers[i] == NULL) {
             continue;
         }
         copy = reg_update_clone(u);
         if (copy == NULL ||
-            loop_post(w->b->workers[i]->loop, &(struct loop_msg){.fn = on_handed_update,
-                                                                 .ptr = copy,
-                                                                 .drop = drop_update}) != 0) {
+            post_to(w, i,
+                    &(struct loop_msg){.fn = on_handed_update, .ptr = copy, .drop = drop_update}) !=
+                0) {
             reg_update_free(&copy);
             stat_inc(STAT_QUEUE_FULL);
             log_error(NULL, "worker %u could not be told of a binding", i);
@@ -119,11 +150,20 @@ void worker_publish(void *arg, const struct reg_update *u)
     }
 }
 
+/* Whoever holds a connection hears of its end, also when that came before the hold. */
+static void hold_here(struct worker *w, const struct flow *flow, uint8_t who, int delta)
+{
+    if (!net_conn_hold(w->net, flow->conn_slot, flow->conn_gen, delta) && delta > 0) {
+        (void)post_parcel(w, who, on_handed_gone, flow, SL_NULL, ENOTCONN);
+    }
+}
+
 static void on_handed_hold(void *owner, struct loop_msg *m)
 {
-    struct worker *w = owner;
+    struct parcel *p = m->ptr;
 
-    net_conn_hold(w->net, (uint32_t)(m->a >> 32), (uint32_t)m->a, (int)(int64_t)m->b);
+    hold_here(owner, &p->flow, p->from, (int)(int64_t)m->a);
+    mem_free(p);
 }
 
 void worker_hold(void *arg, const struct flow *flow, int delta)
@@ -134,27 +174,10 @@ void worker_hold(void *arg, const struct flow *flow, int delta)
         return;
     }
     if (flow->worker == w->index) {
-        net_conn_hold(w->net, flow->conn_slot, flow->conn_gen, delta);
+        hold_here(w, flow, w->index, delta);
         return;
     }
-    if (flow->worker >= w->b->n_workers ||
-        loop_post(w->b->workers[flow->worker]->loop,
-                  &(struct loop_msg){.fn = on_handed_hold,
-                                     .a = (uint64_t)flow->conn_slot << 32 | flow->conn_gen,
-                                     .b = (uint64_t)(int64_t)delta}) != 0) {
-        stat_inc(STAT_QUEUE_FULL);
-    }
-}
-
-static void on_handed_gone(void *owner, struct loop_msg *m)
-{
-    struct worker *w = owner;
-    struct parcel *p = m->ptr;
-
-    tx_flow_gone(w->tab, &p->flow, (int)m->a);
-    call_flow_gone(w->calls, &p->flow);
-    registrar_flow_gone(w->registrar, &p->flow);
-    mem_free(p);
+    (void)post_parcel(w, flow->worker, on_handed_hold, flow, SL_NULL, (uint64_t)(int64_t)delta);
 }
 
 void worker_tell_gone(struct worker *w, const struct flow *flow, int err)

@@ -3,6 +3,7 @@
 #include "worker/worker_int.h"
 
 #define KEY_LIFE_MS (24 * 3600 * 1000LL)
+#define KEY_RETRY_MS (3600 * 1000LL) /* after a failure, e.g. a full disk */
 
 static int make_workers(struct b2bua *b, const char **why)
 {
@@ -76,6 +77,11 @@ static void house_free(struct b2bua **bp)
 
     *bp = NULL;
     for (uint32_t i = 0; i < b->n_workers; i++) {
+        if (b->workers[i] != NULL) {
+            worker_close(b->workers[i]);
+        }
+    }
+    for (uint32_t i = 0; i < b->n_workers; i++) {
         worker_free(&b->workers[i]);
     }
     token_ring_free(&b->ring);
@@ -140,6 +146,7 @@ int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **wh
     b->n_workers = p->cfg->workers < WORKERS_MAX ? p->cfg->workers : WORKERS_MAX;
     b->started_ms = clock_now_ms(&b->clock);
     b->started_wall_ms = clock_wall_ms(&b->clock);
+    b->longest_ms = b->cfg->duration_ms;
     err = start(b, why);
     if (err != 0) {
         stop_threads(b);
@@ -151,7 +158,9 @@ int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **wh
     return 0;
 }
 
-/* --- messages to all workers --- */
+/* --- news for all workers: kept until each of them has it --- */
+
+enum news { NEWS_CONFIG, NEWS_RING, NEWS_DRAIN, NEWS_DRAIN_END };
 
 static void on_config(void *owner, struct loop_msg *m)
 {
@@ -169,27 +178,15 @@ static void drop_config(void *owner, struct loop_msg *m)
     config_unref(&cfg);
 }
 
-int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart)
+static int post_config(struct b2bua *b, struct worker *w)
 {
-    struct config *old = b->cfg;
+    struct loop_msg m = {.fn = on_config, .ptr = config_ref(b->cfg), .drop = drop_config};
+    int err = loop_post(w->loop, &m);
 
-    if (config_restart_keys(old, cfg, restart) != 0) {
-        return EINVAL;
+    if (err != 0) {
+        drop_config(NULL, &m);
     }
-    for (uint32_t i = 0; i < b->n_workers; i++) {
-        struct loop_msg m = {.fn = on_config, .ptr = config_ref(cfg), .drop = drop_config};
-
-        if (loop_post(b->workers[i]->loop, &m) != 0) {
-            drop_config(NULL, &m);
-            log_error(NULL, "worker %u did not take the new configuration", i);
-        }
-    }
-    pthread_mutex_lock(&b->lock);
-    b->cfg = config_ref(cfg);
-    pthread_mutex_unlock(&b->lock);
-    config_unref(&old);
-    log_set_level(cfg->log_level);
-    return 0;
+    return err;
 }
 
 static void on_ring(void *owner, struct loop_msg *m)
@@ -211,29 +208,19 @@ static void drop_ring(void *owner, struct loop_msg *m)
     token_ring_free(&r);
 }
 
-void b2bua_rotate_key(struct b2bua *b, int64_t wall_ms)
+static int post_ring(struct b2bua *b, struct worker *w)
 {
-    struct token_ring *now = NULL;
+    struct token_ring *clone = NULL;
+    int err = token_ring_clone(&clone, b->ring);
 
-    if (wall_ms - token_ring_made_ms(b->ring) < KEY_LIFE_MS) {
-        return;
+    if (err == 0) {
+        err =
+            loop_post(w->loop, &(struct loop_msg){.fn = on_ring, .ptr = clone, .drop = drop_ring});
     }
-    if (token_ring_rotate(&now, b->ring, b->cfg->key_file, wall_ms) != 0) {
-        log_error(NULL, "token key could not be renewed; the old one stays");
-        return;
+    if (err != 0) {
+        token_ring_free(&clone);
     }
-    for (uint32_t i = 0; i < b->n_workers; i++) {
-        struct token_ring *clone = NULL;
-
-        if (token_ring_clone(&clone, now) != 0 ||
-            loop_post(b->workers[i]->loop,
-                      &(struct loop_msg){.fn = on_ring, .ptr = clone, .drop = drop_ring}) != 0) {
-            token_ring_free(&clone);
-            log_error(NULL, "worker %u keeps the old token key", i);
-        }
-    }
-    token_ring_free(&b->ring);
-    b->ring = now;
+    return err;
 }
 
 static void on_drain(void *owner, struct loop_msg *m)
@@ -244,6 +231,12 @@ static void on_drain(void *owner, struct loop_msg *m)
     call_drain(w->calls);
 }
 
+static int post_drain(struct b2bua *b, struct worker *w)
+{
+    (void)b;
+    return loop_post(w->loop, &(struct loop_msg){.fn = on_drain});
+}
+
 static void on_drain_end(void *owner, struct loop_msg *m)
 {
     struct worker *w = owner;
@@ -252,24 +245,101 @@ static void on_drain_end(void *owner, struct loop_msg *m)
     call_drain_end(w->calls);
 }
 
-static void tell_all(struct b2bua *b, loop_msg_fn *fn)
+static int post_drain_end(struct b2bua *b, struct worker *w)
+{
+    (void)b;
+    return loop_post(w->loop, &(struct loop_msg){.fn = on_drain_end});
+}
+
+static const struct {
+    const char *name;
+    int (*post)(struct b2bua *b, struct worker *w);
+} news_table[] = {[NEWS_CONFIG] = {"configuration", post_config},
+                  [NEWS_RING] = {"token key", post_ring},
+                  [NEWS_DRAIN] = {"drain", post_drain},
+                  [NEWS_DRAIN_END] = {"end of the drain time", post_drain_end}};
+
+/* What could be posted of what the worker has not heard yet; always the newest state of it. */
+static void tell(struct b2bua *b, uint32_t i)
+{
+    for (size_t k = 0; k < COUNT_OF(news_table); k++) {
+        if ((b->news[i] & 1u << k) != 0 && news_table[k].post(b, b->workers[i]) == 0) {
+            b->news[i] &= (uint8_t) ~(1u << k);
+        }
+    }
+}
+
+static void tell_all(struct b2bua *b, enum news what)
 {
     for (uint32_t i = 0; i < b->n_workers; i++) {
-        if (loop_post(b->workers[i]->loop, &(struct loop_msg){.fn = fn}) != 0) {
-            log_error(NULL, "worker %u could not be told", i);
+        b->news[i] |= (uint8_t)(1u << what);
+        tell(b, i);
+        if ((b->news[i] & 1u << what) != 0) {
+            log_warn(NULL, "worker %u is too busy to be told (%s); tried again soon", i,
+                     news_table[what].name);
         }
+    }
+}
+
+int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart)
+{
+    struct config *old = b->cfg;
+
+    if (config_restart_keys(old, cfg, restart) != 0) {
+        return EINVAL;
+    }
+    pthread_mutex_lock(&b->lock);
+    b->cfg = config_ref(cfg);
+    pthread_mutex_unlock(&b->lock);
+    config_unref(&old);
+    b->longest_ms = cfg->duration_ms > b->longest_ms ? cfg->duration_ms : b->longest_ms;
+    tell_all(b, NEWS_CONFIG);
+    log_set_level(cfg->log_level);
+    return 0;
+}
+
+/* Two keys are valid at a time, so a call may last as long as the newer one is the newest. */
+static bool key_is_due(const struct b2bua *b, int64_t wall_ms)
+{
+    int64_t life_ms = b->longest_ms > KEY_LIFE_MS ? b->longest_ms : KEY_LIFE_MS;
+
+    return wall_ms - token_ring_made_ms(b->ring) >= life_ms &&
+           clock_now_ms(&b->clock) >= b->key_retry_ms;
+}
+
+static void rotate_key(struct b2bua *b, int64_t wall_ms)
+{
+    struct token_ring *now = NULL;
+
+    if (token_ring_rotate(&now, b->ring, b->cfg->key_file, wall_ms) != 0) {
+        b->key_retry_ms = clock_now_ms(&b->clock) + KEY_RETRY_MS;
+        log_error(NULL, "token key could not be renewed; the old one stays, next try in an hour");
+        return;
+    }
+    token_ring_free(&b->ring);
+    b->ring = now;
+    tell_all(b, NEWS_RING);
+}
+
+void b2bua_tick(struct b2bua *b, int64_t wall_ms)
+{
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        tell(b, i);
+    }
+    if (key_is_due(b, wall_ms)) {
+        rotate_key(b, wall_ms);
     }
 }
 
 void b2bua_drain(struct b2bua *b)
 {
     atomic_store(&b->draining, true);
-    tell_all(b, on_drain);
+    tell_all(b, NEWS_DRAIN);
 }
 
 void b2bua_drain_end(struct b2bua *b)
 {
-    tell_all(b, on_drain_end);
+    tell_all(b, NEWS_DRAIN_END);
 }
 
 static void ask_alive(struct worker *w, struct ask *a)

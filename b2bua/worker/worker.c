@@ -6,6 +6,7 @@
 
 #define REAPER_MS 5000
 #define MAILBOX_SLOTS 16384
+#define TRANSACTIONS_MIN 100
 
 /* --- the reaper: every few seconds the books must balance (invariant 4) --- */
 
@@ -46,6 +47,14 @@ static int make_net(struct worker *w)
     return net_new(&w->net, w->loop, w->index, &lim, &worker_net_events, w);
 }
 
+/* What is written is for all workers together. */
+static uint32_t max_transactions(const struct b2bua *b)
+{
+    uint32_t share = b->cfg->max_transactions / b->n_workers;
+
+    return share > TRANSACTIONS_MIN ? share : TRANSACTIONS_MIN;
+}
+
 static int make_tables(struct worker *w)
 {
     const struct config *cfg = w->b->cfg;
@@ -56,7 +65,7 @@ static int make_tables(struct worker *w)
                                                               .node = w->node,
                                                               .worker = w->index,
                                                               .timers = timers_of(cfg),
-                                                              .max = cfg->max_transactions});
+                                                              .max = max_transactions(w->b)});
 
     if (err == 0) {
         err = media_new(&w->media, &(struct media_params){.loop = w->loop,
@@ -245,6 +254,15 @@ int worker_run(struct worker *w)
     return err;
 }
 
+void worker_close(struct worker *w)
+{
+    if (w->loop != NULL) {
+        timer_stop(w->loop, &w->reaper);
+    }
+    call_table_free(&w->calls);
+    registrar_free(&w->registrar);
+}
+
 void worker_free(struct worker **wp)
 {
     struct worker *w = *wp;
@@ -253,11 +271,7 @@ void worker_free(struct worker **wp)
     if (w == NULL) {
         return;
     }
-    if (w->loop != NULL) {
-        timer_stop(w->loop, &w->reaper);
-    }
-    call_table_free(&w->calls);
-    registrar_free(&w->registrar);
+    worker_close(w);
     tx_table_free(&w->tab);
     media_free(&w->media);
     net_free(&w->net);

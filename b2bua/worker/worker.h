@@ -18,8 +18,10 @@ MUST_USE int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const 
 /* New snapshot for new calls; running ones keep theirs. EINVAL: keys that need a restart differ
  * (names in *restart); nothing changed. */
 MUST_USE int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart);
-/* A fresh token key once the current one is older than a day; the one before stays valid. */
-void b2bua_rotate_key(struct b2bua *b, int64_t wall_ms);
+/* To be called every few hundred ms. Tells workers what did not fit into their mailboxes before. A
+ * fresh token key once the current one is older than a day and than the longest call; the one
+ * before stays valid. */
+void b2bua_tick(struct b2bua *b, int64_t wall_ms);
 void b2bua_drain(struct b2bua *b);     /* new calls and /readyz: 503 */
 void b2bua_drain_end(struct b2bua *b); /* running calls end with BYE */
 /* Running calls; ended ones whose last answers are awaited. UINT32_MAX: a worker does not answer.

@@ -42,6 +42,10 @@ struct b2bua {
     int64_t started_wall_ms;
     int64_t started_ms;
     struct clock clock;
+    /* main only */
+    uint8_t news[WORKERS_MAX]; /* bits of enum news: what a worker has not been told yet */
+    int64_t longest_ms;        /* limits.duration, the longest of all configurations so far */
+    int64_t key_retry_ms;      /* monotonic; after a failure */
 };
 
 /* --- dispatch.c --- */
@@ -56,6 +60,8 @@ bool worker_hand_message(struct worker *w, uint8_t to, const struct flow *flow, 
 int worker_send_remote(void *arg, const struct flow *flow, struct sl bytes);
 void worker_publish(void *arg, const struct reg_update *u);
 void worker_hold(void *arg, const struct flow *flow, int delta);
+/* A flow has ended: for this worker's calls, transactions and bindings; for the other workers'. */
+void worker_flow_gone(struct worker *w, const struct flow *flow, int err);
 void worker_tell_gone(struct worker *w, const struct flow *flow, int err);
 
 /* --- ask.c: a question from any thread, answered on the worker --- */
@@ -82,6 +88,9 @@ void ask_counts(struct worker *w, struct ask *a);
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);
 int worker_listen(struct worker *w, const char **why);
 int worker_run(struct worker *w);
+/* Ends calls and bindings: of every worker before the first one is freed, because they reach out
+ * for each other's connections. Idempotent. */
+void worker_close(struct worker *w);
 void worker_free(struct worker **wp);
 void worker_apply_config(struct worker *w, struct config *cfg);
 

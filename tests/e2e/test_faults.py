@@ -1,13 +1,16 @@
 """What goes wrong around the daemon: the database, the disk, ports, signals, crashes, strangers, rude connections."""
+import os
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import time
 
 import pytest
 
-from kit import net
+from kit import net, yamlout
+from kit.daemon import merged
 from kit.rtp import rtp_packet
 from kit.sip import write_sdp
 
@@ -82,6 +85,38 @@ def test_full_disk_stops_no_call(house, pair, tmp_path):
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
+def test_records_that_can_not_be_written_at_the_end_wait_for_the_next_start(house, pair):
+    """The database is locked while the daemon ends: its records are kept in a file beside it, and written later."""
+    house.check_end = False  # its exit status says that something was left
+    daemon = house()
+    one_call(pair)
+    daemon.wait_cdrs(1)
+    locker = sqlite3.connect(daemon.db_path, isolation_level=None)
+    locker.execute("BEGIN EXCLUSIVE")
+    one_call(pair)
+    assert daemon.stop(15) != 0
+    pending = daemon.db_path + ".pending"
+    assert stat.S_IMODE(os.stat(pending).st_mode) == 0o600
+    locker.execute("ROLLBACK")
+    locker.close()
+    daemon.start()
+    assert [r["end_code"] for r in daemon.wait_cdrs(2)] == [200, 200]
+    assert not os.path.exists(pending)
+    assert daemon.stop() == 0
+
+
+def test_second_daemon_on_the_same_database_does_not_start(house, postern_bin, tmp_path):
+    daemon = house()
+    other = merged(daemon.config, {"admin": {"listen": "127.0.0.1:8099"},
+                                   "listeners": {"outside": {"address": net.SPARE}, "inside": {"address": "127.0.0.9"}}})
+    path = tmp_path / "other.yaml"
+    path.write_text(yamlout.dump(other), encoding="utf-8")
+    done = subprocess.run([postern_bin, "serve", "--config", str(path)], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=20 * net.patience, check=False)
+    assert done.returncode != 0 and "store" in done.stdout
+    assert daemon.api.ready()[0]
+
+
 def test_call_killed_with_the_daemon_is_recorded_as_crash(house, pair):
     daemon = house()
     one_call(pair)
@@ -129,6 +164,39 @@ def test_exhausted_ports_are_503_with_reason_and_counter(house, ua):
     near, far = established((a, b))
     hang_up(near, far)
     daemon.wait_cdrs(4)
+
+
+def test_limits_of_the_node(house, pair):
+    daemon = house(limits={"calls": 1})
+    near, far = established(pair)
+    rsp = pair[0].invite("+15550100", offer(pair[0].ip, "more")).result()
+    assert rsp.status == 503 and rsp.get("Retry-After")
+    hang_up(near, far)
+    daemon.wait_quiet()
+    one_call(pair)
+    assert sorted(r["end_code"] for r in daemon.wait_cdrs(3)) == [200, 200, 503]
+
+
+def test_rate_of_new_calls(house, ua):
+    """Three a second, with a burst of as many: of ten at once, three pass (a fourth when the clock is generous)."""
+    daemon = house(limits={"calls_per_second": 3})
+    a, b = ua(net.CARRIER, 5060), ua(net.PBX, 5070, proxy=(net.IN, 5060))
+    calls = [a.invite("+15550100", offer(a.ip, f"n{i}")) for i in range(10)]
+    refused = [a.expect(503) for _ in range(6)]
+    for rsp in refused:
+        next(c for c in calls if c.call_id == rsp.call_id).ack_failure(rsp)
+    passed = 0
+    while True:
+        b.pump(0.2)
+        found = [m for m in b.inbox if m.method == "INVITE"]
+        if not found:
+            break
+        for m in found:
+            b.inbox.remove(m)
+            b.respond(m, 486, tag="t")
+            passed += 1
+    assert 3 <= passed <= 4
+    daemon.wait_cdrs(10)
 
 
 def test_refused_calls_take_no_ports(house, ua):

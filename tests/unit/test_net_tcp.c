@@ -411,6 +411,52 @@ static void a_refused_connection_is_reported(void **state)
     rig_down(&rig);
 }
 
+static void nothing(struct rig *r)
+{
+    (void)r;
+}
+
+static void answer_it(struct rig *r)
+{
+    assert_int_equal(rig_send(r, &r->flow, SL("SIP/2.0 403 Forbidden\r\n\r\n")), 0);
+}
+
+static void ask_it(struct rig *r)
+{
+    assert_int_equal(rig_send(r, &r->flow, sl_make(msg, msg_len)), 0);
+}
+
+static void hold_it(struct rig *r)
+{
+    assert_true(net_conn_hold(r->net, r->flow.conn_slot, r->flow.conn_gen, 1));
+    assert_true(net_conn_hold(r->net, r->flow.conn_slot, r->flow.conn_gen, -1));
+}
+
+/* Whoever only connects, is refused and leaves must not cost everybody a walk through his tables.
+ */
+static void the_end_of_a_connection_tells_whether_it_was_of_any_use(void **state)
+{
+    static const struct {
+        void (*use)(struct rig *r);
+        bool unused;
+    } cases[] = {{nothing, true}, {answer_it, true}, {ask_it, false}, {hold_it, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        tcp_up(NULL);
+        rig_peer_put(rig.peer, sl_make(msg, msg_len));
+        rig.want = 1;
+        rig_until(&rig, rig_has_messages);
+        cases[i].use(&rig);
+        assert_false(rig.flow.unused);
+        net_conn_close(rig.net, rig.flow.conn_slot, rig.flow.conn_gen);
+        assert_false(net_conn_hold(rig.net, rig.flow.conn_slot, rig.flow.conn_gen, 1));
+        rig_until(&rig, rig_has_gone);
+        assert_int_equal(rig.gone.unused, cases[i].unused);
+        rig_down(&rig);
+    }
+}
+
 static void a_flow_of_another_worker_is_handed_over(void **state)
 {
     struct flow flow;
@@ -479,6 +525,7 @@ int main(void)
         cmocka_unit_test(dialling_starts_from_the_address_of_the_listener),
         cmocka_unit_test(a_dialled_connection_that_ended_is_dialled_again),
         cmocka_unit_test(a_refused_connection_is_reported),
+        cmocka_unit_test(the_end_of_a_connection_tells_whether_it_was_of_any_use),
         cmocka_unit_test(a_flow_of_another_worker_is_handed_over),
         cmocka_unit_test(a_closed_listener_accepts_no_more_but_its_connections_live),
         cmocka_unit_test(tcp_works_over_ipv6),

@@ -363,6 +363,43 @@ static void lost_flow_fails_its_unanswered_transactions_only(void **state)
     down(&r);
 }
 
+/* A forged or late ICMP error must not end what the peer has spoken on. */
+static void refused_datagram_fails_only_what_has_heard_nothing(void **state)
+{
+    static const struct {
+        enum sip_method method;
+        uint16_t heard; /* 0: nothing */
+        bool cancelled;
+        unsigned told;
+    } cases[] = {
+        {SIP_INVITE, 0, false, 1},  {SIP_INVITE, 0, true, 1}, {SIP_INVITE, 180, false, 0},
+        {SIP_INVITE, 180, true, 0}, {SIP_BYE, 0, false, 1},   {SIP_MESSAGE, 100, false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct tx *tx = NULL;
+        size_t before;
+        struct txrig r;
+
+        up(&r, SIP_UDP);
+        assert_int_equal(txrig_client(&r, &tx, cases[i].method, 0), 0);
+        if (cases[i].heard != 0) {
+            assert_true(txrig_answer(&r, tx, cases[i].heard, sip_method_name(cases[i].method)));
+        }
+        if (cases[i].cancelled) {
+            tx_client_cancel(tx);
+        }
+        before = r.n_events;
+        tx_flow_gone(r.tab, &r.flow, ECONNREFUSED);
+        txrig_at_ms(&r, 1);
+        assert_int_equal(r.n_events - before, cases[i].told);
+        assert_true(cases[i].told == 0 || txrig_last_event(&r)->err == ECONNREFUSED);
+        tx_unref(&tx);
+        down(&r);
+    }
+}
+
 static void lost_connection_is_known_by_its_number_not_by_its_address(void **state)
 {
     struct tx *tx = NULL;
@@ -591,6 +628,7 @@ int main(void)
         cmocka_unit_test(resend_that_fails_is_told_in_the_next_turn),
         cmocka_unit_test(full_send_queue_counts_as_a_lost_datagram),
         cmocka_unit_test(lost_flow_fails_its_unanswered_transactions_only),
+        cmocka_unit_test(refused_datagram_fails_only_what_has_heard_nothing),
         cmocka_unit_test(lost_connection_is_known_by_its_number_not_by_its_address),
         cmocka_unit_test(silent_peer_is_given_up_after_answer_ms),
         cmocka_unit_test(answer_ms_beyond_timer_b_changes_nothing),

@@ -248,6 +248,41 @@ static void full_table_forgets_what_lingers_before_it_refuses(void **state)
     assert_int_equal(txrig_down(&r), 0);
 }
 
+/* Strangers that fill the table must not keep calls from ending. */
+static void a_tenth_beyond_the_limit_is_for_byes_and_dialogs(void **state)
+{
+    enum { MAX = 20, RESERVE = 2 };
+    struct tx *tx[MAX + RESERVE + 1] = {NULL};
+    struct sip_msg *fresh, *inside;
+    size_t n = 0;
+    struct txrig r;
+
+    (void)state;
+    assert_int_equal(txrig_up(&r, SIP_UDP, MAX), 0);
+    fresh = txrig_request(&r, "MESSAGE", VIA "a", NULL);
+    inside = txrig_request(&r, "INFO", VIA "b", "ours");
+    assert_true(fresh != NULL && inside != NULL);
+    while (n < MAX) {
+        assert_int_equal(txrig_client(&r, &tx[n++], SIP_MESSAGE, 0), 0);
+    }
+    assert_int_equal(txrig_client(&r, &tx[n], SIP_MESSAGE, 0), ENOBUFS);
+    assert_int_equal(txrig_client(&r, &tx[n], SIP_INVITE, 0), ENOBUFS);
+    assert_int_equal(txrig_server(&r, &tx[n], fresh), ENOBUFS);
+    assert_int_equal(txrig_client(&r, &tx[n++], SIP_BYE, 0), 0);
+    assert_int_equal(txrig_server(&r, &tx[n++], inside), 0);
+    assert_int_equal(txrig_client(&r, &tx[n], SIP_BYE, 0), ENOBUFS); /* bounded all the same */
+    assert_true(txrig_answer(&r, tx[0], 200, "MESSAGE"));
+    /* Its room is the reserve's, not that of new work. */
+    assert_int_equal(txrig_client(&r, &tx[n], SIP_MESSAGE, 0), ENOBUFS);
+    assert_int_equal(txrig_client(&r, &tx[n], SIP_BYE, 0), 0);
+    for (size_t i = 0; i < COUNT_OF(tx); i++) {
+        tx_unref(&tx[i]);
+    }
+    sip_msg_unref(&fresh);
+    sip_msg_unref(&inside);
+    assert_int_equal(txrig_down(&r), 0);
+}
+
 static void counts_tell_the_kinds_and_the_unanswered(void **state)
 {
     struct tx *tx[4] = {NULL};
@@ -609,6 +644,7 @@ int main(void)
         cmocka_unit_test(empty_cells_are_counted_and_change_nothing),
         cmocka_unit_test(full_table_refuses_and_counts_until_something_ends),
         cmocka_unit_test(full_table_forgets_what_lingers_before_it_refuses),
+        cmocka_unit_test(a_tenth_beyond_the_limit_is_for_byes_and_dialogs),
         cmocka_unit_test(counts_tell_the_kinds_and_the_unanswered),
         cmocka_unit_test(reserved_transaction_that_never_starts_gives_its_slot_back),
         cmocka_unit_test(reference_outlives_the_table),

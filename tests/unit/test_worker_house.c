@@ -1,0 +1,323 @@
+/* test_worker_house.c - the house and its workers without threads and sockets: news that wait for
+ * room in a mailbox, the age of the token key, and what workers tell each other about connections.
+ */
+#include "config_rig.h"
+#include "loop/loop_int.h"
+#include "registrar/registrar_int.h"
+#include "tx/tx_int.h"
+#include "worker/worker_int.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define H_MS (3600 * 1000LL)
+#define USERS "users: {domain: d.test, listener: a, accounts: [{name: \"1\", password: one}]}\n"
+#define FULL 1000000 /* no mailbox holds so many */
+
+static struct b2bua *house; /* two workers */
+static char folder[] = "/tmp/postern-house-XXXXXX";
+static int64_t live;
+
+static void give_config(const char *lines)
+{
+    char text[1024];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    buf_puts(&b, RIG_BASE USERS "node: {workers: 2, key: ");
+    buf_puts(&b, folder);
+    buf_puts(&b, "/key}\n");
+    buf_puts(&b, lines);
+    text[b.n] = '\0';
+    house->cfg = rig_good(text);
+}
+
+static int house_up(void **state)
+{
+    (void)state;
+    live = mem_live();
+    house = mem_zalloc(sizeof(*house));
+    assert_non_null(house);
+    pthread_mutex_init(&house->lock, NULL);
+    clock_init_virtual(&house->clock, 1000, 100 * H_MS);
+    house->n_workers = 2;
+    give_config("limits: {transactions: 5000, duration: 7d}\n");
+    house->longest_ms = house->cfg->duration_ms;
+    assert_int_equal(token_ring_random(&house->ring), 0);
+    assert_int_equal(auth_new(&house->auth), 0);
+    for (uint8_t i = 0; i < 2; i++) {
+        assert_int_equal(worker_new(&house->workers[i], house, i), 0);
+    }
+    return 0;
+}
+
+static int house_down(void **state)
+{
+    (void)state;
+    b2bua_stop(&house);
+    assert_null(house);
+    assert_int_equal(mem_live(), live);
+    return 0;
+}
+
+/* --- turns of a worker, here instead of on its thread --- */
+
+static void run(unsigned i)
+{
+    struct loop *l = house->workers[i]->loop;
+
+    for (int turns = 0; loop_is_pending(l); turns++) {
+        assert_true(turns < FULL);
+        loop_turn(l);
+    }
+}
+
+static void on_nothing(void *owner, struct loop_msg *m)
+{
+    (void)owner;
+    (void)m;
+}
+
+static void fill_mailbox(unsigned i)
+{
+    for (int n = 0; loop_post(house->workers[i]->loop, &(struct loop_msg){.fn = on_nothing}) == 0;
+         n++) {
+        assert_true(n < FULL);
+    }
+}
+
+/* --- news --- */
+
+static void news_reach_a_worker_whose_mailbox_was_full(void **state)
+{
+    struct config *first = house->cfg, *second;
+    struct token_ring *ring = house->workers[1]->ring;
+    struct buf restart;
+
+    (void)state;
+    config_ref(first);
+    give_config("limits: {transactions: 5000, duration: 7d, setup: 1m}\n");
+    second = house->cfg;
+    house->cfg = first; /* what the house held; `first` above is the test's */
+    fill_mailbox(1);
+    buf_init(&restart, 1000);
+    assert_int_equal(b2bua_reload(house, second, &restart), 0);
+    b2bua_drain(house);
+    run(0);
+    assert_ptr_equal(house->workers[0]->cfg, second);
+    assert_int_equal(house->news[0], 0);
+    assert_ptr_equal(house->workers[1]->cfg, first);
+    b2bua_tick(house, token_ring_made_ms(house->ring)); /* still full */
+    assert_int_not_equal(house->news[1], 0);
+    run(1);
+    assert_ptr_equal(house->workers[1]->cfg, first);
+    b2bua_tick(house, token_ring_made_ms(house->ring));
+    assert_int_equal(house->news[1], 0);
+    run(1);
+    assert_ptr_equal(house->workers[1]->cfg, second);
+    assert_ptr_equal(house->workers[1]->ring, ring); /* nothing new about that */
+    config_unref(&first);
+    config_unref(&second);
+    buf_free(&restart);
+}
+
+/* --- the token key --- */
+
+static bool key_was_renewed(int64_t after_ms)
+{
+    struct token_ring *before = house->ring;
+
+    b2bua_tick(house, token_ring_made_ms(before) + after_ms);
+    return house->ring != before;
+}
+
+static void the_key_stays_as_long_as_the_longest_call_may_last(void **state)
+{
+    struct config *old = house->cfg, *shorter;
+    struct token_ring *ring = house->workers[1]->ring;
+    struct buf restart;
+
+    (void)state;
+    assert_false(key_was_renewed(25 * H_MS));
+    give_config("limits: {transactions: 5000, duration: 1h}\n");
+    shorter = house->cfg;
+    house->cfg = old;
+    buf_init(&restart, 1000);
+    assert_int_equal(b2bua_reload(house, shorter, &restart), 0);
+    assert_false(key_was_renewed(7 * 24 * H_MS - 1)); /* older calls may still last 7 days */
+    assert_true(key_was_renewed(7 * 24 * H_MS));
+    run(1);
+    assert_ptr_not_equal(house->workers[1]->ring, ring);
+    config_unref(&shorter);
+    buf_free(&restart);
+}
+
+static void a_key_lives_a_day_at_least(void **state)
+{
+    (void)state;
+    house->longest_ms = H_MS;
+    assert_false(key_was_renewed(24 * H_MS - 1));
+    assert_true(key_was_renewed(24 * H_MS));
+}
+
+static void a_key_that_cannot_be_renewed_is_tried_again_after_an_hour(void **state)
+{
+    char away[64];
+    struct buf b;
+
+    (void)state;
+    buf_init_fixed(&b, away, sizeof(away) - 1);
+    buf_puts(&b, folder);
+    buf_puts(&b, ".away");
+    away[b.n] = '\0';
+    house->longest_ms = H_MS;
+    assert_int_equal(rename(folder, away), 0);
+    assert_false(key_was_renewed(25 * H_MS));
+    assert_int_equal(rename(away, folder), 0);
+    clock_advance(&house->clock, H_MS - 1);
+    assert_false(key_was_renewed(26 * H_MS));
+    clock_advance(&house->clock, 1);
+    assert_true(key_was_renewed(26 * H_MS));
+}
+
+/* --- limits --- */
+
+static void the_limit_of_transactions_is_shared_by_the_workers(void **state)
+{
+    (void)state;
+    assert_int_equal(house->workers[0]->tab->p.max, 2500);
+    assert_int_equal(house->workers[1]->tab->p.max, 2500);
+}
+
+/* --- connections of other workers --- */
+
+static struct flow dead_flow(void)
+{
+    struct flow f = {.transport = SIP_TCP, .worker = 0, .conn_slot = 7, .conn_gen = 3};
+
+    assert_int_equal(addr_parse_hostport(SL("127.0.0.9:5060"), 0, &f.remote), 0);
+    return f;
+}
+
+/* A binding that both workers believe in. */
+static void bind_both(const struct flow *flow)
+{
+    struct rec tmp = {.b = {.user = SL("1"),
+                            .contact = SL("sip:1@127.0.0.9"),
+                            .flow = *flow,
+                            .expires_ms = INT64_MAX}};
+    struct reg_update u = {.name = mem_strndup("1", 1), .name_n = 1, .n = 1};
+
+    u.recs[0] = binding_rec_new(&tmp);
+    assert_true(u.name != NULL && u.recs[0] != NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        struct registrar *r = house->workers[i]->registrar;
+
+        r->p.publish = NULL; /* each learns of the end by itself */
+        r->p.hold = NULL;
+        registrar_apply(r, &u);
+        assert_int_equal(registrar_count(r), 1);
+    }
+    binding_rec_free(u.recs[0]);
+    mem_free(u.name);
+}
+
+static void the_end_of_a_connection_ends_its_bindings_on_every_worker(void **state)
+{
+    struct flow f = dead_flow();
+
+    (void)state;
+    bind_both(&f);
+    f.unused = true; /* nobody was ever told of it: nobody is told now */
+    worker_net_events.gone(house->workers[0], &f, 0);
+    run(1);
+    assert_int_equal(registrar_count(house->workers[0]->registrar), 1);
+    assert_int_equal(registrar_count(house->workers[1]->registrar), 1);
+    f.unused = false;
+    worker_net_events.gone(house->workers[0], &f, 0);
+    assert_int_equal(registrar_count(house->workers[0]->registrar), 0);
+    run(1);
+    assert_int_equal(registrar_count(house->workers[1]->registrar), 0);
+}
+
+static void a_request_for_a_connection_that_is_gone_is_told_back(void **state)
+{
+    struct flow f = dead_flow();
+
+    (void)state;
+    bind_both(&f);
+    assert_int_equal(worker_send_remote(house->workers[1], &f, SL("SIP/2.0 403 Forbidden\r\n")), 0);
+    run(0);
+    run(1);
+    assert_int_equal(registrar_count(house->workers[1]->registrar), 1); /* an answer: no news */
+    assert_int_equal(worker_send_remote(house->workers[1], &f, SL("INVITE sip:1 SIP/2.0\r\n")), 0);
+    run(0);
+    run(1);
+    assert_int_equal(registrar_count(house->workers[1]->registrar), 0);
+}
+
+static void a_hold_of_a_connection_that_is_gone_is_told_back(void **state)
+{
+    struct flow f = dead_flow();
+
+    (void)state;
+    bind_both(&f);
+    worker_hold(house->workers[1], &f, -1);
+    run(0);
+    run(1);
+    assert_int_equal(registrar_count(house->workers[1]->registrar), 1);
+    worker_hold(house->workers[1], &f, 1);
+    run(0);
+    run(1);
+    assert_int_equal(registrar_count(house->workers[1]->registrar), 0);
+    worker_hold(house->workers[0], &f, 1); /* its own */
+    run(0);
+    assert_int_equal(registrar_count(house->workers[0]->registrar), 0);
+}
+
+static void a_worker_that_is_gone_already_is_not_told_any_more(void **state)
+{
+    struct flow f = dead_flow();
+    struct reg_update u = {.name = mem_strndup("1", 1), .name_n = 1};
+
+    (void)state;
+    worker_free(&house->workers[0]);
+    assert_int_equal(worker_send_remote(house->workers[1], &f, SL("BYE sip:1 SIP/2.0\r\n")),
+                     ENOTCONN);
+    worker_hold(house->workers[1], &f, -1);
+    worker_publish(house->workers[1], &u);
+    worker_tell_gone(house->workers[1], &f, 0);
+    assert_false(worker_hand_message(house->workers[1], 0, &f, SL("x"), 1));
+    mem_free(u.name);
+}
+
+#define HOUSE(f) cmocka_unit_test_setup_teardown(f, house_up, house_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HOUSE(news_reach_a_worker_whose_mailbox_was_full),
+        HOUSE(the_key_stays_as_long_as_the_longest_call_may_last),
+        HOUSE(a_key_lives_a_day_at_least),
+        HOUSE(a_key_that_cannot_be_renewed_is_tried_again_after_an_hour),
+        HOUSE(the_limit_of_transactions_is_shared_by_the_workers),
+        HOUSE(the_end_of_a_connection_ends_its_bindings_on_every_worker),
+        HOUSE(a_request_for_a_connection_that_is_gone_is_told_back),
+        HOUSE(a_hold_of_a_connection_that_is_gone_is_told_back),
+        HOUSE(a_worker_that_is_gone_already_is_not_told_any_more),
+    };
+    char key[64];
+    int failed;
+
+    log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    if (mkdtemp(folder) == NULL || crypto_init() != 0) {
+        return 1;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    snprintf(key, sizeof(key), "%s/key", folder);
+    (void)unlink(key);
+    (void)rmdir(folder);
+    crypto_deinit();
+    return failed;
+}

@@ -498,6 +498,23 @@ static void hang_up_by_the_operator_before_the_answer_is_a_480(void **state)
     assert_int_equal(call_hangup(rig_calls(t.r), fake_store_last()->id), ENOENT);
 }
 
+static void an_icmp_error_does_not_end_a_call_that_rings(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    worker_net_events.gone(rig_worker(t.r, 0), &t.b.flow, ECONNREFUSED);
+    rig_settle(t.r);
+    QUIET(&t.a);
+    QUIET(&t.b);
+    pair_answer(&t);
+    worker_net_events.gone(rig_worker(t.r, 0), &t.b.flow, ECONNREFUSED);
+    rig_settle(t.r);
+    QUIET(&t.a);
+    pair_bye(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +544,7 @@ int main(void)
         FLOW_TEST(running_out_of_ports_is_a_503_and_counted),
         FLOW_TEST(the_connection_of_the_caller_gone_in_set_up_ends_the_call),
         FLOW_TEST(hang_up_by_the_operator_before_the_answer_is_a_480),
+        FLOW_TEST(an_icmp_error_does_not_end_a_call_that_rings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

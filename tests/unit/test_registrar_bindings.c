@@ -39,7 +39,7 @@ struct office {
     int holds;
     unsigned owner; /* of 1001 */
     struct flow flow;
-    char answer[8192];
+    char answer[16384];
     uint32_t cseq;
     char call_id[32];
     const char *user, *password;
@@ -564,6 +564,30 @@ static void bindings_of_a_connection_go_with_it_and_hold_it(void **state)
     assert_int_equal(rows(&o->store), 1);
 }
 
+static void many_long_contacts_are_all_answered(void **state)
+{
+    struct office *o = *state;
+    char line[700], long_name[481];
+    size_t n = 0;
+
+    o->def.users.max_contacts = REG_BINDINGS_MAX;
+    policy_free(&o->policy);
+    assert_int_equal(policy_compile(&o->policy, &o->def, NULL), 0);
+    registrar_set_policy(o->reg[0], o->policy, listeners, 2);
+    registrar_set_policy(o->reg[1], o->policy, listeners, 2);
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = 0;
+    for (unsigned i = 0; i < REG_BINDINGS_MAX; i++) {
+        snprintf(line, sizeof(line), "Contact: <sip:%s%02u@h>\r\n", long_name, i);
+        n = o->rig.n_sent;
+        (void)say(o, line);
+        assert_int_equal(o->rig.n_sent, n + 1);
+    }
+    assert_true(txrig_last(&o->rig).n > 8192);
+    assert_true(txrig_last_is(&o->rig, "SIP/2.0 200 "));
+    assert_int_equal(bound(o, "1001"), REG_BINDINGS_MAX);
+}
+
 static bool give_row(const struct row *r, struct store_binding *b)
 {
     *b = (struct store_binding){.user = sl_str(r->user),
@@ -690,6 +714,7 @@ int main(void)
         OFFICE(a_binding_ends_by_itself_on_every_worker_and_in_the_store),
         OFFICE(a_refreshed_binding_lives_on),
         OFFICE(bindings_of_a_connection_go_with_it_and_hold_it),
+        OFFICE(many_long_contacts_are_all_answered),
         OFFICE(udp_bindings_come_back_from_the_store_as_they_were),
         OFFICE(rows_that_mean_nothing_any_more_are_removed),
         OFFICE(a_user_with_an_escaped_name_is_the_same_user),

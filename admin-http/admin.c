@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ADMIN_CONNECTIONS 64
+#define ADMIN_END_POLITE_MS 3000 /* more than a worker or the database may take to answer */
+#define ADMIN_END_MAX_MS 5000
 #define ADMIN_CONNECTIONS_PER_IP 32
 #define ADMIN_TIMEOUT_S 15
 #define ADMIN_CONNECTION_BYTES (32u << 10) /* request line, headers and their answer */
@@ -22,10 +23,15 @@ PRINTF_LIKE(2, 0) static void on_mhd_log(void *arg, const char *fmt, va_list ap)
 
 static int admin_start_mhd(struct admin *a, int fd)
 {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigset_t all, old;
 
-    /* Signals are main's business; the daemon's threads inherit this mask. */
+    /* Signals are main's business, but the thread's own faults; the daemon's threads inherit this
+     * mask. */
     (void)sigfillset(&all);
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        (void)sigdelset(&all, own[i]);
+    }
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     a->mhd = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
@@ -35,7 +41,8 @@ static int admin_start_mhd(struct admin *a, int fd)
         (unsigned)ADMIN_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)ADMIN_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_NOTIFY_COMPLETED, on_http_done, NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_http_done, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        on_http_connection, a, MHD_OPTION_END);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return a->mhd != NULL ? 0 : ENOMEM;
 }
@@ -79,6 +86,7 @@ static struct admin *admin_new(const struct admin_params *p)
     a->b2bua = p->b2bua;
     a->is_local = addr_family(&p->listen) == AF_UNSPEC || addr_is_loopback(&p->listen);
     (void)pthread_mutex_init(&a->readers_lock, NULL);
+    conns_init(a);
     a->store_path = mem_strndup(p->store_path, strlen(p->store_path));
     if (addr_family(&p->listen) == AF_UNSPEC) {
         a->unix_path = mem_strndup(p->unix_path, strlen(p->unix_path));
@@ -95,6 +103,7 @@ static void admin_free(struct admin **ap)
     admin_auth_free(&a->auth);
     mem_wipe(a->cursor_key, sizeof(a->cursor_key));
     (void)pthread_mutex_destroy(&a->readers_lock);
+    conns_free(a);
     mem_free(a->unix_path);
     mem_free(a->store_path);
     mem_free(a);
@@ -136,6 +145,7 @@ void admin_stop(struct admin **ap)
     if (a == NULL) {
         return;
     }
+    conns_end(a, ADMIN_END_POLITE_MS, ADMIN_END_MAX_MS);
     MHD_stop_daemon(a->mhd);
     if (a->unix_path != NULL) {
         (void)unlink(a->unix_path);

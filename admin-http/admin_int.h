@@ -17,6 +17,7 @@
 #define ADMIN_LIMIT_DEFAULT 100u
 #define ADMIN_LIMIT_MAX 1000u
 #define ADMIN_THREADS 2
+#define ADMIN_CONNECTIONS 64
 
 /* --- auth.c: the token, and how often a source may guess --- */
 #define AUTH_SOURCES 256
@@ -52,6 +53,9 @@ struct admin {
     pthread_mutex_t readers_lock;
     struct store_reader *readers[ADMIN_THREADS]; /* idle ones */
     size_t n_readers;
+    pthread_mutex_t conns_lock;
+    int conns[ADMIN_CONNECTIONS]; /* descriptors; -1: free */
+    size_t n_conns;
 };
 
 /* --- request --- */
@@ -150,6 +154,14 @@ route_fn resource_healthz, resource_readyz, resource_metrics;
 extern const char *const calls_params[];
 extern const char *const cdrs_params[];
 extern const char *const registrations_params[];
+
+/* --- conns.c --- */
+void conns_init(struct admin *a);
+void conns_free(struct admin *a);
+/* No new ones; waits until the old ones are gone, which may still be answered for polite_ms. */
+void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
+void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
+                        enum MHD_ConnectionNotificationCode what);
 
 /* --- http.c, listen.c --- */
 enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,

@@ -27,7 +27,7 @@ static void cursor_put(const struct admin *a, struct json *j, struct sl body)
     buf_init_fixed(&b, text, sizeof(text));
     buf_reserve(&b, STORE_ID_LEN + 1 + body.n);
     if (buf_err(&b) != 0) {
-        json_null(j);
+        json_none(j);
         return;
     }
     cursor_mac(a, body, text);

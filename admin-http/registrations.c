@@ -27,7 +27,7 @@ static void reg_put(struct json *j, const struct store_binding *b, int64_t now_m
         if (texts[i].text.n != 0) {
             json_str(j, texts[i].text);
         } else {
-            json_null(j);
+            json_none(j);
         }
     }
     json_kint(j, "cseq", b->cseq);

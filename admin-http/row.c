@@ -7,7 +7,7 @@ static void row_text(struct json *j, const char *key, struct sl s)
     if (s.n != 0) {
         json_str(j, s);
     } else {
-        json_null(j);
+        json_none(j);
     }
 }
 
@@ -17,7 +17,7 @@ static void row_number(struct json *j, const char *key, int64_t v, bool is_known
     if (is_known) {
         json_int(j, v > 0 ? v : 0); /* a clock that was set back makes no negative times */
     } else {
-        json_null(j);
+        json_none(j);
     }
 }
 

@@ -136,7 +136,7 @@ void json_cstr(struct json *j, const char *s)
     if (s != NULL) {
         json_str(j, sl_str(s));
     } else {
-        json_null(j);
+        json_none(j);
     }
 }
 
@@ -152,7 +152,7 @@ void json_int(struct json *j, int64_t v)
 void json_f(struct json *j, double v, int decimals)
 {
     if (!isfinite(v)) { /* JSON has no word for it */
-        json_null(j);
+        json_none(j);
         return;
     }
     json_sep(j);
@@ -164,7 +164,7 @@ void json_bool(struct json *j, bool v)
     json_raw(j, v ? SL("true") : SL("false"));
 }
 
-void json_null(struct json *j)
+void json_none(struct json *j)
 {
     json_raw(j, SL("null"));
 }

@@ -29,7 +29,7 @@ void json_cstr(struct json *j, const char *s); /* NULL writes null */
 void json_int(struct json *j, int64_t v);
 void json_f(struct json *j, double v, int decimals);
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_none(struct json *j);
 void json_raw(struct json *j, struct sl s);           /* already JSON */
 void json_time(struct json *j, int64_t wall_ms);      /* RFC 3339 string; 0 writes null */
 void json_addr(struct json *j, const struct addr *a); /* "ip:port" or null */

@@ -91,7 +91,7 @@ static void put_attempt(const struct call *c, const struct attempt *at, struct j
     json_kint(j, "start_ms", at->start_ms);
     json_key(j, "end_ms");
     if (at->end_ms < 0) {
-        json_null(j);
+        json_none(j);
     } else {
         json_int(j, at->end_ms);
     }

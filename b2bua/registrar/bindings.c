@@ -218,7 +218,9 @@ void reg_user_set(struct reg_user *u, struct rec **recs, size_t n)
         tell_store(u, recs, n);
     }
     memcpy(old, u->recs, n_old * sizeof(old[0]));
-    memmove(u->recs, recs, n * sizeof(recs[0]));
+    if (n != 0) {
+        memmove(u->recs, recs, n * sizeof(recs[0]));
+    }
     u->n = n;
     u->r->n_bindings = u->r->n_bindings + n - n_old;
     for (size_t i = 0; i < n_old; i++) {

@@ -84,9 +84,10 @@ static int store_prepare(struct store *s)
     return err == 0 ? store_prune_bindings(s) : err;
 }
 
-/* Signals are main's business. */
+/* Signals are main's business, but the thread's own faults. */
 static int store_start_thread(struct store *s)
 {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
     sigset_t all, old;
     int err;
 
@@ -96,6 +97,9 @@ static int store_start_thread(struct store *s)
         return errno;
     }
     (void)sigfillset(&all);
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        (void)sigdelset(&all, own[i]);
+    }
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     err = pthread_create(&s->thread, NULL, writer_main, s);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -157,24 +157,14 @@ static void set_realms(struct worker *w, const struct config *cfg)
 void worker_apply_config(struct worker *w, struct config *cfg)
 {
     struct config *old = w->cfg;
-    const char **names = mem_zalloc((cfg->n_listeners + 1) * sizeof(*names));
     struct tx_timers timers = timers_of(cfg);
 
-    if (names == NULL) {
-        log_error(NULL, "out of memory: worker %u keeps the old configuration", w->index);
-        return;
-    }
-    for (size_t i = 0; i < cfg->n_listeners; i++) {
-        names[i] = cfg->listeners[i].name;
-    }
     w->cfg = config_ref(cfg);
     tx_table_set_timers(w->tab, &timers);
     media_set_inactivity(w->media, cfg->media_inactivity_ms);
     set_realms(w, cfg);
-    registrar_set_policy(w->registrar, cfg->policy, names, cfg->n_listeners);
+    registrar_set_policy(w->registrar, cfg->policy, cfg->def.listeners, cfg->def.n_listeners);
     call_table_set_config(w->calls, cfg);
-    mem_free(w->listener_names);
-    w->listener_names = names;
     config_unref(&old);
 }
 
@@ -279,6 +269,5 @@ void worker_free(struct worker **wp)
     sip_pool_free(&w->pool);
     token_ring_free(&w->ring);
     config_unref(&w->cfg);
-    mem_free(w->listener_names);
     mem_free(w);
 }

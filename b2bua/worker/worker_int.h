@@ -25,7 +25,6 @@ struct worker {
     struct call_table *calls;
     struct token_ring *ring; /* own clone */
     struct config *cfg;
-    const char **listener_names; /* own array for the registrar */
     struct timer reaper;
 };
 

@@ -86,6 +86,7 @@ static void media_is_pointed_at_both_sides_by_the_answer_and_not_before(void **s
     assert_true(s->streams[0].side[0].is_open && s->streams[0].side[1].is_open);
     assert_int_equal(s->streams[0].side[0].n_described, 0);
     pair_answer(&t);
+    assert_ptr_equal(rig_media(t.r), s);
     assert_int_equal(addr_port(&s->streams[0].side[0].remote.rtp), t.a.media_port);
     assert_int_equal(addr_port(&s->streams[0].side[1].remote.rtp), t.b.media_port);
     assert_true(addr_eq_ip(&s->streams[0].side[1].remote.rtp, &t.b.flow.remote));

@@ -364,6 +364,42 @@ static void many_clients_are_served_while_calls_are_written(void **state)
     }
 }
 
+/* The library crashes when it refuses a request itself while it is being stopped; so the requests
+ * are refused before. Many rounds, since it takes luck. */
+static void stopping_ends_whatever_is_open_at_once(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "GET / HT",
+                                        "GET / HTTP/1.1\r\nA",
+                                        "GET\r\n\r\n",
+                                        "GET / HTTP/1.1\r\n\r\n",
+                                        "\x16\x03\x01\r\n\r\n",
+                                        "INVITE sip:x SIP/2.0\r\nVia: x\r\n\r\n"};
+    struct admin_params p = {.token = TOKEN, .store_path = rig.db};
+    struct clock clock;
+    int64_t start_ms;
+
+    (void)state;
+    assert_int_equal(addr_parse(SL("127.0.0.1"), 0, &p.listen), 0);
+    clock_init_real(&clock);
+    for (int round = 0; round < 20; round++) {
+        int fds[COUNT_OF(texts)];
+
+        for (size_t i = 0; i < COUNT_OF(texts); i++) {
+            fds[i] = rig_connect();
+            assert_int_equal(send(fds[i], texts[i], strlen(texts[i]), MSG_NOSIGNAL),
+                             strlen(texts[i]));
+        }
+        start_ms = clock_now_ms(&clock);
+        admin_stop(&rig.admin);
+        assert_true(clock_now_ms(&clock) - start_ms < 2000);
+        for (size_t i = 0; i < COUNT_OF(texts); i++) {
+            (void)close(fds[i]);
+        }
+        assert_int_equal(admin_start(&rig.admin, &p), 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
 
 int main(void)
@@ -379,6 +415,7 @@ int main(void)
         TEST(rubbish_hurts_nobody_else),
         TEST(without_the_database_the_answer_is_503),
         TEST(many_clients_are_served_while_calls_are_written),
+        TEST(stopping_ends_whatever_is_open_at_once),
         cmocka_unit_test_setup_teardown(a_listener_for_all_wants_the_token_for_metrics_too,
                                         rig_up_everywhere, rig_down),
         cmocka_unit_test_setup_teardown(a_unix_socket_is_for_its_group_and_leaves_no_file,

@@ -138,7 +138,7 @@ static void json_commas_and_nesting_come_by_themselves(void **state)
     json_arr(&j);
     json_int(&j, INT64_MIN);
     json_bool(&j, true);
-    json_null(&j);
+    json_none(&j);
     json_obj(&j);
     json_obj_end(&j);
     json_arr(&j);

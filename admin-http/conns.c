@@ -1,0 +1,94 @@
+/* conns.c - the open connections, so that they can be ended before the HTTP server is stopped:
+ * libmicrohttpd 0.9.75 writes through a null pointer when it refuses a malformed request itself at
+ * the moment at which it is told to stop (MHD_queue_response() then succeeds without a response).
+ */
+#include "admin-http/admin_int.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNS_LOOK_MS 5
+
+static void conns_add(struct admin *a, int fd, void **slotp)
+{
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (a->conns[i] < 0) {
+            a->conns[i] = fd;
+            a->n_conns++;
+            *slotp = &a->conns[i];
+            return;
+        }
+    }
+}
+
+static void conns_remove(struct admin *a, void **slotp)
+{
+    int *slot = *slotp;
+
+    if (slot != NULL) {
+        *slot = -1;
+        a->n_conns--;
+        *slotp = NULL;
+    }
+}
+
+/* Closed is told before the descriptor is closed: under the lock a number is never another's. */
+void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
+                        enum MHD_ConnectionNotificationCode what)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct admin *a = arg;
+
+    (void)pthread_mutex_lock(&a->conns_lock);
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        conns_remove(a, slotp);
+    } else if (info != NULL) {
+        conns_add(a, info->connect_fd, slotp);
+    }
+    (void)pthread_mutex_unlock(&a->conns_lock);
+}
+
+void conns_init(struct admin *a)
+{
+    (void)pthread_mutex_init(&a->conns_lock, NULL);
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        a->conns[i] = -1;
+    }
+}
+
+void conns_free(struct admin *a)
+{
+    (void)pthread_mutex_destroy(&a->conns_lock);
+}
+
+/* A request that is being worked on still gets its answer: only what comes in is cut off. */
+static size_t conns_shut(struct admin *a, int how)
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&a->conns_lock);
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (a->conns[i] >= 0) {
+            (void)shutdown(a->conns[i], how);
+        }
+    }
+    n = a->n_conns;
+    (void)pthread_mutex_unlock(&a->conns_lock);
+    return n;
+}
+
+void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms)
+{
+    int64_t start_ms = clock_now_ms(&a->clock), past_ms = 0;
+    int fd = MHD_quiesce_daemon(a->mhd);
+
+    while (past_ms < max_ms && conns_shut(a, past_ms < polite_ms ? SHUT_RD : SHUT_RDWR) != 0) {
+        (void)poll(NULL, 0, CONNS_LOOK_MS);
+        past_ms = clock_now_ms(&a->clock) - start_ms;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}

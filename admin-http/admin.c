@@ -155,5 +155,5 @@ void admin_stop(struct admin **ap)
 
 uint16_t admin_port(const struct admin *a)
 {
-    return a->port;
+    return a == NULL ? 0 : a->port;
 }

@@ -23,7 +23,7 @@ MUST_USE int admin_start(struct admin **ap, const struct admin_params *p);
 /* Ends connections, waits for requests in work (at most a few seconds), removes the unix socket.
  * Before the b2bua and the store go. Accepts NULL. */
 void admin_stop(struct admin **ap);
-uint16_t admin_port(const struct admin *a); /* where it listens; 0: unix socket */
+uint16_t admin_port(const struct admin *a); /* where it listens; 0: unix socket, NULL */
 
 #define ADMIN_TOKEN_MIN 16
 #define ADMIN_TOKEN_MAX 256

@@ -229,10 +229,7 @@ static int close_house(struct house *h)
     if (h->store != NULL) {
         err = store_close(&h->store, STORE_WAIT_MS);
     }
-    if (err != 0) {
-        log_error(NULL, "records that could not be written are in %s.pending", h->cfg->store_path);
-    }
-    return err;
+    return err; /* the store has said where its records are */
 }
 
 static void run(struct house *h, const sigset_t *set)

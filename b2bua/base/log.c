@@ -1,13 +1,15 @@
 /* log.c - structured log lines: one write(2) each, no lock, no allocation, rate-limited by site. */
 #include "base/base.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LOG_SITE_MAX 20    /* lines per second and call site */
-#define LOG_MSG_MAX 1024   /* formatted message, cut beyond */
-#define LOG_LINE_MAX 10240 /* the message may grow sixfold when escaped */
+#define LOG_SITE_MAX 20       /* lines per second and call site */
+#define LOG_MSG_MAX 512       /* formatted message, cut beyond; sixfold when escaped */
+#define LOG_LINE_MAX PIPE_BUF /* a ready pipe takes it whole */
 #define LOG_CTX_DEPTH 8
 
 static const struct log_level_def {
@@ -156,8 +158,17 @@ static void log_write_text(struct buf *b, const struct log_rec *rec)
     }
 }
 
+/* A reader that has stopped reading must not stop the workers: the line is lost instead. */
+static bool log_may_write(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
 static void log_emit(const struct log_rec *rec)
 {
+    const int fd = __atomic_load_n(&log_conf.fd, __ATOMIC_RELAXED);
     char line[LOG_LINE_MAX];
     struct buf b;
     ssize_t r;
@@ -172,8 +183,12 @@ static void log_emit(const struct log_rec *rec)
         log_write_text(&b, rec);
     }
     buf_putc(&b, '\n');
+    if (buf_err(&b) != 0 || !log_may_write(fd)) {
+        stat_inc(STAT_LOG_DROPPED);
+        return;
+    }
     do {
-        r = write(__atomic_load_n(&log_conf.fd, __ATOMIC_RELAXED), b.p, b.n);
+        r = write(fd, b.p, b.n);
     } while (r < 0 && errno == EINTR);
     if (r < 0) {
         stat_inc(STAT_LOG_DROPPED);

@@ -21,7 +21,7 @@ struct media_realm_params { /* one per listener with an rtp section */
 struct media_params {
     struct loop *loop;
     uint8_t worker, n_workers;
-    uint32_t inactivity_ms; /* no valid packet from a side that should send: on_silence; 0: never */
+    uint32_t inactivity_ms; /* no valid RTP from anybody who should send: on_silence; 0: never */
     uint32_t learn_ms;      /* hold-off in which a better ranked source may still win; 3000 */
     uint32_t rcvbuf;        /* bytes per RTP socket; 65536 */
     uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 250 */
@@ -47,7 +47,8 @@ uint32_t media_ports_in_use(const struct media *m, uint8_t listener, uint32_t *t
 
 enum media_kind { MEDIA_RTP, MEDIA_DATAGRAM /* opaque: UDPTL */ };
 
-/* Runs when a side that should be sending has been silent for inactivity_ms (once per session). */
+/* Runs when nobody who should be sending was heard for inactivity_ms (once per session); names the
+ * side that was heard last. One side alone may be muted or only listen. */
 typedef void(media_silence_fn)(struct media_session *s, unsigned stream, unsigned side, void *arg);
 
 MUST_USE int media_session_new(struct media_session **sp, struct media *m,

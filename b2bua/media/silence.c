@@ -1,5 +1,5 @@
-/* silence.c - notices a side that should be sending and is not. One timer per session, set to the
- * earliest moment at which somebody could be overdue; packets only write down when they came. */
+/* silence.c - notices that nobody who should be sending is. One timer per session, set to the
+ * moment at which the last of them is overdue; packets only write down when they came. */
 #include "media/media_int.h"
 
 #define SILENCE_NEVER INT64_MAX
@@ -26,20 +26,21 @@ static int64_t silence_deadline(struct media_side *s)
     return seen + s->stream->session->inactivity_ms;
 }
 
-static int64_t silence_earliest(struct media_session *s, struct media_side **out)
+/* The call is dead when nobody who should send does: one side alone may be muted, or listen. */
+static int64_t silence_of_all(struct media_session *s, struct media_side **out)
 {
-    int64_t first = SILENCE_NEVER;
+    int64_t last = SILENCE_NEVER;
 
     for (unsigned i = 0; i < 2 * MEDIA_STREAMS_MAX; i++) {
         struct media_stream *st = s->streams[i / 2];
         int64_t at = st != NULL ? silence_deadline(&st->side[i % 2]) : SILENCE_NEVER;
 
-        if (at < first) {
-            first = at;
+        if (at != SILENCE_NEVER && (last == SILENCE_NEVER || at > last)) {
+            last = at;
             *out = &st->side[i % 2];
         }
     }
-    return first;
+    return last;
 }
 
 void media_silence_arm(struct media_session *s)
@@ -48,7 +49,7 @@ void media_silence_arm(struct media_session *s)
     int64_t at = SILENCE_NEVER;
 
     if (s->inactivity_ms != 0 && !s->silenced) {
-        at = silence_earliest(s, &side);
+        at = silence_of_all(s, &side);
     }
     if (at == SILENCE_NEVER) {
         timer_stop(s->m->p.loop, &s->silence);
@@ -62,7 +63,7 @@ void media_silence_on_timer(void *session)
     struct media_session *s = session;
     struct media_side *side = NULL;
 
-    if (silence_earliest(s, &side) > loop_now_ms(s->m->p.loop)) {
+    if (silence_of_all(s, &side) > loop_now_ms(s->m->p.loop)) {
         media_silence_arm(s);
         return;
     }

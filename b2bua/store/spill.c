@@ -11,17 +11,35 @@
 #define SPILL_HEAD "postern-pending 1"
 #define SPILL_CHUNK (64u << 10)
 #define SPILL_FILE_MAX (1u << 30)
+#define SPILL_RESERVE (2u << 20) /* bytes set aside for the end on a full disk */
 
 struct spill_file {
     int fd;
     struct buf b;
+    off_t whole;  /* bytes of whole lines on the disk */
+    size_t lines; /* as many records, the head not counted */
 };
+
+/* What of a chunk is on the disk in whole lines. */
+static void spill_count(struct spill_file *f, size_t written)
+{
+    size_t end = 0;
+
+    for (size_t i = 0; i < written; i++) {
+        if (f->b.p[i] == '\n') {
+            end = i + 1;
+            f->lines++;
+        }
+    }
+    f->whole += (off_t)end;
+}
 
 static int spill_flush(struct spill_file *f)
 {
     int err = buf_err(&f->b);
+    size_t at = 0;
 
-    for (size_t at = 0; at < f->b.n && err == 0;) {
+    while (at < f->b.n && err == 0) {
         ssize_t n = write(f->fd, f->b.p + at, f->b.n - at);
 
         if (n < 0 && errno != EINTR) {
@@ -29,6 +47,7 @@ static int spill_flush(struct spill_file *f)
         }
         at += n > 0 ? (size_t)n : 0;
     }
+    spill_count(f, at);
     buf_reset(&f->b);
     return err;
 }
@@ -63,7 +82,7 @@ static void spill_put(struct buf *b, struct rec *r)
     buf_putc(b, '\n');
 }
 
-static int spill_put_all(struct store *s, struct spill_file *f, size_t *n)
+static int spill_put_all(struct store *s, struct spill_file *f)
 {
     int err = 0;
 
@@ -71,7 +90,6 @@ static int spill_put_all(struct store *s, struct spill_file *f, size_t *n)
     LIST_FOR_EACH(at, &s->order)
     {
         spill_put(&f->b, CONTAINER_OF(at, struct rec, in_order));
-        ++*n;
         if (f->b.n >= SPILL_CHUNK || buf_err(&f->b) != 0) {
             err = spill_flush(f);
         }
@@ -92,7 +110,18 @@ static int spill_names(const struct store *s, struct buf *tmp, struct buf *path)
     return buf_err(tmp) != 0 ? buf_err(tmp) : buf_err(path);
 }
 
-/* Complete or not there at all: written aside and renamed. */
+/* A full disk keeps the lines that fit whole; the others are lost, and said to be. */
+static int spill_keep_what_fits(struct spill_file *f, const char *tmp, const char *path)
+{
+    if (f->lines == 0 || ftruncate(f->fd, f->whole) != 0 || fsync(f->fd) != 0 ||
+        rename(tmp, path) != 0) {
+        f->lines = 0;
+        (void)unlink(tmp);
+    }
+    return ENOSPC;
+}
+
+/* Written aside and renamed, so that the name always stands for whole lines. */
 static int spill_write_to(struct store *s, const char *tmp, const char *path, size_t *n)
 {
     struct spill_file f = {.fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
@@ -102,16 +131,63 @@ static int spill_write_to(struct store *s, const char *tmp, const char *path, si
         return errno;
     }
     buf_init(&f.b, SPILL_CHUNK + 4 * (size_t)STORE_REC_MAX);
-    err = spill_put_all(s, &f, n);
+    err = spill_put_all(s, &f);
     buf_free(&f.b);
-    (void)close(f.fd);
-    if (err == 0 && rename(tmp, path) != 0) {
+    f.lines -= f.lines != 0 ? 1 : 0; /* the head */
+    if (err == ENOSPC) {
+        err = spill_keep_what_fits(&f, tmp, path);
+    } else if (err == 0 && rename(tmp, path) != 0) {
         err = errno;
     }
-    if (err != 0) {
+    if (err != 0 && err != ENOSPC) {
+        f.lines = 0;
         (void)unlink(tmp);
     }
+    (void)close(f.fd);
+    *n = f.lines;
     return err;
+}
+
+#define SPILL_NAME_MAX 4096
+
+static int spill_reserve_name(const struct store *s, struct buf *name, char *mem)
+{
+    buf_init_fixed(name, mem, SPILL_NAME_MAX); /* out of memory is no reason to go without */
+    buf_putf(name, "%s.reserve", s->path);
+    buf_putc(name, '\0');
+    return buf_err(name);
+}
+
+void spill_reserve(struct store *s)
+{
+    char mem[SPILL_NAME_MAX];
+    struct buf name;
+    int fd = -1, err = spill_reserve_name(s, &name, mem);
+
+    if (err == 0) {
+        fd = open(name.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        err = fd < 0 ? errno : posix_fallocate(fd, 0, SPILL_RESERVE);
+    }
+    if (err != 0) {
+        log_warn(NULL, "store: no room can be set aside beside %s: %s", s->path,
+                 strerrordesc_np(err));
+        if (fd >= 0) {
+            (void)unlink(name.p);
+        }
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+static void spill_use_reserve(const struct store *s)
+{
+    char mem[SPILL_NAME_MAX];
+    struct buf name;
+
+    if (spill_reserve_name(s, &name, mem) == 0) {
+        (void)unlink(name.p);
+    }
 }
 
 int spill_write(struct store *s, size_t *n)
@@ -124,6 +200,7 @@ int spill_write(struct store *s, size_t *n)
     buf_init(&path, 8192);
     err = spill_names(s, &tmp, &path);
     if (err == 0) {
+        spill_use_reserve(s);
         err = spill_write_to(s, tmp.p, path.p, n);
     }
     buf_free(&tmp);

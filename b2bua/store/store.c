@@ -160,6 +160,7 @@ int store_open(struct store **sp, const struct store_params *p)
     }
     err = store_prepare(s);
     if (err == 0) {
+        spill_reserve(s);
         err = store_start_thread(s);
     }
     if (err != 0) {
@@ -200,8 +201,8 @@ int store_close(struct store **sp, int64_t wait_ms)
             log_warn(NULL, "store: %zu records wait in %s.pending for the next start", n, s->path);
             err = EBUSY;
         } else {
-            log_error(NULL, "store: records are lost, %s.pending cannot be written: %s", s->path,
-                      strerrordesc_np(err));
+            log_error(NULL, "store: %zu of %zu records are lost, %s.pending holds the others: %s",
+                      list_len(&s->order) - n, list_len(&s->order), s->path, strerrordesc_np(err));
         }
     }
     store_free(sp);

@@ -130,7 +130,8 @@ void pending_free(struct store *s);
 void *writer_main(void *arg); /* struct store */
 
 /* --- spill.c: what could not be written outlives the process in <path>.pending --- */
-MUST_USE int spill_write(struct store *s, size_t *n);
+MUST_USE int spill_write(struct store *s, size_t *n); /* ENOSPC: only *n records fitted */
+void spill_reserve(struct store *s);        /* room for that on a disk that is full by then */
 MUST_USE int spill_import(struct store *s); /* 0 also when there is no such file */
 
 #endif

@@ -84,6 +84,7 @@ int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out)
     struct clock clock;
     int err;
 
+    *out = (struct ask){.fn = fn};
     if (box == NULL) {
         return ENOMEM;
     }

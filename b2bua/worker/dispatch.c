@@ -240,10 +240,20 @@ static uint8_t owner_by_call_id(const struct worker *w, struct sl call_id)
     return (uint8_t)(siphash13(call_id.p, call_id.n, key) % w->b->n_workers);
 }
 
+/* A stranger's INVITE is answered without state, so it may be answered anywhere: a flood of them
+ * fills no other worker's mailbox. */
+static bool may_begin_a_call(const struct worker *w, const struct sip_msg *req,
+                             const struct flow *flow)
+{
+    return sip_hdr(req, HDR_PROXY_AUTHORIZATION) != NULL ||
+           sip_hdr(req, HDR_AUTHORIZATION) != NULL ||
+           policy_peer_by_source(w->cfg->policy, flow->listener, &flow->remote) >= 0;
+}
+
 /* Who must see this request: the worker in our To tag, the owner of the user who registers, or of
  * the call that begins. */
-static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const struct token *tok,
-                        bool ours)
+static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const struct flow *flow,
+                        const struct token *tok, bool ours)
 {
     char user[128];
     size_t n = 0;
@@ -255,7 +265,8 @@ static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const
         sip_unescape(req->to.uri.user, user, sizeof(user), &n) == 0) {
         return registrar_owner(w->registrar, sl_make(user, n));
     }
-    if (req->method == SIP_INVITE || req->method == SIP_CANCEL) {
+    if (req->method == SIP_CANCEL ||
+        (req->method == SIP_INVITE && may_begin_a_call(w, req, flow))) {
         return owner_by_call_id(w, req->call_id);
     }
     return w->index;
@@ -272,7 +283,7 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
 {
     struct token tok = {0};
     bool ours = is_our_token(w, req, &tok);
-    uint8_t owner = owner_of(w, req, &tok, ours);
+    uint8_t owner = owner_of(w, req, flow, &tok, ours);
     struct tx *tx = NULL;
 
     if (owner != w->index && hops == 0) {

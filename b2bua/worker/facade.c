@@ -39,7 +39,7 @@ static int ask_call(struct b2bua *b, uint64_t id, ask_fn *fn, struct buf *out)
     struct ask a;
     int err = w != NULL ? worker_ask(w, fn, id, &a) : ENOENT;
 
-    if (w == NULL || err == ETIMEDOUT || err == ENOBUFS || err == ENOMEM) {
+    if (w == NULL) {
         return err;
     }
     if (err == 0 && out != NULL) {

@@ -41,7 +41,7 @@ static int make_net(struct worker *w)
     struct net_limits lim = net_limits_default;
 
     lim.max_conns = cfg->tcp_max / w->b->n_workers + 1;
-    lim.max_conns_per_source = cfg->tcp_per_source;
+    lim.max_conns_per_source = cfg->tcp_per_source / w->b->n_workers + 1;
     lim.max_message = cfg->max_message;
     lim.idle_ms = cfg->tcp_idle_ms;
     return net_new(&w->net, w->loop, w->index, &lim, &worker_net_events, w);

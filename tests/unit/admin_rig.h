@@ -52,7 +52,7 @@ static int rig_prepare(void)
 
 static int rig_down(void **state)
 {
-    static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+    static const char *const ends[] = {"", "-wal", "-shm", ".lock", ".reserve"};
 
     (void)state;
     admin_stop(&rig.admin);

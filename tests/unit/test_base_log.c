@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -153,7 +154,7 @@ static void a_flood_is_cut_counted_and_told(void **state)
 
 static void the_longest_line_is_still_whole(void **state)
 {
-    struct log_ctx chain[12];
+    struct log_ctx chain[3]; /* call, leg, tx: it gets no deeper */
     char big[3000], line[12000];
 
     (void)state;
@@ -164,10 +165,32 @@ static void the_longest_line_is_still_whole(void **state)
         memset(chain[i].id, 1, sizeof(chain[i].id)); /* not even terminated */
     }
     log_setup(LOG_INFO, true, big);
-    log_info(&chain[11], "%s", big);
+    log_info(&chain[2], "%s", big);
     (void)read_line(line, sizeof(line));
-    assert_true(strlen(line) > 6000);
+    assert_true(strlen(line) > 3500);
     assert_string_equal(line + strlen(line) - 3, "\"}\n");
+}
+
+/* A reader that stopped reading must not stop whoever logs. */
+static void a_full_pipe_loses_the_line_and_blocks_nobody(void **state)
+{
+    uint64_t dropped = stat_sum(STAT_LOG_DROPPED);
+    char junk[4096] = {0};
+    int fd[2];
+
+    (void)state;
+    assert_int_equal(pipe2(fd, O_NONBLOCK), 0);
+    while (write(fd[1], junk, sizeof(junk)) > 0) {
+    }
+    assert_int_equal(fcntl(fd[1], F_SETFL, 0), 0); /* blocking, as standard output is */
+    log_set_fd(fd[1]);
+    log_info(NULL, "nobody reads this");
+    assert_int_equal(stat_sum(STAT_LOG_DROPPED), dropped + 1);
+    while (read(fd[0], junk, sizeof(junk)) > 0) {
+    }
+    log_info(NULL, "but this");
+    assert_true(read(fd[0], junk, sizeof(junk)) > 0);
+    assert_int_equal(close(fd[0]) | close(fd[1]), 0);
 }
 
 static void peer_bytes_are_escaped_and_cut(void **state)
@@ -264,6 +287,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(text_lines_cannot_be_forged_by_what_is_in_them, log_up,
                                         log_down),
         cmocka_unit_test_setup_teardown(journald_gets_the_priority_first, log_up, log_down),
+        cmocka_unit_test_setup_teardown(a_full_pipe_loses_the_line_and_blocks_nobody, log_up,
+                                        log_down),
         cmocka_unit_test_setup_teardown(levels_are_filtered_and_can_change, log_up, log_down),
         cmocka_unit_test_setup_teardown(a_flood_is_cut_counted_and_told, log_up, log_down),
         cmocka_unit_test_setup_teardown(the_longest_line_is_still_whole, log_up, log_down),

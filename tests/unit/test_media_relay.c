@@ -411,24 +411,41 @@ static void a_closed_stream_is_silent_and_its_neighbour_goes_on(void **state)
 
 /* --- silence --- */
 
-static void a_silent_side_is_reported_once(void **state)
+static void silence_of_both_is_reported_once(void **state)
 {
     struct rig r;
 
     (void)state;
     rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
     loop_advance(r.loop, 20000);
-    rig_say(&r, 0, r.phone[0]); /* side 1 never speaks */
-    loop_advance(r.loop, RIG_INACTIVITY_MS - 20000 - 1);
+    rig_say(&r, 0, r.phone[0]); /* side 1 never speaks: it listens, or is muted */
+    loop_advance(r.loop, RIG_INACTIVITY_MS - 1);
     assert_int_equal(r.silences, 0);
     loop_advance(r.loop, 2);
     assert_int_equal(r.silences, 1);
-    assert_int_equal(r.silent_side, 1);
+    assert_int_equal(r.silent_side, 0); /* the last one to be heard */
     assert_int_equal(r.silent_stream, 0);
     loop_advance(r.loop, 10 * RIG_INACTIVITY_MS);
     rig_describe(&r, 0);
     loop_advance(r.loop, 10 * RIG_INACTIVITY_MS);
     assert_int_equal(r.silences, 1);
+    rig_down(&r);
+}
+
+static void one_side_that_speaks_keeps_the_call(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    for (unsigned i = 0; i < 20; i++) {
+        loop_advance(r.loop, RIG_INACTIVITY_MS - 1000);
+        rig_say(&r, 1, r.phone[1]);
+    }
+    assert_int_equal(r.silences, 0);
+    loop_advance(r.loop, RIG_INACTIVITY_MS + 1);
+    assert_int_equal(r.silences, 1);
+    assert_int_equal(r.silent_side, 1);
     rig_down(&r);
 }
 
@@ -460,10 +477,9 @@ static void neither_strangers_nor_stun_nor_rtcp_break_the_silence(void **state)
         rig_say(&r, 0, r.stranger);
         rig_send(&rig_side(&r, 0)->rtp, r.phone[0], "\x00\x01", 2);
         rig_send(&rig_side(&r, 0)->rtcp, r.phone_rtcp[0], rtcp_rr, sizeof(rtcp_rr));
-        rig_say(&r, 1, r.phone[1]);
+        rig_say(&r, 1, r.stranger);
     }
     assert_int_equal(r.silences, 1);
-    assert_int_equal(r.silent_side, 0);
     rig_down(&r);
 }
 
@@ -595,7 +611,8 @@ int main(void)
         cmocka_unit_test(a_refused_fax_leaves_the_audio_as_it_was),
         cmocka_unit_test(zrtp_passes_without_being_a_sign_of_speech),
         cmocka_unit_test(a_closed_stream_is_silent_and_its_neighbour_goes_on),
-        cmocka_unit_test(a_silent_side_is_reported_once),
+        cmocka_unit_test(silence_of_both_is_reported_once),
+        cmocka_unit_test(one_side_that_speaks_keeps_the_call),
         cmocka_unit_test(as_long_as_both_speak_nobody_is_silent),
         cmocka_unit_test(neither_strangers_nor_stun_nor_rtcp_break_the_silence),
         cmocka_unit_test(hold_suspends_the_watch_and_resume_starts_it_again),

@@ -38,7 +38,7 @@ static int rig_up(void **state)
 static int rig_down(void **state)
 {
     static const char *const ends[] = {"",         "-wal",         "-shm", ".lock",
-                                       ".pending", ".pending.bad", ".x"};
+                                       ".pending", ".pending.bad", ".x",   ".reserve"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(ends); i++) {

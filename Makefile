@@ -73,7 +73,7 @@ endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
-PKGS := libevent_core libevent_pthreads libssl libcrypto libsrtp2 libmicrohttpd sqlite3 libcares yaml-0.1 jansson
+PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -93,7 +93,7 @@ CPP_ALL = -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(if $(HARDEN),-U_FORTI
 C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fstack-protector-strong -fstack-clash-protection \
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
-LIBS = -Wl,--as-needed $(PKG_LIBS) -lwslay $(LDLIBS)
+LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
 
 # --- Sources -----------------------------------------------------------------------------------------------------------
 SRC := $(sort $(wildcard b2bua/*/*.c sbc-policy/*.c admin-http/*.c admin-http/*/*.c))

@@ -43,12 +43,12 @@ def alaw_decode(byte):
 ALAW_TO_LINEAR = [alaw_decode(b) for b in range(256)]
 
 
-def tone_power(samples, hz):
+def tone_power(samples, hz, rate=RATE):
     """Goertzel: the share of the samples' energy that lies at hz, 0 to 1."""
     energy = sum(s * s for s in samples)
     if not samples or energy == 0:
         return 0.0
-    coeff = 2 * math.cos(2 * math.pi * hz / RATE)
+    coeff = 2 * math.cos(2 * math.pi * hz / rate)
     s1 = s2 = 0.0
     for s in samples:
         s1, s2 = s + coeff * s1 - s2, s1

@@ -4,6 +4,7 @@ it, then serves until Ctrl-C. Called by scripts/run."""
 import argparse
 import ctypes
 import errno
+import http.client
 import json
 import os
 import re
@@ -12,12 +13,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import demo_call
 
-READY_SECONDS, RECORD_SECONDS, STOP_SECONDS = 20, 10, 30
+# node.drain is 30 s by default, and BYE has 5 s more.
+READY_SECONDS, RECORD_SECONDS, STOP_SECONDS, HURRY_SECONDS = 20, 10, 45, 10
 CALLER, CALLEE, NUMBER, SIP = ("127.0.0.3", 5060), ("127.0.0.2", 5070), "+15550100", ("127.0.0.1", 5060)
 PR_SET_PDEATHSIG = 1
 
@@ -43,39 +43,74 @@ def pretty(value, indent=0, width=130):
     return "[\n" + ",\n".join(pad + pretty(v, indent + 2, width) for v in value) + "\n" + " " * indent + "]"
 
 
+def config_lines(path):
+    """The lines of a configuration file without comments."""
+    with open(path, encoding="utf-8") as f:
+        return [re.sub(r"(^|\s)#.*", "", line.rstrip("\n")) for line in f]
+
+
 def admin_settings(config):
-    """(host:port, token file) of a configuration file; the defaults when it does not say."""
-    listen, token, inside = "127.0.0.1:8080", "./admin.token", False
-    if config:
-        with open(config, encoding="utf-8") as f:
-            for line in f:
-                if re.match(r"\S", line):
-                    inside = line.startswith("admin:")
-                if not inside:
-                    continue
-                found = re.search(r"\blisten:\s*[\"']?([^\s\"'#,}]+)", line)
-                listen = found.group(1) if found else listen
-                found = re.search(r"\btoken:.*\bfile:\s*[\"']?([^\s\"'#,}]+)", line)
-                token = found.group(1) if found else token
-    return listen, token
+    """(listen, (file | env | text, value)): where the API is and what its token is; the defaults when config does not say."""
+    admin, inside = "", False
+    for line in config_lines(config) if config else []:
+        if re.match(r"\S", line):
+            inside = line.startswith("admin:")
+        admin += line + "\n" if inside else ""
+    word = r"[\"']?([^\s\"'#,{}]+)"
+    listen = re.search(r"\blisten:\s*" + word, admin)
+    named = re.search(r"\btoken:[\s{]*(file|env):\s*" + word, admin)
+    text = re.search(r"\btoken:\s*" + word, admin)
+    token = named.groups() if named else ("text", text.group(1)) if text else ("file", "./admin.token")
+    return listen.group(1) if listen else "127.0.0.1:8080", token
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 class Api:
-    def __init__(self, listen, token_file):
-        self.base, self.token_file = "http://" + listen, token_file
+    """The admin API; names of files are relative to the folder where the daemon runs."""
+
+    def __init__(self, listen, token, folder):
+        self.listen, (self.kind, self.token) = listen, token
+        self.unix = os.path.join(folder, listen[len("unix:"):]) if listen.startswith("unix:") else None
+        if self.kind == "file":
+            self.token = os.path.normpath(os.path.join(folder, self.token))
+
+    def bearer(self):
+        if self.kind == "env":
+            return os.environ.get(self.token)
+        if self.kind == "text":
+            return self.token
+        if not os.path.exists(self.token):
+            return None
+        with open(self.token, encoding="ascii") as f:
+            return f.read().strip()
+
+    def for_curl(self):
+        """(arguments, URL, the token without saying it)"""
+        where = ("--unix-socket " + self.unix + " ", "http://localhost") if self.unix else ("", "http://" + self.listen)
+        return *where, {"file": f"$(cat {self.token})", "env": f"${self.token}", "text": "TOKEN"}[self.kind]
 
     def get(self, path):
         """(HTTP status, parsed body or text)"""
-        request = urllib.request.Request(self.base + path)
-        if os.path.exists(self.token_file):
-            with open(self.token_file, encoding="ascii") as f:
-                request.add_header("Authorization", "Bearer " + f.read().strip())
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        token = self.bearer()
+        link = UnixConnection(self.unix, 5) if self.unix else http.client.HTTPConnection(self.listen, timeout=5)
         try:
-            with direct.open(request, timeout=5) as answer:
-                status, body = answer.status, answer.read().decode()
-        except urllib.error.HTTPError as e:
-            status, body = e.code, e.read().decode(errors="replace")
+            link.request("GET", path, headers={"Authorization": "Bearer " + token} if token else {})
+            answer = link.getresponse()
+            status, body = answer.status, answer.read().decode(errors="replace")
+        except http.client.HTTPException as e:
+            raise OSError(f"GET {path}: {e!r}") from e
+        finally:
+            link.close()
         try:
             return status, json.loads(body)
         except ValueError:
@@ -101,6 +136,12 @@ def check_ports(ports):
     if taken:
         raise Trouble("cannot have these ports, is another SIP server or Postern running?\n  " + "\n  ".join(taken)
                       + "\nStop it, or take another configuration with --config FILE.")
+
+
+def has_demo_peers(config):
+    """Whether the demonstration call has a chance: its two ends are named somewhere."""
+    text = "\n".join(config_lines(config))
+    return re.search(rf"\b{re.escape(CALLER[0])}\b", text) and "%s:%d" % CALLEE in text
 
 
 def demo_ports(args):
@@ -146,15 +187,20 @@ class Daemon:
         raise Trouble(f"not ready after {READY_SECONDS} s: {last}\n{self.tail()}")
 
     def stop(self):
-        """Asks once, insists after a while. The exit status of the daemon."""
+        """Asks, and asks again after a while: that ends the calls at once. The exit status of the daemon."""
+        for seconds in (STOP_SECONDS, HURRY_SECONDS):
+            self.ask_to_stop()
+            try:
+                return self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                pass
+        self.process.kill()
+        self.process.wait()
+        return "killed: it did not end in time"
+
+    def ask_to_stop(self, *_):
         if self.process.poll() is None:
             self.process.terminate()
-        try:
-            return self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return "killed: it did not end in time"
 
 
 def newest_calls(api):
@@ -196,9 +242,11 @@ def demonstrate(args, api):
 
 
 def serve(args, api, daemon):
-    say(f"\nAdmin API    {api.base}/v1/calls   (also /readyz, /metrics)\nToken        {api.token_file}\n"
+    socket_option, base, token = api.for_curl()
+    where = {"file": api.token, "env": f"${api.token}", "text": "as the configuration says"}[api.kind]
+    say(f"\nAdmin API    {api.unix or base + '/v1/calls'}   (also /readyz, /metrics)\nToken        {where}\n"
         f"Log          {daemon.log_path}\n"
-        f"Try          curl -H \"Authorization: Bearer $(cat {api.token_file})\" {api.base}/v1/calls\n"
+        f"Try          curl {socket_option}-H \"Authorization: Bearer {token}\" {base}/v1/calls\n"
         "Serving until Ctrl-C.")
     while daemon.process.poll() is None:
         time.sleep(0.5)
@@ -212,22 +260,34 @@ def on_stop(_number, _frame):
 def run(args):
     os.makedirs(args.state, mode=0o700, exist_ok=True)
     args.listen, token = admin_settings(args.config)
+    if args.config and not args.serve and not has_demo_peers(args.config):
+        missing = "%s does not name both %s and %s:%d" % (args.config, CALLER[0], *CALLEE)
+        if args.once:
+            raise Trouble(missing + ": there can be no demonstration call")
+        say(missing + ": no demonstration call.")
+        args.serve = True
     check_ports(demo_ports(args))
-    api = Api(args.listen, os.path.normpath(os.path.join(args.state, token)))
+    api = Api(args.listen, token, args.state)
     daemon = Daemon(args)
     status = 0
     try:
         daemon.wait_ready(api)
         if not args.serve:
-            demonstrate(args, api)
+            try:
+                demonstrate(args, api)
+            except Trouble as e:
+                if args.once or not args.config:
+                    raise
+                say(f"The demonstration call failed: {e}")
         if not args.once:
             serve(args, api, daemon)
     except KeyboardInterrupt:
-        say("\nStopping.")
+        say("\nStopping; running calls may go on for node.drain. Ctrl-C again ends them now.")
     except Trouble as e:
         say(f"run: {e}")
         status = 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, daemon.ask_to_stop)
     ended = daemon.stop()
     if ended != 0 and status == 0:
         say(f"run: the daemon's exit status was {ended}\n{daemon.tail()}")
@@ -239,7 +299,8 @@ def main():
     parser = argparse.ArgumentParser(prog="run", description="Start Postern and show one call through it.")
     parser.add_argument("--serve", action="store_true", help="no demonstration call")
     parser.add_argument("--once", action="store_true", help="end after the call; 0: complete, heard both ways, recorded")
-    parser.add_argument("--config", help="instead of the embedded default configuration")
+    parser.add_argument("--config", help="instead of the embedded default configuration; the call is left out "
+                        "when the file does not name its two ends")
     parser.add_argument("--postern", default="build/postern", help=argparse.SUPPRESS)
     parser.add_argument("--state", default="run", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -182,9 +182,9 @@ void worker_hold(void *arg, const struct flow *flow, int delta)
 
 void worker_tell_gone(struct worker *w, const struct flow *flow, int err)
 {
-    for (uint8_t i = 0; i < w->b->n_workers; i++) {
+    for (uint32_t i = 0; i < w->b->n_workers; i++) {
         if (i != w->index) {
-            (void)post_parcel(w, i, on_handed_gone, flow, SL_NULL, (uint64_t)err);
+            (void)post_parcel(w, (uint8_t)i, on_handed_gone, flow, SL_NULL, (uint64_t)err);
         }
     }
 }

@@ -48,11 +48,6 @@ def postern_bin():
     return os.path.abspath(path)
 
 
-@pytest.fixture(scope="session")
-def patience():
-    return net.patience
-
-
 @pytest.fixture
 def keep(request, tmp_path):
     """Things with end() or close(), ended in reverse order whatever happens."""
@@ -74,6 +69,13 @@ def ear(keep):
 @pytest.fixture
 def ua(keep):
     return lambda ip, port=0, **how: keep(Ua(ip, port, **how))
+
+
+@pytest.fixture
+def pair(ua):
+    """(caller at the carrier, callee at the pbx)"""
+    return (ua(net.CARRIER, 5060, name="carry"),
+            ua(net.PBX, 5070, name="exchange", proxy=(net.IN, 5060), user="+15550100"))
 
 
 @pytest.fixture

@@ -1,20 +1,11 @@
 """The admin API of a running daemon: access, lists, problems, metrics."""
+import os
 import re
 import stat
-import os
-
-import pytest
 
 from kit import net
+from kit.calls import established, hang_up, offer
 from kit.sip import write_sdp
-
-from test_calls_raw import established, hang_up, offer
-
-
-@pytest.fixture
-def pair(ua):
-    return (ua(net.CARRIER, 5060, name="carry"),
-            ua(net.PBX, 5070, name="exchange", proxy=(net.IN, 5060), user="+15550100"))
 
 
 def problem(answer, status):

@@ -5,44 +5,8 @@ import time
 import pytest
 
 from kit import net
+from kit.calls import established, hang_up, offer, settle
 from kit.sip import digest, unique, write_sdp
-
-
-@pytest.fixture
-def pair(ua):
-    """(caller at the carrier, callee at the pbx)"""
-    return (ua(net.CARRIER, 5060, name="carry"),
-            ua(net.PBX, 5070, name="exchange", proxy=(net.IN, 5060), user="+15550100"))
-
-
-def offer(ip, name, **how):
-    return write_sdp(ip, 40000 + int(ip[-1]) * 2, name, **how)
-
-
-def established(pair, number="+15550100"):
-    """An answered call: (caller's view, callee's view)."""
-    a, b = pair
-    near = a.invite(number, offer(a.ip, a.name))
-    far = b.incoming()
-    far.reply(180)
-    near.wait(180)
-    far.reply(200, offer(b.ip, b.name))
-    near.result()
-    near.ack()
-    far.expect("ACK")
-    settle(near)
-    return near, far
-
-
-def settle(call):
-    """The owner of the call has seen this side's ACK, which may have come by another worker: no 491 for what comes next."""
-    call.answer_to(call.send("OPTIONS"))
-
-
-def hang_up(near, far):
-    bye = near.send("BYE")
-    far.take_bye()
-    near.answer_to(bye)
 
 
 def test_two_dialogs_have_nothing_in_common(house, pair):

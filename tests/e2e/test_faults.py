@@ -10,17 +10,10 @@ import time
 import pytest
 
 from kit import net, yamlout
+from kit.calls import established, hang_up, offer
 from kit.daemon import merged
 from kit.rtp import rtp_packet
 from kit.sip import write_sdp
-
-from test_calls_raw import established, hang_up, offer
-
-
-@pytest.fixture
-def pair(ua):
-    return (ua(net.CARRIER, 5060, name="carry"),
-            ua(net.PBX, 5070, name="exchange", proxy=(net.IN, 5060), user="+15550100"))
 
 
 def one_call(pair):

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from kit import net
+from kit.calls import established, hang_up, offer, settle
+from kit.registering import listed, register
 from kit.rtp import rtp_packet
 from kit.sip import unique, write_sdp
-
-from test_calls_raw import established, hang_up, offer, pair, settle  # noqa: F401 (pair is a fixture)
 
 
 def test_record_route_of_the_callees_proxy_is_obeyed(house, ua, pair):
@@ -253,7 +253,6 @@ def test_odd_numbers_are_carried_as_they_are(house, pair, user):
 
 
 def test_early_media_of_a_second_device_after_the_first_failed(house, ua):
-    from test_registrar import listed, register
     daemon = house()
     caller = ua(net.CARRIER, 5060, name="carry")
     devices = [ua(net.PHONE1, 5062 + i, name=f"device{i}") for i in range(2)]
@@ -276,7 +275,6 @@ def test_early_media_of_a_second_device_after_the_first_failed(house, ua):
 
 def test_call_to_oneself(house, ua):
     """A user who calls the own number rings the own device."""
-    from test_registrar import listed, register
     from kit.sip import digest
     daemon = house()
     device = ua(net.PHONE1, 5062, name="device", user="1001")

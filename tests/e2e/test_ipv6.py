@@ -2,9 +2,8 @@
 import pytest
 
 from kit import net
+from kit.calls import hang_up
 from kit.sip import write_sdp
-
-from test_calls_raw import hang_up
 
 pytestmark = pytest.mark.skipif(not net.can_bind(net.IN6), reason="no IPv6 here")
 

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from kit import net
+from kit.calls import hang_up, offer
+from kit.registering import listed, register
 from kit.sip import unique, write_sdp
-
-from test_calls_raw import hang_up, offer, pair  # noqa: F401 (pair is a fixture)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLES = os.path.join(os.path.dirname(HERE), "data", "sdp")
@@ -88,7 +88,6 @@ def test_no_header_of_a_message_reaches_the_other_side(house, ua):
 
 def test_own_domain_and_realm_stay_on_their_side(house, ua):
     """The users' domain is not told to a peer."""
-    from test_registrar import listed, register
     daemon = house()
     device, carrier = ua(net.PHONE1, 5062, name="device", user="1001"), ua(net.CARRIER, 5060, name="carry")
     register(device, "1001", "one-secret")

@@ -40,7 +40,8 @@ def run_load(loadgen, *args, seconds=60):
 def test_300_calls_at_once_lose_no_packet_and_leave_nothing(house, loadgen):
     slow = net.patience > 1
     calls = 60 if slow else CALLS
-    daemon = house(media_capture=False, sip={"t1": "500ms", "t2": "4s", "t4": "5s"} if slow else {"t1": "100ms", "t2": "500ms", "t4": "500ms"},
+    timers = {"t1": "500ms", "t2": "4s", "t4": "5s"} if slow else {"t1": "100ms", "t2": "500ms", "t4": "500ms"}
+    daemon = house(media_capture=False, sip=timers,
                    node={"log": {"level": "info", "format": "json"}}, listeners=ROOM)
     before = daemon.fds()
     status, figures, said = run_load(loadgen, "--held", "--calls", str(calls), "--rate", "100", "--duration", "4", "--media",
@@ -56,7 +57,8 @@ def test_300_calls_at_once_lose_no_packet_and_leave_nothing(house, loadgen):
     media = daemon.api.system()["media"]
     assert media["ports_used"] == 0
     kept = media["sockets"] + media["idle_sockets"]  # open for the next calls
-    assert daemon.fds() <= before + kept + 8, (before, kept, daemon.fds())
+    # a reader of the database opens two files at its first question; there may be two that were not asked before
+    assert daemon.fds() <= before + kept + 4, (before, kept, daemon.fd_names())
     metrics = daemon.api.metrics()
     assert metrics["postern_call_attempts_total"] == metrics["postern_calls_ended_total"] == calls
     assert metrics['postern_rtp_dropped_total{reason="stranger"}'] == 0

@@ -1,4 +1,5 @@
-"""Hostile and odd messages over the wire: RFC 4475 and 5118 by their index (POSTERN_TORTURE names the folder), and those
+"""Hostile and odd messages over the wire: RFC 4475 and 5118 by their index (POSTERN_TORTURE names the folder;
+besides the repository when it does not), and those
 of tests/data/sip. Each is sent in one datagram, or one write over TCP when its Via says so; then the daemon still
 answers OPTIONS."""
 import os
@@ -12,7 +13,8 @@ from kit.sip import write_sdp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OWN = os.path.join(os.path.dirname(HERE), "data", "sip")
-TORTURE = os.environ.get("POSTERN_TORTURE", "")
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TORTURE = os.environ.get("POSTERN_TORTURE", os.path.join(ROOT, "..", "shared", "torture"))
 NOT_PROCESSED = {400, 413, 414, 416, 420, 493, 500, 501, 505, 513}  # what a well-formed request is not answered with
 
 
@@ -157,7 +159,7 @@ def replay(house, ua, entries):
     assert to_others <= {net.CARRIER, net.PBX, net.OUT, net.IN}, to_others
 
 
-@pytest.mark.skipif(not os.path.exists(os.path.join(TORTURE, "index.tsv")), reason="POSTERN_TORTURE names no folder")
+@pytest.mark.skipif(not os.path.exists(os.path.join(TORTURE, "index.tsv")), reason="no messages of the RFCs in " + TORTURE)
 def test_torture_messages_of_the_rfcs(house, ua):
     replay(house, ua, index(TORTURE))
 
@@ -193,6 +195,27 @@ def test_strangers_get_at_most_twice_what_they_sent_and_nothing_twice(house, ua)
     assert not late, f"an answer to a stranger was repeated: {late}"
     assert {p.dst for p in out.all} == {net.STRANGER}
     assert len(out.all) > files
+
+
+BRIEF = [f"{method} sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;branch=z9hG4bK{i}\r\nf:<sip:a>;tag=1\r\nt:<sip:a>\r\ni:{i}\r\n"
+         f"CSeq:1 {method}\r\nl:0\r\n\r\n".encode()
+         for i, method in enumerate(["OPTIONS", "INVITE", "REGISTER", "MESSAGE", "BYE", "SUBSCRIBE", "X"])]
+
+
+@pytest.mark.parametrize("data", BRIEF, ids=lambda data: data.split()[0].decode())
+def test_brief_questions_of_strangers_get_no_long_answers(house, ua, data):
+    daemon = house()
+    stranger = ua(net.STRANGER, 5060)
+    stranger.send(data)
+    known = ua(net.CARRIER, 5060)
+    for _ in range(4):  # whatever worker has the stranger's datagram is done with it
+        assert ua(net.CARRIER, 0).options() == 200 == known.options()
+    stranger.pump(0.1)
+    got = [bytes(m) for m in stranger.inbox]
+    if got:
+        assert len(got) == 1 and len(got[0]) <= 2 * len(data)
+    else:
+        assert daemon.api.metrics()['postern_dropped_packets_total{reason="amplification"}'] == 1
 
 
 class Outgoing:

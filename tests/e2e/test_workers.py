@@ -3,9 +3,9 @@ tests send from many ports and look for messages that were handed over."""
 import pytest
 
 from kit import net
+from kit.calls import established, hang_up, offer
+from kit.registering import listed, register
 from kit.sip import write_sdp
-
-from test_calls_raw import established, hang_up, offer
 
 HANDOVERS = "postern_sip_handovers_total"
 
@@ -133,7 +133,6 @@ def test_operator_sees_and_ends_calls_of_every_worker(house, ua, callee):
 
 
 def test_registration_on_one_worker_is_known_to_all(house, ua):
-    from test_registrar import listed, register
     daemon = house(node={"workers": 4})
     device = ua(net.PHONE1, 5062, name="device", user="1001")
     register(device, "1001", "one-secret")

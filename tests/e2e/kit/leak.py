@@ -74,16 +74,23 @@ class Scanner:
             return self.owner[packet.src], False
         return None, False
 
+    def listeners(self, packets):
+        """name -> our addresses where that party speaks to us"""
+        out = {name: set() for name in self.parties}
+        for packet in packets:
+            name, speaking = self.party(packet)
+            if name is not None and not speaking:
+                out[name].add(packet.dst)
+        return out
+
     def gather(self, packets):
         """name -> its identifiers, name -> those that it knew before we told it"""
         ids = {name: set(ips) for name, ips in self.parties.items()}
         said = {name: set() for name in self.parties}
         told = {name: set() for name in self.parties}
         numbers = {"sip", "anonymous", "invalid", "anonymous.invalid"}
-        for packet in packets:
-            name, _ = self.party(packet)
-            if name is not None:
-                ids[name].add(packet.src if packet.src in self.ours else packet.dst)
+        for name, spoken_to in self.listeners(packets).items():
+            ids[name] |= spoken_to
         for packet, data in capture.sip_messages(packets):
             name, speaking = self.party(packet)
             if name is None:
@@ -119,7 +126,7 @@ class Scanner:
         """[(to whom, whose, identifier, where)]"""
         ids, said = self.gather(packets)
         sent = self.streams_to(packets)
-        listeners = {name: words & self.ours for name, words in ids.items()}
+        listeners = self.listeners(packets)
         leaks = []
         for to, chunks in sent.items():
             lowered = [c.lower() for c in chunks]

@@ -3,43 +3,19 @@ import math
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 import wave
 
 from . import net
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(HERE))), "scripts"))
+
+from demo_call import ALAW_TO_LINEAR, alaw_encode, tone_power as tone_share  # noqa: E402
+
 RATE, FRAME, PCMU, PCMA = 8000, 160, 0, 8
-
-
-def alaw_encode(sample):
-    sign = 0x80 if sample >= 0 else 0
-    value = min(sample if sample >= 0 else -sample - 1, 32767) >> 3
-    exponent = max(0, value.bit_length() - 5)
-    mantissa = value >> max(1, exponent) & 0x0F
-    return (sign | exponent << 4 | mantissa) ^ 0x55
-
-
-def alaw_decode(byte):
-    byte ^= 0x55
-    exponent, value = byte >> 4 & 7, (byte & 0x0F) << 4 | 8
-    value = value if exponent == 0 else (value + 0x100) << (exponent - 1)
-    return value if byte & 0x80 else -value
-
-
-ALAW_TO_LINEAR = [alaw_decode(b) for b in range(256)]
-
-
-def tone_share(samples, hz, rate=RATE):
-    """Goertzel: the share of the samples' energy that lies at hz, 0 to 1."""
-    energy = sum(s * s for s in samples)
-    if not samples or energy == 0:
-        return 0.0
-    coeff = 2 * math.cos(2 * math.pi * hz / rate)
-    s1 = s2 = 0.0
-    for s in samples:
-        s1, s2 = s + coeff * s1 - s2, s1
-    return (s1 * s1 + s2 * s2 - coeff * s1 * s2) / (energy * len(samples) / 2)
 
 
 def sine(hz, count, rate=RATE, amplitude=8000):

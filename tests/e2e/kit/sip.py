@@ -267,6 +267,9 @@ class Ua:
     def contact(self):
         return f"<sip:ct-{self.name}@{net.host_port(self.ip, self.port)};transport={self.transport}>"
 
+    def own_uri(self):
+        return f"sip:{self.user}@{net.host_port(self.ip, self.port)}"
+
     def uri(self, user, domain=None):
         return f"sip:{user}@{domain or net.host_port(*self.proxy)}"
 
@@ -274,7 +277,7 @@ class Ua:
               headers=(), contact=True):
         body = body.encode() if isinstance(body, str) else body
         lines = [("Via", self.via(branch)), ("Max-Forwards", "70"),
-                 ("From", from_ or f'"Caller of {self.name}" <sip:{self.user}@{net.host_port(self.ip, self.port)}>;tag={unique()}'),
+                 ("From", from_ or f'"Caller of {self.name}" <{self.own_uri()}>;tag={unique()}'),
                  ("To", to or f"<{uri}>"), ("Call-ID", call_id or f"{unique()}@{self.name}"), ("CSeq", f"{cseq} {method}")]
         if contact:
             lines.append(("Contact", self.contact()))

@@ -131,48 +131,47 @@ static void cfg_end(struct cfg *c, struct buf *b, const struct cfg_nearest *near
     c->errs->e[c->errs->n++].text = text;
 }
 
-void cfg_error(struct cfg *c, const struct cfg_node *n, const char *fmt, ...)
+/* One error about a node: at its key or at its value. */
+PRINTF_LIKE(5, 0)
+static void cfg_say(struct cfg *c, const struct cfg_node *n, bool at_key,
+                    const struct cfg_nearest *near, const char *fmt, va_list ap)
 {
     struct buf b;
+
+    if (cfg_begin(c, &b, at_key ? n->key_line : n->line, at_key ? n->key_col : n->col)) {
+        cfg_put_path(&b, n);
+        buf_putv(&b, fmt, ap);
+        cfg_end(c, &b, near);
+    }
+}
+
+void cfg_error(struct cfg *c, const struct cfg_node *n, const char *fmt, ...)
+{
     va_list ap;
 
-    if (cfg_begin(c, &b, n->line, n->col)) {
-        cfg_put_path(&b, n);
-        va_start(ap, fmt);
-        buf_putv(&b, fmt, ap);
-        va_end(ap);
-        cfg_end(c, &b, NULL);
-    }
+    va_start(ap, fmt);
+    cfg_say(c, n, false, NULL, fmt, ap);
+    va_end(ap);
 }
 
 void cfg_error_value(struct cfg *c, const struct cfg_node *n, const struct cfg_nearest *near,
                      const char *fmt, ...)
 {
-    struct buf b;
     va_list ap;
 
-    if (cfg_begin(c, &b, n->line, n->col)) {
-        cfg_put_path(&b, n);
-        va_start(ap, fmt);
-        buf_putv(&b, fmt, ap);
-        va_end(ap);
-        cfg_end(c, &b, near);
-    }
+    va_start(ap, fmt);
+    cfg_say(c, n, false, near, fmt, ap);
+    va_end(ap);
 }
 
 void cfg_error_key(struct cfg *c, const struct cfg_node *n, const struct cfg_nearest *near,
                    const char *fmt, ...)
 {
-    struct buf b;
     va_list ap;
 
-    if (cfg_begin(c, &b, n->key_line, n->key_col)) {
-        cfg_put_path(&b, n);
-        va_start(ap, fmt);
-        buf_putv(&b, fmt, ap);
-        va_end(ap);
-        cfg_end(c, &b, near);
-    }
+    va_start(ap, fmt);
+    cfg_say(c, n, true, near, fmt, ap);
+    va_end(ap);
 }
 
 void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *fmt, ...)

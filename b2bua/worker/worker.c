@@ -35,13 +35,19 @@ static struct tx_timers timers_of(const struct config *cfg)
     return (struct tx_timers){.t1_ms = cfg->t1_ms, .t2_ms = cfg->t2_ms, .t4_ms = cfg->t4_ms};
 }
 
+/* One worker's share of a limit of the node, rounded up. */
+static uint32_t share_of(uint32_t limit, uint32_t n_workers)
+{
+    return (limit + n_workers - 1) / n_workers;
+}
+
 static int make_net(struct worker *w)
 {
     const struct config *cfg = w->b->cfg;
     struct net_limits lim = net_limits_default;
 
-    lim.max_conns = cfg->tcp_max / w->b->n_workers + 1;
-    lim.max_conns_per_source = cfg->tcp_per_source / w->b->n_workers + 1;
+    lim.max_conns = share_of(cfg->tcp_max, w->b->n_workers);
+    lim.max_conns_per_source = share_of(cfg->tcp_per_source, w->b->n_workers);
     lim.max_message = cfg->max_message;
     lim.idle_ms = cfg->tcp_idle_ms;
     return net_new(&w->net, w->loop, w->index, &lim, &worker_net_events, w);

@@ -1,6 +1,7 @@
 /* mem.c - allocation with a tap for tests, and pools of equal blocks. */
 #include "base/base.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -80,6 +81,15 @@ char *mem_strndup(const char *p, size_t n)
         s[n] = '\0';
     }
     return s;
+}
+
+#define MEM_KEEP_BYTES (64 << 20) /* of one arena, before anything goes back */
+#define MEM_STEP_BYTES (1 << 20)  /* an arena grows by */
+
+void mem_keep(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, MEM_KEEP_BYTES);
+    (void)mallopt(M_TOP_PAD, MEM_STEP_BYTES);
 }
 
 void mem_wipe(void *p, size_t n)

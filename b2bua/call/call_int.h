@@ -138,7 +138,6 @@ void call_table_bury(struct call_table *t);
 
 /* --- call_wire.c: what goes out --- */
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out);
-void leg_contact(const struct leg *l, struct buf *b);
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN]);
 /* Answers their INVITE on this leg (any status), body may be empty. */
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp);

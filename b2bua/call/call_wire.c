@@ -37,11 +37,6 @@ static void put_contact(struct buf *b, const struct leg *l)
     }
 }
 
-void leg_contact(const struct leg *l, struct buf *b)
-{
-    put_contact(b, l);
-}
-
 static void put_contact_hdr(struct buf *b, const struct leg *l)
 {
     BUF_LIT(b, "Contact: <");

@@ -174,9 +174,22 @@ bool media_idle_evict(struct media *m, struct media_realm *r);
 void media_idle_flush(struct media_realm *r);
 void media_idle_on_readable(struct media_sock *s);
 
-/* --- relay.c --- */
+/* --- io.c: packets in and out of the sockets --- */
+struct media_pkt {
+    uint8_t *p; /* MEDIA_PKT_MAX bytes of room, changed in place */
+    size_t n;   /* as on the wire: more than MEDIA_PKT_MAX when it was cut */
+    struct addr src;
+    int64_t now_ms;
+    enum media_class class;
+};
 void media_on_readable(int fd, int what, void *flow); /* a packet for this flow */
 void media_on_socket(int fd, int what, void *sock);   /* fd_fn */
+/* False: the kernel refused it. pkt is borrowed until this returns. */
+bool media_io_send(const struct media_flow *f, const struct media_pkt *pkt,
+                   const struct addr *dest);
+
+/* --- relay.c --- */
+void media_relay(struct media_flow *f, struct media_pkt *pkt); /* what came for a flow */
 
 /* --- silence.c --- */
 void media_silence_arm(struct media_session *s); /* after each change of what is expected */

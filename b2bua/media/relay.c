@@ -1,29 +1,6 @@
-/* relay.c - the way of one packet: receive, classify, latch, account, send. A stage that changes
- * packets (encryption) belongs between account and send and works in place in media.pkt. */
+/* relay.c - the way of one packet that io.c received: classify, latch, account, send. A stage that
+ * changes packets (encryption) belongs between account and send and works in place. */
 #include "media/media_int.h"
-
-struct media_pkt {
-    uint8_t *p;
-    size_t n;
-    struct addr src;
-    int64_t now_ms;
-    enum media_class class;
-};
-
-static bool relay_receive(struct media *m, int fd, struct media_pkt *pkt)
-{
-    struct sockaddr_storage from;
-    socklen_t len = sizeof(from);
-    ssize_t n = recvfrom(fd, m->pkt, sizeof(m->pkt), MSG_TRUNC, (struct sockaddr *)&from, &len);
-
-    if (n < 0) {
-        return false;
-    }
-    pkt->p = m->pkt;
-    pkt->n = (size_t)n; /* MSG_TRUNC: the length on the wire, which may be more than we hold */
-    addr_from_sockaddr(&pkt->src, (const struct sockaddr *)&from, len);
-    return true;
-}
 
 static enum media_class relay_classify(const struct media_flow *f, const struct media_pkt *pkt)
 {
@@ -81,7 +58,7 @@ static void relay_send(struct media_side *to, const struct media_pkt *pkt)
         stat_inc(STAT_RTP_NO_PEER);
         return;
     }
-    if (sendto(f->fd, pkt->p, pkt->n, MSG_NOSIGNAL, &dest->u.sa, addr_len(dest)) < 0) {
+    if (!media_io_send(f, pkt, dest)) {
         to->count.send_failed++;
         stat_inc(STAT_RTP_SEND_FAIL);
         return;
@@ -95,42 +72,23 @@ static void relay_send(struct media_side *to, const struct media_pkt *pkt)
     stat_inc(STAT_RTP_TX);
 }
 
-/* One packet per event: the second receive would find nothing most of the time, and level
- * triggering brings us back when it would have found something. */
-void media_on_readable(int fd, int what, void *flow)
+void media_relay(struct media_flow *f, struct media_pkt *pkt)
 {
-    struct media_flow *f = flow;
     struct media_side *side = f->side;
     struct media *m = side->stream->session->m;
-    struct media_pkt pkt = {.now_ms = loop_now_ms(m->p.loop)};
 
-    (void)what;
-    if (!relay_receive(m, fd, &pkt)) {
-        return;
-    }
     stat_inc(STAT_RTP_RX);
-    pkt.class = relay_classify(f, &pkt);
-    if (pkt.class == MEDIA_CLASS_BAD) {
+    pkt->class = relay_classify(f, pkt);
+    if (pkt->class == MEDIA_CLASS_BAD) {
         side->count.malformed++;
         stat_inc(STAT_RTP_BAD);
         return;
     }
-    if (!media_flow_accept(f, &pkt.src, pkt.now_ms, m->p.learn_ms)) {
+    if (!media_flow_accept(f, &pkt->src, pkt->now_ms, m->p.learn_ms)) {
         side->count.strangers++;
         stat_inc(STAT_RTP_STRANGER);
         return;
     }
-    relay_account(side, &pkt);
-    relay_send(media_side_other(side), &pkt);
-}
-
-void media_on_socket(int fd, int what, void *sock)
-{
-    struct media_sock *s = sock;
-
-    if (s->flow != NULL) {
-        media_on_readable(fd, what, s->flow);
-    } else {
-        media_idle_on_readable(s);
-    }
+    relay_account(side, pkt);
+    relay_send(media_side_other(side), pkt);
 }

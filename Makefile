@@ -73,7 +73,7 @@ endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
-PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1
+PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libpcre2-8
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -104,7 +104,7 @@ FLOW := $(sort $(wildcard tests/flow/test_*.c))
 FLOW_HELP := $(filter-out $(FLOW),$(sort $(wildcard tests/flow/*.c)))
 FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
-BENCH := $(sort $(wildcard tests/bench/*.c))
+BENCH := $(filter-out tests/bench/bench_%,$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
 CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[ch] $(d)/*/*.[ch])))
@@ -182,6 +182,11 @@ $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lm
 
+$(BUILD)/bench/bench_%: $(BUILD)/obj/tests/bench/bench_%.o $(LIB)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -243,10 +248,13 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 		-artifact_prefix=build/fuzz/$*- -print_final_stats=1 build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 # --- Bench -------------------------------------------------------------------------------------------------------------
-.PHONY: bench loadgen
+.PHONY: bench loadgen bench-policy
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
+
+bench-policy: $(BUILD)/bench/bench_policy ## measure: prefix look-up and a decision over 10,000 routes
+	$(Q)$<
 
 # --- Rules -------------------------------------------------------------------------------------------------------------
 .PHONY: fmt fmt-check lint tidy cppcheck check-layers check-size check-banned compile-both

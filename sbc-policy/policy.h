@@ -6,9 +6,14 @@
 
 #include "base/base.h"
 
-#define POLICY_TARGETS_MAX 8 /* of one route */
-#define POLICY_TRACE_MAX 24  /* steps kept; the rest is counted */
-#define POLICY_NAME_MAX 64   /* bytes of any name in the configuration */
+#define POLICY_TRACE_MAX 24 /* steps kept; the rest is counted */
+#define POLICY_NAME_MAX 64  /* bytes of any name in the configuration */
+
+#include "sbc-policy/table.h"
+#include "sbc-policy/pattern.h"
+#include "sbc-policy/zone.h"
+#include "sbc-policy/number.h"
+#include "sbc-policy/route.h"
 
 enum policy_media_security { POLICY_MEDIA_RTP };
 struct policy_media_profile {
@@ -37,6 +42,7 @@ struct policy_peer {
     size_t n_targets;
     uint8_t media; /* index of the media profile */
     struct policy_limit limit;
+    struct policy_sides numbers;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     struct policy_counter *counter;          /* filled in by policy_compile */
@@ -57,22 +63,13 @@ struct policy_users {
     uint32_t nonce_life_s;
     struct policy_account *accounts;
     size_t n_accounts;
+    struct policy_sides numbers;
 };
 
-enum policy_party { POLICY_NOBODY, POLICY_USERS, POLICY_PEER };
-struct policy_ref {
-    enum policy_party kind;
-    uint16_t peer; /* POLICY_PEER */
-};
-struct policy_route {
+struct policy_table_ref { /* owned by the snapshot */
     const char *name;
-    struct policy_ref *from; /* empty: anybody known */
-    size_t n_from;
-    const char *called, *calling, *domain, *method; /* globs; NULL: any */
-    struct policy_ref to[POLICY_TARGETS_MAX];
-    size_t n_to;          /* 0: refuse with code */
-    uint16_t refuse_code; /* 403 unless set */
-    const char *refuse_reason;
+    const char *file;
+    struct policy_table *table;
 };
 
 /* What the configuration says; strings and arrays belong to its snapshot and outlive the policy. */
@@ -84,6 +81,10 @@ struct policy_def {
     struct policy_peer *peers;
     size_t n_peers;
     struct policy_users users;
+    struct policy_group *groups;
+    size_t n_groups;
+    struct policy_table_ref *tables;
+    size_t n_tables;
     struct policy_route *routes;
     size_t n_routes;
     struct policy_limit limit; /* of the node */
@@ -111,16 +112,27 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
     struct addr source;
     struct sl called, called_host;
     struct sl calling;
-    int auth_user; /* proven account, or -1 */
-    bool new_call; /* INVITE: limits count */
+    int auth_user;                       /* proven account, or -1 */
+    bool new_call;                       /* INVITE: limits count */
+    int64_t wall_ms;                     /* Unix time, for routes with a time of day */
+    uint64_t random;                     /* for routes with weights */
+    const struct policy_header *headers; /* when policy_wants_headers() */
+    size_t n_headers;
+    const struct sl *codecs; /* of the offer, when policy_wants_codecs() */
+    size_t n_codecs;
 };
+/* Do any routes look at them? Nobody needs to gather what nobody asks for. */
+bool policy_wants_headers(const struct policy *p);
+bool policy_wants_codecs(const struct policy *p);
 
-enum policy_action { POLICY_REFUSE, POLICY_CHALLENGE, POLICY_ROUTE };
+enum policy_action { POLICY_REFUSE, POLICY_CHALLENGE, POLICY_ROUTE, POLICY_REDIRECT };
 enum policy_step_kind {
     POLICY_STEP_SOURCE,
     POLICY_STEP_AUTH,
     POLICY_STEP_ROUTE,
-    POLICY_STEP_LIMIT
+    POLICY_STEP_LIMIT,
+    POLICY_STEP_CALLED, /* the number was rewritten; index: a route, or the node for the source */
+    POLICY_STEP_CALLING
 };
 enum policy_step_result {
     POLICY_HIT,
@@ -129,9 +141,17 @@ enum policy_step_result {
     POLICY_MISS_CALLING,
     POLICY_MISS_DOMAIN,
     POLICY_MISS_METHOD,
+    POLICY_MISS_LISTENER,
+    POLICY_MISS_USER,
+    POLICY_MISS_HEADER,
+    POLICY_MISS_TIME,
+    POLICY_MISS_CODEC,
+    POLICY_MISS_COSTLY, /* a pattern gave up: too many steps */
     POLICY_NOT_FOUND,
     POLICY_OVER,
-    POLICY_WITHIN
+    POLICY_WITHIN,
+    POLICY_GOES_ON, /* a route that matched and lets the next ones see its numbers */
+    POLICY_REWRITTEN
 };
 struct policy_step {
     uint8_t kind, result;
@@ -139,11 +159,12 @@ struct policy_step {
 };
 struct policy_verdict {
     enum policy_action action;
-    uint16_t sip_code;        /* refuse */
-    const char *reason;       /* static or the configuration's; why in words */
-    struct policy_ref source; /* who is asking */
-    int user;                 /* account index or -1 */
-    int route;                /* index or -1 */
+    uint16_t sip_code;                    /* refuse */
+    const char *reason;                   /* static or the configuration's; why in words */
+    struct policy_ref source;             /* who is asking */
+    int user;                             /* account index or -1 */
+    int route;                            /* index or -1; the last one that matched */
+    struct policy_number called, calling; /* as the routes saw them at the end */
     struct policy_ref to[POLICY_TARGETS_MAX];
     size_t n_to;
     uint32_t retry_after_s; /* 503: 0 = none */

@@ -98,6 +98,8 @@ struct call {
     int64_t start_wall, ring_wall, answer_wall, end_wall;
     uint16_t end_code;
     const char *end_by, *end_reason; /* static */
+    const char *phrase;              /* of the refusal, as the route has it; NULL: the usual one */
+    struct sl redirect;              /* Contact of a 3xx of ours */
     const char *warning;             /* static; told to the caller with a failure */
     struct attempt attempts[CALL_ATTEMPTS_MAX];
     uint8_t n_attempts;
@@ -162,6 +164,7 @@ void call_reject_a(struct call *c, uint16_t status, const char *by, const char *
 void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg);
 
 /* --- call_out.c --- */
+void call_put_called(struct buf *b, const struct policy_number out[2], const struct sip_msg *m);
 /* Tries the next target; none left: the caller gets the best failure. */
 void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);

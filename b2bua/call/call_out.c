@@ -4,19 +4,33 @@
 
 /* --- making a leg --- */
 
+/* The user part of the Request-URI as this target gets it: rewritten, or as it came. */
+void call_put_called(struct buf *b, const struct policy_number out[2], const struct sip_msg *m)
+{
+    sip_put_user(b, out[0].changed ? policy_number_text(&out[0], SL_NULL) : m->ruri.user);
+}
+
+static void numbers_for(const struct call *c, const struct policy_ref *to,
+                        struct policy_number out[2])
+{
+    policy_numbers_out(c->cfg->policy, &c->verdict, to,
+                       &(struct policy_request){.called = c->called, .calling = c->calling}, out);
+}
+
 static void put_local(struct buf *b, const struct call *c, const struct leg *l)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct sip_msg *inv = c->invite;
+    struct policy_number numbers[2];
+    struct sl user;
 
+    numbers_for(c, &l->party, numbers);
+    user = policy_number_text(
+        &numbers[1], c->verdict.source.kind == POLICY_USERS ? c->calling : inv->from.uri.user);
     sip_put_display(b, inv->from.display);
     BUF_LIT(b, "<sip:");
-    if (c->calling.n != 0) {
-        if (c->verdict.source.kind == POLICY_USERS) {
-            sip_put_user(b, c->calling);
-        } else {
-            sip_put_user(b, inv->from.uri.user);
-        }
+    if (user.n != 0) {
+        sip_put_user(b, user);
         buf_putc(b, '@');
     }
     if (l->party.kind == POLICY_USERS) {
@@ -143,6 +157,7 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
 {
     const struct policy_peer *peer = &policy_def(c->cfg->policy)->peers[peer_i];
     char uri[256], to[256];
+    struct policy_number numbers[2];
     struct buf u, r;
     struct leg_plan p = {.party = {.kind = POLICY_PEER, .peer = peer_i},
                          .user = -1,
@@ -155,9 +170,10 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     }
     buf_init_fixed(&u, uri, sizeof(uri));
     buf_init_fixed(&r, to, sizeof(to));
+    numbers_for(c, &p.party, numbers);
     BUF_LIT(&u, "sip:");
-    sip_put_user(&u, c->invite->ruri.user);
-    buf_puts(&u, c->invite->ruri.user.n != 0 ? "@" : "");
+    call_put_called(&u, numbers, c->invite);
+    buf_puts(&u, u.n != sizeof("sip:") - 1 ? "@" : "");
     BUF_LIT(&r, "<");
     buf_putsl(&r, buf_sl(&u));
     addr_put(&u, &tgt->addr);
@@ -581,11 +597,11 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 static void leg_failed(struct leg *l, uint16_t status, int err)
 {
     struct call *c = l->call;
-    bool again = err != 0 || status == 503;
+    bool again = err != 0 || policy_fails_over(c->cfg->policy, &c->verdict, status);
 
     leg_close(l, status, err);
     note_failure(c, err == ETIMEDOUT ? 408 : err != 0 ? 502 : status);
-    if (status >= 600) {
+    if (status >= 600 && !again) {
         call_cancel_forks(c, l);
         call_reject_a(c, status, "callee", "declined");
         return;

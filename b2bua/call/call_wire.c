@@ -92,11 +92,15 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
     sip_put_response(b, &(struct sip_response){.req = req,
                                                .src = tx_server_source(l->srv),
                                                .status = status,
+                                               .reason = status >= 300 ? c->phrase : NULL,
                                                .to_tag = l->dlg.local_tag,
                                                .rr = status > 100 && status < 300});
     if (status > 100 && status < 300) {
         put_contact_hdr(b, l);
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+    }
+    if (status >= 300 && status < 400 && c->redirect.n != 0) {
+        buf_putf(b, "Contact: <%.*s>\r\n", SL_ARG(c->redirect));
     }
     put_trouble(b, c, status);
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);

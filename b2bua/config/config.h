@@ -10,7 +10,10 @@
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
- *   routes.*.match.{called, calling, domain, method}, routes.*.refuse {status 403, reason}
+ *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
+ *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
+ *   routes.*.{numbers, failover.codes 503, redirect.status 302, refuse {status 403, reason},
+ *   continue false}
  * Names of media default to plain, which is there when no media_profiles are written. */
 #ifndef POSTERN_CONFIG_H
 #define POSTERN_CONFIG_H

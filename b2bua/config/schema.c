@@ -1,22 +1,6 @@
 /* schema.c - the one list of settings. Parser, defaults, ranges, checks, the list of what needs a
  * restart and the reference text all walk it. */
-#include "config/config_int.h"
-
-/* Field, with its size: the reader stores as many bytes. */
-#define AT(type, field)                                                                            \
-    .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
-#define OBJECT(name, type, fn)                                                                     \
-    static const struct cfg_object name = {                                                        \
-        .keys = name##_keys,                                                                       \
-        .n_keys = COUNT_OF(name##_keys),                                                           \
-        .size = sizeof(struct type),                                                               \
-        .check = (fn),                                                                             \
-    }
-
-#define MS_S 1000
-#define MS_M (60 * MS_S)
-#define MS_H (60 * MS_M)
-#define MS_D (24 * MS_H)
+#include "config/schema_int.h"
 
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const word_off[] = {"off", NULL};
@@ -416,6 +400,11 @@ static const struct cfg_key cfg_peer_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_topology,
      .help = "What this side may learn."},
+    {.key = "numbers",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, numbers),
+     .sub = &cfg_sides,
+     .help = "How numbers are rewritten on this side."},
     {.key = "headers", .type = CFG_EMPTY, .help = "Header rules."},
     {.key = "probe", .type = CFG_LATER, .help = "OPTIONS probes of the targets."},
 };
@@ -512,6 +501,11 @@ static const struct cfg_key cfg_users_keys[] = {
      .min = 10 * MS_S,
      .max = MS_H,
      .help = "How long a digest challenge may be answered."},
+    {.key = "numbers",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, numbers),
+     .sub = &cfg_sides,
+     .help = "How numbers are rewritten on this side."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,
@@ -522,71 +516,6 @@ static const struct cfg_key cfg_users_keys[] = {
      .help = "Who may register."},
 };
 OBJECT(cfg_users, policy_users, cfg_check_users);
-
-/* --- routes --- */
-#define PATTERN(word, field, text)                                                                 \
-    {                                                                                              \
-        .key = (word), .type = CFG_GLOB, AT(policy_route, field), .min = 1, .max = 256,            \
-        .help = (text)                                                                             \
-    }
-static const struct cfg_key cfg_match_keys[] = {
-    PATTERN("called", called, "Called user or number; * is anything, ? one character."),
-    PATTERN("calling", calling, "Calling user or number."),
-    PATTERN("domain", domain, "Host of the called address."),
-    PATTERN("method", method, "INVITE or MESSAGE; both when not set."),
-};
-OBJECT(cfg_match, policy_route, NULL);
-
-static const struct cfg_key cfg_refuse_keys[] = {
-    {.key = "status",
-     .type = CFG_INT,
-     AT(policy_route, refuse_code),
-     .dflt = "403",
-     .min = 400,
-     .max = 699,
-     .help = "SIP status of the refusal."},
-    {.key = "reason",
-     .type = CFG_STRING,
-     AT(policy_route, refuse_reason),
-     .min = 1,
-     .max = 128,
-     .help = "Its reason, for the caller and the record."},
-};
-OBJECT(cfg_refuse, policy_route, NULL);
-
-static const struct cfg_key cfg_route_keys[] = {
-    {.key = "name",
-     .type = CFG_NAME,
-     .flags = CFG_REQUIRED,
-     AT(policy_route, name),
-     .min = 1,
-     .max = POLICY_NAME_MAX,
-     .help = "Name in records and traces."},
-    {.key = "from",
-     .type = CFG_LIST,
-     .of = CFG_PARTY,
-     .at = offsetof(struct policy_route, from),
-     .size = sizeof(struct policy_ref),
-     .n_at = offsetof(struct policy_route, n_from),
-     .max = CFG_PEERS_MAX + 1,
-     .help = "users, or names of peers; anybody known when not set."},
-    {.key = "match", .type = CFG_OBJECT, .sub = &cfg_match, .help = "All patterns must fit."},
-    {.key = "to",
-     .type = CFG_LIST,
-     .of = CFG_PARTY,
-     .flags = CFG_INLINE,
-     .at = offsetof(struct policy_route, to),
-     .size = sizeof(struct policy_ref),
-     .n_at = offsetof(struct policy_route, n_to),
-     .max = POLICY_TARGETS_MAX,
-     .help = "users, or names of peers, tried in order."},
-    {.key = "refuse",
-     .type = CFG_OBJECT,
-     .flags = CFG_OPTIONAL,
-     .sub = &cfg_refuse,
-     .help = "Refuse what fits, instead of to."},
-};
-OBJECT(cfg_route, policy_route, cfg_check_route);
 
 static const struct cfg_key cfg_security_keys[] = {
     {.key = "allow", .type = CFG_LATER, .help = "Networks that are never banned."},
@@ -630,6 +559,22 @@ static const struct cfg_key root_keys[] = {
      .sub = &cfg_peer,
      .names_at = offsetof(struct cfg, peers),
      .help = "Carriers, PBXs, groups of targets."},
+    {.key = "peer_groups",
+     .type = CFG_MAP,
+     .at = offsetof(struct config, def.groups),
+     .n_at = offsetof(struct config, def.n_groups),
+     .max = CFG_PEERS_MAX,
+     .sub = &cfg_group,
+     .names_at = offsetof(struct cfg, groups),
+     .help = "Peers under one name, for routes."},
+    {.key = "tables",
+     .type = CFG_MAP,
+     .at = offsetof(struct config, def.tables),
+     .n_at = offsetof(struct config, def.n_tables),
+     .max = POLICY_TABLES_MAX,
+     .sub = &cfg_table,
+     .names_at = offsetof(struct cfg, tables),
+     .help = "Tables of number prefixes, for routes."},
     {.key = "users",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,

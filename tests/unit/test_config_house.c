@@ -392,8 +392,9 @@ static const struct rig_case routes_cases[] = {
     {"routes: x\n", "t:2:9: routes: must be a list, not a single value\n"},
     {"routes: [x]\n", "t:2:10: routes[0]: must be a map, not a single value\n"},
     {"routes: [{}]\n", "t:2:10: routes[0].name: is missing\n"
-                       "t:2:10: routes[0]: needs 'to' or 'refuse'\n"},
-    {"routes: [{name: r}]\n", "t:2:10: routes[0]: needs 'to' or 'refuse'\n"},
+                       "t:2:10: routes[0]: needs 'to', 'redirect', 'refuse' or 'continue: true'\n"},
+    {"routes: [{name: r}]\n",
+     "t:2:10: routes[0]: needs 'to', 'redirect', 'refuse' or 'continue: true'\n"},
     {"routes: [{to: users}]\n",
      "t:2:10: routes[0].name: is missing\n"
      "t:2:15: routes[0].to: there are no users: the section 'users' is missing\n"},
@@ -404,7 +405,7 @@ static const struct rig_case routes_cases[] = {
     {"routes: [{name: r, to: [[users]]}]\n",
      "t:2:25: routes[0].to[0]: must be a single value, not a list\n"},
     {"routes: [{name: r, to: }]\n", "t:2:24: routes[0].to: must name at least one\n"},
-    {"routes: [{name: r, to: {}}]\n", "t:2:24: routes[0].to: must be a list, not a map\n"},
+    {"routes: [{name: r, to: {}}]\n", "t:2:24: routes[0].to.peer: is missing\n"},
     {"routes: [{name: r, from: , refuse: {}}]\n",
      "t:2:26: routes[0].from: must name at least one; without 'from' anybody known may come\n"},
     {"routes: [{name: r, from: [], refuse: {}}]\n",

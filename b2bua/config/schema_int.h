@@ -1,0 +1,67 @@
+/* schema_int.h - what the files of the list of settings share, and the checks that it names. */
+#ifndef POSTERN_CONFIG_SCHEMA_INT_H
+#define POSTERN_CONFIG_SCHEMA_INT_H
+
+#include "config/config_int.h"
+
+/* Field, with its size: the reader stores as many bytes. */
+#define AT(type, field)                                                                            \
+    .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
+#define OBJECT(name, type, fn)                                                                     \
+    static const struct cfg_object name = {                                                        \
+        .keys = name##_keys,                                                                       \
+        .n_keys = COUNT_OF(name##_keys),                                                           \
+        .size = sizeof(struct type),                                                               \
+        .check = (fn),                                                                             \
+    }
+
+#define MS_S 1000
+#define MS_M (60 * MS_S)
+#define MS_H (60 * MS_M)
+#define MS_D (24 * MS_H)
+/* The same for an object that another file names. */
+#define OBJECT_PUBLIC(name, type, fn)                                                              \
+    const struct cfg_object name = {                                                               \
+        .keys = name##_keys,                                                                       \
+        .n_keys = COUNT_OF(name##_keys),                                                           \
+        .size = sizeof(struct type),                                                               \
+        .check = (fn),                                                                             \
+    }
+
+/* schema_route.c */
+extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;
+
+/* value*.c, secret.c: table.c: readers of one value. n is never NULL. */
+typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
+                          void *at);
+cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_read_string,
+    cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address, cfg_read_prefix,
+    cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token, cfg_read_target, cfg_read_uri,
+    cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_to, cfg_read_peer,
+    cfg_read_number, cfg_read_pattern, cfg_read_table, cfg_read_cond, cfg_read_code, cfg_read_zone,
+    cfg_read_days, cfg_read_hours, cfg_read_dates;
+
+/* The checks: c->err or errors of c are their result. node is NULL when nothing was written. */
+typedef void(cfg_check_fn)(struct cfg *c, const struct cfg_node *node, void *at);
+/* check.c */
+cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expires, cfg_check_users,
+    cfg_check_account, cfg_check_root;
+/* check_route.c */
+cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
+    cfg_check_redirect, cfg_check_group;
+/* table.c */
+cfg_check_fn cfg_check_table;
+
+/* load.c: the whole of a file; more than `max` bytes are not read to their end. */
+MUST_USE int config_read_file(struct buf *b, const char *path, size_t max);
+
+/* check.c: the key below node when it was written, else node itself: where to show a mistake. */
+const struct cfg_node *cfg_spot(const struct cfg *c, const struct cfg_node *node, struct sl key);
+/* Elements of a list as they were written; a single value is its own only element. */
+const struct cfg_node *cfg_first(const struct cfg_node *list);
+/* Written, but with nothing in it: an empty list or map, or no value. */
+bool cfg_is_empty(const struct cfg_node *n, enum cfg_kind kind);
+const struct cfg_node *cfg_find2(const struct cfg *c, const struct cfg_node *node, struct sl key,
+                                 struct sl sub);
+
+#endif

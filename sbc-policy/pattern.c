@@ -124,6 +124,14 @@ struct sl policy_pattern_text(const struct policy_pattern *p)
     return p->text;
 }
 
+unsigned policy_pattern_groups(const struct policy_pattern *p)
+{
+    uint32_t n = 0;
+
+    (void)pcre2_pattern_info(p->code, PCRE2_INFO_CAPTURECOUNT, &n);
+    return n;
+}
+
 static void policy_groups(pcre2_match_data *data, int n, struct sl s,
                           struct sl groups[POLICY_PATTERN_GROUPS])
 {

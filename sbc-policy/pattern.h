@@ -22,6 +22,7 @@ MUST_USE int policy_pattern_new(struct policy_pattern **pp, struct sl text, size
                                 char why[128]);
 void policy_pattern_free(struct policy_pattern **pp); /* accepts NULL */
 struct sl policy_pattern_text(const struct policy_pattern *p);
+unsigned policy_pattern_groups(const struct policy_pattern *p); /* beside the whole */
 
 enum policy_fit { POLICY_FIT_NO, POLICY_FIT_YES, POLICY_FIT_COSTLY };
 /* Does the whole of s fit? As globs do: no ^ and $ needed. */

@@ -14,6 +14,7 @@
 #include "sbc-policy/zone.h"
 #include "sbc-policy/number.h"
 #include "sbc-policy/route.h"
+#include "sbc-policy/header.h"
 
 enum policy_media_security { POLICY_MEDIA_RTP };
 struct policy_media_profile {
@@ -43,6 +44,10 @@ struct policy_peer {
     uint8_t media; /* index of the media profile */
     struct policy_limit limit;
     struct policy_sides numbers;
+    struct policy_header_rule *headers;
+    struct policy_reply_rule *replies;
+    size_t n_headers, n_replies;
+    struct policy_identity identity;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     struct policy_counter *counter;          /* filled in by policy_compile */

@@ -1,19 +1,6 @@
-/* call_facts.c - what the policy asks of a request beyond its addresses: header fields and codecs,
- * gathered only when some rule looks at them. */
+/* call_facts.c - what the policy asks of a request beyond its addresses, gathered only when some
+ * rule looks at it. */
 #include "call/call_facts.h"
-
-size_t call_gather_headers(const struct sip_msg *m, struct policy_header *out, size_t max)
-{
-    size_t n = 0;
-
-    for (uint16_t i = 0; i < m->n_hdrs && n < max; i++) {
-        const struct sip_hdr *h = &m->hdrs[i];
-
-        out[n++] = (struct policy_header){
-            .name = h->id != HDR_OTHER ? sl_str(hdr_name(h->id)) : h->name, .value = h->value};
-    }
-    return n;
-}
 
 /* RFC 3551 6: payload types that need no rtpmap. */
 static const char *static_codec(uint32_t type)

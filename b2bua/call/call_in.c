@@ -1,5 +1,6 @@
 /* call_in.c - a new INVITE: who asks, what the policy says, and the caller's leg. */
 #include "call/call_facts.h"
+#include "call/call_rules.h"
 
 void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                            uint16_t status, const char *reason, struct sl extra)
@@ -45,7 +46,7 @@ static struct sl plain_user(const struct sip_uri *u, char *dst, size_t cap)
 struct asker {
     struct policy_request rq;
     char called[128], calling[128];
-    struct policy_header headers[SIP_HDRS_MAX];
+    struct policy_fields fields;
     struct sl codecs[CALL_CODECS_MAX];
     enum auth_result auth;
 };
@@ -56,8 +57,13 @@ static void gather(struct call_table *t, const struct sip_msg *req, struct asker
     a->rq.wall_ms = loop_wall_ms(t->p.loop);
     crypto_random(&a->rq.random, sizeof(a->rq.random));
     if (policy_wants_headers(t->cfg->policy)) {
-        a->rq.headers = a->headers;
-        a->rq.n_headers = call_gather_headers(req, a->headers, COUNT_OF(a->headers));
+        int peer = policy_peer_by_source(t->cfg->policy, a->rq.listener, &a->rq.source);
+        struct policy_ref from = {.kind = peer >= 0 ? POLICY_PEER : POLICY_NOBODY,
+                                  .peer = peer >= 0 ? (uint16_t)peer : 0};
+
+        rules_view(t->cfg, &from, req, &a->fields);
+        a->rq.headers = a->fields.e;
+        a->rq.n_headers = a->fields.n;
     }
     if (policy_wants_codecs(t->cfg->policy)) {
         a->rq.codecs = a->codecs;

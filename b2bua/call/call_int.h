@@ -7,7 +7,6 @@
 #include "sdp/sdp.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
-
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
@@ -88,6 +87,8 @@ struct call {
     char *offer;
     size_t offer_n;
     uint8_t offer_side;
+    const struct sip_msg *heard; /* B's answer to our INVITE, while it is dealt with; from: */
+    const struct leg *heard_leg;
     struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
     struct media_session *media;
     uint8_t n_streams;
@@ -135,7 +136,6 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
 void call_check_done(struct call *c);
 void leg_hold(struct leg *l, bool on);
 void leg_set_flow(struct leg *l, const struct flow *flow);
-
 void call_table_bury(struct call_table *t);
 
 /* --- call_wire.c: what goes out --- */

@@ -1,6 +1,6 @@
 /* call_message.c - MESSAGE outside a dialog (RFC 3428): a transaction on each side, targets one
  * after the other until one takes it. */
-#include "call/call_int.h"
+#include "call/call_rules.h"
 
 #define MESSAGES_MAX 10000
 #define MESSAGE_TARGETS_MAX 16
@@ -215,10 +215,16 @@ static void put_from(struct buf *b, const struct message *m, const struct messag
     const struct policy_def *def = policy_def(m->cfg->policy);
 
     struct policy_number numbers[2];
+    struct identity id;
     struct sl user = m->verdict.source.kind == POLICY_USERS /* attacks.md 48 */
                          ? sl_str(def->users.accounts[m->verdict.user].name)
                          : m->req->from.uri.user;
 
+    identity_of(m->cfg, &m->verdict.source, m->verdict.user, m->req, &id);
+    if (identity_is_hidden(&id, m->cfg, &tg->to)) {
+        BUF_LIT(b, IDENTITY_ANONYMOUS);
+        return;
+    }
     message_numbers(m, &tg->to, numbers);
     user = policy_number_text(&numbers[1], user);
     sip_put_display(b, m->req->from.display);
@@ -233,6 +239,21 @@ static void put_from(struct buf *b, const struct message *m, const struct messag
         addr_put_host(b, &m->cfg->listeners[tg->flow.listener].advertise);
     }
     buf_putc(b, '>');
+}
+
+static void put_extra(struct buf *b, const struct message *m, const struct message_target *tg)
+{
+    struct identity id;
+    size_t mark = b->n;
+
+    identity_of(m->cfg, &m->verdict.source, m->verdict.user, m->req, &id);
+    identity_put(b, &id, m->cfg, &m->verdict.source, &tg->to);
+    rules_apply(&(struct rules_out){.cfg = m->cfg,
+                                    .to = &tg->to,
+                                    .message = {.method = SL("MESSAGE")},
+                                    .heard = m->req,
+                                    .heard_from = &m->verdict.source},
+                b, mark);
 }
 
 static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
@@ -271,6 +292,7 @@ static int write_message(struct message *m, const struct message_target *tg, str
                                                     .via = &via,
                                                     .transport = tg->flow.transport,
                                                     .max_forwards = call_hops_left(m->req)});
+        put_extra(b, m, tg);
         sip_put_body(b, sip_hdr_value(m->req, HDR_CONTENT_TYPE), m->req->body);
         err = buf_err(b);
     }

@@ -1,6 +1,6 @@
 /* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
  * what each answer means for the caller. */
-#include "call/call_int.h"
+#include "call/call_rules.h"
 
 /* --- making a leg --- */
 
@@ -22,8 +22,14 @@ static void put_local(struct buf *b, const struct call *c, const struct leg *l)
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct sip_msg *inv = c->invite;
     struct policy_number numbers[2];
+    struct identity id;
     struct sl user;
 
+    identity_of(c->cfg, &c->verdict.source, c->verdict.user, inv, &id);
+    if (identity_is_hidden(&id, c->cfg, &l->party)) {
+        BUF_LIT(b, IDENTITY_ANONYMOUS);
+        return;
+    }
     numbers_for(c, &l->party, numbers);
     user = policy_number_text(
         &numbers[1], c->verdict.source.kind == POLICY_USERS ? c->calling : inv->from.uri.user);
@@ -621,7 +627,8 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
     (void)err;
     ladder_msg(l, rsp);
     if (!retry_with_credentials(l, rsp)) {
-        leg_failed(l, rsp->status, 0);
+        attempt_done(l->call, l, rsp->status, 0); /* as it was said */
+        leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);
     }
 }
 
@@ -722,5 +729,8 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
         l->state = LEG_EARLY;
     }
     l->owes_ack = l->owes_ack || (ev == B_2XX && l->ack == NULL);
-    act(l, rsp, err);
+    l->call->heard = rsp;
+    l->call->heard_leg = l;
+    act(l, rsp, err); /* what it ends lives until the end of the turn */
+    l->call->heard = NULL;
 }

@@ -10,6 +10,7 @@
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
+ *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
  *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
  *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
  *   routes.*.{numbers, failover.codes 503, redirect.status 302, refuse {status 403, reason},

@@ -18,6 +18,7 @@
 #define CFG_NUMBERS_MAX 256  /* of one list in a route */
 #define CFG_NUMBER_RULES_MAX 100
 #define CFG_RANGES_MAX 32
+#define CFG_HEADER_RULES_MAX 100 /* of one peer */
 
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };

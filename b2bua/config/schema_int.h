@@ -28,8 +28,9 @@
         .check = (fn),                                                                             \
     }
 
-/* schema_route.c */
+/* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;
+extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 
 /* value*.c, secret.c: table.c: readers of one value. n is never NULL. */
 typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
@@ -49,6 +50,8 @@ cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expire
 /* check_route.c */
 cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
     cfg_check_redirect, cfg_check_group;
+/* schema_header.c */
+cfg_check_fn cfg_check_header_rule, cfg_check_reply_rule;
 /* table.c */
 cfg_check_fn cfg_check_table;
 

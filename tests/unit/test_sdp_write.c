@@ -125,7 +125,7 @@ static void refused_lines_keep_their_place_with_port_zero(void **state)
 static void an_answer_repeats_the_words_of_its_offer(void **state)
 {
     (void)state;
-    rig_up(BASE "m=audio 40000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=rtcp-fb:8 nack\r\n"
+    rig_up(BASE "m=audio 40000 RTP/AVPF 8\r\na=rtpmap:8 PCMA/8000\r\na=rtcp-fb:8 nack\r\n"
                 "m=image 40002 UDPTL t38\r\nm=video 0 RTP/AVP 31\r\n",
            BASE "m=audio 50000 RTP/AVPF 0 8\r\nm=image 50002 UdpTL t38\r\n"
                 "m=video 50004 RTP/AVP 99 98\r\n");

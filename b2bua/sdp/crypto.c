@@ -28,7 +28,7 @@ const char *sdp_suite_name(enum sdp_suite s)
 enum sdp_suite sdp_suite_of(struct sl name)
 {
     for (unsigned i = 0; i < SDP_SUITE_N; i++) {
-        if (sl_ieq(suites[i].name, name)) {
+        if (sl_eq(suites[i].name, name)) {
             return (enum sdp_suite)i;
         }
     }
@@ -117,30 +117,50 @@ static int sdp_lifetime(struct sl text, uint64_t *out)
     return text.n <= SDP_LIFETIME_DIGITS_MAX && sl_u64(text, UINT64_MAX, out) == 0 ? 0 : EBADMSG;
 }
 
+/* "<value>:<length>": the value as a number of that many bytes. */
+static int sdp_mki(struct sl text, struct sdp_crypto *out)
+{
+    struct sl value;
+    uint64_t v;
+    uint32_t n;
+
+    if (sl_next(&text, ':', &value) != 0 || sl_u64(value, UINT64_MAX, &v) != 0 ||
+        sl_u32(text, 128, &n) != 0 || n == 0) {
+        return EBADMSG;
+    }
+    if (n > SDP_MKI_MAX) {
+        return ENOTSUP;
+    }
+    out->mki_len = (uint8_t)n;
+    for (; n != 0; n--, v >>= 8) {
+        out->mki[n - 1] = (uint8_t)v;
+    }
+    return v == 0 ? 0 : EBADMSG;
+}
+
 /* "inline:<key>|<lifetime>|<MKI>:<length>"; the last two in this order, each may be missing. */
 static int sdp_key_info(struct sl text, struct sdp_crypto *out)
 {
     struct sl key, part;
-    bool has_mki = false;
     unsigned n = 0;
-    int err;
+    int err = 0;
 
     if (!sl_istarts(text, SL("inline:"))) {
         return EBADMSG;
     }
     text = sl_from(text, sizeof("inline:") - 1);
-    if (sl_next(&text, '|', &key) != 0) {
+    if (sl_next(&text, '|', &key) != 0 || sdp_base64_get(key, out->key, out->n) != 0) {
         return EBADMSG;
     }
-    while (sl_next(&text, '|', &part) == 0) {
-        has_mki = sl_chr(part, ':') >= 0;
-        err = has_mki ? 0 : n != 0 ? EBADMSG : sdp_lifetime(part, &out->lifetime);
-        if (err != 0 || ++n > 2) {
-            return EBADMSG;
+    while (err == 0 && sl_next(&text, '|', &part) == 0) {
+        if (sl_chr(part, ':') >= 0) {
+            err = out->mki_len == 0 ? sdp_mki(part, out) : EBADMSG;
+        } else {
+            err = n == 0 ? sdp_lifetime(part, &out->lifetime) : EBADMSG;
         }
+        n++;
     }
-    err = sdp_base64_get(key, out->key, out->n);
-    return err == 0 && has_mki ? ENOTSUP : err;
+    return err;
 }
 
 /* What may stand there without changing how packets are protected. */
@@ -200,55 +220,43 @@ void sdp_put_crypto(struct buf *b, const struct sdp_crypto *c)
 
 static const struct sdp_hash_row {
     struct sl name;
-    uint8_t n;
-} hashes[SDP_HASH_N] = {
-    [SDP_SHA_256] = {SL("sha-256"), 32},
-    [SDP_SHA_384] = {SL("sha-384"), 48},
-    [SDP_SHA_512] = {SL("sha-512"), 64},
-};
-
-const char *sdp_hash_name(enum sdp_hash h)
-{
-    return hashes[h].name.p;
-}
+    uint8_t n; /* bytes */
+} hashes[] = {{SL("sha-256"), 32}, {SL("sha-384"), 48}, {SL("sha-512"), 64}};
 
 /* "AB:CD:..." of exactly n bytes. */
-static int sdp_hex_get(struct sl text, uint8_t *out, size_t n)
+static bool sdp_is_hex(struct sl text, size_t n)
 {
+    uint32_t v;
+
     if (text.n != 3 * n - 1) {
-        return EBADMSG;
+        return false;
     }
     for (size_t i = 0; i < n; i++) {
-        uint32_t v;
-
         if (sl_hex32(sl_make(text.p + 3 * i, 2), &v) != 0 ||
             (i + 1 < n && text.p[3 * i + 2] != ':')) {
-            return EBADMSG;
+            return false;
         }
-        out[i] = (uint8_t)v;
     }
-    return 0;
+    return true;
 }
 
-static int sdp_fingerprint_parse(struct sl value, struct sdp_fingerprint *out)
+static int sdp_check_fingerprint(struct sl value)
 {
     struct sl name;
 
     if (!sdp_token(&value, &name)) {
         return EBADMSG;
     }
-    for (unsigned h = 0; h < SDP_HASH_N; h++) {
+    for (size_t h = 0; h < COUNT_OF(hashes); h++) {
         if (sl_ieq(hashes[h].name, name)) {
-            out->hash = (enum sdp_hash)h;
-            out->n = hashes[h].n;
-            return sdp_hex_get(sl_trim(value), out->bytes, out->n);
+            return sdp_is_hex(sl_trim(value), hashes[h].n) ? 0 : EBADMSG;
         }
     }
     return ENOTSUP;
 }
 
-int sdp_fingerprints(const struct sdp *s, unsigned i,
-                     struct sdp_fingerprint out[SDP_FINGERPRINTS_MAX], uint8_t *n)
+int sdp_fingerprints(const struct sdp *s, unsigned i, struct sl out[SDP_FINGERPRINTS_MAX],
+                     size_t *n)
 {
     struct sl value;
     uint16_t pos = 0;
@@ -259,15 +267,14 @@ int sdp_fingerprints(const struct sdp *s, unsigned i,
         i = SDP_SESSION;
     }
     while (sdp_attr_next(s, i, SL("fingerprint"), &pos, &value)) {
-        struct sdp_fingerprint f = {.hash = SDP_HASH_N};
-        int err = sdp_fingerprint_parse(value, &f);
+        int err = sdp_check_fingerprint(value);
 
         has_any = true;
         if (err == EBADMSG) {
             return EBADMSG;
         }
         if (err == 0 && *n < SDP_FINGERPRINTS_MAX) {
-            out[(*n)++] = f;
+            out[(*n)++] = value;
         }
     }
     return *n != 0 ? 0 : has_any ? ENOTSUP : ENOENT;

@@ -11,7 +11,7 @@ struct sdp;
 #define SDP_KEY_MAX 46         /* master key and salt together, bytes */
 #define SDP_CRYPTO_MAX 32      /* a=crypto lines of a stream that are looked at */
 #define SDP_FINGERPRINTS_MAX 4 /* of a stream that are kept */
-#define SDP_HASH_MAX 64
+#define SDP_MKI_MAX 16         /* bytes; longer ones are not done */
 #define SDP_CANDIDATES_MAX 32
 #define SDP_MID_MAX 32
 #define SDP_SSRCS_MAX 8
@@ -30,7 +30,7 @@ enum sdp_suite {
     SDP_SUITE_N
 };
 const char *sdp_suite_name(enum sdp_suite s);
-enum sdp_suite sdp_suite_of(struct sl name);  /* case-insensitive; SDP_SUITE_N: not known */
+enum sdp_suite sdp_suite_of(struct sl name);  /* exactly; SDP_SUITE_N: not known */
 uint8_t sdp_suite_key_len(enum sdp_suite s);  /* bytes of master key */
 uint8_t sdp_suite_salt_len(enum sdp_suite s); /* bytes of master salt */
 
@@ -39,30 +39,26 @@ struct sdp_crypto {
     enum sdp_suite suite;
     uint64_t lifetime;        /* packets; 0: not said */
     uint8_t n;                /* bytes of key: key length and salt length of the suite */
+    uint8_t mki_len;          /* bytes; 0: packets carry none */
+    uint8_t mki[SDP_MKI_MAX]; /* as on the wire */
     uint8_t key[SDP_KEY_MAX]; /* master key, then master salt; the caller wipes it */
 };
 /* Next a=crypto line of a stream; *pos starts at 0. 0: *out is complete; ENOTSUP: well-formed, but
- * nothing that we do (unknown suite, several keys or an MKI, session parameters that would take
- * protection away or are mandatory and unknown, RFC 4568 6.3); EBADMSG: malformed, which includes a
- * key that has not the exact length of its suite; ENOENT: no more. */
+ * nothing that we do (unknown suite, several keys, an MKI of more than SDP_MKI_MAX bytes, session
+ * parameters that would take protection away or are mandatory and unknown, RFC 4568 6.3); EBADMSG:
+ * malformed, which includes a key that has not the exact length of its suite; ENOENT: no more. */
 MUST_USE int sdp_crypto_next(const struct sdp *s, unsigned i, uint16_t *pos,
                              struct sdp_crypto *out);
 /* "a=crypto:<tag> <suite> inline:<key, padded>" and a line end (some phones need the padding). */
 void sdp_put_crypto(struct buf *b, const struct sdp_crypto *c);
 
 /* --- DTLS --- */
-enum sdp_hash { SDP_SHA_256, SDP_SHA_384, SDP_SHA_512, SDP_HASH_N };
-const char *sdp_hash_name(enum sdp_hash h); /* as in SDP, lower case */
-struct sdp_fingerprint {
-    enum sdp_hash hash;
-    uint8_t n;
-    uint8_t bytes[SDP_HASH_MAX];
-};
-/* Fingerprints of a stream, else of the session (RFC 8122 5). 0: *n (1 to SDP_FINGERPRINTS_MAX) are
- * in out, those of other hashes are left out; ENOENT: there are none; ENOTSUP: only hashes that
- * prove nothing (sha-1, md5) or are not known; EBADMSG: one of ours is malformed. */
-MUST_USE int sdp_fingerprints(const struct sdp *s, unsigned i,
-                              struct sdp_fingerprint out[SDP_FINGERPRINTS_MAX], uint8_t *n);
+/* Values of a=fingerprint of a stream, else of the session (RFC 8122 5). 0: *n (1 to
+ * SDP_FINGERPRINTS_MAX) well-formed ones with sha-256, sha-384 or sha-512 are in out, those of
+ * other hashes are left out; ENOENT: there are none; ENOTSUP: only hashes that prove nothing
+ * (sha-1, md5) or are not known; EBADMSG: one of ours is malformed. */
+MUST_USE int sdp_fingerprints(const struct sdp *s, unsigned i, struct sl out[SDP_FINGERPRINTS_MAX],
+                              size_t *n);
 
 enum sdp_setup {
     SDP_SETUP_NONE,

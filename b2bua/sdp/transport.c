@@ -48,26 +48,34 @@ static bool sdp_is_ice_text(struct sl s, size_t min, size_t max)
     return true;
 }
 
+static bool sdp_is_number(struct sl s, uint32_t max)
+{
+    uint32_t n;
+
+    return sl_u32(s, max, &n) == 0 && n != 0;
+}
+
 /* "foundation component UDP priority address port typ host ..." Names (mDNS) and TCP are of no use
  * to an agent that makes no checks; a component beyond RTCP's does not exist. */
 static bool sdp_candidate_is_good(struct sl v)
 {
-    struct sl foundation, component, proto, priority, host, port, typ, type;
+    enum { FOUNDATION, COMPONENT, PROTO, PRIORITY, HOST, PORT, TYP, TYPE, N_WORDS };
+    struct sl words[N_WORDS];
     struct addr a;
-    uint32_t n;
 
-    if (!sdp_token(&v, &foundation) || !sdp_token(&v, &component) || !sdp_token(&v, &proto) ||
-        !sdp_token(&v, &priority) || !sdp_token(&v, &host) || !sdp_token(&v, &port) ||
-        !sdp_token(&v, &typ) || !sdp_token(&v, &type)) {
+    for (size_t i = 0; i < N_WORDS; i++) {
+        if (!sdp_token(&v, &words[i])) {
+            return false;
+        }
+    }
+    if (!sdp_is_ice_text(words[FOUNDATION], 1, SDP_FOUNDATION_MAX) ||
+        !sl_ieq(words[PROTO], SL("UDP")) || !sl_ieq(words[TYP], SL("typ")) ||
+        !sdp_is_word(words[TYPE], "-")) {
         return false;
     }
-    if (!sdp_is_ice_text(foundation, 1, SDP_FOUNDATION_MAX) || !sl_ieq(proto, SL("UDP")) ||
-        !sl_ieq(typ, SL("typ")) || !sdp_is_word(type, "-")) {
-        return false;
-    }
-    return sl_u32(component, 2, &n) == 0 && n != 0 && sl_u32(priority, SDP_PRIORITY_MAX, &n) == 0 &&
-           n != 0 && sl_u32(port, UINT16_MAX, &n) == 0 && n != 0 &&
-           addr_parse(host, (uint16_t)n, &a) == 0 && sdp_addr_is_usable(&a);
+    return sdp_is_number(words[COMPONENT], 2) && sdp_is_number(words[PRIORITY], SDP_PRIORITY_MAX) &&
+           sdp_is_number(words[PORT], UINT16_MAX) && addr_parse(words[HOST], 0, &a) == 0 &&
+           sdp_addr_is_usable(&a);
 }
 
 static uint8_t sdp_count_candidates(const struct sdp *s, unsigned i)

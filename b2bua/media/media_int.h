@@ -6,7 +6,8 @@
 #include "media/media.h"
 
 #define MEDIA_LISTENERS 256
-#define MEDIA_PKT_MAX 2048  /* larger datagrams are dropped as malformed */
+#define MEDIA_PKT_MAX 2048                   /* larger datagrams are dropped as malformed */
+#define MEDIA_PKT_ROOM (MEDIA_PKT_MAX + 160) /* with what encryption may add */
 #define MEDIA_BIND_TRIES 64 /* pairs that somebody else may hold before we give up */
 
 struct media_realm;
@@ -137,7 +138,7 @@ struct media {
     struct timer idle_timer;
     struct pool sessions, streams, pairs;
     struct media_realm *realms[MEDIA_LISTENERS];
-    uint8_t pkt[MEDIA_PKT_MAX]; /* the packet in hand */
+    uint8_t pkt[MEDIA_PKT_ROOM]; /* the packet in hand */
 };
 
 static inline struct media_side *media_side_other(struct media_side *s)
@@ -176,7 +177,7 @@ void media_idle_on_readable(struct media_sock *s);
 
 /* --- io.c: packets in and out of the sockets --- */
 struct media_pkt {
-    uint8_t *p; /* MEDIA_PKT_MAX bytes of room, changed in place */
+    uint8_t *p; /* MEDIA_PKT_ROOM bytes, changed in place */
     size_t n;   /* as on the wire: more than MEDIA_PKT_MAX when it was cut */
     struct addr src;
     int64_t now_ms;
@@ -184,7 +185,11 @@ struct media_pkt {
 };
 void media_on_readable(int fd, int what, void *flow); /* a packet for this flow */
 void media_on_socket(int fd, int what, void *sock);   /* fd_fn */
-/* False: the kernel refused it. pkt is borrowed until this returns. */
+/* Sends now, or together with others once all packets of this wake-up were relayed. pkt->p is
+ * either the buffer that media_relay() was given, which is not copied and must not change any more
+ * in this wake-up, or anything else, which is free again when this returns. At most MEDIA_PKT_ROOM
+ * bytes. False: the kernel refused it. A later refusal is counted as send_failed of the flow's
+ * side. */
 bool media_io_send(const struct media_flow *f, const struct media_pkt *pkt,
                    const struct addr *dest);
 

@@ -35,6 +35,7 @@
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
     X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \
+    X(CRYPTO_FULL, "postern_limit_reached_total", "limit=\"crypto_queue\"", "Limits that bit")     \
     X(CALL_STARTED, "postern_call_attempts_total", "", "Calls that got past the policy")           \
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \

@@ -4,6 +4,7 @@
 #define POSTERN_CRYPTO_H
 
 #include "base/base.h"
+#include "crypto/pool.h"
 
 #define CRYPTO_MD5_LEN 16
 #define CRYPTO_SHA256_LEN 32

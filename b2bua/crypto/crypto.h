@@ -4,6 +4,7 @@
 #define POSTERN_CRYPTO_H
 
 #include "base/base.h"
+#include "crypto/srtp.h"
 
 #define CRYPTO_MD5_LEN 16
 #define CRYPTO_SHA256_LEN 32
@@ -19,6 +20,7 @@ size_t crypto_digest_len(enum crypto_digest alg);
 MUST_USE int crypto_hmac_sha256(struct sl key, const struct sl *parts, size_t n_parts,
                                 uint8_t out[CRYPTO_SHA256_LEN]);
 bool crypto_equal(const void *a, const void *b, size_t n); /* constant time */
+void crypto_wipe(void *p, size_t n); /* for keys; never optimised away. Accepts n 0 */
 /* Random bytes from a buffered per-thread source; cannot fail (aborts when the kernel's source is
  * broken at start). */
 void crypto_random(void *out, size_t n);

@@ -29,8 +29,14 @@ static void crypto_tls_end(void *arg)
     for (size_t i = 0; i < CRYPTO_DIGESTS; i++) {
         EVP_MD_CTX_free(t->md[i]);
     }
+<<<<<<< HEAD
     for (size_t i = 0; i < CRYPTO_HMACS; i++) {
         EVP_MAC_CTX_free(t->hmac[i]);
+=======
+    EVP_MAC_CTX_free(t->hmac);
+    for (size_t i = 0; i < CRYPTO_CIPHERS; i++) {
+        EVP_CIPHER_CTX_free(t->cipher[i]);
+>>>>>>> srtp
     }
     mem_wipe(t, sizeof(*t));
 }
@@ -69,6 +75,7 @@ int crypto_init(void)
     if (a->aes == NULL) {
         a->aes = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
     }
+    ok = crypto_ciphers_fetch() && ok;
     if (!ok || a->hmac == NULL || a->aes == NULL) {
         ERR_clear_error();
         crypto_deinit();
@@ -89,6 +96,7 @@ void crypto_deinit(void)
     }
     EVP_MAC_free(crypto_algs.hmac);
     EVP_CIPHER_free(crypto_algs.aes);
+    crypto_ciphers_drop();
     crypto_algs = (struct crypto_algs){0};
 }
 
@@ -191,4 +199,9 @@ int crypto_hmac_sha1(struct sl key, const struct sl *parts, size_t n_parts,
 bool crypto_equal(const void *a, const void *b, size_t n)
 {
     return n == 0 || CRYPTO_memcmp(a, b, n) == 0;
+}
+
+void crypto_wipe(void *p, size_t n)
+{
+    OPENSSL_cleanse(p, n);
 }

@@ -4,8 +4,12 @@
 #define POSTERN_CRYPTO_H
 
 #include "base/base.h"
+<<<<<<< HEAD
 #include "crypto/pool.h"
 #include "crypto/dtls.h"
+=======
+#include "crypto/srtp.h"
+>>>>>>> srtp
 
 #define CRYPTO_MD5_LEN 16
 #define CRYPTO_SHA1_LEN 20
@@ -25,6 +29,7 @@ MUST_USE int crypto_hmac_sha256(struct sl key, const struct sl *parts, size_t n_
 MUST_USE int crypto_hmac_sha1(struct sl key, const struct sl *parts, size_t n_parts,
                               uint8_t out[CRYPTO_SHA1_LEN]);
 bool crypto_equal(const void *a, const void *b, size_t n); /* constant time */
+void crypto_wipe(void *p, size_t n); /* for keys; never optimised away. Accepts n 0 */
 /* Random bytes from a buffered per-thread source; cannot fail (aborts when the kernel's source is
  * broken at start). */
 void crypto_random(void *out, size_t n);

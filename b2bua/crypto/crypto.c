@@ -29,14 +29,11 @@ static void crypto_tls_end(void *arg)
     for (size_t i = 0; i < CRYPTO_DIGESTS; i++) {
         EVP_MD_CTX_free(t->md[i]);
     }
-<<<<<<< HEAD
     for (size_t i = 0; i < CRYPTO_HMACS; i++) {
         EVP_MAC_CTX_free(t->hmac[i]);
-=======
-    EVP_MAC_CTX_free(t->hmac);
+    }
     for (size_t i = 0; i < CRYPTO_CIPHERS; i++) {
         EVP_CIPHER_CTX_free(t->cipher[i]);
->>>>>>> srtp
     }
     mem_wipe(t, sizeof(*t));
 }

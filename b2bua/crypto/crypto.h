@@ -4,12 +4,9 @@
 #define POSTERN_CRYPTO_H
 
 #include "base/base.h"
-<<<<<<< HEAD
 #include "crypto/pool.h"
 #include "crypto/dtls.h"
-=======
 #include "crypto/srtp.h"
->>>>>>> srtp
 
 #define CRYPTO_MD5_LEN 16
 #define CRYPTO_SHA1_LEN 20

@@ -60,7 +60,8 @@ MUST_USE int srtcp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap);
  * EBADMSG: malformed, too short, another MKI, SRTCP that is not encrypted (E bit, RFC 3711 3.4), or
  *   does not authenticate;
  * EALREADY: a replay, or too old to tell (looked at first: the packet need not be genuine);
- * ENOBUFS: authentic, but of one SSRC more than max_ssrcs; ENOMEM, EIO: OpenSSL failed. */
+ * ENOBUFS: authentic, but of one SSRC more than max_ssrcs; EKEYEXPIRED: beyond 2^48 packets;
+ * ENOMEM, EIO: OpenSSL failed. */
 MUST_USE int srtp_unprotect(struct srtp *s, uint8_t *p,
                             size_t *n) __asm__("postern_srtp_unprotect");
 MUST_USE int srtcp_unprotect(struct srtp *s, uint8_t *p, size_t *n);
@@ -84,7 +85,8 @@ struct srtp_ssrc {
 /* Writes at most cap of them; returns how many there are. */
 size_t srtp_ssrcs(const struct srtp *s, struct srtp_ssrc *out, size_t cap);
 /* Adds or replaces one; all indices up to the ones given count as used. ENOBUFS: max_ssrcs; ENOMEM;
- * ENOTSUP: rtcp_index to protect with under libsrtp2, which cannot be told it. */
+ * ENOTSUP: libsrtp2 protects with it, and it has sent SRTCP: its index cannot be told to that
+ * library. */
 MUST_USE int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *st);
 
 #endif

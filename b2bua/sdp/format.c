@@ -409,7 +409,8 @@ size_t sdp_map_answer(const struct sdp_answer_params *p, struct sdp_format_map *
     for (size_t i = 0; i < n_answer; i++) {
         const struct sdp_format_map *m = sdp_meant(p, offer, n_offer, &answer[i]);
 
-        if (m != NULL && !sdp_has_target(out, n, m->from)) {
+        if (m != NULL && !sdp_has_target(out, n, m->from) &&
+            !(p->drop_events && sdp_format_is_event(&answer[i]))) {
             out[n++] = (struct sdp_format_map){.from = answer[i].pt, .to = m->from};
         }
     }

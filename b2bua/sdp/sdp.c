@@ -62,6 +62,11 @@ bool sdp_proto_has_feedback(enum sdp_proto p)
     return proto_rows[p].has_feedback;
 }
 
+const char *sdp_proto_word(enum sdp_proto p)
+{
+    return proto_rows[p].name.p;
+}
+
 struct sl sdp_proto_name(enum sdp_proto p)
 {
     return proto_rows[p].name;

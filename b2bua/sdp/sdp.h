@@ -30,6 +30,7 @@ enum sdp_proto {
     SDP_PROTO_OTHER
 };
 bool sdp_proto_is_rtp(enum sdp_proto p);
+const char *sdp_proto_word(enum sdp_proto p);  /* as registered; "" for SDP_PROTO_OTHER */
 bool sdp_proto_is_plain(enum sdp_proto p);     /* RTP/AVP and RTP/AVPF */
 bool sdp_proto_is_dtls(enum sdp_proto p);      /* UDP/TLS/RTP/... */
 bool sdp_proto_has_feedback(enum sdp_proto p); /* RFC 4585: ...F */

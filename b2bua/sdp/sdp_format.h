@@ -59,7 +59,8 @@ struct sdp_answer_params {
     unsigned stream;
     const struct sdp_format_map *offered; /* how the offer was told to the answerer */
     size_t n_offered;
-    bool add_event; /* offered telephone-events stay although the answerer did without */
+    bool add_event;   /* offered telephone-events stay although the answerer did without */
+    bool drop_events; /* the offerer gets its digits in another way */
 };
 /* The formats for the answer, in the answerer's order and with the offerer's numbers. An answerer
  * that uses numbers of its own for what it was offered is understood by the names. 0: the answer

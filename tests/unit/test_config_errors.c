@@ -252,7 +252,7 @@ static const struct rig_case media_profiles_cases[] = {
      "rekey: {after: 1h}}}\n",
      "t:2:22: media_profiles.a.suites: needs security: sdes\n"
      "t:2:55: media_profiles.b.optional: needs security: sdes\n"
-     "t:2:94: media_profiles.c.rekey: needs security: sdes\n"},
+     "t:2:92: media_profiles.c.rekey: needs security: sdes\n"},
     {"media_profiles: {secure: {security: sdes, optional: maybe}}\n",
      "t:2:53: media_profiles.secure.optional: 'maybe' is not one of false, true\n"},
     {"media_profiles: {secure: {security: dtls, avpf: false}}\n",

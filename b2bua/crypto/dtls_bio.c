@@ -19,6 +19,21 @@ bool dtls_queue_put(struct dtls_queue *q, const void *p, size_t n)
     return true;
 }
 
+/* RFC 6347 4.1.1: several records may share a datagram. */
+static bool dtls_queue_extend(struct dtls_queue *q, const void *p, size_t n, size_t max)
+{
+    struct dtls_datagram *d = &q->d[(q->head + q->n - 1) % DTLS_QUEUE_MAX];
+    uint8_t *grown = d->n + n <= max ? mem_realloc(d->p, d->n + n) : NULL;
+
+    if (grown == NULL) {
+        return false;
+    }
+    memcpy(grown + d->n, p, n);
+    d->p = grown;
+    d->n += n;
+    return true;
+}
+
 bool dtls_queue_take(struct dtls_queue *q, struct dtls_datagram *out)
 {
     if (q->n == 0) {
@@ -71,13 +86,17 @@ static int dtls_bio_read(BIO *b, char *to, int cap)
     return (int)n;
 }
 
-/* What does not fit is lost like a datagram on the way: the handshake repeats it. */
+/* A flight that is repeated comes message by message: what belongs together goes together, so that
+ * it is lost less often. What does not fit at all is lost like a datagram on the way. */
 static int dtls_bio_write(BIO *b, const char *from, int n)
 {
     struct dtls_step *s = BIO_get_data(b);
 
     BIO_clear_retry_flags(b);
-    if (n > 0 && (n > DTLS_MTU || !dtls_queue_put(&s->out, from, (size_t)n))) {
+    if (n <= 0 || (s->out.n > s->said && dtls_queue_extend(&s->out, from, (size_t)n, DTLS_MTU))) {
+        return n;
+    }
+    if (n > DTLS_MTU || !dtls_queue_put(&s->out, from, (size_t)n)) {
         s->lost++;
     }
     return n;

@@ -46,7 +46,9 @@ bool dtls_peer_matches(const struct dtls_peer *peer, const struct dtls_fingerpri
 /* Whole DTLS records and nothing else; *type is that of the first. */
 bool dtls_is_records(struct sl datagram, uint8_t *type);
 #define DTLS_TYPE_CCS 20
+#define DTLS_TYPE_ALERT 21
 #define DTLS_TYPE_HANDSHAKE 22
+#define DTLS_TYPE_LAST 25 /* connection ids (RFC 9146) */
 /* The client's random of a datagram that begins with a first ClientHello; NULL: it does not. */
 const uint8_t *dtls_hello_random(struct sl datagram);
 
@@ -62,6 +64,7 @@ struct dtls_step {
     struct dtls_expect expect;
     /* within */
     struct dtls_datagram current; /* what the BIO reads next; .p NULL: nothing */
+    unsigned said;                /* in `out` before this call of OpenSSL */
     bool mismatch;                /* the certificate was refused */
     bool has_hello;
     uint8_t hello[DTLS_HELLO_RANDOM];

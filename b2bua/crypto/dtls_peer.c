@@ -90,21 +90,62 @@ static unsigned dtls_u16(struct sl s, size_t at)
     return (unsigned)dtls_u8(s, at) << 8 | dtls_u8(s, at + 1);
 }
 
+/* Nobody vouches for what comes before the keys: what no peer would send must not reach OpenSSL,
+ * which ends the handshake over it. */
+static bool dtls_is_plain_handshake(struct sl body)
+{
+    while (body.n != 0) {
+        size_t len, at, part;
+
+        if (body.n < HANDSHAKE_HEADER) {
+            return false;
+        }
+        len = (size_t)dtls_u8(body, 1) << 16 | dtls_u16(body, 2);
+        at = (size_t)dtls_u8(body, 6) << 16 | dtls_u16(body, 7);
+        part = (size_t)dtls_u8(body, 9) << 16 | dtls_u16(body, 10);
+        if (at + part > len || part > body.n - HANDSHAKE_HEADER || (part == 0 && len != 0)) {
+            return false;
+        }
+        body = sl_from(body, HANDSHAKE_HEADER + part);
+    }
+    return true;
+}
+
+static bool dtls_is_record(uint8_t type, unsigned epoch, struct sl body)
+{
+    if (epoch != 0) {
+        return type >= DTLS_TYPE_CCS && type <= DTLS_TYPE_LAST;
+    }
+    switch (type) {
+    case DTLS_TYPE_CCS:
+        return body.n == 1;
+    case DTLS_TYPE_ALERT:
+        return body.n == 2;
+    case DTLS_TYPE_HANDSHAKE:
+        return dtls_is_plain_handshake(body);
+    default: /* data that is not encrypted */
+        return false;
+    }
+}
+
 bool dtls_is_records(struct sl datagram, uint8_t *type)
 {
     struct sl rest = datagram;
 
     for (unsigned count = 0; rest.n != 0; count++) {
+        unsigned version;
         size_t len;
 
-        if (count == RECORDS_MAX || rest.n < RECORD_HEADER || dtls_u8(rest, 0) < DTLS_TYPE_CCS ||
-            dtls_u8(rest, 0) > 25) {
+        if (count == RECORDS_MAX || rest.n < RECORD_HEADER) {
             return false;
         }
+        version = dtls_u16(rest, 1);
         len = dtls_u16(rest, 11);
         /* DTLS 1.0 is what a first ClientHello may say. */
-        if ((dtls_u16(rest, 1) != DTLS1_2_VERSION && dtls_u16(rest, 1) != DTLS1_VERSION) ||
-            len == 0 || len > RECORD_MAX || len > rest.n - RECORD_HEADER) {
+        if ((version != DTLS1_2_VERSION && version != DTLS1_VERSION) || len == 0 ||
+            len > RECORD_MAX || len > rest.n - RECORD_HEADER ||
+            !dtls_is_record(dtls_u8(rest, 0), dtls_u16(rest, 3),
+                            sl_head(sl_from(rest, RECORD_HEADER), len))) {
             return false;
         }
         rest = sl_from(rest, RECORD_HEADER + len);

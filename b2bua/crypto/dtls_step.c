@@ -141,7 +141,7 @@ static int dtls_step_error(const struct dtls_step *s, int ret)
 /* Nobody has proved anything yet, so whoever spoiled this attempt shall not have spoiled the
  * association: back to waiting, and not a word of what went wrong (a stranger who forges the
  * peer's address would make us tell the peer to give up). */
-static void dtls_step_restart(struct dtls_step *s, int why, unsigned said)
+static void dtls_step_restart(struct dtls_step *s, int why)
 {
     s->last_err = why;
     if (why == EACCES || why == ENOMEM || s->active || s->restarts == DTLS_RESTARTS_MAX) {
@@ -150,18 +150,23 @@ static void dtls_step_restart(struct dtls_step *s, int why, unsigned said)
         return;
     }
     s->restarts++;
-    dtls_queue_cut(&s->out, said);
+    dtls_queue_cut(&s->out, s->said);
     dtls_step_close(s);
 }
 
 /* --- steps --- */
 
+static void dtls_step_enter(struct dtls_step *s) /* before each call of OpenSSL */
+{
+    ERR_clear_error();
+    s->said = s->out.n;
+}
+
 static void dtls_step_handshake(struct dtls_step *s)
 {
-    unsigned said = s->out.n;
     int ret;
 
-    ERR_clear_error();
+    dtls_step_enter(s);
     ret = SSL_do_handshake(s->ssl);
     if (ret == 1) {
         dtls_step_finish(s);
@@ -169,7 +174,7 @@ static void dtls_step_handshake(struct dtls_step *s)
     }
     ret = SSL_get_error(s->ssl, ret);
     if (ret != SSL_ERROR_WANT_READ && ret != SSL_ERROR_WANT_WRITE) {
-        dtls_step_restart(s, dtls_step_error(s, ret), said);
+        dtls_step_restart(s, dtls_step_error(s, ret));
     }
 }
 
@@ -178,7 +183,7 @@ static void dtls_step_linger(struct dtls_step *s)
 {
     char ignored[256];
 
-    ERR_clear_error();
+    dtls_step_enter(s);
     while (SSL_read(s->ssl, ignored, sizeof(ignored)) > 0) {
     }
 }
@@ -245,9 +250,9 @@ static void dtls_step_begin(struct dtls_step *s)
 
 static void dtls_step_timeout(struct dtls_step *s)
 {
-    ERR_clear_error();
+    dtls_step_enter(s);
     if (s->ssl != NULL && !s->done && DTLSv1_handle_timeout(s->ssl) < 0) {
-        dtls_step_restart(s, ETIMEDOUT, s->out.n);
+        dtls_step_restart(s, ETIMEDOUT);
     }
 }
 

@@ -92,11 +92,26 @@ void media_flow_pin(struct media_flow *f, const struct addr *src)
     f->held = false;
 }
 
-enum media_source media_flow_check(struct media_flow *f, const struct addr *src, int64_t now_ms,
-                                   uint32_t learn_ms, uint8_t *rank)
+/* Not learned yet, or not for good. */
+static enum media_source latch_check(const struct media_flow *f, const struct addr *src,
+                                     int64_t now_ms, uint32_t learn_ms, uint8_t *rank)
 {
     bool is_old = f->has_old && addr_eq(src, &f->src);
 
+    *rank = media_flow_rank(f, src);
+    /* What is still on its way from the old place must not shut the new one out. */
+    if (is_old && *rank != LATCH_RANK_EXACT && now_ms - f->since_ms < (int64_t)learn_ms) {
+        return MEDIA_SOURCE_KNOWN;
+    }
+    if (*rank != 0 && (f->rank == 0 || *rank < f->rank)) {
+        return MEDIA_SOURCE_NEW;
+    }
+    return is_old ? MEDIA_SOURCE_KNOWN : MEDIA_SOURCE_STRANGER;
+}
+
+enum media_source media_flow_check(struct media_flow *f, const struct addr *src, int64_t now_ms,
+                                   uint32_t learn_ms, uint8_t *rank)
+{
     if (f->rank != 0) {
         f->locked = f->locked || now_ms - f->since_ms >= (int64_t)learn_ms;
         if (addr_eq(src, &f->src)) {
@@ -109,15 +124,7 @@ enum media_source media_flow_check(struct media_flow *f, const struct addr *src,
     if (f->rank != 0 && f->locked) {
         return MEDIA_SOURCE_STRANGER;
     }
-    *rank = media_flow_rank(f, src);
-    /* What is still on its way from the old place must not shut the new one out. */
-    if (is_old && *rank != LATCH_RANK_EXACT && now_ms - f->since_ms < (int64_t)learn_ms) {
-        return MEDIA_SOURCE_KNOWN;
-    }
-    if (*rank != 0 && (f->rank == 0 || *rank < f->rank)) {
-        return MEDIA_SOURCE_NEW;
-    }
-    return is_old ? MEDIA_SOURCE_KNOWN : MEDIA_SOURCE_STRANGER;
+    return latch_check(f, src, now_ms, learn_ms, rank);
 }
 
 /* Whoever shares an address with the peer (the same NAT, or its signalling) could otherwise take a

@@ -90,7 +90,8 @@ WARN += -Werror
 endif
 CPP_ALL = -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(if $(HARDEN),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
 	-I. -Ib2bua $(PKG_CFLAGS) $(CPPFLAGS)
-C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fstack-protector-strong -fstack-clash-protection \
+# Hidden: a function of ours must not take the place of a library's own of the same name, inside that library.
+C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -fstack-protector-strong -fstack-clash-protection \
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)

@@ -8,7 +8,6 @@
 
 enum crypto_cipher_alg {
     CRYPTO_AES_128_CTR,
-    CRYPTO_AES_192_CTR,
     CRYPTO_AES_256_CTR,
     CRYPTO_AES_128_GCM,
     CRYPTO_AES_256_GCM,

@@ -5,8 +5,9 @@
 #include <openssl/err.h>
 
 static const char *const cipher_names[CRYPTO_CIPHERS] = {
-    [CRYPTO_AES_128_CTR] = "AES-128-CTR", [CRYPTO_AES_192_CTR] = "AES-192-CTR",
-    [CRYPTO_AES_256_CTR] = "AES-256-CTR", [CRYPTO_AES_128_GCM] = "AES-128-GCM",
+    [CRYPTO_AES_128_CTR] = "AES-128-CTR",
+    [CRYPTO_AES_256_CTR] = "AES-256-CTR",
+    [CRYPTO_AES_128_GCM] = "AES-128-GCM",
     [CRYPTO_AES_256_GCM] = "AES-256-GCM",
 };
 

@@ -62,8 +62,9 @@ struct media {
     struct media_realm *realms[MEDIA_LISTENERS];
     struct dtls_hub *hub; /* NULL: no DTLS */
     struct loop_note hub_note;
-    uint8_t srtp_engine;         /* enum srtp_engine; tests try each */
-    uint8_t pkt[MEDIA_PKT_ROOM]; /* the packet in hand */
+    uint8_t srtp_engine;                     /* enum srtp_engine; tests try each */
+    _Alignas(8) uint8_t pkt[MEDIA_PKT_ROOM]; /* the packet in hand */
+    uint8_t scratch[MEDIA_PKT_ROOM];         /* secure.c */
 };
 
 /* --- socket.c --- */

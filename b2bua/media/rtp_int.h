@@ -122,7 +122,7 @@ static inline bool media_quality_is_due(const struct media_quality *q, int64_t n
 }
 void media_quality_tick(struct media_quality *q, const struct media_track *t,
                         const struct media_listener *l, int64_t now_ms);
-/* As they would be if the window ended now. */
+/* Before the first window has ended: as if it ended now. */
 void media_quality_read(const struct media_quality *q, const struct media_track *t,
                         const struct media_listener *l, struct media_mos *lq, struct media_mos *cq);
 

@@ -51,7 +51,7 @@ struct media_report { /* what the side's RTCP says, and what it was told to answ
     struct {
         uint32_t ntp; /* middle 32 bits of a sender report that went to this side */
         int64_t at_ms;
-    } sent[2];
+    } sent[4];
     uint8_t next;
     bool has_far;
     uint8_t far_fraction_lost;
@@ -138,6 +138,8 @@ static inline struct media_side *media_side_of(const struct media_session *s, un
                ? &s->streams[stream]->side[side]
                : NULL;
 }
+/* Makes the stream if it is not there. EINVAL, ENOMEM. */
+MUST_USE int media_stream_want(struct media_session *s, unsigned index);
 /* The wire again, after kind or keys changed. */
 void media_side_rewire(struct media_side *s);
 

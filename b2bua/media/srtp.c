@@ -150,12 +150,12 @@ static int srtp_protect_index(const struct srtp_stream *st, struct srtp_pkt *pkt
     if (st == NULL) {
         return 0;
     }
-    pkt->index = srtp_index_guess(st, srtp_seq(pkt));
+    pkt->index = srtp_window_guess(st, srtp_seq(pkt));
     if (pkt->index >= SRTP_INDEX_END) {
         return EKEYEXPIRED;
     }
     /* Before the first cycle: the receiver would take it for another index than we do. */
-    return pkt->index < 0 || srtp_index_check(st, pkt->index) != 0 ? EPROTO : 0;
+    return pkt->index < 0 || srtp_window_check(st, pkt->index) != 0 ? EPROTO : 0;
 }
 
 int srtp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap)
@@ -180,7 +180,7 @@ int srtp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap)
     if (err != 0) {
         return err;
     }
-    srtp_index_commit(st, pkt.index);
+    srtp_window_commit(st, pkt.index);
     *n = pkt.n;
     return 0;
 }
@@ -211,7 +211,7 @@ int srtcp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap)
     if (err != 0) {
         return err;
     }
-    srtcp_index_commit(st, (uint32_t)pkt.index);
+    srtcp_window_commit(st, (uint32_t)pkt.index);
     *n = pkt.n;
     return 0;
 }
@@ -240,20 +240,20 @@ int srtp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
         return EBADMSG;
     }
     st = srtp_find(s, pkt.ssrc);
-    pkt.index = st != NULL ? srtp_index_guess(st, srtp_seq(&pkt)) : srtp_seq(&pkt);
+    pkt.index = st != NULL ? srtp_window_guess(st, srtp_seq(&pkt)) : srtp_seq(&pkt);
     if (pkt.index < 0) {
         pkt.index = srtp_seq(&pkt); /* a leap within the first cycle; authentication decides */
     }
     if (pkt.index >= SRTP_INDEX_END) {
         return EKEYEXPIRED;
     }
-    err = st != NULL ? srtp_index_check(st, pkt.index) : 0;
+    err = st != NULL ? srtp_window_check(st, pkt.index) : 0;
     err = err != 0 ? err : s->ops->unprotect(s, &pkt);
     err = err != 0 ? err : srtp_settle(s, &pkt, &st);
     if (err != 0) {
         return err;
     }
-    srtp_index_commit(st, pkt.index);
+    srtp_window_commit(st, pkt.index);
     *n = pkt.n;
     return 0;
 }
@@ -277,13 +277,13 @@ int srtcp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
     }
     pkt.index = word & ~SRTP_RTCP_E_BIT;
     st = srtp_find(s, pkt.ssrc);
-    err = st != NULL ? srtcp_index_check(st, (uint32_t)pkt.index) : 0;
+    err = st != NULL ? srtcp_window_check(st, (uint32_t)pkt.index) : 0;
     err = err != 0 ? err : s->ops->unprotect_rtcp(s, &pkt);
     err = err != 0 ? err : srtp_settle(s, &pkt, &st);
     if (err != 0) {
         return err;
     }
-    srtcp_index_commit(st, (uint32_t)pkt.index);
+    srtcp_window_commit(st, (uint32_t)pkt.index);
     *n = pkt.n;
     return 0;
 }
@@ -337,10 +337,10 @@ int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *set)
     }
     *st = (struct srtp_stream){.ssrc = set->ssrc};
     if (set->has_rtp) {
-        srtp_index_set(st, set->roc, set->seq);
+        srtp_window_set(st, set->roc, set->seq);
     }
     if (set->has_rtcp) {
-        srtcp_index_set(st, set->rtcp_index);
+        srtcp_window_set(st, set->rtcp_index);
     }
     return 0;
 }

@@ -31,8 +31,9 @@ struct srtp_params {
 MUST_USE int srtp_engine_start(enum srtp_engine engine);
 void srtp_engine_stop(void); /* after all srtp_free(); harmless when not started */
 
-/* EINVAL: no suite, mki_len or max_ssrcs above its limit; ENOTSUP: the engine has not this suite
- * or was not started; ENOMEM. */
+/* EINVAL: no suite, mki_len or max_ssrcs above its limit; ENOTSUP: the engine was
+ * not started, or would have to read the MKI of a _32 suite (libsrtp2 looks for that of SRTCP in
+ * the wrong place); ENOMEM. */
 MUST_USE int srtp_new(struct srtp **sp, const struct srtp_params *p);
 void srtp_free(struct srtp **sp); /* wipes the keys; accepts NULL */
 
@@ -47,12 +48,8 @@ void srtp_free(struct srtp **sp); /* wipes the keys; accepts NULL */
  *   or change the SSRC;
  * ENOBUFS: max_ssrcs SSRCs were seen under this key: re-key, or keep to the old SSRCs. None is ever
  *   forgotten, as that would forget which indices were used;
- * EKEYEXPIRED: 2^48 packets or 2^31 SRTCP packets (RFC 3711 9.2): re-key; EIO: OpenSSL failed.
- *
- * The linker knows them by another name: libsrtp2 has functions called srtp_protect and
- * srtp_unprotect. */
-MUST_USE int srtp_protect(struct srtp *s, uint8_t *p, size_t *n,
-                          size_t cap) __asm__("postern_srtp_protect");
+ * EKEYEXPIRED: 2^48 packets or 2^31 SRTCP packets (RFC 3711 9.2): re-key; EIO: OpenSSL failed. */
+MUST_USE int srtp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap);
 MUST_USE int srtcp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap);
 
 /* Checks, decrypts in place and shrinks *n. On every error *n is untouched, nothing is learned from
@@ -62,8 +59,7 @@ MUST_USE int srtcp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap);
  * EALREADY: a replay, or too old to tell (looked at first: the packet need not be genuine);
  * ENOBUFS: authentic, but of one SSRC more than max_ssrcs; EKEYEXPIRED: beyond 2^48 packets;
  * ENOMEM, EIO: OpenSSL failed. */
-MUST_USE int srtp_unprotect(struct srtp *s, uint8_t *p,
-                            size_t *n) __asm__("postern_srtp_unprotect");
+MUST_USE int srtp_unprotect(struct srtp *s, uint8_t *p, size_t *n);
 MUST_USE int srtcp_unprotect(struct srtp *s, uint8_t *p, size_t *n);
 
 /* A re-INVITE with the same key keeps s, and so the rollover counters; another key needs a new s.

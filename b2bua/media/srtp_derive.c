@@ -11,9 +11,7 @@ enum derive_label { /* RFC 3711 4.3.1 and 4.3.2: SRTCP's are those of SRTP plus 
 
 static enum crypto_cipher_alg derive_ctr(size_t key_len)
 {
-    return key_len == 16   ? CRYPTO_AES_128_CTR
-           : key_len == 24 ? CRYPTO_AES_192_CTR
-                           : CRYPTO_AES_256_CTR;
+    return key_len == 16 ? CRYPTO_AES_128_CTR : CRYPTO_AES_256_CTR;
 }
 
 /* AES-CM as pseudo-random function. A salt of 96 bits ends in zeros, as struct srtp_key has it

@@ -27,15 +27,15 @@ struct srtp_stream {
     bool has_rtp, has_rtcp;
 };
 /* The index that a sequence number most likely means; negative: it lies before the first cycle. */
-int64_t srtp_index_guess(const struct srtp_stream *st, uint16_t seq);
+int64_t srtp_window_guess(const struct srtp_stream *st, uint16_t seq);
 /* 0: may be used; EALREADY: was used, or is too old to tell. */
-MUST_USE int srtp_index_check(const struct srtp_stream *st, int64_t index);
-void srtp_index_commit(struct srtp_stream *st, int64_t index); /* is used now */
-MUST_USE int srtcp_index_check(const struct srtp_stream *st, uint32_t index);
-void srtcp_index_commit(struct srtp_stream *st, uint32_t index);
+MUST_USE int srtp_window_check(const struct srtp_stream *st, int64_t index);
+void srtp_window_commit(struct srtp_stream *st, int64_t index); /* is used now */
+MUST_USE int srtcp_window_check(const struct srtp_stream *st, uint32_t index);
+void srtcp_window_commit(struct srtp_stream *st, uint32_t index);
 /* Everything up to and including these is used. */
-void srtp_index_set(struct srtp_stream *st, uint32_t roc, uint16_t seq);
-void srtcp_index_set(struct srtp_stream *st, uint32_t index);
+void srtp_window_set(struct srtp_stream *st, uint32_t roc, uint16_t seq);
+void srtcp_window_set(struct srtp_stream *st, uint32_t index);
 
 /* --- engines --- */
 struct srtp_pkt { /* a packet whose frame has been checked: header and trailer fit */

@@ -14,8 +14,6 @@ static const struct srtp_suite_def {
     [SRTP_AEAD_AES_256_GCM] = {{"AEAD_AES_256_GCM", 16}, 32, 12, 16, 16, true},
     [SRTP_AES_256_CM_HMAC_SHA1_80] = {{"AES_256_CM_HMAC_SHA1_80", 23}, 32, 14, 10, 10, false},
     [SRTP_AES_256_CM_HMAC_SHA1_32] = {{"AES_256_CM_HMAC_SHA1_32", 23}, 32, 14, 4, 10, false},
-    [SRTP_AES_192_CM_HMAC_SHA1_80] = {{"AES_192_CM_HMAC_SHA1_80", 23}, 24, 14, 10, 10, false},
-    [SRTP_AES_192_CM_HMAC_SHA1_32] = {{"AES_192_CM_HMAC_SHA1_32", 23}, 24, 14, 4, 10, false},
 };
 
 size_t srtp_key_len(enum srtp_suite suite)

@@ -1,5 +1,8 @@
 /* srtp_suite.h - the protection suites of SRTP and their master keys: RFC 3711 (AES-CM with
- * HMAC-SHA1), RFC 6188 (AES-192 and AES-256), RFC 7714 (AES-GCM). Pure. Thread: any. */
+ * HMAC-SHA1), RFC 6188 (AES-256), RFC 7714 (AES-GCM). Pure. Thread: any.
+ *
+ * Not here: AES_192_CM. libsrtp2 derives its session keys with AES-256 over key and half the salt,
+ * against RFC 6188 3, so whom we could offer it would understand either us or the RFC. */
 #ifndef POSTERN_MEDIA_SRTP_SUITE_H
 #define POSTERN_MEDIA_SRTP_SUITE_H
 
@@ -13,8 +16,6 @@ enum srtp_suite {
     SRTP_AEAD_AES_256_GCM,
     SRTP_AES_256_CM_HMAC_SHA1_80,
     SRTP_AES_256_CM_HMAC_SHA1_32,
-    SRTP_AES_192_CM_HMAC_SHA1_80,
-    SRTP_AES_192_CM_HMAC_SHA1_32,
     SRTP_N_SUITES
 };
 

@@ -4,7 +4,7 @@
 
 #define SEQ_HALF 0x8000
 
-int64_t srtp_index_guess(const struct srtp_stream *st, uint16_t seq)
+int64_t srtp_window_guess(const struct srtp_stream *st, uint16_t seq)
 {
     int64_t cycle = (int64_t)st->roc;
 
@@ -24,7 +24,7 @@ static int64_t index_highest(const struct srtp_stream *st)
     return (int64_t)st->roc << 16 | st->seq;
 }
 
-int srtp_index_check(const struct srtp_stream *st, int64_t index)
+int srtp_window_check(const struct srtp_stream *st, int64_t index)
 {
     int64_t behind = index_highest(st) - index;
 
@@ -50,7 +50,7 @@ static void window_shift(uint64_t *w, int64_t by)
     }
 }
 
-void srtp_index_commit(struct srtp_stream *st, int64_t index)
+void srtp_window_commit(struct srtp_stream *st, int64_t index)
 {
     int64_t behind = index_highest(st) - index;
 
@@ -67,7 +67,7 @@ void srtp_index_commit(struct srtp_stream *st, int64_t index)
     st->has_rtp = true;
 }
 
-int srtcp_index_check(const struct srtp_stream *st, uint32_t index)
+int srtcp_window_check(const struct srtp_stream *st, uint32_t index)
 {
     uint32_t behind = st->rtcp_index - index;
 
@@ -77,7 +77,7 @@ int srtcp_index_check(const struct srtp_stream *st, uint32_t index)
     return behind >= SRTP_RTCP_WINDOW || (st->rtcp_window >> behind & 1) != 0 ? EALREADY : 0;
 }
 
-void srtcp_index_commit(struct srtp_stream *st, uint32_t index)
+void srtcp_window_commit(struct srtp_stream *st, uint32_t index)
 {
     uint32_t ahead = index - st->rtcp_index;
 
@@ -95,7 +95,7 @@ void srtcp_index_commit(struct srtp_stream *st, uint32_t index)
     st->has_rtcp = true;
 }
 
-void srtp_index_set(struct srtp_stream *st, uint32_t roc, uint16_t seq)
+void srtp_window_set(struct srtp_stream *st, uint32_t roc, uint16_t seq)
 {
     st->roc = roc;
     st->seq = seq;
@@ -103,7 +103,7 @@ void srtp_index_set(struct srtp_stream *st, uint32_t roc, uint16_t seq)
     st->has_rtp = true;
 }
 
-void srtcp_index_set(struct srtp_stream *st, uint32_t index)
+void srtcp_window_set(struct srtp_stream *st, uint32_t index)
 {
     st->rtcp_index = index;
     st->rtcp_window = UINT64_MAX;

@@ -25,6 +25,8 @@ bool media_drop(struct media_side *s, enum media_drop why, int64_t now_ms);
 bool media_send(struct media_side *to, struct media_pkt *pkt);
 
 /* --- format.c: payload types --- */
+#define DTMF_LOST_MS 200 /* an event whose end does not come */
+#define EVENTS_TOLD_MAX 8
 struct media_event { /* RFC 4733, as received */
     bool is_open;    /* its end was not seen yet */
     bool has_any;
@@ -32,13 +34,19 @@ struct media_event { /* RFC 4733, as received */
     uint16_t duration; /* of the present segment */
     uint32_t ts, ssrc;
     uint32_t before; /* duration of the segments before (RFC 4733 2.5.1.3) */
+    uint32_t clock_hz;
+    int64_t heard_ms;
 };
 struct media_formats {
     uint8_t n;
     uint8_t last; /* index of the one used last */
-    bool has_timer;
+    uint8_t n_told;
+    struct {
+        char digit;
+        uint16_t ms;
+    } told[EVENTS_TOLD_MAX]; /* for the handler, which no packet calls */
     struct media_event event;
-    struct timer end; /* of an event whose end packets were all lost */
+    struct timer timer; /* tells them; and ends an event whose end packets were all lost */
     struct media_side *side;
     struct media_format f[];
 };
@@ -83,20 +91,25 @@ MUST_USE int media_remap_want(struct media_side *from);
 bool media_remap_apply(struct media_remap *m, uint8_t *p);
 /* The packet is not relayed; later ones close the gap. */
 void media_remap_swallow(struct media_side *from, const uint8_t *p, size_t n);
-/* A number for a packet of our own behind all others. ssrc: the outgoing one. False: no room. */
-bool media_remap_insert(struct media_side *from, uint32_t out_ssrc, uint16_t *seq);
-void media_remap_inserted(struct media_side *from, uint32_t out_ssrc, uint32_t octets);
+/* A number for a packet of our own behind all others, with a payload of so many octets; *seq is the
+ * one before the first when nothing was ever sent as out_ssrc. False: no room. */
+bool media_remap_insert(struct media_side *from, uint32_t out_ssrc, size_t octets, uint16_t *seq);
 /* What comes as in_ssrc, beginning with in_seq, goes on in out_ssrc with out_seq. False: no room.
  */
 bool media_remap_continue(struct media_side *from, uint32_t in_ssrc, uint16_t in_seq,
                           uint32_t out_ssrc, uint16_t out_seq);
+static inline uint16_t media_remap_high(const struct remap_source *src) /* highest that went out */
+{
+    return (uint16_t)(src->in_high + src->bound[0].offset);
+}
+/* NULL: none; m may be NULL. */
 const struct remap_source *media_remap_by_in(const struct media_remap *m, uint32_t in_ssrc);
 const struct remap_source *media_remap_by_out(const struct media_remap *m, uint32_t out_ssrc);
 
-/* --- rtcp.c, rtcp_report.c --- */
+/* --- rtcp.c, rtcp_report.c, rtcp_names.c --- */
 struct rtcp_packet { /* one of a compound */
     uint8_t *p;
-    size_t n;
+    size_t n, body; /* body: without padding */
     uint8_t type, count;
 };
 enum rtcp_type {
@@ -118,8 +131,8 @@ bool media_rtcp_next(uint8_t *p, size_t n, size_t *at, struct rtcp_packet *out);
 void media_rtcp_relay(struct media_side *at, struct media_pkt *pkt);
 /* What a packet of this side says about the stream that we send to it. */
 void media_report_note(struct media_side *s, const struct rtcp_packet *r, int64_t now_ms);
-/* A sender report went to this side. */
-void media_report_sent(struct media_side *to, const struct rtcp_packet *sr, int64_t now_ms);
+/* A sender report went to this side; ntp: the middle 32 bits of its time. */
+void media_report_sent(struct media_side *to, uint32_t ntp, int64_t now_ms);
 /* SSRCs and numbers of the side that sent it become those that the other side knows. */
 void media_rtcp_translate(struct media_side *from, struct rtcp_packet *r);
 
@@ -145,10 +158,10 @@ struct media_bundle {
     struct bundle_member member[MEDIA_STREAMS_MAX];
 };
 /* Whose packet it is; NULL: nobody's. */
-struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p, size_t n);
+struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p); /* sound RTP */
 struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r);
 /* An SSRC that another stream already has on this transport gets another name. False: no room. */
-bool media_bundle_claim(struct media_side *to, uint32_t ssrc, uint8_t *p);
+bool media_bundle_claim(struct media_side *to, uint8_t *p);
 void media_bundle_leave(struct media_side *s); /* as follower and as leader; harmless */
 
 #endif

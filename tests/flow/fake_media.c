@@ -203,7 +203,8 @@ bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
 {
     const struct fake_side *fs = &s->streams[stream].side[side];
 
-    *out = (struct media_stats){.remote = fs->remote.rtp, .rx_packets = 10, .tx_packets = 11};
+    *out = (struct media_stats){
+        .remote = fs->remote.rtp, .rx_packets = 10, .tx_packets = 11, .suite = SL("none")};
     media_local(s, stream, side, &out->local);
     return fs->is_open;
 }

@@ -13,8 +13,6 @@ enum policy_dtmf { POLICY_DTMF_PASS, POLICY_DTMF_RFC4733, POLICY_DTMF_INFO };
 enum policy_suite { /* as enum sdp_suite */
                     POLICY_AES_CM_128_HMAC_SHA1_80,
                     POLICY_AES_CM_128_HMAC_SHA1_32,
-                    POLICY_AES_192_CM_HMAC_SHA1_80,
-                    POLICY_AES_192_CM_HMAC_SHA1_32,
                     POLICY_AES_256_CM_HMAC_SHA1_80,
                     POLICY_AES_256_CM_HMAC_SHA1_32,
                     POLICY_AEAD_AES_128_GCM,

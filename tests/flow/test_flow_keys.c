@@ -72,7 +72,10 @@ static void keys_over_tls_are_taken(void **state)
     phone_on(&t.a, 0, SIP_TLS);
     up(&t, KIND_SDES, KIND_RTP);
     assert_true(media_side(r, 0, 0)->has_tx);
-    pair_bye(&t);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
+    EXPECT(&t.a, "BYE");
+    phone_answer(&t.a, 200, NULL);
     rig_down(r);
 }
 

@@ -73,7 +73,7 @@ endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
-PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1
+PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -90,7 +90,8 @@ WARN += -Werror
 endif
 CPP_ALL = -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(if $(HARDEN),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
 	-I. -Ib2bua $(PKG_CFLAGS) $(CPPFLAGS)
-C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fstack-protector-strong -fstack-clash-protection \
+# Hidden: a function of ours must not take the place of a library's own of the same name, inside that library.
+C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -fstack-protector-strong -fstack-clash-protection \
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)

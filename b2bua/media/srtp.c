@@ -321,12 +321,26 @@ size_t srtp_ssrcs(const struct srtp *s, struct srtp_ssrc *out, size_t cap)
     return s->n_streams;
 }
 
+/* Protecting, the past cannot come back. */
+static bool srtp_is_back(const struct srtp *s, const struct srtp_stream *st,
+                         const struct srtp_ssrc *set)
+{
+    bool rtp_back = st->has_rtp && set->has_rtp &&
+                    (set->roc < st->roc || (set->roc == st->roc && set->seq < st->seq));
+    bool rtcp_back = st->has_rtcp && set->has_rtcp && set->rtcp_index < st->rtcp_index;
+
+    return s->protects && (rtp_back || rtcp_back);
+}
+
 int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *set)
 {
     struct srtp_stream *st = srtp_find(s, set->ssrc);
     unsigned slot = st != NULL ? (unsigned)(st - s->streams) : s->n_streams;
     int err = st == NULL && s->n_streams == s->max_streams ? ENOBUFS : 0;
 
+    if (st != NULL && srtp_is_back(s, st, set)) {
+        return EPROTO;
+    }
     if (err == 0 && s->ops->set != NULL) {
         err = s->ops->set(s, set->ssrc, slot, set->has_rtcp);
     }
@@ -336,7 +350,6 @@ int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *set)
     if (err != 0) {
         return err;
     }
-    *st = (struct srtp_stream){.ssrc = set->ssrc};
     if (set->has_rtp) {
         srtp_window_set(st, set->roc, set->seq);
     }

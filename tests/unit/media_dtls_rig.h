@@ -1,17 +1,9 @@
-/* media_dtls_rig.h - phones that do DTLS-SRTP and full ICE agents, written with the association and
- * the checks of their own, against the relay. The pool has no threads: each step runs at once. */
+/* media_dtls_rig.h - phones that do DTLS-SRTP, with associations of their own, against the relay.
+ * The pool has no threads: each step runs at once. */
 #ifndef POSTERN_TEST_MEDIA_DTLS_RIG_H
 #define POSTERN_TEST_MEDIA_DTLS_RIG_H
 
 #include "media_secure_rig.h"
-
-/* Both rigs have a function of this name. */
-#define rig_addr rig_stun_addr
-#include "stun_rig.h"
-#undef rig_addr
-
-#define THEIR_UFRAG "theirUfrag"
-#define THEIR_PWD "their-password-of-24-cha"
 
 struct handset { /* a phone's half of DTLS */
     struct dtls_ctx *ctx;
@@ -167,39 +159,6 @@ static inline void handset_take_keys(struct handset *h)
     rx = handset_key(k.profile, &k.remote);
     h->end.tx = rig_context(&tx, SRTP_PROTECT);
     h->end.rx = rig_context(&rx, SRTP_UNPROTECT);
-}
-
-/* --- ICE --- */
-
-/* A check as a full agent of this side makes it; pwd NULL: the right one. */
-static inline void rig_check_from(struct rig *r, unsigned side, int fd, bool nominate,
-                                  const char *pwd)
-{
-    struct media_ice_local l;
-    struct rig_stun m;
-    char user[64];
-
-    assert_int_equal(media_ice_local(r->s, 0, side, &l), 0);
-    (void)snprintf(user, sizeof(user), "%.*s:%s", SL_ARG(l.ufrag), THEIR_UFRAG);
-    rig_stun_check(&m, &(struct rig_check){.user = sl_str(user),
-                                           .password = pwd != NULL ? sl_str(pwd) : l.pwd,
-                                           .priority = 100,
-                                           .use_candidate = nominate});
-    rig_send(&rig_side(r, side)->rtp, fd, m.p, m.n);
-}
-
-static inline int rig_describe_ice(struct rig *r, unsigned side)
-{
-    return media_set_ice(r->s, 0, side, SL(THEIR_UFRAG), SL(THEIR_PWD));
-}
-
-static inline bool rig_got_stun(int fd)
-{
-    uint8_t p[1024];
-    struct stun_msg m;
-    ssize_t n = rig_recv(fd, p, sizeof(p), NULL);
-
-    return n > 0 && stun_parse(sl_make(p, (size_t)n), &m) == 0 && m.cls == STUN_SUCCESS;
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* test_media_checks.c - ICE on a side of the relay: only who passed a check may speak, what they
  * nominate is where media goes, and a consent that ends is media lost (attacks.md 77, 78). */
 #include "media_dtls_rig.h"
+#include "media_ice_rig.h"
 
 static void up(struct rig *r)
 {

@@ -2,7 +2,6 @@
  * identity; and what makes no sense as a rule. */
 #include "config/schema_int.h"
 
-static const char *const words_bool[] = {"false", "true", NULL};
 static const char *const words_direction[] = {"in", "out", NULL};
 static const char *const words_on[] = {"all", "requests", "responses", NULL};
 static const char *const words_op[] = {"add", "set", "remove", "rename", "replace", "copy", NULL};
@@ -99,7 +98,7 @@ static const struct cfg_key cfg_identity_keys[] = {
      .type = CFG_ENUM,
      AT(policy_identity, trust),
      .dflt = "false",
-     .words = words_bool,
+     .words = cfg_words_bool,
      .help = "Whether the peer is of our trust domain: its P-Asserted-Identity is believed, and it "
              "gets ours, with the caller's Privacy."},
     {.key = "privacy",

@@ -1,4 +1,4 @@
-/* schema_int.h - what the files of the list of settings share, and the checks that it names. */
+/* schema_int.h - how the tables of settings are written, for the files that hold parts of them. */
 #ifndef POSTERN_CONFIG_SCHEMA_INT_H
 #define POSTERN_CONFIG_SCHEMA_INT_H
 
@@ -7,32 +7,28 @@
 /* Field, with its size: the reader stores as many bytes. */
 #define AT(type, field)                                                                            \
     .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
-#define OBJECT(name, type, fn)                                                                     \
-    static const struct cfg_object name = {                                                        \
-        .keys = name##_keys,                                                                       \
-        .n_keys = COUNT_OF(name##_keys),                                                           \
-        .size = sizeof(struct type),                                                               \
-        .check = (fn),                                                                             \
+#define CFG_OBJECT_INIT(keys_, type, fn)                                                           \
+    {                                                                                              \
+        .keys = keys_, .n_keys = COUNT_OF(keys_), .size = sizeof(struct type), .check = (fn),      \
     }
+#define OBJECT(name, type, fn)                                                                     \
+    static const struct cfg_object name = CFG_OBJECT_INIT(name##_keys, type, fn)
+/* The same for an object that another file names. */
+#define OBJECT_PUBLIC(name, type, fn)                                                              \
+    const struct cfg_object name = CFG_OBJECT_INIT(name##_keys, type, fn)
 
 #define MS_S 1000
 #define MS_M (60 * MS_S)
 #define MS_H (60 * MS_M)
 #define MS_D (24 * MS_H)
-/* The same for an object that another file names. */
-#define OBJECT_PUBLIC(name, type, fn)                                                              \
-    const struct cfg_object name = {                                                               \
-        .keys = name##_keys,                                                                       \
-        .n_keys = COUNT_OF(name##_keys),                                                           \
-        .size = sizeof(struct type),                                                               \
-        .check = (fn),                                                                             \
-    }
 
+extern const struct cfg_object cfg_profile; /* schema_media.c */
+extern const char *const cfg_words_bool[];  /* false, true: stored in a bool */
 /* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 
-/* value*.c, secret.c: table.c: readers of one value. n is never NULL. */
+/* value*.c, secret.c: readers of one value. n is never NULL. */
 typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
                           void *at);
 cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_read_string,
@@ -46,7 +42,7 @@ cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_r
 typedef void(cfg_check_fn)(struct cfg *c, const struct cfg_node *node, void *at);
 /* check.c */
 cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expires, cfg_check_users,
-    cfg_check_account, cfg_check_root;
+    cfg_check_account, cfg_check_profile, cfg_check_root;
 /* check_route.c */
 cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
     cfg_check_redirect, cfg_check_group;

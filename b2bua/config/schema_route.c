@@ -3,7 +3,6 @@
  */
 #include "config/schema_int.h"
 
-static const char *const words_bool[] = {"false", "true", NULL};
 static const char *const words_form[] = {"as-is",         "e164",   "national",
                                          "international", "digits", NULL};
 
@@ -41,7 +40,7 @@ static const struct cfg_key cfg_number_rule_keys[] = {
      .type = CFG_ENUM,
      AT(policy_number_rule, stop),
      .dflt = "false",
-     .words = words_bool,
+     .words = cfg_words_bool,
      .help = "Whether the rules below are left out when this one fits."},
 };
 OBJECT(cfg_number_rule, policy_number_rule, cfg_check_number_rule);
@@ -323,7 +322,7 @@ static const struct cfg_key cfg_route_keys[] = {
      .type = CFG_ENUM,
      AT(policy_route, goes_on),
      .dflt = "false",
-     .words = words_bool,
+     .words = cfg_words_bool,
      .help = "Only rewrite numbers and go on with the next route, instead of to."},
 };
 OBJECT_PUBLIC(cfg_route, policy_route, cfg_check_route);

@@ -125,8 +125,8 @@ static int start(struct b2bua *b, const char **why)
         err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
     }
     if (err == 0) {
-        *why = "the certificate for DTLS-SRTP cannot be made";
-        err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){.profiles = NULL});
+        *why = "certificate for DTLS-SRTP cannot be made";
+        err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){0});
     }
     if (err == 0) {
         *why = "workers cannot be built";

@@ -105,7 +105,8 @@ FLOW := $(sort $(wildcard tests/flow/test_*.c))
 FLOW_HELP := $(filter-out $(FLOW),$(sort $(wildcard tests/flow/*.c)))
 FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
-BENCH := $(sort $(wildcard tests/bench/*.c))
+MICRO := $(sort $(wildcard tests/bench/micro_*.c))
+BENCH := $(filter-out $(MICRO),$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
 CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[ch] $(d)/*/*.[ch])))
@@ -178,6 +179,11 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
 
+$(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -244,10 +250,15 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 		-artifact_prefix=build/fuzz/$*- -print_final_stats=1 build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 # --- Bench -------------------------------------------------------------------------------------------------------------
-.PHONY: bench loadgen
+.PHONY: bench bench-srtp loadgen
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
+.PHONY: bench-peer
+bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/peer.py
+bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per key pair, both engines
+	$(Q)$<
 
 # --- Rules -------------------------------------------------------------------------------------------------------------
 .PHONY: fmt fmt-check lint tidy cppcheck check-layers check-size check-banned compile-both

@@ -40,6 +40,8 @@ int srtp_new(struct srtp **sp, const struct srtp_params *p)
     s->ops = srtp_ops(p);
     s->key = *p->key;
     s->protects = p->direction == SRTP_PROTECT;
+    s->is_aead = srtp_suite_is_aead(suite);
+    s->mki = p->key->mki_len;
     s->tag = (uint8_t)srtp_tag_len(suite, false);
     s->rtcp_tag = (uint8_t)srtp_tag_len(suite, true);
     s->max_streams = max;
@@ -167,7 +169,7 @@ int srtp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap)
     if (err != 0) {
         return err;
     }
-    if (*n > SRTP_PACKET_MAX || cap < *n + s->tag + s->key.mki_len) {
+    if (*n > SRTP_PACKET_MAX || cap < *n + s->tag + s->mki) {
         return EMSGSIZE;
     }
     st = srtp_find(s, pkt.ssrc);
@@ -194,7 +196,7 @@ int srtcp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap)
     if (err != 0) {
         return err;
     }
-    if (*n > SRTP_PACKET_MAX || cap < *n + SRTP_RTCP_TRAILER + s->rtcp_tag + s->key.mki_len) {
+    if (*n > SRTP_PACKET_MAX || cap < *n + SRTP_RTCP_TRAILER + s->rtcp_tag + s->mki) {
         return EMSGSIZE;
     }
     st = srtp_find(s, pkt.ssrc);
@@ -221,12 +223,12 @@ int srtcp_protect(struct srtp *s, uint8_t *p, size_t *n, size_t cap)
 /* p: where the MKI belongs. No secret: compared as it is. */
 static bool srtp_has_mki(const struct srtp *s, const uint8_t *p)
 {
-    return s->key.mki_len == 0 || memcmp(p, s->key.mki, s->key.mki_len) == 0;
+    return s->mki == 0 || memcmp(p, s->key.mki, s->mki) == 0;
 }
 
 int srtp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
 {
-    size_t trailer = (size_t)s->tag + s->key.mki_len;
+    size_t trailer = (size_t)s->tag + s->mki;
     struct srtp_pkt pkt = {.p = p, .n = *n};
     struct srtp_stream *st;
     size_t mki_at;
@@ -235,7 +237,7 @@ int srtp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
     if (*n < trailer || *n > SRTP_PACKET_MAX || srtp_frame_rtp(&pkt, *n - trailer) != 0) {
         return EBADMSG;
     }
-    mki_at = *n - (srtp_suite_is_aead(s->key.suite) ? s->key.mki_len : trailer);
+    mki_at = *n - (s->is_aead ? s->mki : trailer);
     if (!srtp_has_mki(s, p + mki_at)) {
         return EBADMSG;
     }
@@ -260,8 +262,7 @@ int srtp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
 
 int srtcp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
 {
-    size_t trailer = (size_t)SRTP_RTCP_TRAILER + s->rtcp_tag + s->key.mki_len;
-    bool aead = srtp_suite_is_aead(s->key.suite);
+    size_t trailer = (size_t)SRTP_RTCP_TRAILER + s->rtcp_tag + s->mki;
     struct srtp_pkt pkt = {.p = p, .n = *n};
     struct srtp_stream *st;
     uint32_t word;
@@ -270,9 +271,9 @@ int srtcp_unprotect(struct srtp *s, uint8_t *p, size_t *n)
     if (*n < trailer || *n > SRTP_PACKET_MAX || srtp_frame_rtcp(&pkt, *n - trailer) != 0) {
         return EBADMSG;
     }
-    word = srtp_get32(p + *n - s->key.mki_len - SRTP_RTCP_TRAILER - (aead ? 0 : s->rtcp_tag));
+    word = srtp_get32(p + *n - s->mki - SRTP_RTCP_TRAILER - (s->is_aead ? 0 : s->rtcp_tag));
     if ((word & SRTP_RTCP_E_BIT) == 0 ||
-        !srtp_has_mki(s, p + *n - s->key.mki_len - (aead ? 0 : s->rtcp_tag))) {
+        !srtp_has_mki(s, p + *n - s->mki - (s->is_aead ? 0 : s->rtcp_tag))) {
         return EBADMSG;
     }
     pkt.index = word & ~SRTP_RTCP_E_BIT;
@@ -320,12 +321,26 @@ size_t srtp_ssrcs(const struct srtp *s, struct srtp_ssrc *out, size_t cap)
     return s->n_streams;
 }
 
+/* Protecting, the past cannot come back. */
+static bool srtp_is_back(const struct srtp *s, const struct srtp_stream *st,
+                         const struct srtp_ssrc *set)
+{
+    bool rtp_back = st->has_rtp && set->has_rtp &&
+                    (set->roc < st->roc || (set->roc == st->roc && set->seq < st->seq));
+    bool rtcp_back = st->has_rtcp && set->has_rtcp && set->rtcp_index < st->rtcp_index;
+
+    return s->protects && (rtp_back || rtcp_back);
+}
+
 int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *set)
 {
     struct srtp_stream *st = srtp_find(s, set->ssrc);
     unsigned slot = st != NULL ? (unsigned)(st - s->streams) : s->n_streams;
     int err = st == NULL && s->n_streams == s->max_streams ? ENOBUFS : 0;
 
+    if (st != NULL && srtp_is_back(s, st, set)) {
+        return EPROTO;
+    }
     if (err == 0 && s->ops->set != NULL) {
         err = s->ops->set(s, set->ssrc, slot, set->has_rtcp);
     }
@@ -335,7 +350,6 @@ int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *set)
     if (err != 0) {
         return err;
     }
-    *st = (struct srtp_stream){.ssrc = set->ssrc};
     if (set->has_rtp) {
         srtp_window_set(st, set->roc, set->seq);
     }

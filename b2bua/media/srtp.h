@@ -75,12 +75,13 @@ struct srtp_ssrc {
     uint32_t roc;        /* rollover counter of seq */
     uint32_t rtcp_index; /* last (protect) or highest (unprotect) */
     uint16_t seq;        /* highest sequence number that passed */
-    bool has_rtp;        /* else roc and seq mean nothing */
-    bool has_rtcp;       /* else rtcp_index means nothing */
+    bool has_rtp;        /* else roc and seq mean nothing, and set nothing */
+    bool has_rtcp;       /* else rtcp_index means nothing, and sets nothing */
 };
 /* Writes at most cap of them; returns how many there are. */
 size_t srtp_ssrcs(const struct srtp *s, struct srtp_ssrc *out, size_t cap);
-/* Adds or replaces one; all indices up to the ones given count as used. ENOBUFS: max_ssrcs; ENOMEM;
+/* Adds or changes one; all indices up to the ones given count as used. ENOBUFS: max_ssrcs; EPROTO:
+ * back to indices that were already protected with; ENOMEM;
  * ENOTSUP: libsrtp2 protects with it, and it has sent SRTCP: its index cannot be told to that
  * library. */
 MUST_USE int srtp_set_ssrc(struct srtp *s, const struct srtp_ssrc *st);

@@ -26,7 +26,7 @@ static void cm_tag(const struct srtp *s, const struct srtp_pkt *pkt, size_t n, u
     uint8_t roc[4];
 
     srtp_put32(roc, (uint32_t)(pkt->index >> 16));
-    crypto_hmac_sha1_run(&s->own.rtp_auth, sl_make(pkt->p, n), sl_make(roc, sizeof(roc)), tag);
+    crypto_hmac_sha1_run(&s->rtp.auth, sl_make(pkt->p, n), sl_make(roc, sizeof(roc)), tag);
 }
 
 static size_t cm_put(struct srtp_pkt *pkt, const uint8_t *bytes, size_t n)
@@ -40,29 +40,29 @@ static int cm_protect(struct srtp *s, struct srtp_pkt *pkt)
     uint8_t iv[CRYPTO_CTR_IV_LEN], tag[CRYPTO_SHA1_LEN];
     int err;
 
-    cm_iv(s->own.rtp_salt, pkt, iv);
-    err = crypto_ctr(s->own.rtp, iv, pkt->p + pkt->header, pkt->n - pkt->header);
+    cm_iv(s->rtp.salt, pkt, iv);
+    err = crypto_ctr(s->rtp.cipher, iv, pkt->p + pkt->header, pkt->n - pkt->header);
     if (UNLIKELY(err != 0)) {
         return err;
     }
     cm_tag(s, pkt, pkt->n, tag);
-    pkt->n = cm_put(pkt, s->key.mki, s->key.mki_len);
+    pkt->n = cm_put(pkt, s->key.mki, s->mki);
     pkt->n = cm_put(pkt, tag, s->tag);
     return 0;
 }
 
 static int cm_unprotect(struct srtp *s, struct srtp_pkt *pkt)
 {
-    size_t n = pkt->n - s->tag - s->key.mki_len;
+    size_t n = pkt->n - s->tag - s->mki;
     uint8_t iv[CRYPTO_CTR_IV_LEN], tag[CRYPTO_SHA1_LEN];
 
     cm_tag(s, pkt, n, tag);
     if (!crypto_equal(tag, pkt->p + pkt->n - s->tag, s->tag)) {
         return EBADMSG;
     }
-    cm_iv(s->own.rtp_salt, pkt, iv);
+    cm_iv(s->rtp.salt, pkt, iv);
     pkt->n = n;
-    return crypto_ctr(s->own.rtp, iv, pkt->p + pkt->header, n - pkt->header);
+    return crypto_ctr(s->rtp.cipher, iv, pkt->p + pkt->header, n - pkt->header);
 }
 
 static int cm_rtcp_crypt(struct srtp *s, const struct srtp_pkt *pkt, size_t n)
@@ -74,7 +74,7 @@ static int cm_rtcp_crypt(struct srtp *s, const struct srtp_pkt *pkt, size_t n)
     if (err != 0) {
         return err;
     }
-    cm_iv(s->own.rtcp_salt, pkt, iv);
+    cm_iv(s->rtcp.salt, pkt, iv);
     err = crypto_ctr(c, iv, pkt->p + pkt->header, n - pkt->header);
     crypto_cipher_give_back(&c, srtp_own_alg(s));
     return err;
@@ -90,18 +90,18 @@ static int cm_protect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
     }
     srtp_put32(pkt->p + pkt->n, SRTP_RTCP_E_BIT | (uint32_t)pkt->index);
     pkt->n += SRTP_RTCP_TRAILER;
-    crypto_hmac_sha1_run(&s->own.rtcp_auth, sl_make(pkt->p, pkt->n), SL_NULL, tag);
-    pkt->n = cm_put(pkt, s->key.mki, s->key.mki_len);
+    crypto_hmac_sha1_run(&s->rtcp.auth, sl_make(pkt->p, pkt->n), SL_NULL, tag);
+    pkt->n = cm_put(pkt, s->key.mki, s->mki);
     pkt->n = cm_put(pkt, tag, s->rtcp_tag);
     return 0;
 }
 
 static int cm_unprotect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
 {
-    size_t n = pkt->n - s->rtcp_tag - s->key.mki_len;
+    size_t n = pkt->n - s->rtcp_tag - s->mki;
     uint8_t tag[CRYPTO_SHA1_LEN];
 
-    crypto_hmac_sha1_run(&s->own.rtcp_auth, sl_make(pkt->p, n), SL_NULL, tag);
+    crypto_hmac_sha1_run(&s->rtcp.auth, sl_make(pkt->p, n), SL_NULL, tag);
     if (!crypto_equal(tag, pkt->p + pkt->n - s->rtcp_tag, s->rtcp_tag)) {
         return EBADMSG;
     }

@@ -43,18 +43,17 @@ static int derive_auth(struct crypto_cipher *prf, const struct srtp_key *k, unsi
 
 static int derive_all(struct srtp *s, struct crypto_cipher *prf, uint8_t *rtp_key)
 {
-    struct srtp_session_keys *o = &s->own;
     const struct srtp_key *k = &s->key;
     size_t key_len = srtp_key_len(k->suite);
     size_t salt_len = srtp_salt_len(k->suite);
     int err = derive(prf, k, LABEL_KEY, rtp_key, key_len);
 
-    err = err != 0 ? err : derive(prf, k, LABEL_SALT, o->rtp_salt, salt_len);
-    err = err != 0 ? err : derive(prf, k, LABEL_RTCP + LABEL_KEY, o->rtcp_key, key_len);
-    err = err != 0 ? err : derive(prf, k, LABEL_RTCP + LABEL_SALT, o->rtcp_salt, salt_len);
-    if (!srtp_suite_is_aead(k->suite)) {
-        err = err != 0 ? err : derive_auth(prf, k, LABEL_AUTH, &o->rtp_auth);
-        err = err != 0 ? err : derive_auth(prf, k, LABEL_RTCP + LABEL_AUTH, &o->rtcp_auth);
+    err = err != 0 ? err : derive(prf, k, LABEL_SALT, s->rtp.salt, salt_len);
+    err = err != 0 ? err : derive(prf, k, LABEL_RTCP + LABEL_KEY, s->rtcp.key, key_len);
+    err = err != 0 ? err : derive(prf, k, LABEL_RTCP + LABEL_SALT, s->rtcp.salt, salt_len);
+    if (!s->is_aead) {
+        err = err != 0 ? err : derive_auth(prf, k, LABEL_AUTH, &s->rtp.auth);
+        err = err != 0 ? err : derive_auth(prf, k, LABEL_RTCP + LABEL_AUTH, &s->rtcp.auth);
     }
     return err;
 }
@@ -63,7 +62,7 @@ enum crypto_cipher_alg srtp_own_alg(const struct srtp *s)
 {
     size_t key_len = srtp_key_len(s->key.suite);
 
-    if (srtp_suite_is_aead(s->key.suite)) {
+    if (s->is_aead) {
         return key_len == 16 ? CRYPTO_AES_128_GCM : CRYPTO_AES_256_GCM;
     }
     return derive_ctr(key_len);
@@ -82,7 +81,7 @@ int srtp_own_open(struct srtp *s)
     err = derive_all(s, c, rtp_key);
     crypto_cipher_give_back(&c, ctr);
     if (err == 0) {
-        err = crypto_cipher_new(&s->own.rtp, srtp_own_alg(s), rtp_key, srtp_own_way(s));
+        err = crypto_cipher_new(&s->rtp.cipher, srtp_own_alg(s), rtp_key, srtp_own_way(s));
     }
     if (err == 0) { /* so that the first RTCP packet allocates nothing */
         err = srtp_own_rtcp(s, &c);
@@ -96,10 +95,10 @@ int srtp_own_open(struct srtp *s)
 
 int srtp_own_rtcp(struct srtp *s, struct crypto_cipher **cp)
 {
-    return crypto_cipher_borrow(cp, srtp_own_alg(s), s->own.rtcp_key, srtp_own_way(s));
+    return crypto_cipher_borrow(cp, srtp_own_alg(s), s->rtcp.key, srtp_own_way(s));
 }
 
 void srtp_own_close(struct srtp *s)
 {
-    crypto_cipher_free(&s->own.rtp);
+    crypto_cipher_free(&s->rtp.cipher);
 }

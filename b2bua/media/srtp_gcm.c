@@ -10,7 +10,7 @@ static void gcm_xor32(uint8_t *p, uint32_t v)
 /* 16 zero bits, SSRC, ROC, sequence number, XOR salt (RFC 7714 8.1) */
 static void gcm_iv(const struct srtp *s, const struct srtp_pkt *pkt, uint8_t *iv)
 {
-    memcpy(iv, s->own.rtp_salt, CRYPTO_GCM_IV_LEN);
+    memcpy(iv, s->rtp.salt, CRYPTO_GCM_IV_LEN);
     gcm_xor32(iv + 2, pkt->ssrc);
     gcm_xor32(iv + 6, (uint32_t)(pkt->index >> 16));
     iv[10] ^= (uint8_t)(pkt->index >> 8);
@@ -20,7 +20,7 @@ static void gcm_iv(const struct srtp *s, const struct srtp_pkt *pkt, uint8_t *iv
 /* 16 zero bits, SSRC, 16 zero bits, index, XOR salt (RFC 7714 9.1) */
 static void gcm_rtcp_iv(const struct srtp *s, const struct srtp_pkt *pkt, uint8_t *iv)
 {
-    memcpy(iv, s->own.rtcp_salt, CRYPTO_GCM_IV_LEN);
+    memcpy(iv, s->rtcp.salt, CRYPTO_GCM_IV_LEN);
     gcm_xor32(iv + 2, pkt->ssrc);
     gcm_xor32(iv + 8, (uint32_t)pkt->index);
 }
@@ -31,14 +31,14 @@ static int gcm_protect(struct srtp *s, struct srtp_pkt *pkt)
     int err;
 
     gcm_iv(s, pkt, iv);
-    err = crypto_gcm_seal(s->own.rtp, iv, sl_make(pkt->p, pkt->header), pkt->p + pkt->header,
+    err = crypto_gcm_seal(s->rtp.cipher, iv, sl_make(pkt->p, pkt->header), pkt->p + pkt->header,
                           pkt->n - pkt->header, pkt->p + pkt->n);
     if (UNLIKELY(err != 0)) {
         return err;
     }
     pkt->n += CRYPTO_GCM_TAG_LEN;
-    memcpy(pkt->p + pkt->n, s->key.mki, s->key.mki_len);
-    pkt->n += s->key.mki_len;
+    memcpy(pkt->p + pkt->n, s->key.mki, s->mki);
+    pkt->n += s->mki;
     return 0;
 }
 
@@ -47,8 +47,8 @@ static int gcm_unprotect(struct srtp *s, struct srtp_pkt *pkt)
     uint8_t iv[CRYPTO_GCM_IV_LEN];
 
     gcm_iv(s, pkt, iv);
-    pkt->n -= (size_t)CRYPTO_GCM_TAG_LEN + s->key.mki_len;
-    return crypto_gcm_open(s->own.rtp, iv, sl_make(pkt->p, pkt->header), pkt->p + pkt->header,
+    pkt->n -= (size_t)CRYPTO_GCM_TAG_LEN + s->mki;
+    return crypto_gcm_open(s->rtp.cipher, iv, sl_make(pkt->p, pkt->header), pkt->p + pkt->header,
                            pkt->n - pkt->header, pkt->p + pkt->n);
 }
 
@@ -79,8 +79,8 @@ static int gcm_protect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
     pkt->n += CRYPTO_GCM_TAG_LEN;
     memcpy(pkt->p + pkt->n, aad + SRTP_RTCP_HEADER, SRTP_RTCP_TRAILER);
     pkt->n += SRTP_RTCP_TRAILER;
-    memcpy(pkt->p + pkt->n, s->key.mki, s->key.mki_len);
-    pkt->n += s->key.mki_len;
+    memcpy(pkt->p + pkt->n, s->key.mki, s->mki);
+    pkt->n += s->mki;
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int gcm_unprotect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
     }
     gcm_rtcp_iv(s, pkt, iv);
     gcm_rtcp_aad(pkt, aad);
-    pkt->n -= (size_t)CRYPTO_GCM_TAG_LEN + SRTP_RTCP_TRAILER + s->key.mki_len;
+    pkt->n -= (size_t)CRYPTO_GCM_TAG_LEN + SRTP_RTCP_TRAILER + s->mki;
     err = crypto_gcm_open(c, iv, sl_make(aad, sizeof(aad)), pkt->p + pkt->header,
                           pkt->n - pkt->header, pkt->p + pkt->n);
     crypto_cipher_give_back(&c, srtp_own_alg(s));

@@ -61,11 +61,15 @@ struct srtp_engine_ops {
 };
 extern const struct srtp_engine_ops srtp_cm_ops, srtp_gcm_ops, srtp_lib_ops;
 
-struct srtp_session_keys { /* of our own engine; RFC 3711 4.3 */
-    struct crypto_cipher *rtp;
-    struct crypto_hmac_sha1 rtp_auth, rtcp_auth; /* AES-CM only */
-    uint8_t rtp_salt[SRTP_SALT_MAX], rtcp_salt[SRTP_SALT_MAX];
-    uint8_t rtcp_key[SRTP_KEY_MAX]; /* keys the thread's cipher for the rare RTCP packet */
+struct srtp_rtp_keys { /* session keys of our own engine, RFC 3711 4.3 */
+    struct crypto_cipher *cipher;
+    struct crypto_hmac_sha1 auth; /* AES-CM only */
+    uint8_t salt[SRTP_SALT_MAX];
+};
+struct srtp_rtcp_keys {
+    struct crypto_hmac_sha1 auth;
+    uint8_t key[SRTP_KEY_MAX]; /* for the thread's cipher: RTCP packets are rare */
+    uint8_t salt[SRTP_SALT_MAX];
 };
 struct srtp_lib {
     void *session;    /* srtp_t */
@@ -73,15 +77,18 @@ struct srtp_lib {
 };
 
 struct srtp {
+    struct srtp_key key;
+    struct srtp_rtcp_keys rtcp;
+    /* What follows is all that an RTP packet needs: two or three cache lines with its stream. With
+     * thousands of streams they are what a packet costs beside its cryptography. */
     const struct srtp_engine_ops *ops;
     union {
-        struct srtp_session_keys own;
+        struct srtp_rtp_keys rtp;
         struct srtp_lib lib;
     };
-    struct srtp_key key;
     uint64_t packets;
-    bool protects;
-    uint8_t tag, rtcp_tag; /* bytes */
+    bool protects, is_aead;
+    uint8_t tag, rtcp_tag, mki; /* bytes */
     uint8_t n_streams, max_streams;
     uint8_t last; /* the stream of the packet before: most calls have one */
     struct srtp_stream streams[];

@@ -92,11 +92,11 @@ static void lib_policy(struct srtp *s, srtp_policy_t *p, struct lib_key *k)
     memcpy(k->bytes + key_len, s->key.salt, srtp_salt_len(s->key.suite));
     p->window_size = SRTP_WINDOW;
     p->ssrc.type = s->protects ? ssrc_any_outbound : ssrc_any_inbound;
-    if (s->key.mki_len == 0) {
+    if (s->mki == 0) {
         p->key = k->bytes;
         return;
     }
-    k->master = (srtp_master_key_t){k->bytes, s->key.mki, s->key.mki_len};
+    k->master = (srtp_master_key_t){k->bytes, s->key.mki, s->mki};
     k->masters[0] = &k->master;
     p->keys = k->masters;
     p->num_master_keys = 1;
@@ -110,7 +110,7 @@ static int lib_open(struct srtp *s)
     srtp_err_status_t status;
 
     /* With tags of two lengths it looks for the MKI of SRTCP in the wrong place. */
-    if (!lib_started || (!s->protects && s->key.mki_len != 0 && s->tag != s->rtcp_tag)) {
+    if (!lib_started || (!s->protects && s->mki != 0 && s->tag != s->rtcp_tag)) {
         return ENOTSUP;
     }
     lib_policy(s, &policy, &key);
@@ -185,8 +185,7 @@ static int lib_protect(struct srtp *s, struct srtp_pkt *pkt)
 {
     uint64_t waiting = lib_tell_roc(s, pkt);
     int n = (int)pkt->n;
-    int err =
-        lib_done(s, pkt, srtp_protect_mki(s->lib.session, pkt->p, &n, s->key.mki_len != 0, 0), &n);
+    int err = lib_done(s, pkt, srtp_protect_mki(s->lib.session, pkt->p, &n, s->mki != 0, 0), &n);
 
     s->lib.pending &= err == 0 ? ~waiting : UINT64_MAX;
     return err;
@@ -196,8 +195,7 @@ static int lib_unprotect(struct srtp *s, struct srtp_pkt *pkt)
 {
     uint64_t waiting = lib_tell_roc(s, pkt);
     int n = (int)pkt->n;
-    int err =
-        lib_done(s, pkt, srtp_unprotect_mki(s->lib.session, pkt->p, &n, s->key.mki_len != 0), &n);
+    int err = lib_done(s, pkt, srtp_unprotect_mki(s->lib.session, pkt->p, &n, s->mki != 0), &n);
 
     s->lib.pending &= err == 0 ? ~waiting : UINT64_MAX;
     return err;
@@ -205,10 +203,10 @@ static int lib_unprotect(struct srtp *s, struct srtp_pkt *pkt)
 
 static int lib_protect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
 {
-    size_t after = s->key.mki_len + (srtp_suite_is_aead(s->key.suite) ? 0 : s->rtcp_tag);
+    size_t after = s->mki + (s->is_aead ? 0 : s->rtcp_tag);
     int n = (int)pkt->n;
-    int err = lib_done(
-        s, pkt, srtp_protect_rtcp_mki(s->lib.session, pkt->p, &n, s->key.mki_len != 0, 0), &n);
+    int err =
+        lib_done(s, pkt, srtp_protect_rtcp_mki(s->lib.session, pkt->p, &n, s->mki != 0, 0), &n);
 
     if (err == 0) { /* it counts from one, not from zero */
         pkt->index = srtp_get32(pkt->p + pkt->n - after - SRTP_RTCP_TRAILER) & ~SRTP_RTCP_E_BIT;
@@ -220,8 +218,7 @@ static int lib_unprotect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
 {
     int n = (int)pkt->n;
 
-    return lib_done(s, pkt,
-                    srtp_unprotect_rtcp_mki(s->lib.session, pkt->p, &n, s->key.mki_len != 0), &n);
+    return lib_done(s, pkt, srtp_unprotect_rtcp_mki(s->lib.session, pkt->p, &n, s->mki != 0), &n);
 }
 
 const struct srtp_engine_ops srtp_lib_ops = {

@@ -17,7 +17,8 @@
 
 static int64_t rig_wall_us = 1700000000000000;
 
-int gettimeofday(struct timeval *restrict tv, void *restrict tz)
+__attribute__((visibility("default"))) int gettimeofday(struct timeval *restrict tv,
+                                                        void *restrict tz)
 {
     (void)tz;
     tv->tv_sec = rig_wall_us / 1000000;

@@ -239,7 +239,8 @@ static const struct rig_case media_profiles_cases[] = {
      "'sdes'?\n"},
     {"media_profiles: {secure: {security: sdes, suites: [AEAD_AES_128_GMC]}}\n",
      "t:2:52: media_profiles.secure.suites[0]: 'AEAD_AES_128_GMC' is not one of "
-     "AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_80, AES_256_CM_HMAC_SHA1_32, "
+     "AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_80, "
+     "AES_256_CM_HMAC_SHA1_32, "
      "AEAD_AES_128_GCM, AEAD_AES_256_GCM; did you mean 'AEAD_AES_128_GCM'?\n"},
     {"media_profiles: {secure: {security: sdes, suites: []}}\n",
      "t:2:51: media_profiles.secure.suites: must name at least one\n"},

@@ -52,12 +52,12 @@ static void session_keys_are_those_of_the_rfcs(void **state)
 
         key_of(&k, rows[i].suite, rows[i].key, rows[i].salt);
         s = rig_new(&k, SRTP_PROTECT, SRTP_ENGINE_EVP);
-        assert_keyed_with(s->own.rtp, rows[i].alg, rows[i].session_key);
+        assert_keyed_with(s->rtp.cipher, rows[i].alg, rows[i].session_key);
         (void)rig_hex(rows[i].session_salt, want, sizeof(want));
-        assert_memory_equal(s->own.rtp_salt, want, SRTP_SALT_MAX);
+        assert_memory_equal(s->rtp.salt, want, SRTP_SALT_MAX);
         (void)rig_hex(rows[i].auth, want, sizeof(want));
         crypto_hmac_sha1_init(&auth, want);
-        assert_memory_equal(&s->own.rtp_auth, &auth, sizeof(auth));
+        assert_memory_equal(&s->rtp.auth, &auth, sizeof(auth));
         srtp_free(&s);
     }
 }
@@ -74,11 +74,11 @@ static struct srtp *gcm_with_session_key(enum srtp_suite suite, enum srtp_direct
     for (unsigned i = 0; i < sizeof(key); i++) {
         key[i] = (uint8_t)i;
     }
-    crypto_cipher_free(&s->own.rtp);
-    assert_int_equal(crypto_cipher_new(&s->own.rtp, srtp_own_alg(s), key, srtp_own_way(s)), 0);
-    memcpy(s->own.rtcp_key, key, sizeof(key));
-    memcpy(s->own.rtp_salt, "Quid pro quo", 12);
-    memcpy(s->own.rtcp_salt, "Quid pro quo", 12);
+    crypto_cipher_free(&s->rtp.cipher);
+    assert_int_equal(crypto_cipher_new(&s->rtp.cipher, srtp_own_alg(s), key, srtp_own_way(s)), 0);
+    memcpy(s->rtcp.key, key, sizeof(key));
+    memcpy(s->rtp.salt, "Quid pro quo", 12);
+    memcpy(s->rtcp.salt, "Quid pro quo", 12);
     return s;
 }
 

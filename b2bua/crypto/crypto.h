@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "crypto/pool.h"
+#include "crypto/tls.h"
 
 #define CRYPTO_MD5_LEN 16
 #define CRYPTO_SHA256_LEN 32

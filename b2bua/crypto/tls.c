@@ -231,9 +231,37 @@ static int tls_take_peer(struct tls *t)
     return 0;
 }
 
+/* What TLS_SUITES_12 and TLS 1.3 can choose. */
+static const struct tls_suite {
+    uint16_t id;
+    const char *name;
+} tls_suites[] = {
+    {0x1301, "TLS_AES_128_GCM_SHA256"},
+    {0x1302, "TLS_AES_256_GCM_SHA384"},
+    {0x1303, "TLS_CHACHA20_POLY1305_SHA256"},
+    {0xC02B, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+    {0xC02C, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
+    {0xC02F, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
+    {0xC030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+    {0xCCA8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+    {0xCCA9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+};
+
+static uint8_t tls_suite_of(const SSL *ssl)
+{
+    uint16_t id = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+
+    for (size_t i = 0; i < COUNT_OF(tls_suites); i++) {
+        if (tls_suites[i].id == id) {
+            return (uint8_t)(i + 1);
+        }
+    }
+    return 1; /* none but these are offered */
+}
+
 static int tls_opened(struct tls *t)
 {
-    t->cipher = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(t->ssl));
+    t->cipher = tls_suite_of(t->ssl);
     t->resumed = SSL_session_reused(t->ssl) == 1;
     t->is_open = true;
     return tls_take_peer(t);
@@ -326,33 +354,15 @@ size_t tls_names(const struct tls *t, struct sl *names, size_t max)
     return n;
 }
 
-/* What TLS_SUITES_12 and TLS 1.3 can choose. */
-static const struct tls_suite {
-    uint16_t id;
-    const char *name;
-} tls_suites[] = {
-    {0x1301, "TLS_AES_128_GCM_SHA256"},
-    {0x1302, "TLS_AES_256_GCM_SHA384"},
-    {0x1303, "TLS_CHACHA20_POLY1305_SHA256"},
-    {0xC02B, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
-    {0xC02C, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
-    {0xC02F, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
-    {0xC030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
-    {0xCCA8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
-    {0xCCA9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
-};
-
-const char *tls_cipher_name(uint16_t cipher)
+const char *tls_cipher_name(uint8_t cipher)
 {
-    for (size_t i = 0; i < COUNT_OF(tls_suites); i++) {
-        if (tls_suites[i].id == cipher) {
-            return tls_suites[i].name;
-        }
-    }
-    return "";
+    return cipher != 0 && cipher <= COUNT_OF(tls_suites) ? tls_suites[cipher - 1].name : "";
 }
 
-const char *tls_version_name(uint16_t cipher)
+const char *tls_version_name(uint8_t cipher)
 {
-    return cipher == 0 ? "" : cipher >> 8 == 0x13 ? "TLSv1.3" : "TLSv1.2";
+    if (cipher == 0 || cipher > COUNT_OF(tls_suites)) {
+        return "";
+    }
+    return tls_suites[cipher - 1].id >> 8 == 0x13 ? "TLSv1.3" : "TLSv1.2";
 }

@@ -90,7 +90,7 @@ void tls_close(struct tls *t); /* says that nothing follows; harmless when broke
 
 const char *tls_why(const struct tls *t); /* static text; "" before a failure */
 struct tls_info {                         /* once the handshake is done */
-    uint16_t cipher;                      /* IANA number; never 0 */
+    uint8_t cipher;                       /* for the two names below; never 0 */
     bool resumed;
     bool verified; /* the other side has proven a certificate that our anchors vouch for */
 };
@@ -101,8 +101,8 @@ void tls_info(const struct tls *t, struct tls_info *out);
 #define TLS_NAMES_MAX 32
 size_t tls_names(const struct tls *t, struct sl *names, size_t max);
 
-/* Of a number in struct tls_info: "TLSv1.3" and "TLS_AES_128_GCM_SHA256"; "" for 0. */
-const char *tls_version_name(uint16_t cipher);
-const char *tls_cipher_name(uint16_t cipher);
+/* Of struct tls_info.cipher: "TLSv1.3" and "TLS_AES_128_GCM_SHA256"; "" for 0. */
+const char *tls_version_name(uint8_t cipher);
+const char *tls_cipher_name(uint8_t cipher);
 
 #endif

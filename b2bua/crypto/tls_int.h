@@ -62,7 +62,7 @@ struct tls {
     bool is_open; /* handshake done */
     bool is_broken;
     const char *why; /* static */
-    uint16_t cipher;
+    uint8_t cipher;  /* 1 + index in tls_suites */
     bool resumed;
     struct tls_names *names; /* NULL: the other side has proven nothing */
 };

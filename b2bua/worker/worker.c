@@ -50,7 +50,12 @@ static int make_net(struct worker *w)
     lim.max_conns_per_source = share_of(cfg->tcp_per_source, w->b->n_workers);
     lim.max_message = cfg->max_message;
     lim.idle_ms = cfg->tcp_idle_ms;
-    return net_new(&w->net, w->loop, w->index, &lim, &worker_net_events, w);
+    return net_new(&w->net, &(struct net_params){.loop = w->loop,
+                                                 .worker = w->index,
+                                                 .limits = &lim,
+                                                 .pool = w->b->pool,
+                                                 .ev = &worker_net_events,
+                                                 .ev_arg = w});
 }
 
 /* What is written is for all workers together. */

@@ -68,8 +68,10 @@ static void on_rig_poll(void *arg)
 
 void rig_up(struct rig *r, const struct net_limits *limits)
 {
-    static const struct net_events events = {on_rig_message, on_rig_bad, on_rig_gone,
-                                             on_rig_remote};
+    static const struct net_events events = {.message = on_rig_message,
+                                             .bad_frame = on_rig_bad,
+                                             .gone = on_rig_gone,
+                                             .send_remote = on_rig_remote};
     struct loop_params params = {.mailbox = 64};
 
     memset(r, 0, sizeof(*r));
@@ -78,7 +80,12 @@ void rig_up(struct rig *r, const struct net_limits *limits)
     stat_reset();
     timer_init(&r->poll, on_rig_poll, r);
     assert_int_equal(loop_new(&r->loop, &params), 0);
-    assert_int_equal(net_new(&r->net, r->loop, 3, &r->limits, &events, r), 0);
+    assert_int_equal(net_new(&r->net, &(struct net_params){.loop = r->loop,
+                                                           .worker = 3,
+                                                           .limits = &r->limits,
+                                                           .ev = &events,
+                                                           .ev_arg = r}),
+                     0);
 }
 
 void rig_down(struct rig *r)

@@ -35,6 +35,11 @@ static inline bool flow_is_secure(const struct flow *f)
 {
     return f->transport == SIP_TLS || f->transport == SIP_WSS;
 }
+/* policy_peer.id of whom a certificate has proven to be there; 0: nobody. */
+static inline uint32_t flow_proven(const struct flow *f)
+{
+    return f->certified ? f->peer : 0;
+}
 bool flow_same(const struct flow *a, const struct flow *b); /* same connection or same UDP pair */
 
 /* The rest of the house sends through this table, so that tests need no sockets. */

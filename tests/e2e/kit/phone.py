@@ -44,7 +44,7 @@ def modules():
 
 class Phone:
     def __init__(self, work, ip, user, password=None, hz=500, domain="example.test", proxy=(net.OUT, net.SIP), port=5062,
-                 transport="udp", answer="auto", register=True, seconds=30):
+                 transport="udp", answer="auto", register=True, seconds=30, ca=None):
         self.dir, self.ip, self.user, self.hz, self.domain = os.path.join(str(work), "phone" + user), ip, user, hz, domain
         self.events, self.buf, self.ctrl = [], b"", None
         os.makedirs(self.dir)
@@ -55,7 +55,8 @@ class Phone:
         account += f";auth_user={user};auth_pass={password}" if password else ""
         self.write("accounts", account + ";audio_codecs=PCMA/8000/1,PCMU/8000/1\n")
         self.write("contacts", "")
-        self.write("config", CONFIG.format(ip=ip, port=port, dir=self.dir, modules=modules(), ctrl=CTRL_PORT))
+        trust = f"sip_cafile {ca}\n" if ca else ""
+        self.write("config", CONFIG.format(ip=ip, port=port, dir=self.dir, modules=modules(), ctrl=CTRL_PORT) + trust)
         self.log_path = os.path.join(self.dir, "log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*self.room.inside, "baresip", "-s", "-f", self.dir], cwd=self.dir,

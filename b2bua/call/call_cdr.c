@@ -47,6 +47,21 @@ static void put_agreed(const struct leg *l, struct json *j)
     json_arr_end(j);
 }
 
+/* What protects the signalling of a leg; null where nothing does. */
+static void put_tls(const struct flow *f, struct json *j)
+{
+    json_key(j, "tls");
+    if (!flow_is_secure(f)) {
+        json_none(j);
+        return;
+    }
+    json_obj(j);
+    json_kcstr(j, "version", tls_version_name((uint8_t)f->cipher));
+    json_kcstr(j, "cipher", tls_cipher_name((uint8_t)f->cipher));
+    json_kbool(j, "certified", f->certified);
+    json_obj_end(j);
+}
+
 static void put_leg(const struct call *c, const struct leg *l, struct json *j)
 {
     char text[POLICY_NAME_MAX + 8], name[2] = {(char)('a' + l->index % 26), 0};
@@ -60,6 +75,7 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kstr(j, "party", buf_sl(&b));
     json_kcstr(j, "listener", c->cfg->listeners[l->listener].name);
     json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
+    put_tls(&l->dlg.flow, j);
     json_kaddr(j, "remote", &l->dlg.flow.remote);
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);

@@ -160,7 +160,7 @@ MUST_USE int dtls_take_keys(struct dtls *d, struct dtls_srtp_keys *out);
 /* The peer has our last flight, as its first authentic SRTP packet proves: nothing more has to be
  * repeated to it, and its handshake's memory goes back. Harmless at any time, but only for those
  * that are DTLS_READY it does something. */
-#define DTLS_LINGER_MS 8000 /* 1 + 2 + 4 s: a peer by RFC 6347 has repeated itself three times */
+#define DTLS_LINGER_MS 15000 /* of some 77 KiB: so tell as soon as you know */
 void dtls_settle(struct dtls *d);
 
 struct dtls_counts {

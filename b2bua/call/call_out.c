@@ -345,29 +345,35 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     return false;
 }
 
-void call_try_next(struct call *c)
+/* All targets are used up. why: what stood in the way here, or NULL. */
+static void no_target_left(struct call *c, uint16_t status, const char *why)
 {
-    const char *why = NULL;
-    uint16_t status = 0;
-    bool tried;
+    bool tried = c->n_attempts != 0;
 
-    while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
-        if (try_one(c, &status, &why)) {
-            return;
-        }
-    }
     if (why != NULL && (status != 0 || c->best_status == 503 || c->best_status == 488)) {
         status = status != 0 ? status : c->best_status;
         c->warning = status == 503 ? why : NULL;
         call_reject_a(c, status, "system", why);
         return;
     }
-    tried = c->n_attempts != 0;
     if (c->sips && !tried && c->best_status == 480) {
         c->warning = "SIPS Not Allowed";
     }
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
                   tried ? "no target took the call" : "nobody to call");
+}
+
+void call_try_next(struct call *c)
+{
+    const char *why = NULL;
+    uint16_t status = 0;
+
+    while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
+        if (try_one(c, &status, &why)) {
+            return;
+        }
+    }
+    no_target_left(c, status, why);
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)

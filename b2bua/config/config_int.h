@@ -1,5 +1,5 @@
 /* config_int.h - what the files of b2bua/config/ share: the node tree, the shape of the tables of
- * settings, and the state of one load. Thread: the one that loads. */
+ * settings, the state of one load. Thread: the one that loads. */
 #ifndef POSTERN_CONFIG_INT_H
 #define POSTERN_CONFIG_INT_H
 
@@ -16,7 +16,6 @@
 #define CFG_ACCOUNTS_MAX 100000
 #define CFG_SOURCES_MAX 1000 /* of one peer */
 #define CFG_CERTNAMES_MAX 100
-
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };
 struct cfg_node {

@@ -103,6 +103,13 @@ void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
     }
 }
 
+static void attempt_why(struct call *c, const struct leg *l, const char *why)
+{
+    if (l->attempt != UINT8_MAX) {
+        c->attempts[l->attempt].why = why;
+    }
+}
+
 /* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
 static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
 {
@@ -119,16 +126,19 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
     l->target_counted = p->party.kind == POLICY_PEER;
     attempt_add(c, l);
     buf_reset(&c->t->body);
-    if (!c->late_offer) {
+    if (!leg_can_be_offered(l, why)) {
+        *err = EPERM; /* another target may have another profile, or TLS */
+    } else if (!c->late_offer) {
         status = call_bridge_offer(c, c->a, l, sl_make(c->offer, c->offer_n), why);
     }
-    if (status == 0) {
+    if (status == 0 && *err == 0) {
         c->b = l;
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
     if (status != 0 || *err != 0) {
-        attempt_done(c, l, status, *err);
+        attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
+        attempt_why(c, l, *err == EPERM || status != 0 ? *why : NULL);
         l->state = LEG_ENDED;
         if (l->target_counted) {
             policy_peer_release(c->cfg->policy, l->party.peer);
@@ -260,7 +270,7 @@ static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
         } else if (err == 0) {
             ringing++;
         } else {
-            c->best_status = 480;
+            c->best_status = err == EPERM ? 488 : 480;
         }
     }
     return ringing;
@@ -306,6 +316,22 @@ static uint16_t status_for_caller(uint16_t status)
     return status == 491 ? 480 : status;
 }
 
+/* Why a target was not even asked. */
+static uint16_t status_of_error(int err)
+{
+    switch (err) {
+    case EPERM: /* media */
+        return 488;
+    case EPROTONOSUPPORT: /* sips: without TLS */
+        return 480;
+    case EBUSY:
+    case ENOMEM:
+        return 503;
+    default:
+        return 502;
+    }
+}
+
 /* One step through the verdict's targets. True: somebody is being called. */
 static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
@@ -328,10 +354,14 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (*status == 0 && err == 0) {
         return true;
     }
-    note_failure(c, err == EPROTONOSUPPORT                          ? 480
-                    : *status != 0 || err == EBUSY || err == ENOMEM ? 503
-                                                                    : 502);
+    note_failure(c, *status != 0 ? 503 : status_of_error(err));
     return false;
+}
+
+/* RFC 5630 5.1.1: there was somebody, but no secure way. */
+static const char *sips_warning(const struct call *c)
+{
+    return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
 void call_try_next(struct call *c)
@@ -345,16 +375,14 @@ void call_try_next(struct call *c)
             return;
         }
     }
-    if (why != NULL && (status != 0 || c->best_status == 503)) {
+    if (why != NULL && (status != 0 || c->best_status == 503 || c->best_status == 488)) {
         status = status != 0 ? status : c->best_status;
         c->warning = status == 503 ? why : NULL;
         call_reject_a(c, status, "system", why);
         return;
     }
     tried = c->n_attempts != 0;
-    if (c->sips && !tried && c->best_status == 480) {
-        c->warning = "SIPS Not Allowed";
-    }
+    c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
                   tried ? "no target took the call" : "nobody to call");
 }

@@ -16,7 +16,6 @@
 #define CFG_ACCOUNTS_MAX 100000
 #define CFG_SOURCES_MAX 1000 /* of one peer */
 #define CFG_CERTNAMES_MAX 100
-
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };
 struct cfg_node {
@@ -190,6 +189,7 @@ bool cfg_is_later(const char *const *later, struct sl value);
 /* check.c: across keys. */
 void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_rtp(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at);

@@ -1,9 +1,8 @@
 /* schema_tls.c - the settings of TLS: what a listener presents and asks for, what a peer has to
  * prove when we dial it. */
+#include "config/schema_int.h"
 #include "config/tls_int.h"
 
-#define AT(type, field)                                                                            \
-    .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
 #define PATH(word, owner, field, text)                                                             \
     {                                                                                              \
         .key = (word), .type = CFG_STRING, AT(owner, field), .min = 1, .max = CFG_TEXT_MAX,        \

@@ -533,13 +533,6 @@ static void the_example_is_refused_for_exactly_what_is_not_supported(void **stat
 {
     static const char want[] = "listeners.outside.sip.ws: 'ws'\n"
                                "listeners.outside.sip.wss: 'wss'\n"
-                               "media_profiles.secure.security: 'sdes'\n"
-                               "media_profiles.secure.suites: 'suites'\n"
-                               "media_profiles.offered.security: 'sdes'\n"
-                               "media_profiles.offered.optional: 'optional'\n"
-                               "media_profiles.browser.security: 'dtls'\n"
-                               "media_profiles.browser.ice: 'ice'\n"
-                               "media_profiles.browser.rtcp_mux: 'rtcp_mux'\n"
                                "peers.pbx.probe: 'probe'\n"
                                "security.allow: 'allow'\n"
                                "security.unknown_sources: 'unknown_sources'\n"

@@ -181,10 +181,10 @@ static const struct cfg_key cfg_sip_keys[] = {
      .type = CFG_INT,
      .flags = CFG_RESTART,
      AT(config, tls_handshakes),
-     .dflt = "512",
+     .dflt = "1024",
      .min = 1,
      .max = 1000000,
-     .help = "TLS handshakes of clients in progress, of all workers; a sixteenth for one source. "
+     .help = "TLS handshakes of clients in progress, of all workers; an eighth for one source. "
              "More are closed at once."},
     {.key = "tls_handshake",
      .type = CFG_DURATION,

@@ -14,6 +14,21 @@ void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *
     }
 }
 
+/* What protects the signalling of a leg; null where nothing does. */
+static void put_tls(const struct flow *f, struct json *j)
+{
+    json_key(j, "tls");
+    if (!flow_is_secure(f)) {
+        json_none(j);
+        return;
+    }
+    json_obj(j);
+    json_kcstr(j, "version", tls_version_name((uint8_t)f->cipher));
+    json_kcstr(j, "cipher", tls_cipher_name((uint8_t)f->cipher));
+    json_kbool(j, "certified", f->certified);
+    json_obj_end(j);
+}
+
 /* What the leg agreed on for each stream; keys and fingerprints have no place in a record. */
 static void put_agreed(const struct leg *l, struct json *j)
 {
@@ -45,21 +60,6 @@ static void put_agreed(const struct leg *l, struct json *j)
         json_obj_end(j);
     }
     json_arr_end(j);
-}
-
-/* What protects the signalling of a leg; null where nothing does. */
-static void put_tls(const struct flow *f, struct json *j)
-{
-    json_key(j, "tls");
-    if (!flow_is_secure(f)) {
-        json_none(j);
-        return;
-    }
-    json_obj(j);
-    json_kcstr(j, "version", tls_version_name((uint8_t)f->cipher));
-    json_kcstr(j, "cipher", tls_cipher_name((uint8_t)f->cipher));
-    json_kbool(j, "certified", f->certified);
-    json_obj_end(j);
 }
 
 static void put_leg(const struct call *c, const struct leg *l, struct json *j)

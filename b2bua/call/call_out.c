@@ -316,6 +316,22 @@ static uint16_t status_for_caller(uint16_t status)
     return status == 491 ? 480 : status;
 }
 
+/* Why a target was not even asked. */
+static uint16_t status_of_error(int err)
+{
+    switch (err) {
+    case EPERM: /* media */
+        return 488;
+    case EPROTONOSUPPORT: /* sips: without TLS */
+        return 480;
+    case EBUSY:
+    case ENOMEM:
+        return 503;
+    default:
+        return 502;
+    }
+}
+
 /* One step through the verdict's targets. True: somebody is being called. */
 static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
@@ -338,42 +354,37 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (*status == 0 && err == 0) {
         return true;
     }
-    note_failure(c, err == EPERM                                    ? 488
-                    : err == EPROTONOSUPPORT                        ? 480
-                    : *status != 0 || err == EBUSY || err == ENOMEM ? 503
-                                                                    : 502);
+    note_failure(c, *status != 0 ? 503 : status_of_error(err));
     return false;
 }
 
-/* All targets are used up. why: what stood in the way here, or NULL. */
-static void no_target_left(struct call *c, uint16_t status, const char *why)
+/* RFC 5630 5.1.1: there was somebody, but no secure way. */
+static const char *sips_warning(const struct call *c)
 {
-    bool tried = c->n_attempts != 0;
-
-    if (why != NULL && (status != 0 || c->best_status == 503 || c->best_status == 488)) {
-        status = status != 0 ? status : c->best_status;
-        c->warning = status == 503 ? why : NULL;
-        call_reject_a(c, status, "system", why);
-        return;
-    }
-    if (c->sips && !tried && c->best_status == 480) {
-        c->warning = "SIPS Not Allowed";
-    }
-    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried ? "no target took the call" : "nobody to call");
+    return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
     uint16_t status = 0;
+    bool tried;
 
     while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
         if (try_one(c, &status, &why)) {
             return;
         }
     }
-    no_target_left(c, status, why);
+    if (why != NULL && (status != 0 || c->best_status == 503 || c->best_status == 488)) {
+        status = status != 0 ? status : c->best_status;
+        c->warning = status == 503 ? why : NULL;
+        call_reject_a(c, status, "system", why);
+        return;
+    }
+    tried = c->n_attempts != 0;
+    c->warning = tried ? NULL : sips_warning(c);
+    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
+                  tried ? "no target took the call" : "nobody to call");
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)

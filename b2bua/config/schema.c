@@ -1,7 +1,7 @@
 /* schema.c - the one list of settings. Parser, defaults, ranges, checks, the list of what needs a
  * restart and the reference text all walk it. */
-#include "config/schema_int.h"
 #include "config/tls_int.h"
+#include "config/schema_int.h"
 
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const word_off[] = {"off", NULL};
@@ -181,10 +181,10 @@ static const struct cfg_key cfg_sip_keys[] = {
      .type = CFG_INT,
      .flags = CFG_RESTART,
      AT(config, tls_handshakes),
-     .dflt = "512",
+     .dflt = "1024",
      .min = 1,
      .max = 1000000,
-     .help = "TLS handshakes of clients in progress, of all workers; a sixteenth for one source. "
+     .help = "TLS handshakes of clients in progress, of all workers; an eighth for one source. "
              "More are closed at once."},
     {.key = "tls_handshake",
      .type = CFG_DURATION,
@@ -451,6 +451,10 @@ static const struct cfg_key cfg_peer_keys[] = {
      AT(policy_peer, media),
      .dflt = "plain",
      .help = "Media profile of this side."},
+    {.key = "tls",
+     .type = CFG_OBJECT,
+     .sub = &cfg_peer_tls,
+     .help = "What the peer must prove when we dial it over TLS, and what we show."},
     {.key = "trusted_network",
      .type = CFG_ENUM,
      AT(policy_peer, trusted_network),
@@ -458,10 +462,6 @@ static const struct cfg_key cfg_peer_keys[] = {
      .words = cfg_words_bool,
      .help = "Nobody listens on the way to the peer: SRTP keys may go through signalling without "
              "TLS."},
-    {.key = "tls",
-     .type = CFG_OBJECT,
-     .sub = &cfg_peer_tls,
-     .help = "What the peer must prove when we dial it over TLS, and what we show."},
     {.key = "credentials",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,

@@ -96,9 +96,9 @@ void crypto_deinit(void)
     }
     EVP_MAC_free(crypto_algs.hmac);
     EVP_CIPHER_free(crypto_algs.aes);
-    crypto_ciphers_drop();
     EVP_CIPHER_free(crypto_algs.aes_cbc);
     BIO_meth_free(crypto_algs.tls_bio);
+    crypto_ciphers_drop();
     crypto_algs = (struct crypto_algs){0};
 }
 

@@ -17,8 +17,8 @@ struct crypto_algs {
     EVP_MAC *hmac;
     EVP_CIPHER *aes;     /* AES-128, single blocks */
     EVP_CIPHER *aes_cbc; /* AES-256, session tickets */
-    EVP_CIPHER *cipher[CRYPTO_CIPHERS];
     BIO_METHOD *tls_bio;
+    EVP_CIPHER *cipher[CRYPTO_CIPHERS];
 };
 extern struct crypto_algs crypto_algs;
 

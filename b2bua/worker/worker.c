@@ -7,7 +7,7 @@
 #define REAPER_MS 5000
 #define MAILBOX_SLOTS 16384
 #define TRANSACTIONS_MIN 100
-#define HANDSHAKE_SOURCES 16 /* one source may have one such part of all handshakes in progress */
+#define HANDSHAKE_SOURCES 8 /* one source may have one such part of all handshakes in progress */
 
 /* --- the reaper: every few seconds the books must balance (invariant 4) --- */
 

@@ -1,5 +1,6 @@
 """Clients of the TLS port that do not behave: openssl s_client and plain sockets. Meanwhile those that do are served."""
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -15,7 +16,7 @@ HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # the beginning of a Cl
 @pytest.fixture
 def port(house, pki):
     """A daemon with TLS and short deadlines; the address of its TLS port."""
-    house(listeners=tls_house(pki), sip={"tls_handshake": "1s", "tls_handshakes": 64})
+    house(listeners=tls_house(pki), sip={"tls_handshake": "1s", "tls_handshakes": 128})
     return net.OUT, 5061
 
 
@@ -160,8 +161,10 @@ def test_another_protocol_inside_tls_is_closed_too(house, port, pki, connection)
 
 
 def test_a_flood_of_handshakes_leaves_nothing_behind(house, port, pki, pair):
-    """Complete ones, each with its connection closed at once by the client."""
+    """Complete ones, each with its connection closed at once by the client. In TLS 1.2, where the client is not done
+    before the daemon is."""
     daemon, context = house.daemon, pki.client()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     before = daemon.fds()
     for _ in range(100):
         with socket.create_connection(port, timeout=10, source_address=(net.PHONE2, 0)) as sock:

@@ -3,12 +3,14 @@
  * Thread: config_load() main only; a snapshot is immutable and shared by reference count.
  *
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
- *   node.id 0, node.key ./postern.key, node.drain 30s
+ *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
  *   tcp_idle 10m
  *   media.inactivity 60s or off, media.learn 3s
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
+ *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
+ *   users.trusted_network false
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
  *   routes.*.match.{called, calling, domain, method}, routes.*.refuse {status 403, reason}
  * Names of media default to plain, which is there when no media_profiles are written. */
@@ -40,6 +42,7 @@ struct config {
     bool log_json;
     const char *key_file; /* token key, default ./postern.key */
     uint32_t drain_ms;    /* SIGTERM: how long running calls may go on; default 30s */
+    uint32_t crypto_threads, crypto_queue;
     /* store, admin */
     const char *store_path;
     const char *admin_unix;       /* path, or NULL */

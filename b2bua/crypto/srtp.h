@@ -52,7 +52,7 @@ struct crypto_hmac_sha1 {
 };
 void crypto_hmac_sha1_init(struct crypto_hmac_sha1 *h, const uint8_t key[CRYPTO_SHA1_LEN]);
 /* Of the concatenation of both parts. */
-void crypto_hmac_sha1(const struct crypto_hmac_sha1 *h, struct sl a, struct sl b,
-                      uint8_t out[CRYPTO_SHA1_LEN]);
+void crypto_hmac_sha1_run(const struct crypto_hmac_sha1 *h, struct sl a, struct sl b,
+                          uint8_t out[CRYPTO_SHA1_LEN]);
 
 #endif

@@ -54,8 +54,8 @@ void crypto_hmac_sha1_init(struct crypto_hmac_sha1 *h, const uint8_t key[CRYPTO_
     hmac_key_block(key, 0x5c, h->outer);
 }
 
-void crypto_hmac_sha1(const struct crypto_hmac_sha1 *h, struct sl a, struct sl b,
-                      uint8_t out[CRYPTO_SHA1_LEN])
+void crypto_hmac_sha1_run(const struct crypto_hmac_sha1 *h, struct sl a, struct sl b,
+                          uint8_t out[CRYPTO_SHA1_LEN])
 {
     SHA_CTX c;
 

@@ -26,7 +26,7 @@ static void cm_tag(const struct srtp *s, const struct srtp_pkt *pkt, size_t n, u
     uint8_t roc[4];
 
     srtp_put32(roc, (uint32_t)(pkt->index >> 16));
-    crypto_hmac_sha1(&s->rtp.auth, sl_make(pkt->p, n), sl_make(roc, sizeof(roc)), tag);
+    crypto_hmac_sha1_run(&s->rtp.auth, sl_make(pkt->p, n), sl_make(roc, sizeof(roc)), tag);
 }
 
 static size_t cm_put(struct srtp_pkt *pkt, const uint8_t *bytes, size_t n)
@@ -90,7 +90,7 @@ static int cm_protect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
     }
     srtp_put32(pkt->p + pkt->n, SRTP_RTCP_E_BIT | (uint32_t)pkt->index);
     pkt->n += SRTP_RTCP_TRAILER;
-    crypto_hmac_sha1(&s->rtcp.auth, sl_make(pkt->p, pkt->n), SL_NULL, tag);
+    crypto_hmac_sha1_run(&s->rtcp.auth, sl_make(pkt->p, pkt->n), SL_NULL, tag);
     pkt->n = cm_put(pkt, s->key.mki, s->mki);
     pkt->n = cm_put(pkt, tag, s->rtcp_tag);
     return 0;
@@ -101,7 +101,7 @@ static int cm_unprotect_rtcp(struct srtp *s, struct srtp_pkt *pkt)
     size_t n = pkt->n - s->rtcp_tag - s->mki;
     uint8_t tag[CRYPTO_SHA1_LEN];
 
-    crypto_hmac_sha1(&s->rtcp.auth, sl_make(pkt->p, n), SL_NULL, tag);
+    crypto_hmac_sha1_run(&s->rtcp.auth, sl_make(pkt->p, n), SL_NULL, tag);
     if (!crypto_equal(tag, pkt->p + pkt->n - s->rtcp_tag, s->rtcp_tag)) {
         return EBADMSG;
     }

@@ -79,7 +79,9 @@ static int make_tables(struct worker *w)
                                                           .n_workers = (uint8_t)w->b->n_workers,
                                                           .inactivity_ms = cfg->media_inactivity_ms,
                                                           .learn_ms = cfg->media_learn_ms,
-                                                          .rcvbuf = 65536});
+                                                          .rcvbuf = 65536,
+                                                          .dtls = w->b->dtls,
+                                                          .crypto = w->b->pool});
     }
     if (err == 0) {
         err = registrar_new(&w->registrar,

@@ -86,7 +86,7 @@ static void hmac_sha1_gives_the_tags_of_rfc_2202(void **state)
         }
         crypto_hmac_sha1_init(&h, key);
         for (size_t cut = 0; cut <= rows[i].n; cut++) { /* wherever the two parts meet */
-            crypto_hmac_sha1(&h, sl_make(text, cut), sl_make(text + cut, rows[i].n - cut), tag);
+            crypto_hmac_sha1_run(&h, sl_make(text, cut), sl_make(text + cut, rows[i].n - cut), tag);
             assert_hex(tag, sizeof(tag), rows[i].tag);
         }
     }

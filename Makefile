@@ -180,7 +180,7 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lm
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lcrypto -lm
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -60,7 +60,10 @@ static int lg_open(struct lg *lg)
     if (err == 0) {
         err = uas_init(lg, live + live / 4);
     }
-    return err == 0 ? rtp_init(lg) : err;
+    if (err == 0) {
+        err = rtp_init(lg);
+    }
+    return err == 0 ? streams_open(lg) : err;
 }
 
 static void lg_wait(struct lg *lg)

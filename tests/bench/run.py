@@ -94,11 +94,22 @@ def pinned(core, command):
     return ["taskset", "-c", str(core)] + command if core is not None else command
 
 
+def process_cpu_s(pid):
+    """utime + stime of all threads; the process clock counts the same in nanoseconds."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+    except OSError:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Daemon:
     """One run of the daemon with a database and a configuration of its own."""
 
-    def __init__(self, args, cores):
+    def __init__(self, args, cores, template=CONFIG):
         self.args = args
+        self.template = template
         self.core = cores[0]
         self.process = None
         self.directory = tempfile.TemporaryDirectory(prefix="postern-bench-")
@@ -127,7 +138,7 @@ class Daemon:
         config = os.path.join(self.directory.name, "bench.yaml")
         token = os.path.join(self.directory.name, "admin.token")
         with open(config, "w", encoding="ascii") as out:
-            out.write(CONFIG.format(dir=self.directory.name, level=self.args.log_level,
+            out.write(self.template.format(dir=self.directory.name, level=self.args.log_level,
                                     outside=OUTSIDE, inside=INSIDE, caller=CALLER, callee=CALLEE,
                                     **self.ports))
         with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
@@ -172,15 +183,9 @@ class Daemon:
         self.directory.cleanup()
 
     def cpu_s(self):
-        """utime + stime of all threads; the process clock counts the same in nanoseconds."""
         if self.process.poll() is not None:
             raise BenchError(f"daemon ended with {self.process.returncode}: {self.last_log()}")
-        try:
-            return time.clock_gettime_ns((~self.process.pid << 3) | 2) / 1e9
-        except OSError:
-            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process_cpu_s(self.process.pid)
 
     def settled_cpu_s(self):
         """CPU once the work left behind (rows to write) is done: less than 1 % busy, or 3 s."""

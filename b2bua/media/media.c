@@ -11,6 +11,7 @@
 int media_new(struct media **mp, const struct media_params *p)
 {
     struct media *m;
+    int err;
 
     if (p->n_workers == 0 || p->worker >= p->n_workers) {
         return EINVAL;
@@ -28,6 +29,11 @@ int media_new(struct media **mp, const struct media_params *p)
     pool_init(&m->streams, sizeof(struct media_stream), MEDIA_POOLED);
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
+    err = media_io_open(m);
+    if (err != 0) {
+        media_free(&m);
+        return err;
+    }
     *mp = m;
     return 0;
 }
@@ -40,6 +46,7 @@ void media_free(struct media **mp)
     if (m == NULL) {
         return;
     }
+    media_io_close(m);
     for (unsigned i = 0; i < MEDIA_LISTENERS; i++) {
         if (m->realms[i] != NULL) {
             media_idle_flush(m->realms[i]);

@@ -12,10 +12,14 @@
 
 struct media_realm;
 struct media_flow;
+struct media_ring;
 
 /* --- an even port and the next one: bound, watched, and kept from call to call --- */
 struct media_sock {
-    struct fdw *w;           /* NULL on virtual loops */
+    union {
+        struct fdw *w;       /* epoll */
+        uint64_t tag;        /* io_uring */
+    } watch;                 /* 0: not watched, as on virtual loops */
     struct media_flow *flow; /* whose packets come here; NULL: the pair is at rest */
     int fd;                  /* -1: not open */
     bool is_rtcp;
@@ -137,6 +141,7 @@ struct media {
     uint32_t idle_fds; /* how many there may be */
     struct timer idle_timer;
     struct pool sessions, streams, pairs;
+    struct media_ring *ring; /* NULL: epoll */
     struct media_realm *realms[MEDIA_LISTENERS];
     uint8_t pkt[MEDIA_PKT_ROOM]; /* the packet in hand */
 };
@@ -174,6 +179,7 @@ void media_idle_put(struct media_pair *p, const struct addr *local); /* rests or
 bool media_idle_evict(struct media *m, struct media_realm *r);
 void media_idle_flush(struct media_realm *r);
 void media_idle_on_readable(struct media_sock *s);
+void media_idle_on_packet(struct media_sock *s); /* that was read already */
 
 /* --- io.c: packets in and out of the sockets --- */
 struct media_pkt {
@@ -183,6 +189,14 @@ struct media_pkt {
     int64_t now_ms;
     enum media_class class;
 };
+MUST_USE int media_io_open(struct media *m); /* chooses; falls back to epoll unless out of memory */
+void media_io_close(struct media *m);        /* before the sockets are */
+/* Watches a socket from now on, at rest and in use. ENOTSUP on virtual loops: its test calls
+ * media_on_socket(). */
+MUST_USE int media_io_watch(struct media *m, struct media_sock *s);
+void media_io_unwatch(struct media *m, struct media_sock *s); /* before it is closed */
+bool media_io_is_watched(const struct media_sock *s);
+void media_io_drain(struct media *m);                 /* hands out what has been read ahead */
 void media_on_readable(int fd, int what, void *flow); /* a packet for this flow */
 void media_on_socket(int fd, int what, void *sock);   /* fd_fn */
 /* Sends now, or together with others once all packets of this wake-up were relayed. pkt->p is

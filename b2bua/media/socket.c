@@ -72,7 +72,7 @@ static int sock_open(struct media_pair *p, struct media_sock *s, const struct ad
     if (err != 0) {
         return err;
     }
-    err = fdw_new(&s->w, m->p.loop, s->fd, media_on_socket, s);
+    err = media_io_watch(m, s);
     if (err != 0 && err != ENOTSUP) { /* a virtual loop watches nothing, its test does */
         (void)close(s->fd);
         s->fd = -1;
@@ -81,10 +81,10 @@ static int sock_open(struct media_pair *p, struct media_sock *s, const struct ad
     return 0;
 }
 
-static void sock_close(struct media_sock *s)
+static void sock_close(struct media *m, struct media_sock *s)
 {
     if (s->fd >= 0) {
-        fdw_free(&s->w);
+        media_io_unwatch(m, s);
         (void)close(s->fd);
         s->fd = -1;
     }
@@ -119,8 +119,8 @@ void media_pair_close(struct media_pair *p)
 {
     struct media_realm *r = p->realm;
 
-    sock_close(&p->rtp);
-    sock_close(&p->rtcp);
+    sock_close(r->m, &p->rtp);
+    sock_close(r->m, &p->rtcp);
     media_pair_give(r, p->port); /* port 0: none was taken */
     pool_put(&r->m->pairs, p);
 }

@@ -1,0 +1,27 @@
+/* gather.h - when a loop that carries packets sleeps instead of waiting for the next one. Paced
+ * media costs a wake-up per packet otherwise, which is dearer than to relay it. Private to
+ * b2bua/loop; pure. Thread: the owner. */
+#ifndef POSTERN_LOOP_GATHER_H
+#define POSTERN_LOOP_GATHER_H
+
+#include "loop/loop.h"
+
+#define GATHER_BLOCK (-1)
+
+struct gather {
+    int64_t tick_us;   /* how often we look for packets; 0: whenever there is one */
+    int64_t woke_us;   /* when this turn began */
+    int64_t window_us; /* when the measuring of the rate began */
+    uint32_t window_packets;
+    uint32_t turn_packets;
+    bool ticking; /* the rate is worth it */
+};
+
+void gather_init(struct gather *g, int64_t tick_us, int64_t now_us);
+void gather_woke(struct gather *g, int64_t now_us);
+void gather_note(struct gather *g, uint32_t packets); /* served in this turn */
+/* Ends the turn: GATHER_BLOCK: wait until something comes; else sleep so many us (maybe 0) and look
+ * again. */
+int64_t gather_next(struct gather *g, int64_t now_us);
+
+#endif

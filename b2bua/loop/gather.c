@@ -1,11 +1,14 @@
 /* gather.c - the rate is measured over some ticks; a tick pays when it serves more than one packet.
- * A tick that finds nothing ends in an ordinary wait, so that pauses cost no wake-ups, and one that
- * takes as long as the next is away does not sleep at all. */
+ * Packets that come one by one are served tick after tick. Those that come in bursts are gathered
+ * once: the tick behind a burst would find nothing, so it becomes an ordinary wait. Which of the
+ * two it is, is learned from what followed. A turn as long as a tick is followed by no sleep at
+ * all. */
 #include "loop/gather.h"
 
 #define GATHER_WINDOW_US 10000
 #define GATHER_START 2 /* packets per tick at least; */
 #define GATHER_STOP 1  /* fewer end it again */
+#define GATHER_STEADY_MAX 8
 
 void gather_init(struct gather *g, int64_t tick_us, int64_t now_us)
 {
@@ -25,24 +28,55 @@ void gather_note(struct gather *g, uint32_t packets)
 static void gather_measure(struct gather *g, int64_t now_us)
 {
     int64_t elapsed_us = now_us - g->window_us;
-    int64_t wanted = g->ticking ? GATHER_STOP : GATHER_START;
+    int64_t wanted = g->is_worth_it ? GATHER_STOP : GATHER_START;
 
     g->window_packets += g->turn_packets;
     if (elapsed_us >= GATHER_WINDOW_US) {
-        g->ticking = g->window_packets * g->tick_us >= wanted * elapsed_us;
+        g->is_worth_it = g->window_packets * g->tick_us >= wanted * elapsed_us;
         g->window_us = now_us;
         g->window_packets = 0;
     }
 }
 
+/* Did packets come within a tick of a tick that had some, whether we slept or waited for them? */
+static void gather_learn(struct gather *g)
+{
+    bool came = g->turn_packets != 0 && g->woke_us - g->served_us < 2 * g->tick_us;
+
+    if (!g->may_follow || (g->turn_packets == 0 && !g->has_ticked)) {
+        return; /* woken for something else: the answer is still to come */
+    }
+    if (came && g->steady < GATHER_STEADY_MAX) {
+        g->steady++;
+    } else if (!came && g->steady > -GATHER_STEADY_MAX) {
+        g->steady--;
+    }
+    g->may_follow = false;
+}
+
+static bool gather_is_to_sleep(struct gather *g)
+{
+    if (g->tick_us == 0 || !g->is_worth_it || g->turn_packets == 0) {
+        return false;
+    }
+    return !g->has_ticked || g->steady > 0;
+}
+
 int64_t gather_next(struct gather *g, int64_t now_us)
 {
     int64_t left_us = g->woke_us + g->tick_us - now_us;
-    bool found = g->turn_packets != 0;
+    bool sleeps;
 
     gather_measure(g, now_us);
+    gather_learn(g);
+    sleeps = gather_is_to_sleep(g);
+    if (g->turn_packets != 0) {
+        g->may_follow = g->has_ticked;
+        g->served_us = g->woke_us;
+    }
     g->turn_packets = 0;
-    if (g->tick_us == 0 || !g->ticking || !found) {
+    g->has_ticked = sleeps;
+    if (!sleeps) {
         return GATHER_BLOCK;
     }
     return left_us > 0 ? left_us : 0;

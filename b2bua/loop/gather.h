@@ -11,10 +11,14 @@
 struct gather {
     int64_t tick_us;   /* how often we look for packets; 0: whenever there is one */
     int64_t woke_us;   /* when this turn began */
+    int64_t served_us; /* when the last turn with packets began */
     int64_t window_us; /* when the measuring of the rate began */
     uint32_t window_packets;
     uint32_t turn_packets;
-    bool ticking; /* the rate is worth it */
+    int8_t steady;    /* above 0: a tick with packets is mostly followed by another one */
+    bool has_ticked;  /* this turn follows a sleep */
+    bool may_follow;  /* the last turn with packets did so, too: what comes now tells how steady */
+    bool is_worth_it; /* the rate is high enough */
 };
 
 void gather_init(struct gather *g, int64_t tick_us, int64_t now_us);

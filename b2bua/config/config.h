@@ -3,7 +3,7 @@
  * Thread: config_load() main only; a snapshot is immutable and shared by reference count.
  *
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
- *   node.id 0, node.key ./postern.key, node.drain 30s
+ *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
  *   tcp_idle 10m
  *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
@@ -40,6 +40,7 @@ struct config {
     bool log_json;
     const char *key_file; /* token key, default ./postern.key */
     uint32_t drain_ms;    /* SIGTERM: how long running calls may go on; default 30s */
+    uint32_t crypto_threads, crypto_queue;
     /* store, admin */
     const char *store_path;
     const char *admin_unix;       /* path, or NULL */

@@ -88,6 +88,23 @@ static const struct cfg_key cfg_node_section_keys[] = {
      .dflt = "30s",
      .max = MS_D,
      .help = "How long running calls may go on after SIGTERM; 0s ends them at once."},
+    {.key = "crypto_threads",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, crypto_threads),
+     .dflt = "1",
+     .min = 1,
+     .max = 16,
+     .help = "Threads for handshakes of TLS and DTLS, beside the workers; one does over a thousand "
+             "a second."},
+    {.key = "crypto_queue",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, crypto_queue),
+     .dflt = "2048",
+     .min = 1,
+     .max = 1000000,
+     .help = "Handshake steps that wait for a thread; beyond, the connection is closed."},
     {.key = "log", .type = CFG_OBJECT, .sub = &cfg_log, .help = "The log, on standard output."},
 };
 OBJECT(cfg_node_section, config, NULL);

@@ -94,6 +94,17 @@ struct loop_msg {
  * sleeps. */
 MUST_USE int loop_post(struct loop *l, const struct loop_msg *m);
 
+/* A message that lives inside the object it is about, so that delivery cannot fail: for what has to
+ * come back from another thread whatever happens. */
+struct loop_note {
+    struct loop_note *next; /* the loop's, from loop_notify() until fn */
+    void (*fn)(void *arg);  /* on the loop's thread; may free the object */
+    void *arg;
+};
+/* Any thread; not again before fn was called. In the order of sending. What is not delivered when
+ * the loop ends is forgotten: the objects are their owners'. */
+void loop_notify(struct loop *l, struct loop_note *n);
+
 /* --- gathering: a loop that carries media looks for packets once in a tick and serves all that
  * came, instead of waking up for each. Everything else waits for the tick as well, so it bounds the
  * delay of all. Slow traffic is served as it comes. --- */

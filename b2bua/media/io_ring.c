@@ -2,6 +2,7 @@
  * sent with one system call at its end. A buffer is given back only then. */
 #include "media/io_ring.h"
 
+#include "media/stage_int.h"
 #include "media/uring.h"
 
 #define RING_SENDS 512        /* of one system call */
@@ -145,11 +146,11 @@ static void ring_on_unsent(struct media_ring *r, uint64_t tag)
     const struct media_sock *s = ring_sock(r, tag);
     struct media_side *side = s != NULL && s->flow != NULL ? s->flow->side : NULL;
 
-    stat_inc(STAT_RTP_SEND_FAIL);
     if (side == NULL) {
+        stat_inc(STAT_RTP_SEND_FAIL);
         return;
     }
-    side->count.send_failed++;
+    (void)media_drop(side, MEDIA_DROP_SEND, loop_now_ms(r->m->p.loop));
     if ((tag >> 60 & 3) != 0) {
         side->count.rtcp_tx--;
     } else {

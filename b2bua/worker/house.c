@@ -81,9 +81,13 @@ static void house_free(struct b2bua **bp)
             worker_close(b->workers[i]);
         }
     }
+    if (b->pool != NULL) {
+        crypto_pool_stop(b->pool); /* whatever was lent comes back before its owner goes */
+    }
     for (uint32_t i = 0; i < b->n_workers; i++) {
         worker_free(&b->workers[i]);
     }
+    crypto_pool_free(&b->pool);
     token_ring_free(&b->ring);
     auth_free(&b->auth);
     config_unref(&b->cfg);
@@ -114,6 +118,10 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0) {
         *why = "token key file cannot be used";
         err = token_ring_load(&b->ring, b->cfg->key_file);
+    }
+    if (err == 0) {
+        *why = "crypto threads cannot be started";
+        err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
     }
     if (err == 0) {
         *why = "workers cannot be built";

@@ -34,6 +34,7 @@ struct b2bua {
     struct store *store;
     struct auth *auth;
     struct token_ring *ring;
+    struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
     uint32_t n_workers;
     struct worker *workers[WORKERS_MAX];
     _Atomic bool draining;

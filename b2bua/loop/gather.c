@@ -10,14 +10,17 @@
 #define GATHER_STOP 1  /* fewer end it again */
 #define GATHER_STEADY_MAX 8
 
-void gather_init(struct gather *g, int64_t tick_us, int64_t now_us)
+void gather_init(struct gather *g, int64_t tick_us, bool takes_turns, int64_t now_us)
 {
-    *g = (struct gather){.tick_us = tick_us, .woke_us = now_us, .window_us = now_us};
+    *g = (struct gather){
+        .tick_us = tick_us, .takes_turns = takes_turns, .woke_us = now_us, .window_us = now_us};
 }
 
 void gather_woke(struct gather *g, int64_t now_us)
 {
-    g->woke_us = now_us;
+    if (g->pass_packets == 0) {
+        g->woke_us = now_us;
+    }
 }
 
 void gather_note(struct gather *g, uint32_t packets)
@@ -30,7 +33,7 @@ static void gather_measure(struct gather *g, int64_t now_us)
     int64_t elapsed_us = now_us - g->window_us;
     int64_t wanted = g->is_worth_it ? GATHER_STOP : GATHER_START;
 
-    g->window_packets += g->turn_packets;
+    g->window_packets += g->pass_packets;
     if (elapsed_us >= GATHER_WINDOW_US) {
         g->is_worth_it = g->window_packets * g->tick_us >= wanted * elapsed_us;
         g->window_us = now_us;
@@ -41,9 +44,9 @@ static void gather_measure(struct gather *g, int64_t now_us)
 /* Did packets come within a tick of a tick that had some, whether we slept or waited for them? */
 static void gather_learn(struct gather *g)
 {
-    bool came = g->turn_packets != 0 && g->woke_us - g->served_us < 2 * g->tick_us;
+    bool came = g->pass_packets != 0 && g->woke_us - g->served_us < 2 * g->tick_us;
 
-    if (!g->may_follow || (g->turn_packets == 0 && !g->has_ticked)) {
+    if (!g->may_follow || (g->pass_packets == 0 && !g->has_ticked)) {
         return; /* woken for something else: the answer is still to come */
     }
     if (came && g->steady < GATHER_STEADY_MAX) {
@@ -54,30 +57,34 @@ static void gather_learn(struct gather *g)
     g->may_follow = false;
 }
 
-static bool gather_is_to_sleep(struct gather *g)
-{
-    if (g->tick_us == 0 || !g->is_worth_it || g->turn_packets == 0) {
-        return false;
-    }
-    return !g->has_ticked || g->steady > 0;
-}
-
-int64_t gather_next(struct gather *g, int64_t now_us)
+static int64_t gather_end_pass(struct gather *g, int64_t now_us)
 {
     int64_t left_us = g->woke_us + g->tick_us - now_us;
-    bool sleeps;
+    bool found = g->pass_packets != 0, sleeps;
 
     gather_measure(g, now_us);
     gather_learn(g);
-    sleeps = gather_is_to_sleep(g);
-    if (g->turn_packets != 0) {
+    if (found) {
         g->may_follow = g->has_ticked;
         g->served_us = g->woke_us;
     }
-    g->turn_packets = 0;
+    sleeps = found && g->is_worth_it && (!g->has_ticked || g->steady > 0);
     g->has_ticked = sleeps;
+    g->pass_packets = 0;
     if (!sleeps) {
         return GATHER_BLOCK;
     }
     return left_us > 0 ? left_us : 0;
+}
+
+int64_t gather_next(struct gather *g, int64_t now_us)
+{
+    bool may_have_more = g->takes_turns && g->is_worth_it && g->turn_packets != 0;
+
+    if (g->tick_us == 0) {
+        return GATHER_BLOCK;
+    }
+    g->pass_packets += g->turn_packets;
+    g->turn_packets = 0;
+    return may_have_more ? 0 : gather_end_pass(g, now_us);
 }

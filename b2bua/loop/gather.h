@@ -10,18 +10,20 @@
 
 struct gather {
     int64_t tick_us;   /* how often we look for packets; 0: whenever there is one */
-    int64_t woke_us;   /* when this turn began */
-    int64_t served_us; /* when the last turn with packets began */
+    int64_t woke_us;   /* when this pass began */
+    int64_t served_us; /* when the last pass with packets began */
     int64_t window_us; /* when the measuring of the rate began */
     uint32_t window_packets;
     uint32_t turn_packets;
-    int8_t steady;    /* above 0: a tick with packets is mostly followed by another one */
-    bool has_ticked;  /* this turn follows a sleep */
-    bool may_follow;  /* the last turn with packets did so, too: what comes now tells how steady */
+    uint32_t pass_packets; /* of the turns since woke_us, until one finds nothing */
+    bool takes_turns;      /* a turn may leave packets: only one that finds none ends a pass */
+    int8_t steady;         /* above 0: a tick with packets is mostly followed by another one */
+    bool has_ticked;       /* this pass follows a sleep */
+    bool may_follow;  /* the last pass with packets did so, too: what comes now tells how steady */
     bool is_worth_it; /* the rate is high enough */
 };
 
-void gather_init(struct gather *g, int64_t tick_us, int64_t now_us);
+void gather_init(struct gather *g, int64_t tick_us, bool takes_turns, int64_t now_us);
 void gather_woke(struct gather *g, int64_t now_us);
 void gather_note(struct gather *g, uint32_t packets); /* served in this turn */
 /* Ends the turn: GATHER_BLOCK: wait until something comes; else sleep so many us (maybe 0) and look

@@ -209,7 +209,7 @@ bool loop_is_pending(struct loop *l)
 void loop_set_gather(struct loop *l, uint32_t tick_us, loop_sleep_fn *sleep, void *arg)
 {
     gather_init(&l->gather, tick_us < LOOP_GATHER_MAX_US ? tick_us : LOOP_GATHER_MAX_US,
-                clock_now_us(loop_clock(l)));
+                sleep == NULL, clock_now_us(loop_clock(l)));
     l->sleep = sleep;
     l->sleep_arg = arg;
 }

@@ -111,7 +111,8 @@ void loop_notify(struct loop *l, struct loop_note *n);
 #define LOOP_GATHER_MAX_US 2000
 /* Sleeps for at most us; may end early when many packets wait. */
 typedef void(loop_sleep_fn)(void *arg, int64_t us);
-/* tick_us 0: no gathering. sleep NULL: the loop sleeps by itself. */
+/* tick_us 0: no gathering. sleep NULL: the loop sleeps by itself, and looks again before it does,
+ * as there may be more packets than a descriptor was read for. */
 void loop_set_gather(struct loop *l, uint32_t tick_us, loop_sleep_fn *sleep, void *arg);
 void loop_note_packets(struct loop *l, uint32_t n); /* served just now */
 

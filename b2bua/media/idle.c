@@ -100,7 +100,9 @@ void media_idle_on_packet(struct media_sock *s)
 
 static uint32_t idle_floor(const struct media *m)
 {
-    return m->p.idle_max < IDLE_FLOOR ? m->p.idle_max : IDLE_FLOOR;
+    uint32_t floor = m->p.ready > IDLE_FLOOR ? m->p.ready : IDLE_FLOOR;
+
+    return m->p.idle_max < floor ? m->p.idle_max : floor;
 }
 
 static bool idle_is_welcome(const struct media_pair *p, const struct addr *local)
@@ -131,6 +133,16 @@ void media_idle_put(struct media_pair *p, const struct addr *local)
     }
 }
 
+void media_idle_add(struct media_pair *p)
+{
+    struct media_realm *r = p->realm;
+
+    p->rest_ms = 0; /* longer than all */
+    list_push_front(idle_list(r, p->family), &p->node);
+    r->n_idle++;
+    r->m->n_idle += idle_fds(p);
+}
+
 struct media_pair *media_idle_take(struct media_realm *r, int family, bool any)
 {
     struct media_pair *p = idle_pair(list_first(idle_list(r, family)));
@@ -144,6 +156,7 @@ struct media_pair *media_idle_take(struct media_realm *r, int family, bool any)
         return NULL;
     }
     idle_remove(p);
+    media_ready_check(r, false);
     /* What came to a watched pair has woken us before its rest was over. */
     if (!has_rested || !media_io_is_watched(&p->rtp)) {
         (void)idle_read(r->m, p->rtp.fd, IDLE_DRAIN_MAX);

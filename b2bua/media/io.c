@@ -58,7 +58,10 @@ int media_io_open(struct media *m)
     int err = m->p.io != MEDIA_IO_EPOLL ? media_ring_new(&m->ring, m) : 0;
 
     if (err != 0 && err != ENOMEM) {
-        log_info(NULL, "media without io_uring: %s", strerror(err));
+        if (m->p.io == MEDIA_IO_URING) {
+            log_warn(NULL, "media goes without io_uring, which does not work here: %s",
+                     strerror(err));
+        }
         err = 0;
     }
     loop_set_gather(m->p.loop, m->p.gather_us, m->ring != NULL ? media_ring_sleep : NULL, m->ring);

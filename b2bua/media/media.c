@@ -28,10 +28,12 @@ int media_new(struct media **mp, const struct media_params *p)
     m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
     m->p.quarantine_ms = p->quarantine_ms != 0 ? p->quarantine_ms : MEDIA_QUARANTINE_MS;
     m->p.idle_max = p->idle_max != 0 ? p->idle_max : MEDIA_IDLE_MAX;
+    m->p.idle_max = m->p.idle_max > p->ready ? m->p.idle_max : p->ready;
     pool_init(&m->sessions, sizeof(struct media_session), MEDIA_POOLED);
     pool_init(&m->streams, sizeof(struct media_stream), MEDIA_POOLED);
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
+    media_ready_init(m);
     err = media_handshake_init(m) == 0 ? media_io_open(m) : ENOMEM;
     if (err != 0) {
         media_free(&m);
@@ -58,6 +60,7 @@ void media_free(struct media **mp)
         }
     }
     timer_stop(m->p.loop, &m->idle_timer);
+    timer_stop(m->p.loop, &m->ready_timer);
     media_handshake_deinit(m);
     pool_drain(&m->sessions);
     pool_drain(&m->streams);
@@ -105,6 +108,7 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
     m->realms[p->listener] = r;
     if (err == 0 && moves) {
         media_idle_flush(r);
+        media_ready_check(r, true);
     }
     return err;
 }

@@ -62,7 +62,7 @@ struct media {
     uint32_t n_sessions, n_sockets;
     uint32_t n_idle;   /* sockets at rest */
     uint32_t idle_fds; /* how many there may be */
-    struct timer idle_timer;
+    struct timer idle_timer, ready_timer;
     struct pool sessions, streams, pairs;
     struct media_ring *ring; /* NULL: epoll */
     struct media_realm *realms[MEDIA_LISTENERS];
@@ -78,6 +78,10 @@ struct media {
 MUST_USE int media_side_bind(struct media_side *s, struct media_realm *r, int family);
 MUST_USE int media_side_bind_rtcp(struct media_side *s); /* the odd port; harmless when open */
 void media_side_unbind(struct media_side *s);            /* harmless when not open */
+/* A pair of the realm's next port, RTP bound and watched. EADDRINUSE: somebody else has it, another
+ * one may be free; ENOBUFS, EMFILE, ENOMEM, ENOENT: no such address. */
+MUST_USE int media_pair_open(struct media_pair **pp, struct media_realm *r, const struct addr *ip);
+MUST_USE int media_pair_open_rtcp(struct media_pair *p, const struct addr *ip); /* the odd port */
 /* Closes a pair that nobody uses and that is not at rest; its ports go back to the realm. */
 void media_pair_close(struct media_pair *p);
 
@@ -87,11 +91,16 @@ void media_idle_init(struct media *m);
  * (unless any is true) none whose quarantine is over. */
 struct media_pair *media_idle_take(struct media_realm *r, int family, bool any);
 void media_idle_put(struct media_pair *p, const struct addr *local); /* rests or is closed */
+void media_idle_add(struct media_pair *p); /* a new one, which need not rest */
 /* Closes the pair that has rested longest, of one realm or (NULL) of all. False: there is none. */
 bool media_idle_evict(struct media *m, struct media_realm *r);
 void media_idle_flush(struct media_realm *r);
 void media_idle_on_readable(struct media_sock *s);
 void media_idle_on_packet(struct media_sock *s); /* that was read already */
+
+/* --- ready.c: pairs opened beforehand --- */
+void media_ready_init(struct media *m);
+void media_ready_check(struct media_realm *r, bool now); /* opens some soon, if too few rest */
 
 /* --- io.c: packets in and out of the sockets --- */
 struct media_pkt {

@@ -90,7 +90,7 @@ static void sock_close(struct media *m, struct media_sock *s)
     }
 }
 
-static int pair_open(struct media_pair **pp, struct media_realm *r, const struct addr *ip)
+int media_pair_open(struct media_pair **pp, struct media_realm *r, const struct addr *ip)
 {
     struct media_pair *p = pool_get(&r->m->pairs);
     int err;
@@ -114,6 +114,11 @@ static int pair_open(struct media_pair **pp, struct media_realm *r, const struct
     }
     *pp = p;
     return 0;
+}
+
+int media_pair_open_rtcp(struct media_pair *p, const struct addr *ip)
+{
+    return sock_open(p, &p->rtcp, ip);
 }
 
 void media_pair_close(struct media_pair *p)
@@ -154,7 +159,7 @@ int media_side_bind_rtcp(struct media_side *s)
     if (s->rtcp.fd >= 0) {
         return 0;
     }
-    err = sock_open(s->pair, &s->pair->rtcp, &s->local);
+    err = media_pair_open_rtcp(s->pair, &s->local);
     if (err == 0) {
         side_lend(&s->rtcp, &s->pair->rtcp);
     }
@@ -220,7 +225,7 @@ static int side_bind_new(struct media_side *s, struct media_realm *r, const stru
     for (uint32_t i = 0; i < tries && err == EADDRINUSE; i++) {
         struct media_pair *p = NULL;
 
-        err = pair_open(&p, r, ip);
+        err = media_pair_open(&p, r, ip);
         if (err == 0) {
             err = side_attach(s, p, ip);
         }

@@ -140,15 +140,9 @@ static const struct opt_def *args_find(const char *name)
     return NULL;
 }
 
-/* A run that nothing would end is refused; the deadline leaves room for two full SIP time-outs. */
-static int args_settle(struct opts *o)
+/* A run that nothing would end is refused. */
+static int args_check(const struct opts *o)
 {
-    double ramp_s = o->duration_s;
-
-    if (o->streams != NULL) {
-        o->held = o->media = true;
-        o->calls = 1;
-    }
     if (o->burst != 0 && (!o->held || !o->media || o->stop_pid == 0)) {
         fputs("loadgen: --burst needs --held, --media and --stop-pid\n", stderr);
         return EINVAL;
@@ -161,19 +155,36 @@ static int args_settle(struct opts *o)
         fputs("loadgen: --calls or --duration is needed\n", stderr);
         return EINVAL;
     }
+    return 0;
+}
+
+/* Leaves room for two full SIP time-outs. */
+static double args_deadline_s(const struct opts *o)
+{
+    double ramp_s = o->duration_s;
+
+    if (o->held) {
+        ramp_s += 2.0 * o->calls / o->rate;
+    } else if (o->duration_s <= 0) {
+        ramp_s = o->mode == MODE_OPEN ? (double)o->calls / o->rate : 600;
+    }
+    return ramp_s + o->hold_ms / 1000.0 + 2 * SIP_GIVE_UP_MS / 1000.0 + 10;
+}
+
+static int args_settle(struct opts *o)
+{
+    if (o->streams != NULL) {
+        o->held = o->media = true;
+        o->calls = 1;
+    }
     o->mode = o->held ? MODE_HELD : o->inflight != 0 ? MODE_CLOSED : MODE_OPEN;
     if (o->direct) {
         o->target = o->callee;
     }
     if (o->deadline_s <= 0) {
-        if (o->held) {
-            ramp_s += 2.0 * o->calls / o->rate;
-        } else if (o->duration_s <= 0) {
-            ramp_s = o->mode == MODE_OPEN ? (double)o->calls / o->rate : 600;
-        }
-        o->deadline_s = ramp_s + o->hold_ms / 1000.0 + 2 * SIP_GIVE_UP_MS / 1000.0 + 10;
+        o->deadline_s = args_deadline_s(o);
     }
-    return 0;
+    return args_check(o);
 }
 
 int args_parse(struct opts *o, int argc, char **argv)

@@ -6,21 +6,23 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int streams_keys(struct rtp_stream *s, const char *text)
-{
-    const char *slash = strchr(text, '/');
+enum { STREAMS_WORDS = 4 };
 
-    if (strcmp(text, "-") == 0) {
+static int streams_keys(struct rtp_stream *s, struct sl text)
+{
+    const char *slash = memchr(text.p, '/', text.n);
+    size_t n = slash != NULL ? (size_t)(slash - text.p) : 0;
+
+    if (sl_is(text, "-")) {
         return 0;
     }
-    if (slash == NULL || !rtp_set_key(s, true, (struct sl){text, (size_t)(slash - text)}) ||
-        !rtp_set_key(s, false, (struct sl){slash + 1, strlen(slash + 1)})) {
-        return EBADMSG;
-    }
-    return 0;
+    return slash != NULL && rtp_set_key(s, true, (struct sl){text.p, n}) &&
+                   rtp_set_key(s, false, (struct sl){slash + 1, text.n - n - 1})
+               ? 0
+               : EBADMSG;
 }
 
-static int streams_start(struct lg *lg, enum rtp_side side, const char *dest, const char *keys)
+static int streams_start(struct lg *lg, enum rtp_side side, const char *dest, struct sl keys)
 {
     struct rtp_stream *s = rtp_take(lg, side);
     struct sockaddr_in to;
@@ -37,17 +39,20 @@ static int streams_start(struct lg *lg, enum rtp_side side, const char *dest, co
 
 /* The ports of a call are known before it is started: the lowest pair, then the next one, and so
  * on. */
-static int streams_line(struct lg *lg, const char *line, uint32_t i)
+static int streams_line(struct lg *lg, char *line, uint32_t i)
 {
-    char dest[2][32], keys[2][128];
+    char *word[STREAMS_WORDS], *rest = line;
     int err;
 
-    if (sscanf(line, "%31s %31s %127s %127s", dest[0], dest[1], keys[0], keys[1]) != 4) {
-        return EBADMSG;
+    for (unsigned k = 0; k < STREAMS_WORDS; k++) {
+        word[k] = strsep(&rest, " \n");
+        if (word[k] == NULL) {
+            return EBADMSG;
+        }
     }
-    err = streams_start(lg, RTP_CALLER, dest[0], keys[0]);
+    err = streams_start(lg, RTP_CALLER, word[0], (struct sl){word[2], strlen(word[2])});
     if (err == 0) {
-        err = streams_start(lg, RTP_CALLEE, dest[1], keys[1]);
+        err = streams_start(lg, RTP_CALLEE, word[1], (struct sl){word[3], strlen(word[3])});
     }
     if (err == 0 && lg->rtp.pool[RTP_CALLEE].next_port != lg->o.rtp_first + 2 * (i + 1)) {
         err = EADDRINUSE; /* a port was skipped: the relay expects us elsewhere */

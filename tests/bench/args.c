@@ -35,6 +35,8 @@ static const struct opt_def opt_defs[] = {
     {"--packets", OPT_COUNT, AT(packets), 1, 1e9, "N",
      "with --media: N packets a stream, then none"},
     {"--rtcp", OPT_FLAG, AT(rtcp), 0, 0, NULL, "with --media: RTCP on the next port too"},
+    {"--even", OPT_FLAG, AT(even), 0, 0, NULL,
+     "with --media: no bursts each millisecond; never sleeps"},
     {"--rtp-ports", OPT_PORTS, AT(rtp_first), 1024, 65535, "A-B", "our RTP ports [40000-59999]"},
     {"--srtp-caller", OPT_FLAG, AT(srtp_caller), 0, 0, NULL, "the caller offers SDES-SRTP"},
     {"--srtp-callee", OPT_FLAG, AT(srtp_callee), 0, 0, NULL, "the callee wants SDES-SRTP"},

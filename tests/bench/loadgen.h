@@ -20,8 +20,10 @@ enum {
     SIP_T2_MS = 4000,
     SIP_GIVE_UP_MS = 64 * SIP_T1_MS, /* timers B, F and H */
     WHEEL_SLOTS = 8192,              /* of one millisecond; longer timers stay for another round */
-    RTP_SLOTS = 20,                  /* of one millisecond: a G.711 packet each 20 ms */
-    RTP_QUIET_MS = 200, /* both ends fall silent this long before BYE, so that loss is exact */
+    RTP_FRAME_MS = 20,               /* a G.711 packet each */
+    RTP_SLOTS = 20,                  /* of one millisecond, */
+    RTP_SLOTS_EVEN = 400, /* or of 50 us: as calls come that know nothing of each other */
+    RTP_QUIET_MS = 200,   /* both ends fall silent this long before BYE, so that loss is exact */
 };
 
 struct lg;
@@ -47,7 +49,7 @@ struct opts {
     uint32_t rtp_first, rtp_last;
     uint32_t burst, rounds, stop_pid;
     const char *called, *streams;
-    bool media, rtcp, json, held, direct, help, srtp_caller, srtp_callee;
+    bool media, rtcp, even, json, held, direct, help, srtp_caller, srtp_callee;
     enum opt_mode mode;
 };
 
@@ -66,11 +68,12 @@ struct rtp_pool { /* free streams of one side, the longest unused first */
 };
 
 struct rtp {
-    struct rtp_stream *heads[RTP_SLOTS]; /* who sends in this slot */
+    struct rtp_stream *heads[RTP_SLOTS_EVEN]; /* who sends in this slot */
     struct rtp_pool pool[2];
     struct rtp_stream **all; /* every stream made, to find a sender by its number */
     uint32_t nall, max;
-    uint32_t next_slot;
+    uint32_t next_slot, slots;
+    int64_t slot_ns;
     int64_t tick_ns; /* when the next slot is due */
     uint64_t tick;
     bool silent; /* no more packets: the calls are about to end */

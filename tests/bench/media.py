@@ -67,6 +67,7 @@ class PosternRelay:
 
     def __init__(self, args, cores, srtp=(False, False)):
         self.srtp = srtp
+        self.load_options = args.load_options
         self.daemon = Daemon(args, cores, config(args, srtp))
         self.load = Load(args, cores, self.daemon)
 
@@ -84,7 +85,7 @@ class PosternRelay:
     def run(self, calls, seconds, options=(), on_hold=None):
         marks = Marks(self.pid, on_hold)
         result = self.load.run(["--held", "--calls", calls, "--rate", RAMP_RATE, "--duration", seconds, "--media",
-                                *side_options(self.srtp), *options], marks)
+                                *side_options(self.srtp), *self.load_options, *options], marks)
         return marks.figures(result)
 
 
@@ -124,7 +125,8 @@ class RtpengineRelay:
             streams.flush()
             marks = Marks(self.pid, on_hold)
             try:
-                result = self.generate(["--streams", streams.name, "--duration", seconds, *options], marks)
+                result = self.generate(["--streams", streams.name, "--duration", seconds,
+                                        *self.args.load_options, *options], marks)
             finally:
                 for i in range(calls):
                     self.engine.end(first + i)
@@ -248,6 +250,7 @@ def parse_args():
     parser.add_argument("--calls", type=int, default=1000, help="calls of the full load")
     parser.add_argument("--seconds", type=float, help="of each run")
     parser.add_argument("--no-rtpengine", action="store_true", help="no comparison")
+    parser.add_argument("--even", action="store_true", help="packets evenly spread instead of in slots of 1 ms")
     parser.add_argument("--nice", type=int, default=0, help="of relay and load, on a machine that others use")
     parser.add_argument("--media", default="", help="members of the daemon's media section, e.g. 'gather: 1ms'")
     parser.add_argument("--log-level", default="info", help="of the daemon")
@@ -255,6 +258,7 @@ def parse_args():
     args = parser.parse_args()
     args.seconds = args.seconds or (3 if args.quick else 8)
     args.media_section = f"media: {{{{{args.media}}}}}\n" if args.media else ""
+    args.load_options = ["--even"] if args.even else []
     args.srtp_peer = "media: srtp"
     args.daemon = os.environ.get("POSTERN_BIN", os.path.join(ROOT, "build", "postern"))
     args.loadgen = os.environ.get("LOADGEN", os.path.join(ROOT, "build", "bench", "loadgen"))

@@ -197,7 +197,7 @@ void rtp_start(struct lg *lg, struct rtp_stream *s, const struct sockaddr_in *to
     s->to = *to;
     s->state = RTP_SENDING;
     s->stop_ns = lg->o.held ? 0 : lg->now_ns + ((int64_t)lg->o.hold_ms - quiet_ms) * 1000000;
-    s->slot = r->next_slot++ % RTP_SLOTS;
+    s->slot = r->next_slot++ % r->slots;
     s->prev = NULL;
     s->next = r->heads[s->slot];
     if (s->next != NULL) {
@@ -326,7 +326,7 @@ static void rtp_serve_slot(struct lg *lg, unsigned slot)
 
 void rtp_send_all(struct lg *lg)
 {
-    for (unsigned slot = 0; slot < RTP_SLOTS; slot++) {
+    for (unsigned slot = 0; slot < lg->rtp.slots; slot++) {
         rtp_serve_slot(lg, slot);
     }
 }
@@ -341,13 +341,13 @@ void rtp_tick(struct lg *lg)
         return;
     }
     /* After a stall of ours a burst would only measure itself: the time is skipped instead. */
-    if (behind_ms > 5 * RTP_SLOTS) {
+    if (behind_ms > 5 * RTP_FRAME_MS) {
         lg->st.c[ST_RTP_SLOTS_SKIPPED] += (uint64_t)behind_ms;
         r->tick_ns += behind_ms * 1000000;
     }
     while (r->tick_ns <= lg->now_ns) {
-        rtp_serve_slot(lg, (unsigned)(r->tick++ % RTP_SLOTS));
-        r->tick_ns += 1000000;
+        rtp_serve_slot(lg, (unsigned)(r->tick++ % r->slots));
+        r->tick_ns += r->slot_ns;
     }
 }
 
@@ -463,5 +463,7 @@ int rtp_init(struct lg *lg)
     r->pool[RTP_CALLER].next_port = (lg->o.rtp_first + 1) & ~1u;
     r->pool[RTP_CALLEE].next_port = r->pool[RTP_CALLER].next_port;
     r->tick_ns = lg->now_ns;
+    r->slots = lg->o.even ? RTP_SLOTS_EVEN : RTP_SLOTS;
+    r->slot_ns = RTP_FRAME_MS * 1000000 / r->slots;
     return r->all != NULL ? 0 : ENOMEM;
 }

@@ -314,11 +314,13 @@ static void rtp_serve_slot(struct lg *lg, unsigned slot)
     struct rtp_stream *next = NULL;
 
     for (struct rtp_stream *s = lg->rtp.heads[slot]; s != NULL; s = next) {
+        bool has_enough = lg->o.packets != 0 && s->sent >= lg->o.packets;
+
         next = s->next;
-        if (lg->rtp.silent || (lg->o.packets != 0 && s->sent >= lg->o.packets) ||
+        if (lg->rtp.silent || (has_enough && lg->o.burst == 0) ||
             (s->stop_ns != 0 && lg->now_ns >= s->stop_ns)) {
             rtp_stop(lg, s);
-        } else {
+        } else if (!has_enough || lg->load.phase == LOAD_HOLD) { /* bursts come on top */
             rtp_send(lg, s);
         }
     }

@@ -254,6 +254,9 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
+.PHONY: bench-peer
+bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/peer.py
 bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per key pair, both engines
 	$(Q)$<
 

@@ -5,16 +5,11 @@
 #define POSTERN_POLICY_H
 
 #include "base/base.h"
+#include "sbc-policy/policy_media.h"
 
 #define POLICY_TARGETS_MAX 8 /* of one route */
 #define POLICY_TRACE_MAX 24  /* steps kept; the rest is counted */
 #define POLICY_NAME_MAX 64   /* bytes of any name in the configuration */
-
-enum policy_media_security { POLICY_MEDIA_RTP };
-struct policy_media_profile {
-    const char *name;
-    enum policy_media_security security;
-};
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
 struct policy_limit {
@@ -35,7 +30,8 @@ struct policy_peer {
     size_t n_sources;
     struct policy_uri_target *targets;
     size_t n_targets;
-    uint8_t media; /* index of the media profile */
+    uint8_t media;        /* index of the media profile */
+    bool trusted_network; /* SDES keys may go there without TLS */
     struct policy_limit limit;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
@@ -51,6 +47,7 @@ struct policy_users {
     const char *domain;
     uint8_t listener;
     uint8_t media;
+    bool trusted_network;
     bool sha256; /* challenge with SHA-256 instead of MD5 */
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t max_contacts; /* bindings per user */

@@ -14,6 +14,39 @@ void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *
     }
 }
 
+/* What the leg agreed on for each stream; keys and fingerprints have no place in a record. */
+static void put_agreed(const struct leg *l, struct json *j)
+{
+    json_key(j, "streams");
+    json_arr(j);
+    for (unsigned i = 0; i < l->nego.n; i++) {
+        const struct nego_stream *n = &l->nego.streams[i];
+        struct sl names = sl_str(n->codecs), name;
+
+        json_obj(j);
+        json_kint(j, "stream", i);
+        json_kstr(j, "security",
+                  n->security == NEGO_SDES   ? srtp_suite_name(n->tx.suite)
+                  : n->security == NEGO_DTLS ? SL("dtls")
+                                             : SL("none"));
+        json_kcstr(j, "keys",
+                   n->security == NEGO_SDES   ? "sdes"
+                   : n->security == NEGO_DTLS ? "dtls"
+                                              : NULL);
+        json_kcstr(j, "profile", sdp_proto_word(n->proto));
+        json_kbool(j, "ice", n->ice);
+        json_kbool(j, "rtcp_mux", n->mux);
+        json_key(j, "codecs");
+        json_arr(j);
+        while (sl_next(&names, ',', &name) == 0) {
+            json_str(j, name);
+        }
+        json_arr_end(j);
+        json_obj_end(j);
+    }
+    json_arr_end(j);
+}
+
 static void put_leg(const struct call *c, const struct leg *l, struct json *j)
 {
     char text[POLICY_NAME_MAX + 8], name[2] = {(char)('a' + l->index % 26), 0};
@@ -31,6 +64,8 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);
     json_kstr(j, "remote_tag", l->dlg.remote_tag);
+    json_kcstr(j, "media_profile", leg_profile(l)->name);
+    put_agreed(l, j);
     json_obj_end(j);
 }
 
@@ -165,6 +200,7 @@ static void put_attempt(const struct call *c, const struct attempt *at, struct j
                : at->end_ms < 0     ? "running"
                : at->status < 300   ? "answered"
                                     : "refused");
+    json_kcstr(j, "reason", at->why);
     json_obj_end(j);
 }
 

@@ -208,6 +208,13 @@ static void mid_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
     }
 }
 
+static void mid_info(struct leg *l, struct tx *tx, struct sip_msg *req)
+{
+    if (!call_info_digit(l, tx, req)) {
+        mid_relay(l, tx, req);
+    }
+}
+
 /* --- refused --- */
 
 static void mid_refuse(struct leg *l, struct tx *tx, struct sip_msg *req)
@@ -219,7 +226,7 @@ static void mid_refuse(struct leg *l, struct tx *tx, struct sip_msg *req)
 /* The bridging table. ACK and CANCEL never get here. */
 static mid_fn *const mid_table[SIP_METHOD_N] = {
     [SIP_INVITE] = mid_invite,       [SIP_BYE] = mid_bye,          [SIP_OPTIONS] = mid_options,
-    [SIP_INFO] = mid_relay,          [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
+    [SIP_INFO] = mid_info,           [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
     [SIP_REFER] = mid_refuse,        [SIP_SUBSCRIBE] = mid_refuse, [SIP_NOTIFY] = mid_refuse,
     [SIP_UPDATE] = mid_refuse,       [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
     [SIP_METHOD_OTHER] = mid_refuse,

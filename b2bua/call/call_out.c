@@ -101,6 +101,13 @@ void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
     }
 }
 
+static void attempt_why(struct call *c, const struct leg *l, const char *why)
+{
+    if (l->attempt != UINT8_MAX) {
+        c->attempts[l->attempt].why = why;
+    }
+}
+
 /* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
 static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
 {
@@ -117,16 +124,19 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
     l->target_counted = p->party.kind == POLICY_PEER;
     attempt_add(c, l);
     buf_reset(&c->t->body);
-    if (!c->late_offer) {
+    if (!leg_can_be_offered(l, why)) {
+        *err = EPERM; /* another target may have another profile, or TLS */
+    } else if (!c->late_offer) {
         status = call_bridge_offer(c, c->a, l, sl_make(c->offer, c->offer_n), why);
     }
-    if (status == 0) {
+    if (status == 0 && *err == 0) {
         c->b = l;
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
     if (status != 0 || *err != 0) {
-        attempt_done(c, l, status, *err);
+        attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
+        attempt_why(c, l, *err == EPERM || status != 0 ? *why : NULL);
         l->state = LEG_ENDED;
         if (l->target_counted) {
             policy_peer_release(c->cfg->policy, l->party.peer);
@@ -246,7 +256,7 @@ static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
         } else if (err == 0) {
             ringing++;
         } else {
-            c->best_status = 480;
+            c->best_status = err == EPERM ? 488 : 480;
         }
     }
     return ringing;
@@ -314,7 +324,7 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (*status == 0 && err == 0) {
         return true;
     }
-    note_failure(c, *status != 0 || err == EBUSY || err == ENOMEM ? 503 : 502);
+    note_failure(c, err == EPERM ? 488 : *status != 0 || err == EBUSY || err == ENOMEM ? 503 : 502);
     return false;
 }
 
@@ -329,7 +339,7 @@ void call_try_next(struct call *c)
             return;
         }
     }
-    if (why != NULL && (status != 0 || c->best_status == 503)) {
+    if (why != NULL && (status != 0 || c->best_status == 503 || c->best_status == 488)) {
         status = status != 0 ? status : c->best_status;
         c->warning = status == 503 ? why : NULL;
         call_reject_a(c, status, "system", why);

@@ -152,16 +152,6 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
                          sl_str(method), sl_str(l->dlg.target), l->digest);
 }
 
-/* Our own request inside (or to start) a leg's dialog. */
-struct out_request {
-    enum sip_method method;
-    struct sl sdp;
-    struct sip_msg *challenge; /* 401/407 to be answered, or NULL */
-    uint32_t answer_ms;
-    tx_response_fn *fn;
-    uint32_t cseq; /* out */
-};
-
 static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
 {
     struct buf *b = &l->call->t->out;
@@ -185,7 +175,7 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     if (r->method == SIP_INVITE) {
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
-    sip_put_body(b, r->sdp.n != 0 ? SL("application/sdp") : SL_NULL, r->sdp);
+    sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {
         err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(*txp, buf_sl(b));
     }
@@ -216,7 +206,7 @@ static bool redial(struct leg *l)
     return true;
 }
 
-static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
+int leg_send(struct leg *l, struct tx **txp, struct out_request *r)
 {
     int err;
 
@@ -228,7 +218,7 @@ static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
         err = try_request(l, txp, r);
     }
     if (err == 0) {
-        ladder_add(l, true, r->method, 0, r->cseq, r->sdp.n != 0);
+        ladder_add(l, true, r->method, 0, r->cseq, r->method == SIP_INVITE && r->body.n != 0);
     }
     return err;
 }
@@ -236,9 +226,13 @@ static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
 int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
                tx_response_fn *fn)
 {
-    struct out_request r = {
-        .method = SIP_INVITE, .sdp = sdp, .challenge = challenge, .answer_ms = answer_ms, .fn = fn};
-    int err = send_request(l, &l->cli, &r);
+    struct out_request r = {.method = SIP_INVITE,
+                            .type = SL("application/sdp"),
+                            .body = sdp,
+                            .challenge = challenge,
+                            .answer_ms = answer_ms,
+                            .fn = fn};
+    int err = leg_send(l, &l->cli, &r);
 
     if (err == 0) {
         l->cli_cseq = r.cseq;
@@ -335,7 +329,7 @@ static int send_bye(struct leg *l, struct sip_msg *challenge)
 {
     struct out_request r = {.method = SIP_BYE, .challenge = challenge, .fn = on_bye_response};
 
-    return send_request(l, &l->bye, &r);
+    return leg_send(l, &l->bye, &r);
 }
 
 /* A 2xx whose ACK is still owed (late offer) is acknowledged before the BYE (13.2.2.4). */

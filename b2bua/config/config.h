@@ -9,6 +9,8 @@
  *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
+ *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
+ *   users.trusted_network false
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
  *   routes.*.match.{called, calling, domain, method}, routes.*.refuse {status 403, reason}
  * Names of media default to plain, which is there when no media_profiles are written. */

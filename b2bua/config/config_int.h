@@ -187,6 +187,7 @@ bool cfg_is_later(const char *const *later, struct sl value);
 /* check.c: across keys. */
 void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_rtp(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at);

@@ -1,22 +1,6 @@
 /* schema.c - the one list of settings. Parser, defaults, ranges, checks, the list of what needs a
  * restart and the reference text all walk it. */
-#include "config/config_int.h"
-
-/* Field, with its size: the reader stores as many bytes. */
-#define AT(type, field)                                                                            \
-    .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
-#define OBJECT(name, type, fn)                                                                     \
-    static const struct cfg_object name = {                                                        \
-        .keys = name##_keys,                                                                       \
-        .n_keys = COUNT_OF(name##_keys),                                                           \
-        .size = sizeof(struct type),                                                               \
-        .check = (fn),                                                                             \
-    }
-
-#define MS_S 1000
-#define MS_M (60 * MS_S)
-#define MS_H (60 * MS_M)
-#define MS_D (24 * MS_H)
+#include "config/schema_int.h"
 
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const word_off[] = {"off", NULL};
@@ -26,8 +10,6 @@ static const char *const words_format[] = {"text", "json", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
-static const char *const words_security[] = {"rtp", NULL};
-static const char *const later_security[] = {"sdes", "dtls", NULL};
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -338,21 +320,6 @@ static const struct cfg_key cfg_listener_keys[] = {
 };
 OBJECT(cfg_listener, config_listener, cfg_check_listener);
 
-static const struct cfg_key cfg_profile_keys[] = {
-    {.key = "security",
-     .type = CFG_ENUM,
-     AT(policy_media_profile, security),
-     .dflt = "rtp",
-     .words = words_security,
-     .later = later_security,
-     .help = "How media is protected on this side."},
-    {.key = "suites", .type = CFG_LATER, .help = "SRTP suites, the best first."},
-    {.key = "optional", .type = CFG_LATER, .help = "SRTP if the other side takes it."},
-    {.key = "ice", .type = CFG_LATER, .help = "ICE on this side."},
-    {.key = "rtcp_mux", .type = CFG_LATER, .help = "RTP and RTCP on one port."},
-};
-OBJECT(cfg_profile, policy_media_profile, NULL);
-
 /* --- peers --- */
 static const struct cfg_key cfg_credentials_keys[] = {
     {.key = "username",
@@ -444,6 +411,13 @@ static const struct cfg_key cfg_peer_keys[] = {
      AT(policy_peer, media),
      .dflt = "plain",
      .help = "Media profile of this side."},
+    {.key = "trusted_network",
+     .type = CFG_ENUM,
+     AT(policy_peer, trusted_network),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "Nobody listens on the way to the peer: SRTP keys may go through signalling without "
+             "TLS."},
     {.key = "credentials",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,
@@ -530,6 +504,13 @@ static const struct cfg_key cfg_users_keys[] = {
      USERS(media),
      .dflt = "plain",
      .help = "Media profile of this side."},
+    {.key = "trusted_network",
+     .type = CFG_ENUM,
+     USERS(trusted_network),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "Nobody listens on the way to the users: SRTP keys may go through signalling without "
+             "TLS."},
     {.key = "algorithm",
      .type = CFG_ENUM,
      USERS(sha256),

@@ -19,12 +19,17 @@ bool dtls_queue_put(struct dtls_queue *q, const void *p, size_t n)
     return true;
 }
 
-/* RFC 6347 4.1.1: several records may share a datagram. */
-static bool dtls_queue_extend(struct dtls_queue *q, const void *p, size_t n, size_t max)
+/* RFC 6347 4.1.1: several records may share a datagram. A ClientHello stays alone: OpenSSL drops a
+ * late one with all that follows it, as its record says DTLS 1.0. */
+static bool dtls_queue_extend(struct dtls_queue *q, const void *p, size_t n)
 {
     struct dtls_datagram *d = &q->d[(q->head + q->n - 1) % DTLS_QUEUE_MAX];
-    uint8_t *grown = d->n + n <= max ? mem_realloc(d->p, d->n + n) : NULL;
+    uint8_t *grown;
 
+    if (d->n + n > DTLS_MTU || dtls_hello_random(sl_make(d->p, d->n)) != NULL) {
+        return false;
+    }
+    grown = mem_realloc(d->p, d->n + n);
     if (grown == NULL) {
         return false;
     }
@@ -93,7 +98,7 @@ static int dtls_bio_write(BIO *b, const char *from, int n)
     struct dtls_step *s = BIO_get_data(b);
 
     BIO_clear_retry_flags(b);
-    if (n <= 0 || (s->out.n > s->said && dtls_queue_extend(&s->out, from, (size_t)n, DTLS_MTU))) {
+    if (n <= 0 || (s->out.n > s->said && dtls_queue_extend(&s->out, from, (size_t)n))) {
         return n;
     }
     if (n > DTLS_MTU || !dtls_queue_put(&s->out, from, (size_t)n)) {

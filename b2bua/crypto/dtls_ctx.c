@@ -108,10 +108,13 @@ static bool dtls_ctx_set_srtp(struct dtls_ctx *c, const uint16_t *profiles, size
 static int dtls_on_certificate(X509_STORE_CTX *store, void *arg)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct dtls_step *s = SSL_get_app_data(ssl);
+    struct dtls_step *s = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
     X509 *x = X509_STORE_CTX_get0_cert(store);
 
     (void)arg;
+    if (s == NULL || x == NULL) {
+        return 0;
+    }
     s->peer = (struct dtls_peer){.known = true};
     for (unsigned i = 0; i < DTLS_HASHES; i++) {
         unsigned n = 0;
@@ -121,7 +124,8 @@ static int dtls_on_certificate(X509_STORE_CTX *store, void *arg)
         }
         s->peer.fp[i].n = (uint8_t)n;
     }
-    s->mismatch = s->expect.n != 0 && !dtls_peer_matches(&s->peer, s->expect.fp, s->expect.n);
+    s->mismatch = s->peer.known && s->expect.n != 0 &&
+                  !dtls_peer_matches(&s->peer, s->expect.fp, s->expect.n);
     X509_STORE_CTX_set_error(store, s->mismatch ? X509_V_ERR_CERT_REJECTED : X509_V_OK);
     return !s->mismatch && s->peer.known;
 }

@@ -30,7 +30,6 @@ static int dtls_step_open(struct dtls_step *s)
         return ENOMEM;
     }
     SSL_set_bio(s->ssl, bio, bio); /* bio is the SSL's from here on */
-    SSL_set_app_data(s->ssl, s);
     DTLS_set_timer_cb(s->ssl, dtls_on_timer);
     if (s->active) {
         SSL_set_connect_state(s->ssl);
@@ -38,7 +37,8 @@ static int dtls_step_open(struct dtls_step *s)
         SSL_set_accept_state(s->ssl);
     }
     s->peer.known = s->mismatch = s->has_hello = false;
-    return SSL_set_mtu(s->ssl, DTLS_MTU) == DTLS_MTU ? 0 : ENOMEM;
+    return SSL_set_app_data(s->ssl, s) == 1 && SSL_set_mtu(s->ssl, DTLS_MTU) == DTLS_MTU ? 0
+                                                                                         : ENOMEM;
 }
 
 void dtls_step_close(struct dtls_step *s)

@@ -65,6 +65,30 @@ int b2bua_call_hangup(struct b2bua *b, uint64_t id)
     return ask_call(b, id, ask_hangup, NULL);
 }
 
+static void ask_rekey_caller(struct worker *w, struct ask *a)
+{
+    a->err = call_rekey(w->calls, a->id, B2BUA_CALLER);
+}
+
+static void ask_rekey_callee(struct worker *w, struct ask *a)
+{
+    a->err = call_rekey(w->calls, a->id, B2BUA_CALLEE);
+}
+
+static void ask_rekey_both(struct worker *w, struct ask *a)
+{
+    a->err = call_rekey(w->calls, a->id, B2BUA_BOTH);
+}
+
+int b2bua_call_rekey(struct b2bua *b, uint64_t id, enum b2bua_side sides)
+{
+    static ask_fn *const asks[] = {[B2BUA_CALLER] = ask_rekey_caller,
+                                   [B2BUA_CALLEE] = ask_rekey_callee,
+                                   [B2BUA_BOTH] = ask_rekey_both};
+
+    return ask_call(b, id, asks[sides], NULL);
+}
+
 int b2bua_ladder_json(struct sl bytes, struct json *j)
 {
     return call_ladder_json(bytes, j);

@@ -87,6 +87,7 @@ static void house_free(struct b2bua **bp)
     for (uint32_t i = 0; i < b->n_workers; i++) {
         worker_free(&b->workers[i]);
     }
+    dtls_ctx_free(&b->dtls);
     crypto_pool_free(&b->pool);
     token_ring_free(&b->ring);
     auth_free(&b->auth);
@@ -122,6 +123,10 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0) {
         *why = "crypto threads cannot be started";
         err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
+    }
+    if (err == 0) {
+        *why = "certificate for DTLS-SRTP cannot be made";
+        err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){0});
     }
     if (err == 0) {
         *why = "workers cannot be built";

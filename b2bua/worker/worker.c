@@ -83,7 +83,9 @@ static int make_tables(struct worker *w)
                                                .io = (enum media_io)cfg->media_io,
                                                .gather_us = cfg->media_gather_us,
                                                .ready = share_of(cfg->media_ready, w->b->n_workers),
-                                               .rcvbuf = 65536});
+                                               .rcvbuf = 65536,
+                                               .dtls = w->b->dtls,
+                                               .crypto = w->b->pool});
     }
     if (err == 0) {
         err = registrar_new(&w->registrar,

@@ -216,24 +216,48 @@ static struct fake_side *side_of(const struct media_session *s, unsigned stream,
     return (struct fake_side *)(uintptr_t)&s->streams[stream].side[side];
 }
 
+/* Do we encrypt with it on another side of the session? */
+static bool is_used(const struct media_session *s, const struct fake_side *but,
+                    const struct srtp_key *k)
+{
+    for (unsigned i = 0; i < 2 * MEDIA_STREAMS_MAX; i++) {
+        const struct fake_side *fs = &s->streams[i / 2].side[i % 2];
+
+        if (fs != but && fs->has_tx && srtp_key_equal(&fs->tx, k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
                    const struct srtp_key *tx, const struct srtp_key *rx)
 {
     struct fake_side *fs = side_of(s, stream, side);
 
-    if (fs->has_tx && fs->has_rx && tx == NULL) {
+    if (!fs->is_open) {
+        return ENOENT;
+    }
+    if (tx == NULL) {
+        return fs->is_secure ? EPROTO : 0;
+    }
+    if (is_used(s, fs, tx) || (rx != NULL && srtp_key_equal(tx, rx))) {
         return EPROTO;
     }
-    fs->has_tx = tx != NULL;
+    if (!fs->has_tx || !srtp_key_equal(tx, &fs->tx) ||
+        (rx != NULL && (!fs->has_rx || !srtp_key_equal(rx, &fs->rx)))) {
+        fs->n_keyed++;
+    }
+    fs->is_secure = fs->has_tx = true;
     fs->has_rx = rx != NULL;
-    fs->tx = tx != NULL ? *tx : (struct srtp_key){0};
+    fs->tx = *tx;
     fs->rx = rx != NULL ? *rx : (struct srtp_key){0};
     return 0;
 }
 
 uint64_t media_tx_packets_under_key(const struct media_session *s, unsigned stream, unsigned side)
 {
-    return side_of(s, stream, side)->has_tx ? 11 : 0;
+    return side_of(s, stream, side)->tx_packets;
 }
 
 int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
@@ -244,6 +268,7 @@ int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
     if (s->m->p.dtls == NULL && !s->m->has_dtls) {
         return ENOTSUP;
     }
+    fs->is_secure = true;
     fs->dtls = *p;
     fs->n_dtls++;
     if (p->n != 0 && sl_cstr(p->fingerprints[0], fs->fingerprint, sizeof(fs->fingerprint)) != 0) {
@@ -330,7 +355,7 @@ int media_send_dtmf(struct media_session *s, unsigned stream, unsigned side, cha
     struct fake_side *fs = side_of(s, stream, side);
     size_t n = strlen(fs->sent_dtmf);
 
-    (void)ms;
+    fs->sent_ms = ms;
     if (!side_has_events(fs)) {
         return ENOTSUP;
     }

@@ -15,8 +15,11 @@ struct fake_side {
     uint16_t port;
     struct media_remote remote;
     unsigned n_described; /* how often media_set_remote() came */
+    bool is_secure;       /* ever */
     bool has_tx, has_rx;  /* SDES */
     struct srtp_key tx, rx;
+    unsigned n_keyed;              /* how often one of them changed */
+    uint64_t tx_packets;           /* under the key */
     struct media_dtls_params dtls; /* n_dtls != 0; the texts are fingerprints' */
     char fingerprint[128];         /* the first */
     unsigned n_dtls;               /* how often media_set_dtls() came */
@@ -26,6 +29,7 @@ struct fake_side {
     size_t n_formats;
     enum media_dtmf dtmf;
     char sent_dtmf[MEDIA_DTMF_QUEUE + 1]; /* digits of media_send_dtmf() */
+    unsigned sent_ms;                     /* the last one's */
     uint8_t dscp;
     bool is_bundled;
     unsigned leader;
@@ -73,7 +77,7 @@ struct fake_call { /* one posted record */
     char source[FAKE_TEXT_MAX], target[FAKE_TEXT_MAX], calling[FAKE_TEXT_MAX];
     char called[FAKE_TEXT_MAX], route[FAKE_TEXT_MAX], end_by[FAKE_TEXT_MAX];
     char end_reason[FAKE_TEXT_MAX], a_remote[FAKE_TEXT_MAX], b_remote[FAKE_TEXT_MAX];
-    char detail[8192];
+    char detail[16384];
     char ladder[2048];
     size_t ladder_n;
 };

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -126,9 +127,19 @@ static void start_pairs(unsigned n)
 
 static void wait_for_bell(void)
 {
+    struct pollfd fd = {.fd = rig.bell, .events = POLLIN};
     uint64_t rings;
 
-    assert_int_equal(read(rig.bell, &rings, sizeof(rings)), sizeof(rings));
+    if (poll(&fd, 1, 300) > 0) {
+        assert_int_equal(read(rig.bell, &rings, sizeof(rings)), sizeof(rings));
+    } else { /* slow enough to make OpenSSL repeat itself: so should we */
+        rig.now_ms += 300;
+        for (size_t i = 0; i < COUNT_OF(rig.ends); i++) {
+            if (rig.ends[i].d != NULL) {
+                dtls_on_timeout(rig.ends[i].d, rig.now_ms);
+            }
+        }
+    }
     dtls_hub_collect(rig.hub, rig.now_ms);
 }
 

@@ -404,6 +404,50 @@ static void setting_one_ssrc_too_many_is_refused(void **state)
     }
 }
 
+/* A sender that goes back would protect other packets with the same indices. */
+static void a_sender_does_not_go_back(void **state)
+{
+    static const struct {
+        uint32_t roc, rtcp_index;
+        uint16_t seq;
+        bool has_rtp, has_rtcp;
+        int err;
+    } rows[] = {
+        {5, 0, 1000, true, false, 0},       {5, 0, 999, true, false, EPROTO},
+        {4, 0, 60000, true, false, EPROTO}, {5, 0, 1000, true, false, 0},
+        {0, 70, 0, false, true, 0},         {0, 69, 0, false, true, EPROTO},
+        {5, 69, 2000, true, true, EPROTO},  {4, 71, 2000, true, true, EPROTO},
+        {6, 71, 2000, true, true, 0},       {0, 0, 0, false, false, 0},
+    };
+    struct rig_pair r = pair_of(SRTP_AEAD_AES_128_GCM, SRTP_ENGINE_EVP);
+    struct srtp_ssrc got;
+    struct rig_packet p;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct srtp_ssrc set = {.ssrc = RIG_SSRC,
+                                      .roc = rows[i].roc,
+                                      .seq = rows[i].seq,
+                                      .rtcp_index = rows[i].rtcp_index,
+                                      .has_rtp = rows[i].has_rtp,
+                                      .has_rtcp = rows[i].has_rtcp};
+
+        assert_int_equal(srtp_set_ssrc(r.tx, &set), rows[i].err);
+        assert_int_equal(srtp_set_ssrc(r.rx, &set), 0);
+    }
+    got = heard_so_far(r.tx); /* what was not set, or refused, is as it was */
+    assert_int_equal(got.roc, 6);
+    assert_int_equal(got.seq, 2000);
+    assert_int_equal(got.rtcp_index, 71);
+    rig_sent(&r, 2001, &p);
+    assert_int_equal(rig_heard(&r, &p), 0);
+    rig_rtcp(&p, RIG_SSRC);
+    assert_int_equal(rig_protect_rtcp(r.tx, &p), 0);
+    assert_int_equal(heard_so_far(r.tx).rtcp_index, 72);
+    assert_int_equal(rig_unprotect_rtcp(r.rx, &p), 0);
+    rig_pair_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_packet_that_is_not_authentic_makes_no_entry),
         cmocka_unit_test(the_table_is_as_large_as_asked_for),
         cmocka_unit_test(a_call_goes_on_after_its_state_was_handed_over),
+        cmocka_unit_test(a_sender_does_not_go_back),
         cmocka_unit_test(setting_one_ssrc_too_many_is_refused),
     };
 

@@ -6,6 +6,7 @@ alternating runs; CPU is that of all threads of the relay, divided by the packet
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -68,7 +69,7 @@ class PosternRelay:
     def __init__(self, args, cores, srtp=(False, False)):
         self.srtp = srtp
         self.load_options = args.load_options
-        self.daemon = Daemon(args, cores, config(args, srtp))
+        self.daemon = Daemon(args, cores, config(args, srtp), args.taken)
         self.load = Load(args, cores, self.daemon)
 
     def __enter__(self):
@@ -95,7 +96,7 @@ class RtpengineRelay:
     name = "rtpengine"
 
     def __init__(self, args, cores, srtp=(False, False)):
-        taken = set()
+        taken = args.taken
         self.args, self.cores, self.srtp = args, cores, srtp
         self.engine = Rtpengine(lambda command: pinned(cores[0], command), OUTSIDE, INSIDE,
                                 free_port(socket.SOCK_DGRAM, "127.0.0.1", taken))
@@ -161,11 +162,15 @@ def alternate(args, relays, calls, seconds, options=()):
             for r in relays]
 
 
+def has_peer(args):
+    return not args.no_rtpengine and shutil.which("rtpengine") is not None
+
+
 def with_peer(args, cores, srtp, stage):
     """Runs stage([postern, rtpengine]); without rtpengine installed, stage([postern])."""
     with PosternRelay(args, cores, srtp) as ours:
-        if args.no_rtpengine or shutil.which("rtpengine") is None:
-            remark("rtpengine is not there: no comparison")
+        if not has_peer(args):
+            remark("no rtpengine, no comparison")
             return stage([ours])
         with RtpengineRelay(args, cores, srtp) as peer:
             return stage([ours, peer])
@@ -194,9 +199,19 @@ def bench_back_to_back(args, cores):
 
 
 def bench_srtp(args, cores):
-    for name, srtp in (("srtp_one", (True, False)), ("srtp_both", (True, True))):
-        with_peer(args, cores, srtp,
-                  lambda relays, name=name: figures(name, alternate(args, relays, args.calls, args.seconds), "us", "us"))
+    """What keys on one side and on both add to the plain relay of the same run; then beside rtpengine, which
+    passes packets between two sides with the same suite on without opening them."""
+    ways = (("plain", (False, False)), ("srtp_one", (True, False)), ("srtp_both", (True, True)))
+    with contextlib.ExitStack() as stack:
+        relays = [stack.enter_context(PosternRelay(args, cores, srtp)) for _, srtp in ways]
+        rows = alternate(args, relays, args.calls, args.seconds)
+    for (name, _), row in zip(ways[1:], rows[1:]):
+        figure(f"relay_{name}", row["us"], "us")
+        figure(f"relay_{name}_added", row["us"] - rows[0]["us"], "us")
+    if has_peer(args):
+        for name, srtp in ways[1:]:
+            with RtpengineRelay(args, cores, srtp) as peer:
+                figure(f"relay_rtpengine_{name}", alternate(args, [peer], args.calls, args.seconds)[0]["us"], "us")
 
 
 def bench_latency(args, cores):
@@ -258,8 +273,9 @@ def parse_args():
     args = parser.parse_args()
     args.seconds = args.seconds or (3 if args.quick else 8)
     args.media_section = f"media: {{{{{args.media}}}}}\n" if args.media else ""
+    args.taken = set()  # ports of all relays and loads, as several are up at once
     args.load_options = ["--even"] if args.even else []
-    args.srtp_peer = "media: srtp"
+    args.srtp_peer = "media: srtp\n    trusted_network: true"
     args.daemon = os.environ.get("POSTERN_BIN", os.path.join(ROOT, "build", "postern"))
     args.loadgen = os.environ.get("LOADGEN", os.path.join(ROOT, "build", "bench", "loadgen"))
     for path in (args.daemon, args.loadgen):

@@ -135,8 +135,8 @@ class Rtpengine:
         answer = self.ask({**base, "command": "answer", "to-tag": "b", "sdp": sdp(*callee, keys[1])})
         to_callee, to_caller = parse_sdp(offer["sdp"]), parse_sdp(answer["sdp"])
         return " ".join([f"{to_caller[0]}:{to_caller[1]}", f"{to_callee[0]}:{to_callee[1]}",
-                         f"{keys[0]}/{to_caller[2]}" if srtp[0] else "-",
-                         f"{keys[1]}/{to_callee[2]}" if srtp[1] else "-"])
+                         f"{keys[0]},{to_caller[2]}" if srtp[0] else "-",
+                         f"{keys[1]},{to_callee[2]}" if srtp[1] else "-"])
 
     def end(self, number):
         self.ask({"command": "delete", "call-id": f"bench-{number}", "from-tag": "a"})

@@ -107,14 +107,14 @@ def process_cpu_s(pid):
 class Daemon:
     """One run of the daemon with a database and a configuration of its own."""
 
-    def __init__(self, args, cores, template=CONFIG):
+    def __init__(self, args, cores, template=CONFIG, taken=None):
         self.args = args
         self.template = template
         self.core = cores[0]
         self.process = None
         self.directory = tempfile.TemporaryDirectory(prefix="postern-bench-")
         self.log_path = os.path.join(self.directory.name, "daemon.log")
-        taken = set()
+        taken = taken if taken is not None else set()
         self.ports = {
             "outside_port": free_port(socket.SOCK_DGRAM, OUTSIDE, taken),
             "inside_port": free_port(socket.SOCK_DGRAM, INSIDE, taken),

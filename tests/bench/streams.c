@@ -1,6 +1,6 @@
 /* streams.c - media without calls: somebody else has set the relay up, a file says which packets go
  * where. Each line is one call: where our caller and where our callee send to, IP:PORT twice, and
- * the SRTP keys of those that have any: KEY-WE-SEND/KEY-WE-HEAR, or "-". */
+ * the SRTP keys of those that have any: KEY-WE-SEND,KEY-WE-HEAR, or "-". */
 #include "loadgen.h"
 
 #include <errno.h>
@@ -10,14 +10,14 @@ enum { STREAMS_WORDS = 4 };
 
 static int streams_keys(struct rtp_stream *s, struct sl text)
 {
-    const char *slash = memchr(text.p, '/', text.n);
-    size_t n = slash != NULL ? (size_t)(slash - text.p) : 0;
+    const char *comma = memchr(text.p, ',', text.n);
+    size_t n = comma != NULL ? (size_t)(comma - text.p) : 0;
 
     if (sl_is(text, "-")) {
         return 0;
     }
-    return slash != NULL && rtp_set_key(s, true, (struct sl){text.p, n}) &&
-                   rtp_set_key(s, false, (struct sl){slash + 1, text.n - n - 1})
+    return comma != NULL && rtp_set_key(s, true, (struct sl){text.p, n}) &&
+                   rtp_set_key(s, false, (struct sl){comma + 1, text.n - n - 1})
                ? 0
                : EBADMSG;
 }

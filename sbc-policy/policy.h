@@ -5,6 +5,7 @@
 #define POSTERN_POLICY_H
 
 #include "base/base.h"
+#include "sbc-policy/guard.h"
 
 #define POLICY_TARGETS_MAX 8 /* of one route */
 #define POLICY_TRACE_MAX 24  /* steps kept; the rest is counted */
@@ -87,6 +88,7 @@ struct policy_def {
     struct policy_route *routes;
     size_t n_routes;
     struct policy_limit limit; /* of the node */
+    struct policy_security security;
 };
 
 /* Counters by name that outlive snapshots; one per process, freed after all policies. */

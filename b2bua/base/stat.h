@@ -23,6 +23,12 @@
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_SEND, "postern_dropped_packets_total", "reason=\"send_failed\"",                    \
       "Messages dropped by reason")                                                                \
+    X(SIP_DROP_DENIED, "postern_dropped_packets_total", "reason=\"banned\"",                       \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_STRANGER, "postern_dropped_packets_total", "reason=\"strangers_budget\"",           \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_FAST, "postern_dropped_packets_total", "reason=\"source_rate\"",                    \
+      "Messages dropped by reason")                                                                \
     X(SIP_HANDOVER, "postern_sip_handovers_total", "", "Messages handed to another worker")        \
     X(SIP_RETRANS_RX, "postern_sip_retransmissions_total", "direction=\"rx\"", "Retransmissions")  \
     X(SIP_RETRANS_TX, "postern_sip_retransmissions_total", "direction=\"tx\"", "Retransmissions")  \

@@ -62,6 +62,9 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
                                                     .wall_ms = loop_wall_ms(t->p.loop)},
                              &user);
     }
+    if (a->auth == AUTH_OK && t->p.proven != NULL) {
+        t->p.proven(t->p.hold_arg, flow);
+    }
     a->rq = (struct policy_request){
         .method = req->method_name,
         .listener = flow->listener,

@@ -588,9 +588,57 @@ static const struct cfg_key cfg_route_keys[] = {
 };
 OBJECT(cfg_route, policy_route, cfg_check_route);
 
+/* --- security --- */
+#define SECURITY(field) AT(config, def.security.field)
+static const struct cfg_key cfg_strangers_keys[] = {
+    {.key = "packets_per_second",
+     .type = CFG_INT,
+     SECURITY(unknown_pps),
+     .dflt = "1000",
+     .min = 1,
+     .max = 1000000,
+     .words = word_off,
+     .help = "Packets and connections of all strangers together; more are dropped unread."},
+    {.key = "each",
+     .type = CFG_INT,
+     SECURITY(unknown_each_pps),
+     .dflt = "off",
+     .min = 1,
+     .max = 1000000,
+     .words = word_off,
+     .help = "The same of one stranger: an IPv4 address or IPv6 /64."},
+};
+OBJECT(cfg_strangers, config, NULL);
+
+static const struct cfg_key cfg_trusted_keys[] = {
+    {.key = "packets_per_second",
+     .type = CFG_INT,
+     SECURITY(trusted_pps),
+     .dflt = "off",
+     .min = 1,
+     .max = 1000000,
+     .words = word_off,
+     .help = "Packets of one address and port of a peer or of a user who proved himself."},
+};
+OBJECT(cfg_trusted, config, NULL);
+
 static const struct cfg_key cfg_security_keys[] = {
-    {.key = "allow", .type = CFG_LATER, .help = "Networks that are never banned."},
-    {.key = "unknown_sources", .type = CFG_LATER, .help = "Budget of strangers."},
+    {.key = "allow",
+     .type = CFG_LIST,
+     .of = CFG_PREFIX,
+     .at = offsetof(struct config, def.security.allow),
+     .size = sizeof(struct prefix),
+     .n_at = offsetof(struct config, def.security.n_allow),
+     .max = CFG_SOURCES_MAX,
+     .help = "Networks that are never banned."},
+    {.key = "unknown_sources",
+     .type = CFG_OBJECT,
+     .sub = &cfg_strangers,
+     .help = "Budget of sources that are no peer and have not proven to be a user."},
+    {.key = "trusted_sources",
+     .type = CFG_OBJECT,
+     .sub = &cfg_trusted,
+     .help = "Budget of each of the others."},
     {.key = "bans", .type = CFG_LATER, .help = "Bans of hostile sources."},
 };
 OBJECT(cfg_security, config, NULL);

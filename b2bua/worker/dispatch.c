@@ -175,6 +175,7 @@ static void on_register(struct worker *w, const struct flow *flow, struct sip_ms
         answer(w, req, flow, 401, buf_err(&challenge) == 0 ? buf_sl(&challenge) : SL_NULL);
         return;
     }
+    worker_proven(w, flow);
     if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) != 0) {
         stat_inc(STAT_TX_FULL);
         answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
@@ -333,7 +334,9 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
 {
-    worker_input(arg, flow, bytes, 0);
+    if (!flow_is_reliable(flow) || worker_admit_message(arg, flow)) {
+        worker_input(arg, flow, bytes, 0);
+    }
 }
 
 /* Framing is lost: what arrived is answered if it can be read, and never run as a request. */
@@ -367,7 +370,8 @@ static void on_gone(void *arg, const struct flow *flow, int err)
     }
 }
 
-const struct net_events worker_net_events = {.message = on_net_message,
+const struct net_events worker_net_events = {.admit = worker_admit,
+                                             .message = on_net_message,
                                              .bad_frame = on_bad_frame,
                                              .gone = on_gone,
                                              .send_remote = worker_send_remote};

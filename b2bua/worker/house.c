@@ -20,10 +20,23 @@ static int make_workers(struct b2bua *b, const char **why)
     return 0;
 }
 
+/* Registered flows are no strangers after a restart: they need not prove themselves all at once. */
+static void prove_binding(struct b2bua *b, const struct store_binding *row)
+{
+    int64_t left_ms = row->expires_ms - clock_wall_ms(&b->clock);
+    struct addr flow;
+
+    if (left_ms > 0 && sl_eq(row->transport, SL("udp")) &&
+        addr_parse_hostport(row->received, 0, &flow) == 0) {
+        policy_prove(b->gate, &flow, b->started_ms + left_ms, b->started_ms);
+    }
+}
+
 static bool on_binding(const struct store_binding *row, void *arg)
 {
     struct b2bua *b = arg;
 
+    prove_binding(b, row);
     for (uint32_t i = 0; i < b->n_workers; i++) {
         registrar_load(b->workers[i]->registrar, row);
     }
@@ -86,6 +99,7 @@ static void house_free(struct b2bua **bp)
     }
     token_ring_free(&b->ring);
     auth_free(&b->auth);
+    policy_gate_free(&b->gate);
     config_unref(&b->cfg);
     pthread_mutex_destroy(&b->lock);
     mem_free(b);
@@ -111,6 +125,9 @@ static int start(struct b2bua *b, const char **why)
     int err = auth_new(&b->auth);
 
     *why = "out of memory";
+    if (err == 0) {
+        err = policy_gate_new(&b->gate);
+    }
     if (err == 0) {
         *why = "token key file cannot be used";
         err = token_ring_load(&b->ring, b->cfg->key_file);

@@ -33,6 +33,7 @@ struct b2bua {
     pthread_mutex_t lock;
     struct store *store;
     struct auth *auth;
+    struct policy_gate *gate; /* atomic inside */
     struct token_ring *ring;
     uint32_t n_workers;
     struct worker *workers[WORKERS_MAX];
@@ -51,6 +52,13 @@ struct b2bua {
 extern const struct net_events worker_net_events; /* arg: struct worker */
 /* A message from the wire or from another worker. hops: how many workers have looked at it. */
 void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, unsigned hops);
+
+/* --- admit.c: the door --- */
+bool worker_admit(void *arg, const struct flow *flow); /* net_events.admit */
+/* A message on a connection that was let in: false drops it; the source may be banned by now. */
+bool worker_admit_message(struct worker *w, const struct flow *flow);
+/* Somebody gave the right password by this flow: trusted as long as a registration may last. */
+void worker_proven(void *arg, const struct flow *flow);
 
 /* --- handover.c: to other workers --- */
 /* False: the mailbox is full or memory is out; counted. */

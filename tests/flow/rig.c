@@ -174,7 +174,8 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                                     .ring = w->ring,
                                                                     .worker = w->index,
                                                                     .hold = rig_hold,
-                                                                    .hold_arg = w});
+                                                                    .hold_arg = w,
+                                                                    .proven = worker_proven});
     }
     if (err == 0) {
         worker_apply_config(w, r->b.cfg);
@@ -224,6 +225,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     err = err == 0 ? policy_book_new(&r->book) : err;
     err = err == 0 ? token_ring_random(&r->b.ring) : err;
     err = err == 0 ? auth_new(&r->b.auth) : err;
+    err = err == 0 ? policy_gate_new(&r->b.gate) : err;
     assert_int_equal(err, 0);
     r->b.store = &fake_store;
     r->b.cfg = rig_config(r, text != NULL ? text : rig_yaml);
@@ -240,6 +242,7 @@ void rig_free(struct rig *r)
     }
     token_ring_free(&r->b.ring);
     auth_free(&r->b.auth);
+    policy_gate_free(&r->b.gate);
     config_unref(&r->b.cfg);
     policy_book_free(&r->book);
 }
@@ -273,7 +276,11 @@ void rig_advance(struct rig *r, int64_t ms)
 
 void rig_input(struct rig *r, unsigned worker, const struct flow *flow, struct sl bytes)
 {
-    worker_input(r->b.workers[worker], flow, bytes, 0);
+    struct worker *w = r->b.workers[worker];
+
+    if (flow_is_reliable(flow) ? worker_admit_message(w, flow) : worker_admit(w, flow)) {
+        worker_input(w, flow, bytes, 0);
+    }
     rig_settle(r);
 }
 

@@ -66,10 +66,22 @@ static void on_rig_poll(void *arg)
     }
 }
 
+static bool on_rig_admit(void *arg, const struct flow *flow)
+{
+    struct rig *r = arg;
+
+    assert_int_not_equal(addr_port(&flow->remote), 0);
+    r->n_shut += r->shut;
+    return !r->shut;
+}
+
 void rig_up(struct rig *r, const struct net_limits *limits)
 {
-    static const struct net_events events = {on_rig_message, on_rig_bad, on_rig_gone,
-                                             on_rig_remote};
+    static const struct net_events events = {.admit = on_rig_admit,
+                                             .message = on_rig_message,
+                                             .bad_frame = on_rig_bad,
+                                             .gone = on_rig_gone,
+                                             .send_remote = on_rig_remote};
     struct loop_params params = {.mailbox = 64};
 
     memset(r, 0, sizeof(*r));

@@ -27,8 +27,9 @@ struct rig {
     rig_hook *on_message; /* after recording */
     rig_hook *on_bad;
     void (*on_poll)(struct rig *r);
+    bool shut; /* the door: nobody is admitted */
     /* what net told */
-    unsigned n_msg, n_bad, n_gone, n_remote;
+    unsigned n_shut, n_msg, n_bad, n_gone, n_remote;
     size_t msg_len[RIG_SEEN];
     struct flow flow; /* of the last message */
     struct flow gone;

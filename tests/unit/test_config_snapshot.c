@@ -511,8 +511,6 @@ static void the_example_is_refused_for_exactly_what_is_not_supported(void **stat
                                "media_profiles.browser.ice: 'ice'\n"
                                "media_profiles.browser.rtcp_mux: 'rtcp_mux'\n"
                                "peers.pbx.probe: 'probe'\n"
-                               "security.allow: 'allow'\n"
-                               "security.unknown_sources: 'unknown_sources'\n"
                                "security.bans: 'bans'\n";
     static const char tail[] = " is not supported by this version";
     static char text[RIG_TEXT_MAX], got[RIG_TEXT_MAX], dir[] = "/tmp/postern-example-XXXXXX";

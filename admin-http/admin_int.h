@@ -99,6 +99,7 @@ struct route {
     const char *pattern; /* "{id}" stands for one segment */
     route_fn *get;       /* HEAD, too */
     route_fn *del;
+    route_fn *post;
     const char *const *params; /* names a query may use; NULL: none */
     bool is_open;              /* without a token on a local listener */
 };
@@ -154,6 +155,8 @@ route_fn resource_healthz, resource_readyz, resource_metrics;
 extern const char *const calls_params[];
 extern const char *const cdrs_params[];
 extern const char *const registrations_params[];
+route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove;
+extern const char *const bans_params[];
 
 /* --- conns.c --- */
 void conns_init(struct admin *a);

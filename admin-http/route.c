@@ -3,18 +3,20 @@
 #include "admin-http/admin_int.h"
 
 const struct route admin_routes[] = {
-    {"/", resource_index, NULL, NULL, false},
-    {"/v1", resource_index, NULL, NULL, false},
-    {"/v1/calls", resource_calls, NULL, calls_params, false},
-    {"/v1/calls/{id}", resource_call, resource_call_end, NULL, false},
-    {"/v1/calls/{id}/ladder", resource_ladder, NULL, NULL, false},
-    {"/v1/cdrs", resource_cdrs, NULL, cdrs_params, false},
-    {"/v1/registrations", resource_registrations, NULL, registrations_params, false},
-    {"/v1/peers", resource_peers, NULL, NULL, false},
-    {"/v1/system", resource_system, NULL, NULL, false},
-    {"/healthz", resource_healthz, NULL, NULL, true},
-    {"/readyz", resource_readyz, NULL, NULL, true},
-    {"/metrics", resource_metrics, NULL, NULL, true},
+    {"/", resource_index, NULL, NULL, NULL, false},
+    {"/v1", resource_index, NULL, NULL, NULL, false},
+    {"/v1/calls", resource_calls, NULL, NULL, calls_params, false},
+    {"/v1/calls/{id}", resource_call, resource_call_end, NULL, NULL, false},
+    {"/v1/calls/{id}/ladder", resource_ladder, NULL, NULL, NULL, false},
+    {"/v1/cdrs", resource_cdrs, NULL, NULL, cdrs_params, false},
+    {"/v1/registrations", resource_registrations, NULL, NULL, registrations_params, false},
+    {"/v1/bans", resource_bans, NULL, resource_ban_add, bans_params, false},
+    {"/v1/bans/{id}", resource_ban, resource_ban_remove, NULL, NULL, false},
+    {"/v1/peers", resource_peers, NULL, NULL, NULL, false},
+    {"/v1/system", resource_system, NULL, NULL, NULL, false},
+    {"/healthz", resource_healthz, NULL, NULL, NULL, true},
+    {"/readyz", resource_readyz, NULL, NULL, NULL, true},
+    {"/metrics", resource_metrics, NULL, NULL, NULL, true},
 };
 const size_t admin_n_routes = COUNT_OF(admin_routes);
 
@@ -84,6 +86,9 @@ static route_fn *route_handler(struct request *rq)
     if (sl_eq(method, SL("GET")) || sl_eq(method, SL("HEAD"))) {
         return r->get;
     }
+    if (sl_eq(method, SL("POST"))) {
+        return r->post;
+    }
     return sl_eq(method, SL("DELETE")) ? r->del : NULL;
 }
 
@@ -97,7 +102,9 @@ static void route_dispatch(struct request *rq)
     }
     handler = route_handler(rq);
     if (handler == NULL) {
-        rq->allow = rq->route->del != NULL ? "GET, HEAD, DELETE" : "GET, HEAD";
+        rq->allow = rq->route->del != NULL    ? "GET, HEAD, DELETE"
+                    : rq->route->post != NULL ? "GET, HEAD, POST"
+                                              : "GET, HEAD";
         problem(rq, 405, "this resource takes %s", rq->allow);
         return;
     }

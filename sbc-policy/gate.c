@@ -114,14 +114,79 @@ static bool gate_is_target(const struct policy *p, const struct addr *ip)
            bsearch(&k, p->targets.e, p->targets.n, sizeof(k), gate_target_order) != NULL;
 }
 
-bool policy_is_protected(const struct policy *p, const struct addr *ip)
+/* A peer that may be anybody protects nobody. */
+static bool gate_is_narrow(const struct prefix *p)
 {
-    for (size_t i = 0; i < p->def->n_listeners; i++) {
-        if (policy_peer_by_source(p, (uint8_t)i, ip) >= 0) {
+    return p->bits >= (addr_family(&p->addr) == AF_INET6 ? 16 : 8);
+}
+
+static bool gate_is_of_peer(const struct policy_peer *peer, const struct addr *ip)
+{
+    for (size_t i = 0; i < peer->n_sources; i++) {
+        if (gate_is_narrow(&peer->sources[i]) && prefix_has(&peer->sources[i], ip)) {
             return true;
         }
     }
-    return gate_is_target(p, ip) || gate_is_allowed(&p->def->security, ip);
+    return false;
+}
+
+static bool gate_is_own(const struct policy_security *s, const struct addr *ip)
+{
+    for (size_t i = 0; i < s->n_own; i++) {
+        if (addr_eq_ip(&s->own[i], ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool policy_is_protected(const struct policy *p, const struct addr *ip)
+{
+    for (size_t i = 0; i < p->def->n_listeners; i++) {
+        int peer = policy_peer_by_source(p, (uint8_t)i, ip);
+
+        if (peer >= 0 && gate_is_of_peer(&p->def->peers[peer], ip)) {
+            return true;
+        }
+    }
+    return gate_is_target(p, ip) || gate_is_own(&p->def->security, ip) ||
+           gate_is_allowed(&p->def->security, ip);
+}
+
+static bool gate_overlap(const struct prefix *a, const struct prefix *b)
+{
+    return a->bits <= b->bits ? prefix_has(a, &b->addr) : prefix_has(b, &a->addr);
+}
+
+bool policy_guards_in(const struct policy *p, const struct prefix *net)
+{
+    const struct policy_def *def = p->def;
+
+    for (size_t i = 0; i < def->security.n_allow; i++) {
+        if (gate_overlap(&def->security.allow[i], net)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < def->security.n_own; i++) {
+        if (prefix_has(net, &def->security.own[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < def->n_peers; i++) {
+        const struct policy_peer *peer = &def->peers[i];
+
+        for (size_t k = 0; k < peer->n_sources; k++) {
+            if (gate_is_narrow(&peer->sources[k]) && gate_overlap(&peer->sources[k], net)) {
+                return true;
+            }
+        }
+        for (size_t k = 0; k < peer->n_targets; k++) {
+            if (prefix_has(net, &peer->targets[k].addr)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, int64_t now_ms)
@@ -217,20 +282,23 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
 
 /* --- marks --- */
 
-void policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_ms, int64_t now_ms)
+bool policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_ms, int64_t now_ms)
 {
     struct policy_key k;
+    int64_t before_ms;
 
     if (!policy_key_of(flow, POLICY_KEY_WHOLE, addr_port(flow), &k)) {
-        return;
+        return false;
     }
-    if (policy_marks_until(&g->proven, &k, now_ms) < until_ms) {
+    before_ms = policy_marks_until(&g->proven, &k, now_ms);
+    if (before_ms < until_ms) {
         policy_marks_set(&g->proven, &k, until_ms, now_ms);
     }
     k.port = 0;
     if (policy_marks_until(&g->homes, &k, now_ms) < until_ms) {
         policy_marks_set(&g->homes, &k, until_ms, now_ms);
     }
+    return before_ms == 0;
 }
 
 void policy_demote(struct policy_gate *g, const struct addr *flow)

@@ -6,13 +6,17 @@
 #define POSTERN_POLICY_GUARD_H
 
 #include "base/base.h"
+#include "sbc-policy/offence.h"
 
 struct policy;
 
 /* What the configuration says of hostile sources. */
 struct policy_security {
+    struct policy_ban_rules bans;
     struct prefix *allow; /* never denied */
     size_t n_allow;
+    const struct addr *own; /* ourselves: bound and advertised addresses */
+    size_t n_own;
     uint32_t unknown_pps;      /* packets per second of all strangers together; 0: no limit */
     uint32_t unknown_each_pps; /* of one of them (IPv6: a /64); 0: no limit */
     uint32_t trusted_pps;      /* of one peer's address or one user's flow; 0: no limit */
@@ -52,7 +56,8 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
 /* The flow (address and port) has proven itself until then; demote: no longer. Whoever sends to an
  * address that no configuration names marks it like that, for the answers. The tables are
  * bounded: what would end first makes room. Times are monotonic, rounded up to whole seconds. */
-void policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_ms, int64_t now_ms);
+/* True: it had not. */
+bool policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_ms, int64_t now_ms);
 void policy_demote(struct policy_gate *g, const struct addr *flow);
 /* A proven flow comes from this address (any port, IPv6: the /64). */
 bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms);
@@ -60,7 +65,10 @@ bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
 void policy_undeny(struct policy_gate *g, const struct prefix *p);
 
-/* The address is in `allow`, or a peer's source or target on any listener: nobody may ban it. */
+/* The address is in `allow`, or a peer's target or source on any listener (sources wider than /8,
+ * IPv6 /16, mean anybody and protect nobody): nobody may ban it. */
 bool policy_is_protected(const struct policy *p, const struct addr *ip);
+/* Somebody whom nobody may ban lives in there, or it lies within such a network. */
+bool policy_guards_in(const struct policy *p, const struct prefix *net);
 
 #endif

@@ -46,6 +46,11 @@
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
+    X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
+    X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
+    X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
+    X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
+      "Offences of peers, targets and allowed networks, held against nobody")                      \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \

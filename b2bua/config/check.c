@@ -140,6 +140,20 @@ static void cfg_check_overlaps(struct cfg *c)
     }
 }
 
+/* --- security --- */
+
+void cfg_check_bans(struct cfg *c, const struct cfg_node *node, void *at)
+{
+    static const uint32_t usual_ms[] = {300000, 3600000, 86400000, 7 * 86400000};
+    struct policy_ban_rules *bans = &((struct config *)at)->def.security.bans;
+
+    bans->present = true;
+    if (cfg_find(c, node, SL("durations")) == NULL) {
+        memcpy(bans->durations_ms, usual_ms, sizeof(usual_ms));
+        bans->n_durations = COUNT_OF(usual_ms);
+    }
+}
+
 /* --- who uses a listener --- */
 
 /* NULL when the name led nowhere: that was reported. */
@@ -342,9 +356,27 @@ void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at)
 
 /* --- the whole --- */
 
+/* Our own addresses: nobody bans those. */
+static void cfg_note_own(struct cfg *c, struct policy_security *security)
+{
+    size_t n = c->config->n_listeners;
+    struct addr *own = arena_zalloc(c->arena, 2 * (n + 1) * sizeof(*own));
+
+    if (own == NULL) {
+        c->err = ENOMEM;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        own[2 * i] = c->config->listeners[i].address;
+        own[2 * i + 1] = c->config->listeners[i].advertise;
+    }
+    security->own = own;
+    security->n_own = 2 * n;
+}
+
 void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at)
 {
-    const struct config *config = at;
+    struct config *config = at;
     const struct cfg_node *listeners = cfg_find(c, node, SL("listeners"));
 
     if (listeners != NULL && cfg_is_empty(listeners, CFG_MAPPING)) {
@@ -356,4 +388,5 @@ void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at)
         cfg_error(c, cfg_spot(c, sip, SL("t2")), "'t2' is shorter than 't1'");
     }
     cfg_check_overlaps(c);
+    cfg_note_own(c, &config->def.security);
 }

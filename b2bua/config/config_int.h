@@ -82,6 +82,7 @@ struct cfg_key {
     const char
         *dflt; /* as written in a file; NULL: none. CFG_MAP: the entry there is without any */
     int64_t min, max; /* of the value; elements of a list, bytes of a string */
+    uint16_t n_max;   /* elements of a list whose elements have a range of their own */
     const char *const *words;
     const char *const *later; /* values (globs) known but not supported */
     const struct cfg_object *sub;
@@ -189,6 +190,7 @@ void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_account(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_bans(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at);
 

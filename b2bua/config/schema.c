@@ -622,6 +622,75 @@ static const struct cfg_key cfg_trusted_keys[] = {
 };
 OBJECT(cfg_trusted, config, NULL);
 
+static const char *const words_no_yes[] = {"no", "yes", NULL};
+static const char *const words_firewall[] = {"off", NULL};
+static const char *const later_firewall[] = {"nftables", NULL};
+
+static const struct cfg_key cfg_bans_keys[] = {
+    {.key = "threshold",
+     .type = CFG_INT,
+     SECURITY(bans.threshold),
+     .dflt = "10",
+     .min = 1,
+     .max = 10000,
+     .help =
+         "Points that earn a ban: scanner 10, wrong password, unknown user and expensive numbers "
+         "2, malformed messages and refused calls 1."},
+    {.key = "window",
+     .type = CFG_DURATION,
+     SECURITY(bans.window_ms),
+     .dflt = "5m",
+     .min = 10 * MS_S,
+     .max = MS_D,
+     .help = "In which as many points are forgotten, evenly."},
+    {.key = "durations",
+     .type = CFG_LIST,
+     .of = CFG_DURATION,
+     .flags = CFG_INLINE,
+     .at = offsetof(struct config, def.security.bans.durations_ms),
+     .size = sizeof(uint32_t),
+     .n_at = offsetof(struct config, def.security.bans.n_durations),
+     .dflt = "5m", /* cfg_check_bans() adds the others */
+     .min = MS_S,
+     .max = 45LL * MS_D,
+     .n_max = POLICY_DURATIONS_MAX,
+     .help = "How long the first ban lasts, the second, and so on; 5m, 1h, 1d, 7d when not set."},
+    {.key = "networks",
+     .type = CFG_INT,
+     SECURITY(bans.network_after),
+     .dflt = "4",
+     .min = 2,
+     .max = 256,
+     .words = word_off,
+     .help =
+         "So many banned addresses of one IPv4 /24 ban the /24, when nobody known lives there."},
+    {.key = "user_agents",
+     .type = CFG_LIST,
+     .of = CFG_STRING,
+     .flags = CFG_INLINE,
+     .at = offsetof(struct config, def.security.bans.agents),
+     .size = sizeof(const char *),
+     .n_at = offsetof(struct config, def.security.bans.n_agents),
+     .min = 1,
+     .max = 128,
+     .n_max = POLICY_AGENTS_MAX,
+     .help = "User-Agents that mark scanners by their beginning, beside those that are built in."},
+    {.key = "dry_run",
+     .type = CFG_ENUM,
+     SECURITY(bans.dry_run),
+     .dflt = "no",
+     .words = words_no_yes,
+     .help = "Score, log and show bans, drop nothing."},
+    {.key = "firewall",
+     .type = CFG_ENUM,
+     SECURITY(bans.firewall),
+     .dflt = "off",
+     .words = words_firewall,
+     .later = later_firewall,
+     .help = "Where proven bans are enforced beside the workers."},
+};
+OBJECT(cfg_bans, config, cfg_check_bans);
+
 static const struct cfg_key cfg_security_keys[] = {
     {.key = "allow",
      .type = CFG_LIST,
@@ -639,7 +708,11 @@ static const struct cfg_key cfg_security_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_trusted,
      .help = "Budget of each of the others."},
-    {.key = "bans", .type = CFG_LATER, .help = "Bans of hostile sources."},
+    {.key = "bans",
+     .type = CFG_OBJECT,
+     .flags = CFG_OPTIONAL,
+     .sub = &cfg_bans,
+     .help = "Bans of hostile sources; without this offences are only logged and counted."},
 };
 OBJECT(cfg_security, config, NULL);
 

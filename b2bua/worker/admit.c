@@ -49,5 +49,80 @@ void worker_proven(void *arg, const struct flow *flow)
     int64_t now_ms = loop_now_ms(w->loop);
     int64_t life_ms = policy_def(w->cfg->policy)->users.expires_max_s * 1000LL + PROVEN_SLACK_MS;
 
-    policy_prove(w->b->gate, &flow->remote, now_ms + life_ms, now_ms);
+    if (policy_prove(w->b->gate, &flow->remote, now_ms + life_ms, now_ms)) {
+        guard_good(w->b->guard, &flow->remote);
+    }
+}
+
+/* --- offences --- */
+
+static bool is_trusted(struct worker *w, const struct flow *flow)
+{
+    struct policy_knock knock = {.source = flow->remote, .listener = flow->listener};
+
+    return policy_classify(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop)) ==
+           POLICY_TRUSTED;
+}
+
+static void report(struct worker *w, const struct flow *flow, const struct sip_msg *req,
+                   struct guard_offence *o)
+{
+    if (flow_is_reliable(flow)) {
+        o->proof = POLICY_BY_STREAM;
+    }
+    o->source = flow->remote;
+    o->transport = flow_is_reliable(flow) ? "tcp" : "udp";
+    if (req != NULL) {
+        o->method = req->method_name;
+        o->user = req->method == SIP_INVITE ? req->ruri.user : req->to.uri.user;
+        o->user_agent = sip_hdr_value(req, HDR_USER_AGENT);
+        o->evidence = req->text;
+    }
+    guard_report(w->b->guard, o);
+}
+
+/* A trusted flow answers only for what it proved with this very message. */
+void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *req,
+                    enum policy_event event, bool echoed)
+{
+    struct worker *w = arg;
+    struct guard_offence o = {.event = event, .proof = echoed ? POLICY_BY_DIGEST : POLICY_UNPROVEN};
+
+    if (echoed || flow_is_reliable(flow) || !is_trusted(w, flow)) {
+        report(w, flow, req, &o);
+    }
+}
+
+void worker_malformed(struct worker *w, const struct flow *flow, struct sl bytes)
+{
+    struct guard_offence o = {.event = POLICY_MALFORMED, .evidence = bytes};
+
+    if (flow->dialled || is_trusted(w, flow)) {
+        return; /* broken, not hostile; counted */
+    }
+    report(w, flow, NULL, &o);
+}
+
+static void put_look(struct policy_look *look, const struct sip_msg *req)
+{
+    *look = (struct policy_look){.user_agent = sip_hdr_value(req, HDR_USER_AGENT),
+                                 .from_display = req->from.display,
+                                 .from_user = req->from.uri.user,
+                                 .from_host = req->from.uri.host,
+                                 .call_id = req->call_id,
+                                 .branch = req->via.branch};
+}
+
+bool worker_is_scanner(struct worker *w, const struct flow *flow, const struct sip_msg *req)
+{
+    const struct policy_ban_rules *rules = &w->cfg->def.security.bans;
+    struct guard_offence o = {.event = POLICY_SCANNER};
+    struct policy_look look;
+
+    put_look(&look, req);
+    if (!policy_scanner(rules, &look) || flow->dialled || is_trusted(w, flow)) {
+        return false;
+    }
+    report(w, flow, req, &o);
+    return rules->present && !rules->dry_run;
 }

@@ -28,7 +28,7 @@ static void prove_binding(struct b2bua *b, const struct store_binding *row)
 
     if (left_ms > 0 && sl_eq(row->transport, SL("udp")) &&
         addr_parse_hostport(row->received, 0, &flow) == 0) {
-        policy_prove(b->gate, &flow, b->started_ms + left_ms, b->started_ms);
+        (void)policy_prove(b->gate, &flow, b->started_ms + left_ms, b->started_ms);
     }
 }
 
@@ -99,6 +99,7 @@ static void house_free(struct b2bua **bp)
     }
     token_ring_free(&b->ring);
     auth_free(&b->auth);
+    guard_free(&b->guard);
     policy_gate_free(&b->gate);
     config_unref(&b->cfg);
     pthread_mutex_destroy(&b->lock);
@@ -129,6 +130,15 @@ static int start(struct b2bua *b, const char **why)
         err = policy_gate_new(&b->gate);
     }
     if (err == 0) {
+        *why = "the guard cannot be built";
+        err = guard_new(&b->guard,
+                        &(struct guard_params){.cfg = b->cfg, .gate = b->gate, .store = b->store});
+    }
+    if (err == 0 && b->store != NULL) {
+        *why = "bans cannot be read from the store";
+        err = guard_load(b->guard, b->cfg->store_path);
+    }
+    if (err == 0) {
         *why = "token key file cannot be used";
         err = token_ring_load(&b->ring, b->cfg->key_file);
     }
@@ -139,6 +149,10 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0 && b->store != NULL) {
         *why = "bindings cannot be read from the store";
         err = load_bindings(b);
+    }
+    if (err == 0) {
+        *why = "threads cannot be started";
+        err = guard_run(b->guard);
     }
     for (uint32_t i = 0; err == 0 && i < b->n_workers; i++) {
         *why = "threads cannot be started";
@@ -309,6 +323,7 @@ int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart)
     b->cfg = config_ref(cfg);
     pthread_mutex_unlock(&b->lock);
     config_unref(&old);
+    guard_set_config(b->guard, cfg);
     b->longest_ms = cfg->duration_ms > b->longest_ms ? cfg->duration_ms : b->longest_ms;
     tell_all(b, NEWS_CONFIG);
     log_set_level(cfg->log_level);

@@ -108,7 +108,8 @@ static int make_tables(struct worker *w)
                                                                  .worker = w->index,
                                                                  .hold = worker_hold,
                                                                  .hold_arg = w,
-                                                                 .proven = worker_proven});
+                                                                 .proven = worker_proven,
+                                                                 .offence = worker_offence});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)

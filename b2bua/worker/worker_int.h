@@ -3,6 +3,7 @@
 #define POSTERN_WORKER_INT_H
 
 #include "call/call.h"
+#include "guard/guard.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct b2bua {
     struct store *store;
     struct auth *auth;
     struct policy_gate *gate; /* atomic inside */
+    struct guard *guard;
     struct token_ring *ring;
     uint32_t n_workers;
     struct worker *workers[WORKERS_MAX];
@@ -59,6 +61,14 @@ bool worker_admit(void *arg, const struct flow *flow); /* net_events.admit */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
 void worker_proven(void *arg, const struct flow *flow);
+
+/* offence of struct call_table_params, arg: struct worker. */
+void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *req,
+                    enum policy_event event, bool echoed);
+/* What could not be parsed; msg NULL: nothing of it. */
+void worker_malformed(struct worker *w, const struct flow *flow, struct sl bytes);
+/* A known tool of attackers: reported, and not to be answered. */
+bool worker_is_scanner(struct worker *w, const struct flow *flow, const struct sip_msg *req);
 
 /* --- handover.c: to other workers --- */
 /* False: the mailbox is full or memory is out; counted. */

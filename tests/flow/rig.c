@@ -175,7 +175,8 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                                     .worker = w->index,
                                                                     .hold = rig_hold,
                                                                     .hold_arg = w,
-                                                                    .proven = worker_proven});
+                                                                    .proven = worker_proven,
+                                                                    .offence = worker_offence});
     }
     if (err == 0) {
         worker_apply_config(w, r->b.cfg);
@@ -229,6 +230,12 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     assert_int_equal(err, 0);
     r->b.store = &fake_store;
     r->b.cfg = rig_config(r, text != NULL ? text : rig_yaml);
+    clock_init_virtual(&r->guard_clock, RIG_START_MS, RIG_WALL_MS);
+    err = guard_new(&r->b.guard, &(struct guard_params){.cfg = r->b.cfg,
+                                                        .gate = r->b.gate,
+                                                        .store = &fake_store,
+                                                        .virt = &r->guard_clock});
+    assert_int_equal(err, 0);
     for (uint32_t i = 0; i < n_workers; i++) {
         assert_int_equal(rig_make_worker(r, (uint8_t)i), 0);
     }
@@ -242,6 +249,7 @@ void rig_free(struct rig *r)
     }
     token_ring_free(&r->b.ring);
     auth_free(&r->b.auth);
+    guard_free(&r->b.guard);
     policy_gate_free(&r->b.gate);
     config_unref(&r->b.cfg);
     policy_book_free(&r->book);
@@ -255,6 +263,7 @@ void rig_settle(struct rig *r)
         for (uint32_t i = 0; i < r->b.n_workers; i++) {
             loop_advance(r->b.workers[i]->loop, 0);
         }
+        guard_advance(r->b.guard, 0);
     }
 }
 
@@ -269,6 +278,7 @@ void rig_advance(struct rig *r, int64_t ms)
         for (uint32_t i = 0; i < r->b.n_workers; i++) {
             loop_advance(r->b.workers[i]->loop, go);
         }
+        guard_advance(r->b.guard, go);
         r->now_ms += go;
         rig_settle(r);
     }
@@ -292,6 +302,7 @@ void rig_reload(struct rig *r, const char *text)
     for (uint32_t i = 0; i < r->b.n_workers; i++) {
         worker_apply_config(r->b.workers[i], cfg);
     }
+    guard_set_config(r->b.guard, cfg);
     config_unref(&r->b.cfg);
     r->b.cfg = cfg;
 }

@@ -220,8 +220,10 @@ static const struct rig_case security_cases[] = {
     {"security: {trusted_sources: {packets_per_second: many}}\n",
      "t:2:50: security.trusted_sources.packets_per_second: 'many' is neither a whole number nor "
      "off\n"},
-    {"security: {bans: {threshold: 10}}\n",
-     "t:2:12: security.bans: 'bans' is not supported by this version\n"},
+    {"security: {bans: {durations: [5m, 46d, 1]}}\n",
+     "t:2:35: security.bans.durations[1]: '46d' is out of range: 1s to 45d\n"
+     "t:2:40: security.bans.durations[2]: '1' has no unit: ms, s, m, h or d, as in 5m\n"},
+    {"security: {bans: {firewall: nftables, networks: 1, dry_run: maybe}}\n", "X"},
     {"security: {bnas: {}}\n", "t:2:12: security.bnas: unknown setting; did you mean 'bans'?\n"},
     {"security: 1\n", "t:2:11: security: must be a map, not a single value\n"},
 };

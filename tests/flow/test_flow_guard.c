@@ -280,7 +280,7 @@ static void looking_for_users_is_silenced_and_a_known_phone_is_not(void **state)
     (void)state;
     phone_init(&s, r, 0, "100", "192.0.2.99:5060");
     for (int i = 0; i < 5; i++) {
-        char user[8];
+        char user[16];
 
         snprintf(user, sizeof(user), "%d", 100 + i);
         guess(&s, user, false);

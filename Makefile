@@ -73,7 +73,7 @@ endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
-PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1
+PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -90,7 +90,8 @@ WARN += -Werror
 endif
 CPP_ALL = -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(if $(HARDEN),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
 	-I. -Ib2bua $(PKG_CFLAGS) $(CPPFLAGS)
-C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fstack-protector-strong -fstack-clash-protection \
+# Hidden: a function of ours must not take the place of a library's own of the same name, inside that library.
+C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -fstack-protector-strong -fstack-clash-protection \
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
@@ -104,7 +105,8 @@ FLOW := $(sort $(wildcard tests/flow/test_*.c))
 FLOW_HELP := $(filter-out $(FLOW),$(sort $(wildcard tests/flow/*.c)))
 FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
-BENCH := $(sort $(wildcard tests/bench/*.c))
+MICRO := $(sort $(wildcard tests/bench/micro_*.c))
+BENCH := $(filter-out $(MICRO),$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
 CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[ch] $(d)/*/*.[ch])))
@@ -177,6 +179,11 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
 
+$(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -243,10 +250,15 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 		-artifact_prefix=build/fuzz/$*- -print_final_stats=1 build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 # --- Bench -------------------------------------------------------------------------------------------------------------
-.PHONY: bench loadgen
+.PHONY: bench bench-srtp loadgen
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
+.PHONY: bench-peer
+bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/peer.py
+bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per key pair, both engines
+	$(Q)$<
 
 # --- Rules -------------------------------------------------------------------------------------------------------------
 .PHONY: fmt fmt-check lint tidy cppcheck check-layers check-size check-banned compile-both

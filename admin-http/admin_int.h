@@ -97,7 +97,7 @@ struct request {
 typedef void(route_fn)(struct request *rq);
 struct route {
     const char *pattern; /* "{id}" stands for one segment */
-    route_fn *get;       /* HEAD, too */
+    route_fn *get;       /* HEAD, too; NULL: there is nothing to see */
     route_fn *del;
     route_fn *post;
     const char *const *params; /* names a query may use; NULL: none */
@@ -150,6 +150,7 @@ void row_put_cdr(struct json *j, const struct store_call *c);                  /
 
 /* --- resources --- */
 route_fn resource_index, resource_calls, resource_call, resource_call_end, resource_ladder;
+route_fn resource_call_rekey;
 route_fn resource_cdrs, resource_registrations, resource_peers, resource_system;
 route_fn resource_healthz, resource_readyz, resource_metrics;
 extern const char *const calls_params[];
@@ -157,6 +158,7 @@ extern const char *const cdrs_params[];
 extern const char *const registrations_params[];
 route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove;
 extern const char *const bans_params[];
+extern const char *const rekey_params[];
 
 /* --- conns.c --- */
 void conns_init(struct admin *a);

@@ -1,5 +1,5 @@
 /* call.c - /v1/calls/{id}: the stored row with the detail of the live call, or the stored one; its
- * ladder; and hanging up. */
+ * ladder; hanging up; new keys. */
 #include "admin-http/admin_int.h"
 
 static const char *const call_lists[] = {"legs", "media", "trace", "attempts", NULL};
@@ -180,6 +180,41 @@ void resource_call_end(struct request *rq)
         json_obj(&rq->json);
         json_kstr(&rq->json, "id", rq->param);
         json_kcstr(&rq->json, "status", "ending");
+        json_obj_end(&rq->json);
+    }
+}
+
+const char *const rekey_params[] = {"side", NULL};
+
+void resource_call_rekey(struct request *rq)
+{
+    static const char *const words[] = {"both", "caller", "callee", NULL};
+    static const enum b2bua_side sides[] = {B2BUA_BOTH, B2BUA_CALLER, B2BUA_CALLEE};
+    int side = query_choice(rq, "side", words, 0);
+    uint64_t id;
+    int err;
+
+    if (!query_is_good(rq) || !call_id(rq, &id)) {
+        return;
+    }
+    if (rq->body_bytes != 0) {
+        problem(rq, 415, "no body is wanted here: ?side=caller, callee or both");
+        return;
+    }
+    err = b2bua_call_rekey(rq->admin->b2bua, id, sides[side]);
+    if (err == ENOENT) {
+        call_not_alive(rq, id);
+    } else if (err == EPROTO) {
+        problem(rq, 409, "the call is not answered, or has no SDES keys on that side");
+    } else if (err != 0) {
+        rq->retry_after_s = 1;
+        problem(rq, 503, "the worker that owns the call gave no answer");
+    } else {
+        rq->status = 202;
+        json_obj(&rq->json);
+        json_kstr(&rq->json, "id", rq->param);
+        json_kcstr(&rq->json, "status", "rekeying");
+        json_kcstr(&rq->json, "side", words[side]);
         json_obj_end(&rq->json);
     }
 }

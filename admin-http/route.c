@@ -8,6 +8,7 @@ const struct route admin_routes[] = {
     {"/v1/calls", resource_calls, NULL, NULL, calls_params, false},
     {"/v1/calls/{id}", resource_call, resource_call_end, NULL, NULL, false},
     {"/v1/calls/{id}/ladder", resource_ladder, NULL, NULL, NULL, false},
+    {"/v1/calls/{id}/rekey", NULL, NULL, resource_call_rekey, rekey_params, false},
     {"/v1/cdrs", resource_cdrs, NULL, NULL, cdrs_params, false},
     {"/v1/registrations", resource_registrations, NULL, NULL, registrations_params, false},
     {"/v1/bans", resource_bans, NULL, resource_ban_add, bans_params, false},
@@ -86,10 +87,15 @@ static route_fn *route_handler(struct request *rq)
     if (sl_eq(method, SL("GET")) || sl_eq(method, SL("HEAD"))) {
         return r->get;
     }
-    if (sl_eq(method, SL("POST"))) {
-        return r->post;
+    return sl_eq(method, SL("DELETE")) ? r->del : sl_eq(method, SL("POST")) ? r->post : NULL;
+}
+
+static const char *route_methods(const struct route *r)
+{
+    if (r->post != NULL) {
+        return r->get != NULL ? "GET, HEAD, POST" : "POST";
     }
-    return sl_eq(method, SL("DELETE")) ? r->del : NULL;
+    return r->del != NULL ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
 static void route_dispatch(struct request *rq)
@@ -102,9 +108,7 @@ static void route_dispatch(struct request *rq)
     }
     handler = route_handler(rq);
     if (handler == NULL) {
-        rq->allow = rq->route->del != NULL    ? "GET, HEAD, DELETE"
-                    : rq->route->post != NULL ? "GET, HEAD, POST"
-                                              : "GET, HEAD";
+        rq->allow = route_methods(rq->route);
         problem(rq, 405, "this resource takes %s", rq->allow);
         return;
     }

@@ -52,6 +52,9 @@ static void index_put_route(struct json *j, const struct route *r)
     if (r->del != NULL) {
         json_cstr(j, "DELETE");
     }
+    if (r->post != NULL) {
+        json_cstr(j, "POST");
+    }
     json_arr_end(j);
     json_key(j, "query");
     json_arr(j);

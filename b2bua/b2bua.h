@@ -17,6 +17,12 @@ MUST_USE int b2bua_call_ladder(struct b2bua *b, uint64_t id, struct buf *bytes);
 /* Hangs up: BYE on both legs, or CANCEL and a failure when not yet answered. ENOENT: not alive. */
 MUST_USE int b2bua_call_hangup(struct b2bua *b, uint64_t id);
 
+/* New SRTP keys by a re-INVITE on the sides of the call that have SDES keys (RFC 4568): at once, or
+ * when the exchange under way is done. ENOENT: not alive; EPROTO: not answered yet, or no such side
+ * has keys to change. */
+enum b2bua_side { B2BUA_CALLER = 1, B2BUA_CALLEE = 2, B2BUA_BOTH = 3 };
+MUST_USE int b2bua_call_rekey(struct b2bua *b, uint64_t id, enum b2bua_side sides);
+
 /* Writes ladder bytes (live or stored) as JSON array of
  * {"t_ms","leg","dir","message","cseq","note"} into j. EBADMSG. Pure. */
 MUST_USE int b2bua_ladder_json(struct sl bytes, struct json *j);

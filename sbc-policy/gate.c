@@ -213,7 +213,7 @@ enum policy_class policy_classify(const struct policy_gate *g, const struct poli
 {
     struct policy_key flow;
 
-    if (policy_peer_by_source(p, k->listener, &k->source) >= 0 || gate_is_target(p, &k->source)) {
+    if (policy_peer_of(p, k->listener, &k->source, k->peer) >= 0 || gate_is_target(p, &k->source)) {
         return POLICY_TRUSTED;
     }
     if (policy_key_of(&k->source, POLICY_KEY_WHOLE, addr_port(&k->source), &flow) &&

@@ -37,6 +37,7 @@ struct policy_knock { /* somebody at the door */
     struct addr source;
     uint8_t listener;
     bool connected; /* a stream: the handshake proved the address */
+    uint32_t peer;  /* policy_peer.id that a certificate proved; 0: none */
 };
 /* First of: peer, proven flow, ban (unless the address is in `allow`), stranger. */
 enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,

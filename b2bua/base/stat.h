@@ -13,6 +13,19 @@
     X(SIP_TOO_BIG, "postern_sip_parse_errors_total", "reason=\"limit\"",                           \
       "Messages refused unparsed")                                                                 \
     X(SIP_KEEPALIVE, "postern_sip_keepalives_total", "", "CRLF keepalives received")               \
+    X(SIP_PING, "postern_sip_pings_total", "result=\"sent\"", "CRLF keepalives sent")              \
+    X(SIP_PING_LOST, "postern_sip_pings_total", "result=\"lost\"", "CRLF keepalives sent")         \
+    X(TLS_OK, "postern_tls_handshakes_total", "result=\"ok\"", "TLS handshakes by result")         \
+    X(TLS_ERROR, "postern_tls_handshakes_total", "result=\"error\"", "TLS handshakes by result")   \
+    X(TLS_CERT, "postern_tls_handshakes_total", "result=\"certificate\"",                          \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_REFUSED, "postern_tls_handshakes_total", "result=\"refused\"",                           \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_CLOSED, "postern_tls_handshakes_total", "result=\"closed\"", "TLS handshakes by result") \
+    X(TLS_TIMEOUT, "postern_tls_handshakes_total", "result=\"timeout\"",                           \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_LIMIT, "postern_tls_handshakes_total", "result=\"limit\"", "TLS handshakes by result")   \
+    X(TLS_RESUMED, "postern_tls_resumed_total", "", "TLS handshakes that resumed a session")       \
     X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_AMPLIFY, "postern_dropped_packets_total", "reason=\"amplification\"",               \
@@ -41,6 +54,7 @@
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
     X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \
+    X(CRYPTO_FULL, "postern_limit_reached_total", "limit=\"crypto_queue\"", "Limits that bit")     \
     X(CALL_STARTED, "postern_call_attempts_total", "", "Calls that got past the policy")           \
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
@@ -65,6 +79,15 @@
       "Media packets dropped")                                                                     \
     X(RTP_SEND_FAIL, "postern_rtp_dropped_total", "reason=\"send_failed\"",                        \
       "Media packets dropped")                                                                     \
+    X(RTP_NO_KEYS, "postern_rtp_dropped_total", "reason=\"no_keys\"", "Media packets dropped")     \
+    X(RTP_WRONG_PT, "postern_rtp_dropped_total", "reason=\"payload_type\"",                        \
+      "Media packets dropped")                                                                     \
+    X(RTP_LOST, "postern_rtp_lost_packets_total", "", "RTP packets that never came")               \
+    X(SRTP_AUTH, "postern_srtp_errors_total", "reason=\"auth\"", "SRTP packets dropped")           \
+    X(SRTP_REPLAY, "postern_srtp_errors_total", "reason=\"replay\"", "SRTP packets dropped")       \
+    X(DTLS_OK, "postern_dtls_handshakes_total", "result=\"ok\"", "DTLS-SRTP handshakes")           \
+    X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
+    X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \
     X(MEDIA_TIMEOUT, "postern_media_timeouts_total", "", "Calls ended for want of media")          \
     X(STORE_ROWS, "postern_store_rows_total", "", "Rows written")                                  \
     X(STORE_RETRY, "postern_store_retries_total", "", "Batches that could not be written yet")     \

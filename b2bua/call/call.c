@@ -21,6 +21,11 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
     buf_init(&t->out, SIP_MSG_MAX);
     buf_init(&t->body, SDP_BODY_MAX);
     buf_init(&t->json, 1u << 18);
+    t->room = mem_zalloc(sizeof(*t->room));
+    if (t->room == NULL) {
+        mem_free(t);
+        return ENOMEM;
+    }
     *tp = t;
     return 0;
 }
@@ -51,6 +56,7 @@ void call_table_free(struct call_table **tp)
     buf_free(&t->out);
     buf_free(&t->body);
     buf_free(&t->json);
+    mem_free(t->room);
     mem_free(t);
 }
 
@@ -140,7 +146,7 @@ static bool id_eq(const struct hnode *n, const void *key)
     return CONTAINER_OF(n, struct call, by_id)->id == *(const uint64_t *)key;
 }
 
-static struct call *find_call(struct call_table *t, uint64_t id)
+struct call *call_find(struct call_table *t, uint64_t id)
 {
     struct hnode *n = hmap_find(&t->by_id, hmap_hash(&t->by_id, &id, sizeof(id)), id_eq, &id);
 
@@ -164,6 +170,7 @@ struct leg *leg_new(struct call *c, uint8_t side)
     l->attempt = UINT8_MAX;
     list_init(&l->node);
     timer_init(&l->retry, NULL, l);
+    timer_init(&l->rekey, NULL, l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
     sdp_face_init(&l->face, ((uint64_t)crypto_random_u32() << 20) | (crypto_random_u32() >> 12));
@@ -192,6 +199,9 @@ void leg_free(struct leg **lp)
     }
     leg_hold(l, false);
     timer_stop(l->call->t->p.loop, &l->retry);
+    leg_rekey_stop(l);
+    leg_digits_drop(l);
+    nego_free(&l->nego);
     if (l->target_counted) {
         policy_peer_release(l->call->cfg->policy, l->party.peer);
         l->target_counted = false;
@@ -224,6 +234,8 @@ void leg_set_flow(struct leg *l, const struct flow *flow)
     bool held = l->held;
 
     if (flow_same(&l->dlg.flow, flow)) {
+        l->dlg.flow.cipher = flow->cipher; /* the handshake may have ended since */
+        l->dlg.flow.certified = flow->certified;
         return;
     }
     leg_hold(l, false);
@@ -278,6 +290,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     call_set_state(c, CALL_ENDED);
     call_post(c);
     relays_drop(c);
+    c->own = NULL;
     call_drop_offer(c);
     release_limits(c);
     media_session_close(&c->media);
@@ -375,7 +388,7 @@ void call_flow_gone(struct call_table *t, const struct flow *flow)
 
 int call_hangup(struct call_table *t, uint64_t id)
 {
-    struct call *c = find_call(t, id);
+    struct call *c = call_find(t, id);
 
     if (c == NULL) {
         return ENOENT;
@@ -390,7 +403,7 @@ int call_hangup(struct call_table *t, uint64_t id)
 
 int call_detail(struct call_table *t, uint64_t id, struct buf *json)
 {
-    struct call *c = find_call(t, id);
+    struct call *c = call_find(t, id);
     struct json j;
 
     if (c == NULL) {
@@ -403,7 +416,7 @@ int call_detail(struct call_table *t, uint64_t id, struct buf *json)
 
 int call_ladder(struct call_table *t, uint64_t id, struct buf *bytes)
 {
-    struct call *c = find_call(t, id);
+    struct call *c = call_find(t, id);
 
     if (c == NULL) {
         return ENOENT;

@@ -60,7 +60,10 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
 void call_flow_gone(struct call_table *t, const struct flow *flow);
 
 /* Admin. */
-MUST_USE int call_hangup(struct call_table *t, uint64_t id);                    /* ENOENT */
+MUST_USE int call_hangup(struct call_table *t, uint64_t id); /* ENOENT */
+/* New SDES keys by a re-INVITE, now or when the exchange under way is done. sides: bit 0 the
+ * caller, bit 1 the callee. ENOENT; EPROTO: not answered, or no side with such keys. */
+MUST_USE int call_rekey(struct call_table *t, uint64_t id, unsigned sides);
 MUST_USE int call_detail(struct call_table *t, uint64_t id, struct buf *json);  /* ENOENT */
 MUST_USE int call_ladder(struct call_table *t, uint64_t id, struct buf *bytes); /* ENOENT */
 struct call_counts {

@@ -14,6 +14,54 @@ void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *
     }
 }
 
+/* What the leg agreed on for each stream; keys and fingerprints have no place in a record. */
+static void put_agreed(const struct leg *l, struct json *j)
+{
+    json_key(j, "streams");
+    json_arr(j);
+    for (unsigned i = 0; i < l->nego.n; i++) {
+        const struct nego_stream *n = &l->nego.streams[i];
+        struct sl names = sl_str(n->codecs), name;
+
+        json_obj(j);
+        json_kint(j, "stream", i);
+        json_kstr(j, "security",
+                  n->security == NEGO_SDES   ? srtp_suite_name(n->tx.suite)
+                  : n->security == NEGO_DTLS ? SL("dtls")
+                                             : SL("none"));
+        json_kcstr(j, "keys",
+                   n->security == NEGO_SDES   ? "sdes"
+                   : n->security == NEGO_DTLS ? "dtls"
+                                              : NULL);
+        json_kcstr(j, "profile", sdp_proto_word(n->proto));
+        json_kbool(j, "ice", n->ice);
+        json_kbool(j, "rtcp_mux", n->mux);
+        json_key(j, "codecs");
+        json_arr(j);
+        while (sl_next(&names, ',', &name) == 0) {
+            json_str(j, name);
+        }
+        json_arr_end(j);
+        json_obj_end(j);
+    }
+    json_arr_end(j);
+}
+
+/* What protects the signalling of a leg; null where nothing does. */
+static void put_tls(const struct flow *f, struct json *j)
+{
+    json_key(j, "tls");
+    if (!flow_is_secure(f)) {
+        json_none(j);
+        return;
+    }
+    json_obj(j);
+    json_kcstr(j, "version", tls_version_name((uint8_t)f->cipher));
+    json_kcstr(j, "cipher", tls_cipher_name((uint8_t)f->cipher));
+    json_kbool(j, "certified", f->certified);
+    json_obj_end(j);
+}
+
 static void put_leg(const struct call *c, const struct leg *l, struct json *j)
 {
     char text[POLICY_NAME_MAX + 8], name[2] = {(char)('a' + l->index % 26), 0};
@@ -27,52 +75,118 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kstr(j, "party", buf_sl(&b));
     json_kcstr(j, "listener", c->cfg->listeners[l->listener].name);
     json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
+    put_tls(&l->dlg.flow, j);
     json_kaddr(j, "remote", &l->dlg.flow.remote);
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);
     json_kstr(j, "remote_tag", l->dlg.remote_tag);
+    json_kcstr(j, "media_profile", leg_profile(l)->name);
+    put_agreed(l, j);
     json_obj_end(j);
 }
 
-static void put_side(const struct media_stats *m, struct json *j)
+static void put_ms(struct json *j, const char *key, uint32_t us, bool known)
 {
-    static const char *const ranks[] = {"none", "exact", "sdp_address", "signalling_address"};
+    json_key(j, key);
+    if (known) {
+        json_f(j, us / 1000.0, 3);
+    } else {
+        json_none(j);
+    }
+}
 
+static void put_mos(struct json *j, const char *key, const struct media_mos *m)
+{
+    json_key(j, key);
+    if (m->now == 0) {
+        json_none(j);
+        return;
+    }
     json_obj(j);
-    json_kaddr(j, "remote", &m->remote);
-    json_kaddr(j, "local", &m->local);
-    json_kcstr(j, "latched", ranks[m->rank < COUNT_OF(ranks) ? m->rank : 0]);
+    json_key(j, "now");
+    json_f(j, m->now / 100.0, 2);
+    json_key(j, "min");
+    json_f(j, m->min / 100.0, 2);
+    json_key(j, "avg");
+    json_f(j, m->avg / 100.0, 2);
+    json_obj_end(j);
+}
+
+static void put_traffic(const struct media_stats *m, struct json *j)
+{
     json_kint(j, "rx_packets", (int64_t)m->rx_packets);
     json_kint(j, "rx_bytes", (int64_t)m->rx_bytes);
     json_kint(j, "tx_packets", (int64_t)m->tx_packets);
     json_kint(j, "tx_bytes", (int64_t)m->tx_bytes);
     json_kint(j, "rtcp_rx", (int64_t)m->rtcp_rx);
     json_kint(j, "rtcp_tx", (int64_t)m->rtcp_tx);
-    json_kint(j, "lost", (int64_t)m->lost);
-    json_key(j, "jitter_ms");
-    json_f(j, m->jitter_us / 1000.0, 3);
     json_kint(j, "strangers", (int64_t)m->strangers);
     json_kint(j, "malformed", (int64_t)m->malformed);
+    json_kint(j, "srtp_auth_failed", (int64_t)m->srtp_auth_failed);
+    json_kint(j, "srtp_replayed", (int64_t)m->srtp_replayed);
+    json_kint(j, "no_keys", (int64_t)m->no_keys);
+    json_kint(j, "wrong_payload_type", (int64_t)m->wrong_pt);
     json_kint(j, "no_destination", (int64_t)m->no_destination);
     json_kint(j, "send_failed", (int64_t)m->send_failed);
+    json_kint(j, "feedback_filtered", (int64_t)m->feedback_filtered);
+}
+
+static void put_quality(const struct media_stats *m, struct json *j)
+{
+    json_kint(j, "lost", (int64_t)m->lost);
+    json_kint(j, "reordered", (int64_t)m->reordered);
+    json_kint(j, "late", (int64_t)m->late);
+    json_kint(j, "duplicates", (int64_t)m->duplicates);
+    put_ms(j, "jitter_ms", m->jitter_us, true);
+    put_ms(j, "rtt_ms", m->rtt_us, m->rtt_us != 0);
+    put_mos(j, "mos_lq", &m->lq);
+    put_mos(j, "mos_cq", &m->cq);
+    json_key(j, "far_lost"); /* by their own reports */
+    if (m->has_far) {
+        json_int(j, m->far_lost);
+    } else {
+        json_none(j);
+    }
+    put_ms(j, "far_jitter_ms", m->far_jitter_us, m->has_far);
     json_kint(j, "payload_type", m->payload_type);
+    json_kint(j, "dtmf_events", m->dtmf_events);
+}
+
+static void put_side(const struct call *c, unsigned stream, unsigned side, struct json *j)
+{
+    static const char *const ranks[] = {
+        "none", "exact", "sdp_address", "signalling_address", "authenticated", "ice"};
+    enum media_diagnosis d = media_diagnose(c->media, stream, side);
+    struct media_stats m;
+
+    json_obj(j);
+    if (media_stats(c->media, stream, side, &m)) {
+        json_kaddr(j, "remote", &m.remote);
+        json_kaddr(j, "local", &m.local);
+        json_kcstr(j, "latched", ranks[m.rank < COUNT_OF(ranks) ? m.rank : 0]);
+        json_kstr(j, "srtp", m.suite);
+        json_kcstr(j, "dtls", media_dtls_word(m.dtls));
+        json_kcstr(j, "ice", media_ice_word(m.ice));
+        json_kcstr(j, "diagnosis", media_diagnosis_word(d));
+        json_kcstr(j, "diagnosis_text", media_diagnosis_text(d));
+        put_traffic(&m, j);
+        put_quality(&m, j);
+    }
     json_obj_end(j);
 }
 
 static void put_media(const struct call *c, struct json *j)
 {
     for (unsigned i = 0; c->media != NULL && i < c->n_streams; i++) {
-        struct media_stats a, b;
-
-        if (!media_stats(c->media, i, 0, &a) || !media_stats(c->media, i, 1, &b)) {
+        if (!media_is_open(c->media, i, 0) || !media_is_open(c->media, i, 1)) {
             continue;
         }
         json_obj(j);
         json_kint(j, "stream", i);
         json_key(j, "caller");
-        put_side(&a, j);
+        put_side(c, i, 0, j);
         json_key(j, "callee");
-        put_side(&b, j);
+        put_side(c, i, 1, j);
         json_obj_end(j);
     }
 }
@@ -102,6 +216,7 @@ static void put_attempt(const struct call *c, const struct attempt *at, struct j
                : at->end_ms < 0     ? "running"
                : at->status < 300   ? "answered"
                                     : "refused");
+    json_kcstr(j, "reason", at->why);
     json_obj_end(j);
 }
 

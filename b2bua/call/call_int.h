@@ -16,7 +16,6 @@
 #define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
 
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
-
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
 enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
 
@@ -32,6 +31,7 @@ struct leg {
     bool target_counted; /* policy_peer_take() was done */
     bool held;           /* connection is held open */
     bool late;           /* given up, but cli may still bring a 2xx */
+    bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */
@@ -44,6 +44,12 @@ struct leg {
     char *early_sdp; /* the answer that came in a 1xx */
     size_t early_n;
     struct sdp_face face;
+    struct nego nego;    /* what is agreed about media */
+    bool wants_reinvite; /* as soon as nothing else is under way */
+    bool wants_keys;     /* with new ones */
+    int64_t keyed_ms;    /* loop time: our oldest key is since then in use; 0: none */
+    struct timer rekey;
+    struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
     struct timer retry; /* 491: our re-INVITE goes again */
@@ -78,17 +84,18 @@ struct call {
     struct list relays;
     uint8_t n_legs, n_relays;
     bool late_offer;   /* A's INVITE had no offer */
+    bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
     uint8_t last_1xx_leg;
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
     uint16_t best_status;  /* of the failures so far */
-    /* one INVITE exchange at a time: the offer that waits for its answer */
-    char *offer;
+    char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
     struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
+    struct leg *own;           /* leg that we re-INVITE of our own accord; NULL: none */
     struct media_session *media;
     uint8_t n_streams;
     struct timer timer; /* set-up, then duration */
@@ -116,6 +123,7 @@ struct call_table {
     struct buf out;  /* one outgoing message */
     struct buf body; /* one description */
     struct buf json;
+    struct bridge_room *room; /* for one description at a time */
     uint64_t last_id;
     uint32_t n_alive, n_zombies, n_legs, n_messages;
     uint32_t by_state[3];
@@ -126,6 +134,7 @@ struct call_table {
 struct call *call_new(struct call_table *t, struct sip_msg *invite);
 struct leg *leg_new(struct call *c, uint8_t side);
 void leg_free(struct leg **lp);
+struct call *call_find(struct call_table *t, uint64_t id);
 void call_set_state(struct call *c, enum call_state s);
 /* First death: CDR, limits, media. The object stays for transactions that still finish. */
 void call_end(struct call *c, const char *by, const char *reason, uint16_t code);
@@ -133,25 +142,10 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
 void call_check_done(struct call *c);
 void leg_hold(struct leg *l, bool on);
 void leg_set_flow(struct leg *l, const struct flow *flow);
-
 void call_table_bury(struct call_table *t);
 
-/* --- call_wire.c: what goes out --- */
-void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out);
-void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN]);
-/* Answers their INVITE on this leg (any status), body may be empty. */
-int leg_respond(struct leg *l, uint16_t status, struct sl sdp);
-/* Answers any request inside or outside a dialog through its transaction. */
-void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
-               struct sl extra);
-/* Sends our INVITE or re-INVITE with this body; fills l->cli. challenge: answer it, or NULL. */
-int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
-               tx_response_fn *fn);
-int leg_ack(struct leg *l, struct sl sdp);
-void leg_repeat_ack(struct leg *l);
-/* BYE when confirmed, CANCEL when we are calling it; what is pending finishes by itself. */
-void leg_hang_up(struct leg *l);
-void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp);
+#include "call/call_exchange.h"
+#include "call/call_wire.h"
 
 /* --- call_in.c --- */
 /* Asks the policy. False: the request was answered without state (challenge, refusal). */
@@ -168,11 +162,6 @@ void call_cancel_forks(struct call *c, struct leg *except);
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 struct sl call_request_uri(struct sl contact);
 void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
-
-/* --- call_reinvite.c --- */
-void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req);
-void call_ack(struct leg *l, struct sip_msg *req);
-void reinvite_abandon(struct leg *l);
 
 /* --- call_mid.c, call_message.c --- */
 /* May this body go to the other side as it is? Only kinds that name no address and no dialog. */

@@ -208,6 +208,13 @@ static void mid_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
     }
 }
 
+static void mid_info(struct leg *l, struct tx *tx, struct sip_msg *req)
+{
+    if (!call_info_digit(l, tx, req)) {
+        mid_relay(l, tx, req);
+    }
+}
+
 /* --- refused --- */
 
 static void mid_refuse(struct leg *l, struct tx *tx, struct sip_msg *req)
@@ -219,7 +226,7 @@ static void mid_refuse(struct leg *l, struct tx *tx, struct sip_msg *req)
 /* The bridging table. ACK and CANCEL never get here. */
 static mid_fn *const mid_table[SIP_METHOD_N] = {
     [SIP_INVITE] = mid_invite,       [SIP_BYE] = mid_bye,          [SIP_OPTIONS] = mid_options,
-    [SIP_INFO] = mid_relay,          [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
+    [SIP_INFO] = mid_info,           [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
     [SIP_REFER] = mid_refuse,        [SIP_SUBSCRIBE] = mid_refuse, [SIP_NOTIFY] = mid_refuse,
     [SIP_UPDATE] = mid_refuse,       [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
     [SIP_METHOD_OTHER] = mid_refuse,
@@ -245,11 +252,14 @@ static struct leg *leg_by_index(struct call *c, uint8_t index)
  * source, but not receive there (attacks.md 40). */
 static bool source_fits(const struct leg *l, const struct flow *flow)
 {
+    if (flow_is_secure(&l->dlg.flow) && !flow_is_secure(flow)) {
+        return false; /* what began in secret is not changed in the open */
+    }
     if (addr_eq_ip(&flow->remote, &l->dlg.flow.remote)) {
         return true;
     }
     return l->party.kind == POLICY_PEER &&
-           policy_peer_by_source(l->call->cfg->policy, flow->listener, &flow->remote) ==
+           policy_peer_of(l->call->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) ==
                l->party.peer;
 }
 

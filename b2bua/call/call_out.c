@@ -35,6 +35,7 @@ struct leg_plan {
     struct sl remote; /* To */
     struct flow flow;
     bool pin;
+    bool sips;
     uint32_t answer_ms;
 };
 
@@ -51,6 +52,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     l->listener = p->listener;
     l->party = p->party;
     l->user = p->user;
+    l->sips = p->sips;
     leg_make_token(l, TOKEN_TAG, tag);
     leg_make_token(l, TOKEN_CALLID, call_id);
     buf_init_fixed(&b, from, sizeof(from));
@@ -101,6 +103,13 @@ void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
     }
 }
 
+static void attempt_why(struct call *c, const struct leg *l, const char *why)
+{
+    if (l->attempt != UINT8_MAX) {
+        c->attempts[l->attempt].why = why;
+    }
+}
+
 /* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
 static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
 {
@@ -117,16 +126,19 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
     l->target_counted = p->party.kind == POLICY_PEER;
     attempt_add(c, l);
     buf_reset(&c->t->body);
-    if (!c->late_offer) {
+    if (!leg_can_be_offered(l, why)) {
+        *err = EPERM; /* another target may have another profile, or TLS */
+    } else if (!c->late_offer) {
         status = call_bridge_offer(c, c->a, l, sl_make(c->offer, c->offer_n), why);
     }
-    if (status == 0) {
+    if (status == 0 && *err == 0) {
         c->b = l;
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
     if (status != 0 || *err != 0) {
-        attempt_done(c, l, status, *err);
+        attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
+        attempt_why(c, l, *err == EPERM || status != 0 ? *why : NULL);
         l->state = LEG_ENDED;
         if (l->target_counted) {
             policy_peer_release(c->cfg->policy, l->party.peer);
@@ -147,15 +159,20 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     struct leg_plan p = {.party = {.kind = POLICY_PEER, .peer = peer_i},
                          .user = -1,
                          .listener = peer->listener,
+                         .sips = tgt->sips || c->sips,
                          .answer_ms = peer->failover_ms};
 
+    if (c->sips && tgt->transport != SIP_TLS) {
+        *err = EPROTONOSUPPORT;
+        return 0;
+    }
     if (!policy_peer_take(c->cfg->policy, peer_i, loop_now_ms(c->t->p.loop))) {
         *err = EBUSY;
         return 0;
     }
     buf_init_fixed(&u, uri, sizeof(uri));
     buf_init_fixed(&r, to, sizeof(to));
-    BUF_LIT(&u, "sip:");
+    buf_puts(&u, p.sips ? "sips:" : "sip:");
     sip_put_user(&u, c->invite->ruri.user);
     buf_puts(&u, c->invite->ruri.user.n != 0 ? "@" : "");
     BUF_LIT(&r, "<");
@@ -163,13 +180,14 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     addr_put(&u, &tgt->addr);
     addr_put_host(&r, &tgt->addr);
     BUF_LIT(&r, ">");
-    buf_puts(&u, tgt->transport == SIP_TCP ? ";transport=tcp" : "");
+    call_put_transport(&u, tgt->transport, p.sips);
     p.target = buf_sl(&u);
     p.remote = buf_sl(&r);
     p.flow = (struct flow){.transport = tgt->transport,
                            .listener = peer->listener,
                            .worker = c->t->p.worker,
                            .proven = true,
+                           .peer = tgt->transport == SIP_TLS ? peer->id : 0,
                            .conn_slot = FLOW_NO_CONN,
                            .remote = tgt->addr,
                            .local = c->cfg->listeners[peer->listener].address};
@@ -204,7 +222,13 @@ static uint16_t launch_binding(struct call *c, int user, const struct binding *b
                          .listener = users->listener,
                          .target = call_request_uri(bd->contact),
                          .flow = bd->flow,
+                         .sips = sl_istarts(bd->contact, SL("sips:")),
                          .pin = true};
+
+    if (c->sips && !flow_is_secure(&bd->flow)) {
+        *err = EPROTONOSUPPORT;
+        return 0;
+    }
 
     buf_init_fixed(&r, to, sizeof(to));
     BUF_LIT(&r, "<sip:");
@@ -246,7 +270,7 @@ static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
         } else if (err == 0) {
             ringing++;
         } else {
-            c->best_status = 480;
+            c->best_status = err == EPERM ? 488 : 480;
         }
     }
     return ringing;
@@ -314,7 +338,10 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (*status == 0 && err == 0) {
         return true;
     }
-    note_failure(c, *status != 0 || err == EBUSY || err == ENOMEM ? 503 : 502);
+    note_failure(c, err == EPERM                                    ? 488
+                    : err == EPROTONOSUPPORT                        ? 480
+                    : *status != 0 || err == EBUSY || err == ENOMEM ? 503
+                                                                    : 502);
     return false;
 }
 
@@ -329,13 +356,16 @@ void call_try_next(struct call *c)
             return;
         }
     }
-    if (why != NULL && (status != 0 || c->best_status == 503)) {
+    if (why != NULL && (status != 0 || c->best_status == 503 || c->best_status == 488)) {
         status = status != 0 ? status : c->best_status;
         c->warning = status == 503 ? why : NULL;
         call_reject_a(c, status, "system", why);
         return;
     }
     tried = c->n_attempts != 0;
+    if (c->sips && !tried && c->best_status == 480) {
+        c->warning = "SIPS Not Allowed";
+    }
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
                   tried ? "no target took the call" : "nobody to call");
 }
@@ -701,6 +731,9 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
     if (act == NULL || l->cli != tx) {
         stat_inc(STAT_TX_UNEXPECTED);
         return;
+    }
+    if (flow_is_secure(&l->dlg.flow)) {
+        leg_set_flow(l, tx_flow(tx)); /* now it is known what protects it */
     }
     if (ev == B_1XX && l->state == LEG_CALLING && rsp->status > 100) {
         l->state = LEG_EARLY;

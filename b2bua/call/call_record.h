@@ -16,6 +16,7 @@ struct attempt {
     struct addr addr;
     uint16_t status; /* 0: none */
     int err;         /* errno of a timeout or transport failure */
+    const char *why; /* static; why it was not even tried; NULL: it was */
     uint8_t leg;
     int32_t start_ms, end_ms; /* since the call's start; end -1: running */
 };

@@ -4,7 +4,7 @@
 
 #define REINVITE_RETRIES_MAX 3
 
-static struct leg *other_leg(const struct leg *l)
+struct leg *call_other_leg(const struct leg *l)
 {
     return l == l->call->a ? l->call->b : l->call->a;
 }
@@ -13,31 +13,33 @@ static void reinvite_done(struct call *c)
 {
     c->reinvite_from = NULL;
     call_drop_offer(c);
+    call_own_kick(c);
 }
 
 /* Refuses the one who asked; the session stays as it was (RFC 3261 14.1). */
 static void reinvite_refuse(struct leg *x, uint16_t status)
 {
-    reinvite_done(x->call);
-    if (x->srv == NULL) {
-        return;
+    x->call->reinvite_from = NULL;
+    call_undo_offer(x->call);
+    if (x->srv != NULL) {
+        if (leg_respond(x, status, SL_NULL) != 0) {
+            log_debug(&x->log, "re-INVITE could not be refused");
+        }
+        tx_close(x->srv); /* the failure's ACK is the transaction's business */
+        tx_unref(&x->srv);
     }
-    if (leg_respond(x, status, SL_NULL) != 0) {
-        log_debug(&x->log, "re-INVITE could not be refused");
-    }
-    tx_close(x->srv); /* the failure's ACK is the transaction's business */
-    tx_unref(&x->srv);
+    call_own_kick(x->call);
 }
 
 static void on_reinvite_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 
-static int send_reinvite(struct leg *y, struct sl sdp, struct sip_msg *challenge)
+int leg_reinvite(struct leg *y, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn)
 {
     struct tx *old = y->cli;
     int err;
 
     y->cli = NULL;
-    err = leg_invite(y, sdp, 0, challenge, on_reinvite_response);
+    err = leg_invite(y, sdp, 0, challenge, fn);
     if (err != 0) {
         y->cli = old;
         return err;
@@ -67,7 +69,7 @@ static uint16_t forward_offer(struct leg *x, struct leg *y, struct sip_msg *chal
         log_info(&x->log, "re-INVITE refused: %s", why);
         return status;
     }
-    err = send_reinvite(y, buf_sl(&c->t->body), challenge);
+    err = leg_reinvite(y, buf_sl(&c->t->body), challenge, on_reinvite_response);
     return err == 0 ? 0 : err == ENOMEM || err == ENOBUFS ? 500 : 480;
 }
 
@@ -86,8 +88,8 @@ static void on_retry(void *arg)
     }
 }
 
-/* 491 is retried here, on the leg that said it, after the time its role has (RFC 3261 14.1). */
-static bool retry_later(struct leg *y)
+/* 491 is retried here, on the leg that said it. */
+bool leg_retry_later(struct leg *y, timer_fn *fn)
 {
     uint32_t wait_ms =
         y->dlg.is_uac ? 2100 + 10 * (crypto_random_u32() % 191) : 10 * (crypto_random_u32() % 201);
@@ -96,7 +98,7 @@ static bool retry_later(struct leg *y)
         return false;
     }
     y->retries++;
-    timer_init(&y->retry, on_retry, y);
+    timer_init(&y->retry, fn, y);
     timer_start(y->call->t->p.loop, &y->retry, wait_ms);
     return true;
 }
@@ -111,7 +113,7 @@ static void reinvite_failed(struct leg *x, struct leg *y, uint16_t status, struc
         reinvite_done(c);
         return;
     }
-    if (status == 491 && retry_later(y)) {
+    if (status == 491 && leg_retry_later(y, on_retry)) {
         return;
     }
     if ((status == 401 || status == 407) && rsp != NULL && forward_offer(x, y, rsp) == 0) {
@@ -245,19 +247,28 @@ static void server_acked(struct leg *l)
     tx_unref(&tx);
 }
 
+/* One exchange at a time, whoever began it (RFC 3261 14.2). */
+static uint16_t is_busy(const struct leg *l, const struct leg *y)
+{
+    const struct call *c = l->call;
+
+    if (c->state != CALL_ANSWERED || y == NULL || c->reinvite_from == l) {
+        return 500;
+    }
+    return c->reinvite_from != NULL || c->own != NULL || c->offer != NULL ||
+                   (y->srv != NULL && tx_server_is_final(y->srv))
+               ? 491
+               : 0;
+}
+
 void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     struct call *c = l->call;
-    struct leg *y = other_leg(l);
-    uint16_t status = 0;
+    struct leg *y = call_other_leg(l);
+    uint16_t status = is_busy(l, y);
 
-    if (c->state != CALL_ANSWERED || y == NULL || c->reinvite_from == l) {
-        refuse_tx(l, tx, 500); /* RFC 3261 14.2: one at a time */
-        return;
-    }
-    if (c->reinvite_from != NULL || c->offer != NULL ||
-        (y->srv != NULL && tx_server_is_final(y->srv))) {
-        refuse_tx(l, tx, 491);
+    if (status != 0) {
+        refuse_tx(l, tx, status);
         return;
     }
     if (req->body.n != 0 && !msg_has_sdp(req)) {
@@ -286,7 +297,7 @@ void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
 
 void reinvite_abandon(struct leg *l)
 {
-    struct leg *y = other_leg(l);
+    struct leg *y = call_other_leg(l);
 
     if (timer_is_armed(&y->retry)) {
         timer_stop(l->call->t->p.loop, &y->retry);
@@ -305,11 +316,11 @@ static void answer_in_ack(struct leg *l, struct leg *y, struct sip_msg *req)
     const char *why = "no answer in the ACK";
     uint16_t status = msg_has_sdp(req) ? call_bridge_answer(c, l, y, req->body, &why) : 488;
 
-    reinvite_done(c);
     if (leg_ack(y, status == 0 ? buf_sl(&c->t->body) : SL_NULL) != 0) {
         status = 500;
         why = "ACK could not be sent";
     }
+    reinvite_done(c);
     if (status != 0) {
         call_end(c, l == c->a ? "caller" : "callee", why, 0);
     }
@@ -318,14 +329,17 @@ static void answer_in_ack(struct leg *l, struct leg *y, struct sip_msg *req)
 void call_ack(struct leg *l, struct sip_msg *req)
 {
     struct call *c = l->call;
-    struct leg *y = other_leg(l);
+    struct leg *y = call_other_leg(l);
 
     if (l->srv == NULL || !tx_server_is_final(l->srv) || req->cseq != l->srv_cseq) {
         return; /* repeated, or of an INVITE before this one */
     }
     ladder_msg(l, req);
     server_acked(l);
-    if (c->state == CALL_ANSWERED && y != NULL && c->offer != NULL && c->offer_side == y->side) {
+    if (c->state == CALL_ANSWERED && y != NULL && c->offer != NULL && c->offer_side == y->side &&
+        c->own == NULL) {
         answer_in_ack(l, y, req);
+        return;
     }
+    call_own_kick(c);
 }

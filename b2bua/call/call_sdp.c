@@ -1,80 +1,35 @@
-/* call_sdp.c - one side's description written for the other, and what it means for the relay.
- * Offers open ports; only answers change where media goes (RFC 3264 6, 8). */
+/* call_sdp.c - one side's description written for the other. Offers open ports; only answers change
+ * where media goes and under which keys (RFC 3264 6, 8). */
 #include "call/call_int.h"
 
-#define MEDIA_PORT_FLOOR 1024 /* attacks.md 32: no media to well-known services */
-
-/* An address that would make us talk to ourselves. */
-static bool is_own_media(const struct call *c, const struct addr *a)
+static void room_wipe(struct bridge_room *room)
 {
-    for (size_t i = 0; i < c->cfg->n_listeners; i++) {
-        const struct config_listener *ls = &c->cfg->listeners[i];
-        bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise);
-
-        if (ours && addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max) {
-            return true;
-        }
-    }
-    return false;
+    mem_wipe(room->asked, sizeof(room->asked));
+    mem_wipe(room->told, sizeof(room->told));
+    mem_wipe(room->crypto, sizeof(room->crypto));
 }
 
-static bool is_hostile(const struct call *c, const struct leg *from, const struct addr *a)
+/* With ICE the address comes from checks, and what is written there is for others (RFC 8839 4.3.1);
+ * host names are never looked up (attacks.md 33). */
+static bool stream_is_ours(const struct call *c, const struct leg *from, const struct sdp_stream *s,
+                           bool ice)
 {
-    if (!sdp_addr_is_usable(a) || is_own_media(c, a) || addr_port(a) < MEDIA_PORT_FLOOR) {
-        return true;
-    }
-    return addr_is_loopback(a) && !addr_is_loopback(&from->dlg.flow.remote);
-}
-
-static bool stream_is_ours(const struct call *c, const struct leg *from, const struct sdp_stream *s)
-{
-    if (s->port == 0 || s->conn_is_name) {
+    if (s->port == 0 || (!sdp_proto_is_rtp(s->proto) && s->proto != SDP_UDPTL)) {
         return false;
     }
-    if (!sdp_proto_is_plain(s->proto) && s->proto != SDP_UDPTL) {
-        return false;
-    }
-    return s->conn_is_hold || !is_hostile(c, from, &s->conn);
+    return ice || (!s->conn_is_name && (s->conn_is_hold || !media_is_hostile(c, from, &s->conn)));
 }
 
-static int family_of(const struct call *c, const struct leg *l)
+/* NULL: the leg has said nothing yet. */
+static const struct sdp *what_it_said(struct bridge_room *room, const struct leg *l)
 {
-    return addr_family(&c->cfg->listeners[l->listener].address);
-}
+    const char *why;
 
-static enum media_kind kind_of(const struct sdp_stream *s)
-{
-    return s->proto == SDP_UDPTL ? MEDIA_DATAGRAM : MEDIA_RTP;
-}
-
-static void on_silence(struct media_session *s, unsigned stream, unsigned side, void *arg)
-{
-    struct call *c = arg;
-
-    (void)s;
-    log_info(&c->log, "no media on stream %u from the %s", stream, side == 0 ? "caller" : "callee");
-    call_end(c, "media", "no media", 0);
-}
-
-static uint16_t open_stream(struct call *c, unsigned i, const struct sdp_stream *s,
-                            const struct leg *from, const struct leg *to, const char **why)
-{
-    int err = media_open(c->media, i, from->side, kind_of(s), from->listener, family_of(c, from));
-
-    if (err == 0) {
-        err = media_open(c->media, i, to->side, kind_of(s), to->listener, family_of(c, to));
+    if (l->nego.theirs == NULL ||
+        sdp_parse(sl_make(l->nego.theirs, l->nego.theirs_n), &room->known, &why) != 0) {
+        return NULL;
     }
-    if (err == 0) {
-        return 0;
-    }
-    *why = err == ENOBUFS                   ? "media port range exhausted"
-           : err == EMFILE || err == ENFILE ? "out of descriptors"
-                                            : "media ports cannot be opened";
-    if (err == ENOBUFS) {
-        log_warn(&c->log, "media port range of listener %s or %s is exhausted",
-                 c->cfg->listeners[from->listener].name, c->cfg->listeners[to->listener].name);
-    }
-    return 503;
+    return &room->known;
 }
 
 static void fill_out(const struct call *c, const struct leg *to, const struct sdp *s,
@@ -97,16 +52,16 @@ static void fill_out(const struct call *c, const struct leg *to, const struct sd
     }
 }
 
-static uint16_t write_for(struct call *c, const struct sdp *s, const struct sdp *offer,
-                          struct leg *to, const struct sdp_out_stream *out, const char **why)
+static uint16_t write_for(struct call *c, const struct sdp *offer, struct leg *to, const char **why)
 {
+    struct bridge_room *room = c->t->room;
     int err;
 
     buf_reset(&c->t->body);
     err = sdp_write(&c->t->body,
-                    &(struct sdp_write_params){.from = s,
+                    &(struct sdp_write_params){.from = &room->from,
                                                .offer = offer,
-                                               .streams = out,
+                                               .streams = room->out,
                                                .origin = c->cfg->listeners[to->listener].advertise,
                                                .face = &to->face});
     if (err != 0) {
@@ -116,100 +71,301 @@ static uint16_t write_for(struct call *c, const struct sdp *s, const struct sdp 
     return 0;
 }
 
-uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, struct sl body,
-                           const char **why)
-{
-    struct sdp s;
-    struct sdp_out_stream out[SDP_STREAMS_MAX] = {0};
-    unsigned usable = 0;
+/* --- offers --- */
 
-    if (sdp_parse(body, &s, why) != 0) {
-        return 488;
+/* In a call whatever was carried and is no longer acceptable refuses the whole: the session stays
+ * as it was (RFC 3264 8). Elsewhere a stream is refused by itself. */
+static bool refuse_stream(struct call *c, const struct leg *l, unsigned i)
+{
+    c->t->room->out[i].refuse = true;
+    return leg_security(l, i) != NEGO_OPEN && c->state == CALL_ANSWERED;
+}
+
+static uint16_t read_offer(struct call *c, const struct leg *from, const char **why)
+{
+    struct bridge_room *room = c->t->room;
+
+    for (unsigned i = 0; i < room->from.n_streams; i++) {
+        const struct sdp_stream *st = &room->from.streams[i];
+        const char *what = NULL;
+
+        if (st->port == 0) {
+            room->out[i].refuse = true;
+        } else if (!nego_take_offer(from, &room->from, i, &room->asked[i], &what)) {
+            *why = *why != NULL ? *why : what;
+            if (refuse_stream(c, from, i)) {
+                *why = what;
+                return 488;
+            }
+        } else if (!stream_is_ours(c, from, st, room->asked[i].ice)) {
+            room->out[i].refuse = true;
+        }
     }
-    if (c->media == NULL && media_session_new(&c->media, c->t->p.media, on_silence, c) != 0) {
+    return 0;
+}
+
+/* One stream as leg `to` is offered it. 0, or a status that refuses the whole. */
+static uint16_t make_offer(struct call *c, const struct leg *from, struct leg *to, unsigned i,
+                           const struct sdp *known, const char **why)
+{
+    struct bridge_room *room = c->t->room;
+    struct sdp_out_stream *out = &room->out[i];
+    const char *what = NULL;
+    int err = nego_offer(to, &room->from, i, out, room->crypto[i], &what);
+
+    if (err == 0 && sdp_proto_is_rtp(out->proto)) {
+        out->n_formats = codec_map_offer(from, to, &room->from, known, i, room->offered[i]);
+        out->formats = room->offered[i];
+        if (out->n_formats == 0) {
+            what = "no codec that the media profiles allow";
+            err = EPERM;
+        }
+    }
+    if (err == ENOMEM) {
         *why = "out of memory";
         return 503;
     }
-    for (unsigned i = 0; i < s.n_streams; i++) {
-        out[i].refuse = !stream_is_ours(c, from, &s.streams[i]);
-        usable += out[i].refuse ? 0 : 1;
+    if (err != 0) {
+        *why = what;
+        return refuse_stream(c, to, i) ? 488 : 0;
     }
-    if (usable == 0 && c->state != CALL_ANSWERED) {
-        *why = "no media stream that we can carry";
-        return 488;
+    return 0;
+}
+
+static unsigned count_usable(const struct bridge_room *room)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < room->from.n_streams; i++) {
+        n += room->out[i].refuse ? 0 : 1;
     }
-    for (unsigned i = 0; i < s.n_streams; i++) {
-        uint16_t status = out[i].refuse ? 0 : open_stream(c, i, &s.streams[i], from, to, why);
+    return n;
+}
+
+static uint16_t open_streams(struct call *c, struct leg *from, struct leg *to, const char **why)
+{
+    struct bridge_room *room = c->t->room;
+
+    for (unsigned i = 0; i < room->from.n_streams; i++) {
+        uint16_t status = room->out[i].refuse ? 0 : media_open_stream(c, i, from, to, why);
 
         if (status != 0) {
             return status;
         }
     }
-    fill_out(c, to, &s, out);
-    return write_for(c, &s, NULL, to, out, why);
+    return 0;
 }
 
-/* early: nobody is bound to send before the call is answered, so silence means nothing yet. */
-static void point_media(struct call *c, unsigned i, const struct leg *l, const struct sdp_stream *s,
-                        bool early)
+static uint16_t bridge_offer(struct call *c, struct leg *from, struct leg *to, const char **why)
 {
-    struct media_remote r = {
-        .rtp = s->conn,
-        .rtcp = s->rtcp_conn,
-        .signalling = l->dlg.flow.remote,
-        .mux = false,
-        .may_send = !early && (s->dir == SDP_SENDRECV || s->dir == SDP_SENDONLY),
-        .may_receive = (s->dir == SDP_SENDRECV || s->dir == SDP_RECVONLY) && !s->conn_is_hold};
+    static const char *const nothing = "no media stream that we can carry";
+    struct bridge_room *room = c->t->room;
+    uint16_t status = read_offer(c, from, why);
+    const struct sdp *known;
 
-    if (is_hostile(c, l, &s->rtcp_conn) ||
-        (l->party.kind == POLICY_USERS && !addr_eq_ip(&s->rtcp_conn, &s->conn))) {
-        r.rtcp.u.sa.sa_family = AF_UNSPEC; /* a=rtcp must not aim us at a third party */
+    if (status != 0) {
+        return status;
     }
-    if (s->conn_is_hold) {
-        r.rtp.u.sa.sa_family = AF_UNSPEC;
-        r.rtcp.u.sa.sa_family = AF_UNSPEC;
+    if (count_usable(room) == 0 && c->state != CALL_ANSWERED) {
+        *why = *why != NULL ? *why : nothing;
+        return 488;
     }
-    /* A device behind NAT writes an address that is not its own to reach: nothing is sent to an
-     * address of an untrusted party that is not where its signalling comes from (attacks.md 32). */
-    r.wait_for_source = l->party.kind == POLICY_USERS && !addr_eq_ip(&s->conn, &l->dlg.flow.remote);
-    media_set_remote(c->media, i, l->side, &r);
+    status = open_streams(c, from, to, why);
+    if (status != 0) {
+        return status;
+    }
+    fill_out(c, to, &room->from, room->out);
+    known = what_it_said(room, to);
+    for (unsigned i = 0; i < room->from.n_streams && status == 0; i++) {
+        status = room->out[i].refuse ? 0 : make_offer(c, from, to, i, known, why);
+    }
+    if (status == 0 && count_usable(room) == 0 && c->state != CALL_ANSWERED) {
+        *why = *why != NULL ? *why : nothing;
+        status = 488;
+    }
+    return status != 0 ? status : write_for(c, NULL, to, why);
+}
+
+uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, struct sl body,
+                           const char **why)
+{
+    struct bridge_room *room = c->t->room;
+    uint16_t status;
+
+    *why = NULL;
+    memset(room->out, 0, sizeof(room->out));
+    if (sdp_parse(body, &room->from, why) != 0) {
+        return 488;
+    }
+    *why = NULL;
+    if (c->media == NULL) {
+        if (media_session_new(&c->media, c->t->p.media, call_on_silence, c) != 0) {
+            *why = "out of memory";
+            return 503;
+        }
+        media_set_dtmf_handler(c->media, call_on_digit, c);
+    }
+    status = bridge_offer(c, from, to, why);
+    room_wipe(room);
+    return status;
+}
+
+/* --- answers --- */
+
+static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
+{
+    struct bridge_room *room = c->t->room;
+
+    memset(room->out, 0, sizeof(room->out));
+    if (c->offer == NULL) {
+        *why = "no offer to answer";
+        return 488;
+    }
+    if (sdp_parse(sl_make(c->offer, c->offer_n), &room->offer, why) != 0 ||
+        sdp_parse(body, &room->from, why) != 0) {
+        return 488;
+    }
+    if (room->from.n_streams != room->offer.n_streams) {
+        *why = "answer does not match the offer";
+        return 488;
+    }
+    return 0;
+}
+
+/* What both sides said of one stream. 0 or a status; out.refuse: there is no such stream. */
+static uint16_t read_answer(struct call *c, struct leg *from, struct leg *to, unsigned i,
+                            const char **why)
+{
+    struct bridge_room *room = c->t->room;
+    const struct sdp_stream *o = &room->offer.streams[i], *a = &room->from.streams[i];
+    const char *ignored;
+
+    if (o->port == 0 || a->port == 0 || !media_is_open(c->media, i, to->side) ||
+        !nego_take_offer(to, &room->offer, i, &room->asked[i], &ignored) ||
+        !stream_is_ours(c, to, o, room->asked[i].ice)) {
+        room->out[i].refuse = true;
+        return 0;
+    }
+    if (!nego_take_answer(from, &room->from, i, &room->told[i], why)) {
+        return 488;
+    }
+    room->out[i].refuse = !stream_is_ours(c, from, a, room->told[i].ice);
+    return 0;
+}
+
+static uint16_t map_answer(struct call *c, struct leg *from, struct leg *to, unsigned i,
+                           const char **why)
+{
+    struct bridge_room *room = c->t->room;
+    struct sdp_out_stream *out = &room->out[i];
+
+    if (out->refuse || !sdp_proto_is_rtp(room->from.streams[i].proto)) {
+        return 0;
+    }
+    room->n_offered[i] = codec_map_offer(to, from, &room->offer, room->before, i, room->offered[i]);
+    room->n_map[i] = codec_map_answer(&(struct codec_answer){.from = from,
+                                                             .to = to,
+                                                             .answer = &room->from,
+                                                             .offer = &room->offer,
+                                                             .stream = i,
+                                                             .offered = room->offered[i],
+                                                             .n_offered = room->n_offered[i]},
+                                      room->map[i]);
+    out->formats = room->map[i];
+    out->n_formats = room->n_map[i];
+    *why = "the answer has no codec that was offered";
+    return room->n_map[i] != 0 ? 0 : 488;
+}
+
+/* A peer that starts ICE anew gets new credentials of ours (RFC 8839 4.4.1.1.1). */
+static int restart_ice(struct call *c, const struct leg *to, unsigned i)
+{
+    const struct bridge_room *room = c->t->room;
+
+    if (i >= to->nego.n || !to->nego.streams[i].ice || !room->asked[i].ice ||
+        to->nego.streams[i].ice_id == nego_ice_id(&room->offer, i)) {
+        return 0;
+    }
+    return media_ice_restart(c->media, i, to->side);
+}
+
+static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
+{
+    struct bridge_room *room = c->t->room;
+
+    fill_out(c, to, &room->from, room->out);
+    for (unsigned i = 0; i < room->offer.n_streams; i++) {
+        int err = room->out[i].refuse ? 0 : restart_ice(c, to, i);
+
+        if (err == 0 && !room->out[i].refuse) {
+            err = nego_answer(to, &room->offer, i, &room->asked[i], &room->out[i], room->crypto[i]);
+        }
+        if (err != 0) {
+            *why = "out of memory";
+            return 500;
+        }
+    }
+    nego_answer_bundles(&room->offer, room->asked, room->out);
+    for (unsigned i = 0; i < room->offer.n_streams; i++) {
+        const struct sdp_out_stream *out = &room->out[i];
+
+        if (!out->refuse && out->is_bundled) {
+            room->out[i].rtp = room->out[out->leader].rtp;
+        }
+    }
+    return 0;
+}
+
+static uint16_t read_both(struct call *c, struct leg *from, struct leg *to, struct sl body,
+                          const char **why)
+{
+    uint16_t status = parse_answer(c, body, why);
+
+    c->t->room->before = what_it_said(c->t->room, from);
+    for (unsigned i = 0; status == 0 && i < c->t->room->offer.n_streams; i++) {
+        status = read_answer(c, from, to, i, why);
+        if (status == 0) {
+            status = map_answer(c, from, to, i, why);
+        }
+    }
+    return status;
 }
 
 uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, struct sl body,
                             const char **why)
 {
-    struct sdp answer, offer;
-    struct sdp_out_stream out[SDP_STREAMS_MAX] = {0};
-    uint16_t status;
+    bool early = from->state < LEG_CONFIRMED;
+    uint16_t status = read_both(c, from, to, body, why);
 
-    if (c->offer == NULL || sdp_parse(sl_make(c->offer, c->offer_n), &offer, why) != 0 ||
-        sdp_parse(body, &answer, why) != 0) {
-        *why = *why != NULL ? *why : "no offer to answer";
-        return 488;
+    if (status == 0) {
+        status = answer_streams(c, to, why);
     }
-    for (unsigned i = 0; i < answer.n_streams; i++) {
-        out[i].refuse = i >= offer.n_streams || offer.streams[i].port == 0 ||
-                        !stream_is_ours(c, from, &answer.streams[i]) ||
-                        !media_is_open(c->media, i, to->side);
+    if (status == 0) {
+        status = write_for(c, &c->t->room->offer, to, why);
     }
-    fill_out(c, to, &answer, out);
-    status = write_for(c, &answer, &offer, to, out, why);
-    if (status != 0) {
-        return status;
+    if (status == 0) {
+        status = media_commit(c, from, to, early, why);
     }
-    for (unsigned i = 0; i < answer.n_streams; i++) {
-        if (out[i].refuse) {
-            if (from->state >= LEG_CONFIRMED) { /* an early refusal binds no other fork */
-                media_close(c->media, i);
-            }
-            continue;
-        }
-        point_media(c, i, to, &offer.streams[i], from->state < LEG_CONFIRMED);
-        point_media(c, i, from, &answer.streams[i], from->state < LEG_CONFIRMED);
-    }
-    c->n_streams = answer.n_streams;
-    return 0;
+    room_wipe(c->t->room);
+    return status;
 }
+
+uint16_t call_take_answer(struct call *c, struct leg *from, struct leg *to, struct sl body,
+                          const char **why)
+{
+    uint16_t status = read_both(c, from, to, body, why);
+
+    if (status == 0) {
+        status = answer_streams(c, to, why); /* as if it were told: it knows all of it already */
+    }
+    if (status == 0) {
+        status = media_commit(c, from, to, false, why);
+    }
+    room_wipe(c->t->room);
+    return status;
+}
+
+/* --- the offer that waits --- */
 
 int call_keep_offer(struct call *c, const struct leg *from, struct sl body)
 {
@@ -222,7 +378,25 @@ int call_keep_offer(struct call *c, const struct leg *from, struct sl body)
 
 void call_drop_offer(struct call *c)
 {
+    if (c->offer != NULL) {
+        mem_wipe(c->offer, c->offer_n); /* it may hold keys */
+    }
     mem_free(c->offer);
     c->offer = NULL;
     c->offer_n = 0;
+    if (c->a != NULL) {
+        nego_drop_offer(&c->a->nego);
+    }
+    LIST_FOR_EACH(it, &c->forks)
+    {
+        nego_drop_offer(&CONTAINER_OF(it, struct leg, node)->nego);
+    }
+}
+
+void call_undo_offer(struct call *c)
+{
+    for (unsigned i = c->n_streams; c->media != NULL && i < MEDIA_STREAMS_MAX; i++) {
+        media_close(c->media, i);
+    }
+    call_drop_offer(c);
 }

@@ -7,7 +7,7 @@ void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport
     const struct config_listener *ls = &cfg->listeners[listener];
 
     *out = ls->advertise;
-    addr_set_port(out, transport <= SIP_TCP ? ls->port[transport] : 0);
+    addr_set_port(out, transport < CONFIG_TRANSPORTS ? ls->port[transport] : 0);
 }
 
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
@@ -23,18 +23,26 @@ void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TE
     token_put(c->t->p.ring, &tok, out);
 }
 
+/* sips: says it already (RFC 5630 3.1.3). */
+void call_put_transport(struct buf *b, uint8_t transport, bool sips)
+{
+    if (transport == SIP_TCP) {
+        BUF_LIT(b, ";transport=tcp");
+    } else if (transport == SIP_TLS && !sips) {
+        BUF_LIT(b, ";transport=tls");
+    }
+}
+
 static void put_contact(struct buf *b, const struct leg *l)
 {
     struct addr at;
 
     call_via_addr(l->call->cfg, l->listener, l->dlg.flow.transport, &at);
-    BUF_LIT(b, "sip:");
+    buf_puts(b, l->sips ? "sips:" : "sip:");
     buf_put(b, l->contact, TOKEN_TEXT_LEN);
     buf_putc(b, '@');
     addr_put(b, &at);
-    if (l->dlg.flow.transport == SIP_TCP) {
-        BUF_LIT(b, ";transport=tcp");
-    }
+    call_put_transport(b, l->dlg.flow.transport, l->sips);
 }
 
 static void put_contact_hdr(struct buf *b, const struct leg *l)
@@ -74,7 +82,8 @@ static void put_trouble(struct buf *b, const struct call *c, uint16_t status)
         buf_putf(b, "Retry-After: %u\r\n", after_s);
     }
     if (status >= 400 && c->warning != NULL) {
-        buf_putf(b, "Warning: 399 postern \"%s\"\r\n", c->warning);
+        buf_putf(b, "Warning: %u postern \"%s\"\r\n", c->sips && status == 480 ? 380 : 399,
+                 c->warning); /* 380: RFC 5630 5.1.1 */
     }
 }
 
@@ -152,16 +161,6 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
                          sl_str(method), sl_str(l->dlg.target), l->digest);
 }
 
-/* Our own request inside (or to start) a leg's dialog. */
-struct out_request {
-    enum sip_method method;
-    struct sl sdp;
-    struct sip_msg *challenge; /* 401/407 to be answered, or NULL */
-    uint32_t answer_ms;
-    tx_response_fn *fn;
-    uint32_t cseq; /* out */
-};
-
 static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
 {
     struct buf *b = &l->call->t->out;
@@ -185,7 +184,7 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     if (r->method == SIP_INVITE) {
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
-    sip_put_body(b, r->sdp.n != 0 ? SL("application/sdp") : SL_NULL, r->sdp);
+    sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {
         err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(*txp, buf_sl(b));
     }
@@ -200,15 +199,24 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
  * first route is dialled instead (RFC 3261 12.2.1.1, 18.1.1). */
 static bool redial(struct leg *l)
 {
+    const struct policy_peer *peers = policy_def(l->call->cfg->policy)->peers;
     struct flow flow = l->dlg.flow;
     struct sip_nameaddr na;
     struct sl hop = l->dlg.n_routes != 0 ? l->dlg.routes[0] : sl_str(l->dlg.target);
+    bool is_tls = flow.transport == SIP_TLS;
 
-    if (l->party.kind != POLICY_PEER || flow.transport != SIP_TCP ||
+    if (l->party.kind != POLICY_PEER || (flow.transport != SIP_TCP && !is_tls) ||
         sip_nameaddr_parse(hop, &na) != 0 ||
-        addr_parse(na.uri.host, na.uri.port != 0 ? na.uri.port : 5060, &flow.remote) != 0) {
+        addr_parse(na.uri.host,
+                   na.uri.port != 0 ? na.uri.port
+                   : is_tls         ? 5061
+                                    : 5060,
+                   &flow.remote) != 0) {
         return false;
     }
+    flow.peer = is_tls ? peers[l->party.peer].id : 0; /* it has to prove who it is once more */
+    flow.certified = false;
+    flow.cipher = 0;
     flow.conn_slot = FLOW_NO_CONN;
     flow.dialled = true;
     flow.worker = l->call->t->p.worker;
@@ -216,7 +224,7 @@ static bool redial(struct leg *l)
     return true;
 }
 
-static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
+int leg_send(struct leg *l, struct tx **txp, struct out_request *r)
 {
     int err;
 
@@ -228,7 +236,7 @@ static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
         err = try_request(l, txp, r);
     }
     if (err == 0) {
-        ladder_add(l, true, r->method, 0, r->cseq, r->sdp.n != 0);
+        ladder_add(l, true, r->method, 0, r->cseq, r->method == SIP_INVITE && r->body.n != 0);
     }
     return err;
 }
@@ -236,9 +244,13 @@ static int send_request(struct leg *l, struct tx **txp, struct out_request *r)
 int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
                tx_response_fn *fn)
 {
-    struct out_request r = {
-        .method = SIP_INVITE, .sdp = sdp, .challenge = challenge, .answer_ms = answer_ms, .fn = fn};
-    int err = send_request(l, &l->cli, &r);
+    struct out_request r = {.method = SIP_INVITE,
+                            .type = SL("application/sdp"),
+                            .body = sdp,
+                            .challenge = challenge,
+                            .answer_ms = answer_ms,
+                            .fn = fn};
+    int err = leg_send(l, &l->cli, &r);
 
     if (err == 0) {
         l->cli_cseq = r.cseq;
@@ -335,7 +347,7 @@ static int send_bye(struct leg *l, struct sip_msg *challenge)
 {
     struct out_request r = {.method = SIP_BYE, .challenge = challenge, .fn = on_bye_response};
 
-    return send_request(l, &l->bye, &r);
+    return leg_send(l, &l->bye, &r);
 }
 
 /* A 2xx whose ACK is still owed (late offer) is acknowledged before the BYE (13.2.2.4). */

@@ -15,6 +15,7 @@
 #define CFG_PROFILES_MAX 100
 #define CFG_ACCOUNTS_MAX 100000
 #define CFG_SOURCES_MAX 1000 /* of one peer */
+#define CFG_CERTNAMES_MAX 100
 
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };
@@ -54,6 +55,7 @@ enum cfg_type {
     CFG_URI,      /* the same, as text only */
     CFG_LISTENER, /* by name; stored as index */
     CFG_PROFILE,
+    CFG_CERTNAME,
     CFG_PARTY, /* "users" or a peer; policy_ref */
     CFG_OBJECT,
     CFG_MAP,   /* name: object; entries begin with their name */
@@ -69,18 +71,17 @@ enum {
     CFG_OPTIONAL = 2, /* object: absent means absent, not all defaults */
     CFG_RESTART = 4,  /* a change needs a restart */
     CFG_INLINE = 8,   /* list: the field is the array, not a pointer to it */
+    CFG_LIVE = 16,    /* a change does not, inside a section that does */
 };
-
 struct cfg_object;
 struct cfg_key {
     const char *key;
     uint8_t type, of;
     uint8_t flags;
-    uint16_t size; /* of the field, or of an element of a list */
-    size_t at;     /* offset of the field in the object's struct */
-    size_t n_at;   /* offset of the count (size_t), or of the end of a range */
-    const char
-        *dflt; /* as written in a file; NULL: none. CFG_MAP: the entry there is without any */
+    uint16_t size;    /* of the field, or of an element of a list */
+    size_t at;        /* offset of the field in the object's struct */
+    size_t n_at;      /* offset of the count (size_t), or of the end of a range */
+    const char *dflt; /* as in a file; NULL: none. CFG_MAP: the entry there is without any */
     int64_t min, max; /* of the value; elements of a list, bytes of a string */
     uint16_t n_max;   /* elements of a list whose elements have a range of their own */
     const char *const *words;
@@ -124,6 +125,9 @@ struct cfg {
     struct cfg_node *root; /* NULL: an empty file */
     struct hmap listeners, profiles, peers, accounts, routes, sources;
     const struct cfg_node *listener_nodes[CONFIG_LISTENERS_MAX];
+    struct hmap certificates;    /* names that prove a peer, by listener */
+    struct cfg_anchors *anchors; /* read so far */
+    struct cfg_tls_ref *tls;     /* of the snapshot */
     struct config_errors *errs;
     struct {
         uint32_t line, col;
@@ -150,8 +154,7 @@ void cfg_error_key(struct cfg *c, const struct cfg_node *n, const struct cfg_nea
 void cfg_error_value(struct cfg *c, const struct cfg_node *n, const struct cfg_nearest *near,
                      const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Without a node: syntax, or the file as a whole. */
-void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
+void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *f, ...) PRINTF_LIKE(4, 5);
 void cfg_errors_sort(struct cfg *c);
 /* False: the list is full, further work on hints is wasted. */
 bool cfg_errors_room(const struct cfg *c);
@@ -178,7 +181,7 @@ typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct c
 cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_read_string,
     cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address, cfg_read_prefix,
     cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token, cfg_read_target, cfg_read_uri,
-    cfg_read_listener, cfg_read_profile, cfg_read_party;
+    cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_certname;
 void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
 void cfg_put_size(struct buf *b, uint64_t bytes);
 bool cfg_is_later(const char *const *later, struct sl value);
@@ -186,11 +189,11 @@ bool cfg_is_later(const char *const *later, struct sl value);
 /* check.c: across keys. */
 void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_rtp(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_account(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_bans(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at);
 void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at);
 

@@ -1,22 +1,7 @@
 /* schema.c - the one list of settings. Parser, defaults, ranges, checks, the list of what needs a
  * restart and the reference text all walk it. */
-#include "config/config_int.h"
-
-/* Field, with its size: the reader stores as many bytes. */
-#define AT(type, field)                                                                            \
-    .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
-#define OBJECT(name, type, fn)                                                                     \
-    static const struct cfg_object name = {                                                        \
-        .keys = name##_keys,                                                                       \
-        .n_keys = COUNT_OF(name##_keys),                                                           \
-        .size = sizeof(struct type),                                                               \
-        .check = (fn),                                                                             \
-    }
-
-#define MS_S 1000
-#define MS_M (60 * MS_S)
-#define MS_H (60 * MS_M)
-#define MS_D (24 * MS_H)
+#include "config/schema_int.h"
+#include "config/tls_int.h"
 
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const word_off[] = {"off", NULL};
@@ -25,8 +10,6 @@ static const char *const words_format[] = {"text", "json", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
-static const char *const words_security[] = {"rtp", NULL};
-static const char *const later_security[] = {"sdes", "dtls", NULL};
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -87,6 +70,23 @@ static const struct cfg_key cfg_node_section_keys[] = {
      .dflt = "30s",
      .max = MS_D,
      .help = "How long running calls may go on after SIGTERM; 0s ends them at once."},
+    {.key = "crypto_threads",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, crypto_threads),
+     .dflt = "1",
+     .min = 1,
+     .max = 16,
+     .help = "Threads for handshakes of TLS and DTLS, beside the workers; one does over a thousand "
+             "a second."},
+    {.key = "crypto_queue",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, crypto_queue),
+     .dflt = "2048",
+     .min = 1,
+     .max = 1000000,
+     .help = "Handshake steps that wait for a thread; beyond, the connection is closed."},
     {.key = "log", .type = CFG_OBJECT, .sub = &cfg_log, .help = "The log, on standard output."},
 };
 OBJECT(cfg_node_section, config, NULL);
@@ -177,6 +177,51 @@ static const struct cfg_key cfg_sip_keys[] = {
      .min = 10 * MS_S,
      .max = MS_D,
      .help = "Connections without use, registration or call are closed after this."},
+    {.key = "tls_handshakes",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, tls_handshakes),
+     .dflt = "512",
+     .min = 1,
+     .max = 1000000,
+     .help = "TLS handshakes of clients in progress, of all workers; a sixteenth for one source. "
+             "More are closed at once."},
+    {.key = "tls_handshake",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, tls_handshake_ms),
+     .dflt = "10s",
+     .min = 100,
+     .max = MS_M,
+     .help = "How long a TLS handshake may take, from accept or connect."},
+    {.key = "keepalive",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, keepalive_ms),
+     .dflt = "60s",
+     .min = MS_S,
+     .max = MS_H,
+     .words = word_off,
+     .help = "Silent TCP and TLS connections of calls and registrations get a CRLF ping (RFC 5626) "
+             "this often."},
+    {.key = "keepalive_answer",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, keepalive_answer_ms),
+     .dflt = "10s",
+     .min = 100,
+     .max = MS_M,
+     .help = "A connection that has answered pings before and does not within this is closed."},
+    {.key = "reconnect_max",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, reconnect_max_ms),
+     .dflt = "30s",
+     .min = 500,
+     .max = MS_H,
+     .words = word_off,
+     .help = "Longest pause before a TCP or TLS target that could not be reached is dialled again; "
+             "the first is half a second."},
 };
 OBJECT(cfg_sip, config, NULL);
 
@@ -255,7 +300,12 @@ static const struct cfg_key cfg_listener_sip_keys[] = {
      .min = 1,
      .max = 65535,
      .help = "TCP port; not opened unless named."},
-    {.key = "tls", .type = CFG_LATER, .help = "SIP over TLS."},
+    {.key = "tls",
+     .type = CFG_INT,
+     AT(config_listener, port[2]),
+     .min = 1,
+     .max = 65535,
+     .help = "TLS port; not opened unless named."},
     {.key = "ws", .type = CFG_LATER, .help = "SIP over WebSocket."},
     {.key = "wss", .type = CFG_LATER, .help = "SIP over secure WebSocket."},
 };
@@ -292,24 +342,13 @@ static const struct cfg_key cfg_listener_keys[] = {
      .flags = CFG_OPTIONAL,
      .sub = &cfg_rtp,
      .help = "Ports for media; needed where peers or users are."},
-    {.key = "tls", .type = CFG_LATER, .help = "Certificate, key and client authorities."},
+    {.key = "tls",
+     .type = CFG_OBJECT,
+     .flags = CFG_OPTIONAL | CFG_LIVE,
+     .sub = &cfg_listener_tls,
+     .help = "Certificate, key and client authorities; read again by every reload."},
 };
 OBJECT(cfg_listener, config_listener, cfg_check_listener);
-
-static const struct cfg_key cfg_profile_keys[] = {
-    {.key = "security",
-     .type = CFG_ENUM,
-     AT(policy_media_profile, security),
-     .dflt = "rtp",
-     .words = words_security,
-     .later = later_security,
-     .help = "How media is protected on this side."},
-    {.key = "suites", .type = CFG_LATER, .help = "SRTP suites, the best first."},
-    {.key = "optional", .type = CFG_LATER, .help = "SRTP if the other side takes it."},
-    {.key = "ice", .type = CFG_LATER, .help = "ICE on this side."},
-    {.key = "rtcp_mux", .type = CFG_LATER, .help = "RTP and RTCP on one port."},
-};
-OBJECT(cfg_profile, policy_media_profile, NULL);
 
 /* --- peers --- */
 static const struct cfg_key cfg_credentials_keys[] = {
@@ -389,6 +428,15 @@ static const struct cfg_key cfg_peer_keys[] = {
      .n_at = offsetof(struct policy_peer, n_sources),
      .max = CFG_SOURCES_MAX,
      .help = "Networks that may speak as this peer; the longest prefix wins."},
+    {.key = "certificates",
+     .type = CFG_LIST,
+     .of = CFG_CERTNAME,
+     .at = offsetof(struct policy_peer, certificates),
+     .size = sizeof(const char *),
+     .n_at = offsetof(struct policy_peer, n_certificates),
+     .max = CFG_CERTNAMES_MAX,
+     .help = "Names in client certificates that prove this peer over TLS, from any address. "
+             "Either these or a source is enough."},
     {.key = "targets",
      .type = CFG_LIST,
      .of = CFG_TARGET,
@@ -396,12 +444,24 @@ static const struct cfg_key cfg_peer_keys[] = {
      .size = sizeof(struct policy_uri_target),
      .n_at = offsetof(struct policy_peer, n_targets),
      .max = POLICY_TARGETS_MAX,
-     .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=udp, tried in order."},
+     .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=tls or sips:ADDRESS, tried in "
+             "order."},
     {.key = "media",
      .type = CFG_PROFILE,
      AT(policy_peer, media),
      .dflt = "plain",
      .help = "Media profile of this side."},
+    {.key = "trusted_network",
+     .type = CFG_ENUM,
+     AT(policy_peer, trusted_network),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "Nobody listens on the way to the peer: SRTP keys may go through signalling without "
+             "TLS."},
+    {.key = "tls",
+     .type = CFG_OBJECT,
+     .sub = &cfg_peer_tls,
+     .help = "What the peer must prove when we dial it over TLS, and what we show."},
     {.key = "credentials",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,
@@ -488,6 +548,13 @@ static const struct cfg_key cfg_users_keys[] = {
      USERS(media),
      .dflt = "plain",
      .help = "Media profile of this side."},
+    {.key = "trusted_network",
+     .type = CFG_ENUM,
+     USERS(trusted_network),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "Nobody listens on the way to the users: SRTP keys may go through signalling without "
+             "TLS."},
     {.key = "algorithm",
      .type = CFG_ENUM,
      USERS(sha256),
@@ -587,134 +654,6 @@ static const struct cfg_key cfg_route_keys[] = {
      .help = "Refuse what fits, instead of to."},
 };
 OBJECT(cfg_route, policy_route, cfg_check_route);
-
-/* --- security --- */
-#define SECURITY(field) AT(config, def.security.field)
-static const struct cfg_key cfg_strangers_keys[] = {
-    {.key = "packets_per_second",
-     .type = CFG_INT,
-     SECURITY(unknown_pps),
-     .dflt = "1000",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "Packets and connections of all strangers together; more are dropped unread."},
-    {.key = "each",
-     .type = CFG_INT,
-     SECURITY(unknown_each_pps),
-     .dflt = "off",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "The same of one stranger: an IPv4 address or IPv6 /64."},
-};
-OBJECT(cfg_strangers, config, NULL);
-
-static const struct cfg_key cfg_trusted_keys[] = {
-    {.key = "packets_per_second",
-     .type = CFG_INT,
-     SECURITY(trusted_pps),
-     .dflt = "off",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "Packets of one address and port of a peer or of a user who proved himself."},
-};
-OBJECT(cfg_trusted, config, NULL);
-
-static const char *const words_no_yes[] = {"no", "yes", NULL};
-static const char *const words_firewall[] = {"off", NULL};
-static const char *const later_firewall[] = {"nftables", NULL};
-
-static const struct cfg_key cfg_bans_keys[] = {
-    {.key = "threshold",
-     .type = CFG_INT,
-     SECURITY(bans.threshold),
-     .dflt = "10",
-     .min = 1,
-     .max = 10000,
-     .help =
-         "Points that earn a ban: scanner 10, wrong password, unknown user and expensive numbers "
-         "2, malformed messages and refused calls 1."},
-    {.key = "window",
-     .type = CFG_DURATION,
-     SECURITY(bans.window_ms),
-     .dflt = "5m",
-     .min = 10 * MS_S,
-     .max = MS_D,
-     .help = "In which as many points are forgotten, evenly."},
-    {.key = "durations",
-     .type = CFG_LIST,
-     .of = CFG_DURATION,
-     .flags = CFG_INLINE,
-     .at = offsetof(struct config, def.security.bans.durations_ms),
-     .size = sizeof(uint32_t),
-     .n_at = offsetof(struct config, def.security.bans.n_durations),
-     .dflt = "5m", /* cfg_check_bans() adds the others */
-     .min = MS_S,
-     .max = 45LL * MS_D,
-     .n_max = POLICY_DURATIONS_MAX,
-     .help = "How long the first ban lasts, the second, and so on; 5m, 1h, 1d, 7d when not set."},
-    {.key = "networks",
-     .type = CFG_INT,
-     SECURITY(bans.network_after),
-     .dflt = "4",
-     .min = 2,
-     .max = 256,
-     .words = word_off,
-     .help =
-         "So many banned addresses of one IPv4 /24 ban the /24, when nobody known lives there."},
-    {.key = "user_agents",
-     .type = CFG_LIST,
-     .of = CFG_STRING,
-     .flags = CFG_INLINE,
-     .at = offsetof(struct config, def.security.bans.agents),
-     .size = sizeof(const char *),
-     .n_at = offsetof(struct config, def.security.bans.n_agents),
-     .min = 1,
-     .max = 128,
-     .n_max = POLICY_AGENTS_MAX,
-     .help = "User-Agents that mark scanners by their beginning, beside those that are built in."},
-    {.key = "dry_run",
-     .type = CFG_ENUM,
-     SECURITY(bans.dry_run),
-     .dflt = "no",
-     .words = words_no_yes,
-     .help = "Score, log and show bans, drop nothing."},
-    {.key = "firewall",
-     .type = CFG_ENUM,
-     SECURITY(bans.firewall),
-     .dflt = "off",
-     .words = words_firewall,
-     .later = later_firewall,
-     .help = "Where proven bans are enforced beside the workers."},
-};
-OBJECT(cfg_bans, config, cfg_check_bans);
-
-static const struct cfg_key cfg_security_keys[] = {
-    {.key = "allow",
-     .type = CFG_LIST,
-     .of = CFG_PREFIX,
-     .at = offsetof(struct config, def.security.allow),
-     .size = sizeof(struct prefix),
-     .n_at = offsetof(struct config, def.security.n_allow),
-     .max = CFG_SOURCES_MAX,
-     .help = "Networks that are never banned."},
-    {.key = "unknown_sources",
-     .type = CFG_OBJECT,
-     .sub = &cfg_strangers,
-     .help = "Budget of sources that are no peer and have not proven to be a user."},
-    {.key = "trusted_sources",
-     .type = CFG_OBJECT,
-     .sub = &cfg_trusted,
-     .help = "Budget of each of the others."},
-    {.key = "bans",
-     .type = CFG_OBJECT,
-     .flags = CFG_OPTIONAL,
-     .sub = &cfg_bans,
-     .help = "Bans of hostile sources; without this offences are only logged and counted."},
-};
-OBJECT(cfg_security, config, NULL);
 
 /* The order is the order of reading: what is referred to comes first. */
 static const struct cfg_key root_keys[] = {

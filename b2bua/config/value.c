@@ -191,7 +191,7 @@ void cfg_read_size(struct cfg *c, const struct cfg_key *k, const struct cfg_node
 static void cfg_refuse_word(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n)
 {
     struct cfg_nearest near = {.want = n->value};
-    char text[128];
+    char text[256];
     struct buf b;
 
     buf_init_fixed(&b, text, sizeof(text) - 1);

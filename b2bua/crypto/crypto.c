@@ -29,7 +29,12 @@ static void crypto_tls_end(void *arg)
     for (size_t i = 0; i < CRYPTO_DIGESTS; i++) {
         EVP_MD_CTX_free(t->md[i]);
     }
-    EVP_MAC_CTX_free(t->hmac);
+    for (size_t i = 0; i < CRYPTO_HMACS; i++) {
+        EVP_MAC_CTX_free(t->hmac[i]);
+    }
+    for (size_t i = 0; i < CRYPTO_CIPHERS; i++) {
+        EVP_CIPHER_CTX_free(t->cipher[i]);
+    }
     mem_wipe(t, sizeof(*t));
 }
 
@@ -67,7 +72,11 @@ int crypto_init(void)
     if (a->aes == NULL) {
         a->aes = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
     }
-    if (!ok || a->hmac == NULL || a->aes == NULL) {
+    if (a->aes_cbc == NULL) {
+        a->aes_cbc = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    }
+    ok = crypto_ciphers_fetch() && ok;
+    if (!ok || a->hmac == NULL || a->aes == NULL || a->aes_cbc == NULL || tls_bio_init() != 0) {
         ERR_clear_error();
         crypto_deinit();
         return ENOTSUP;
@@ -87,6 +96,9 @@ void crypto_deinit(void)
     }
     EVP_MAC_free(crypto_algs.hmac);
     EVP_CIPHER_free(crypto_algs.aes);
+    crypto_ciphers_drop();
+    EVP_CIPHER_free(crypto_algs.aes_cbc);
+    BIO_meth_free(crypto_algs.tls_bio);
     crypto_algs = (struct crypto_algs){0};
 }
 
@@ -127,27 +139,35 @@ int crypto_digest(enum crypto_digest alg, const struct sl *parts, size_t n_parts
     return 0;
 }
 
-static EVP_MAC_CTX *crypto_hmac_ctx(void)
+static const struct crypto_hmac_def {
+    char digest[8];
+    size_t len;
+} crypto_hmacs[CRYPTO_HMACS] = {
+    [CRYPTO_HMAC_SHA1] = {"SHA1", CRYPTO_SHA1_LEN},
+    [CRYPTO_HMAC_SHA256] = {"SHA256", CRYPTO_SHA256_LEN},
+};
+
+static EVP_MAC_CTX *crypto_hmac_ctx(enum crypto_hmac which)
 {
-    struct crypto_tls *t = crypto_tls();
-    char digest[] = "SHA256";
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+    EVP_MAC_CTX **ctx = &crypto_tls()->hmac[which];
+    struct crypto_hmac_def def = crypto_hmacs[which];
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, def.digest, 0),
                            OSSL_PARAM_construct_end()};
 
-    if (t->hmac == NULL && crypto_algs.hmac != NULL) {
-        t->hmac = EVP_MAC_CTX_new(crypto_algs.hmac);
-        if (t->hmac != NULL && EVP_MAC_CTX_set_params(t->hmac, params) != 1) {
-            EVP_MAC_CTX_free(t->hmac);
-            t->hmac = NULL;
+    if (*ctx == NULL && crypto_algs.hmac != NULL) {
+        *ctx = EVP_MAC_CTX_new(crypto_algs.hmac);
+        if (*ctx != NULL && EVP_MAC_CTX_set_params(*ctx, params) != 1) {
+            EVP_MAC_CTX_free(*ctx);
+            *ctx = NULL;
         }
     }
-    return t->hmac;
+    return *ctx;
 }
 
-int crypto_hmac_sha256(struct sl key, const struct sl *parts, size_t n_parts,
-                       uint8_t out[CRYPTO_SHA256_LEN])
+static int crypto_hmac(enum crypto_hmac which, struct sl key, const struct sl *parts,
+                       size_t n_parts, uint8_t *out)
 {
-    EVP_MAC_CTX *ctx = crypto_hmac_ctx();
+    EVP_MAC_CTX *ctx = crypto_hmac_ctx(which);
     const char *key_bytes = key.n != 0 ? key.p : ""; /* NULL would mean "the key of last time" */
     size_t len = 0;
     bool ok;
@@ -159,14 +179,31 @@ int crypto_hmac_sha256(struct sl key, const struct sl *parts, size_t n_parts,
     for (size_t i = 0; ok && i < n_parts; i++) {
         ok = EVP_MAC_update(ctx, (const unsigned char *)parts[i].p, parts[i].n) == 1;
     }
-    if (!ok || EVP_MAC_final(ctx, out, &len, CRYPTO_SHA256_LEN) != 1) {
+    if (!ok || EVP_MAC_final(ctx, out, &len, crypto_hmacs[which].len) != 1) {
         ERR_clear_error();
         return ENOMEM;
     }
     return 0;
 }
 
+int crypto_hmac_sha256(struct sl key, const struct sl *parts, size_t n_parts,
+                       uint8_t out[CRYPTO_SHA256_LEN])
+{
+    return crypto_hmac(CRYPTO_HMAC_SHA256, key, parts, n_parts, out);
+}
+
+int crypto_hmac_sha1(struct sl key, const struct sl *parts, size_t n_parts,
+                     uint8_t out[CRYPTO_SHA1_LEN])
+{
+    return crypto_hmac(CRYPTO_HMAC_SHA1, key, parts, n_parts, out);
+}
+
 bool crypto_equal(const void *a, const void *b, size_t n)
 {
     return n == 0 || CRYPTO_memcmp(a, b, n) == 0;
+}
+
+void crypto_wipe(void *p, size_t n)
+{
+    OPENSSL_cleanse(p, n);
 }

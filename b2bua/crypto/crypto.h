@@ -4,8 +4,13 @@
 #define POSTERN_CRYPTO_H
 
 #include "base/base.h"
+#include "crypto/pool.h"
+#include "crypto/dtls.h"
+#include "crypto/srtp.h"
+#include "crypto/tls.h"
 
 #define CRYPTO_MD5_LEN 16
+#define CRYPTO_SHA1_LEN 20
 #define CRYPTO_SHA256_LEN 32
 
 MUST_USE int crypto_init(void); /* once, before threads; ENOTSUP when an algorithm is missing */
@@ -18,7 +23,11 @@ MUST_USE int crypto_digest(enum crypto_digest alg, const struct sl *parts, size_
 size_t crypto_digest_len(enum crypto_digest alg);
 MUST_USE int crypto_hmac_sha256(struct sl key, const struct sl *parts, size_t n_parts,
                                 uint8_t out[CRYPTO_SHA256_LEN]);
+/* For STUN (RFC 8489 14.5). Allocates on a thread's first call only. */
+MUST_USE int crypto_hmac_sha1(struct sl key, const struct sl *parts, size_t n_parts,
+                              uint8_t out[CRYPTO_SHA1_LEN]);
 bool crypto_equal(const void *a, const void *b, size_t n); /* constant time */
+void crypto_wipe(void *p, size_t n); /* for keys; never optimised away. Accepts n 0 */
 /* Random bytes from a buffered per-thread source; cannot fail (aborts when the kernel's source is
  * broken at start). */
 void crypto_random(void *out, size_t n);

@@ -169,6 +169,10 @@ static void loop_deliver(struct loop *l)
     for (int i = 0; i < LOOP_MAIL_BATCH && mailbox_get(&l->mail, &m); i++) {
         m.fn(l->owner, &m);
     }
+    for (struct loop_note *n = mailbox_take_notes(&l->mail), *next; n != NULL; n = next) {
+        next = n->next; /* fn may send the note again, or free it */
+        n->fn(n->arg);
+    }
 }
 
 static void loop_end_turns(struct loop *l)
@@ -195,7 +199,7 @@ void loop_turn(struct loop *l)
 
 bool loop_is_pending(struct loop *l)
 {
-    return !list_is_empty(&l->turns) || !list_is_empty(&l->graves) || mailbox_has(&l->mail) ||
+    return !list_is_empty(&l->turns) || !list_is_empty(&l->graves) || mailbox_has_any(&l->mail) ||
            wheel_next(&l->wheel) <= l->now_ms;
 }
 
@@ -337,4 +341,11 @@ int loop_post(struct loop *l, const struct loop_msg *m)
         loop_port_wake(l);
     }
     return 0;
+}
+
+void loop_notify(struct loop *l, struct loop_note *n)
+{
+    if (mailbox_put_note(&l->mail, n) && l->virt == NULL) {
+        loop_port_wake(l);
+    }
 }

@@ -92,6 +92,17 @@ struct loop_msg {
  * sleeps. */
 MUST_USE int loop_post(struct loop *l, const struct loop_msg *m);
 
+/* A message that lives inside the object it is about, so that delivery cannot fail: for what has to
+ * come back from another thread whatever happens. */
+struct loop_note {
+    struct loop_note *next; /* the loop's, from loop_notify() until fn */
+    void (*fn)(void *arg);  /* on the loop's thread; may free the object */
+    void *arg;
+};
+/* Any thread; not again before fn was called. In the order of sending. What is not delivered when
+ * the loop ends is forgotten: the objects are their owners'. */
+void loop_notify(struct loop *l, struct loop_note *n);
+
 /* Counters for /v1/system: milliseconds that timers ran late at worst in the last 10 s. */
 int64_t loop_lag_ms(const struct loop *l);
 

@@ -14,6 +14,7 @@ int mailbox_init(struct mailbox *mb, uint32_t capacity)
     mb->head = 0;
     atomic_init(&mb->tail, 0);
     atomic_init(&mb->sleeping, false);
+    atomic_init(&mb->notes, NULL);
     for (uint64_t i = 0; i < capacity; i++) {
         atomic_init(&mb->cells[i].seq, i);
     }
@@ -70,6 +71,37 @@ bool mailbox_has(const struct mailbox *mb)
            mb->head + 1;
 }
 
+bool mailbox_has_any(const struct mailbox *mb)
+{
+    return mailbox_has(mb) || atomic_load_explicit(&mb->notes, memory_order_seq_cst) != NULL;
+}
+
+bool mailbox_put_note(struct mailbox *mb, struct loop_note *n)
+{
+    n->next = atomic_load_explicit(&mb->notes, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&mb->notes, &n->next, n, memory_order_seq_cst,
+                                                  memory_order_relaxed)) {
+    }
+    return atomic_load_explicit(&mb->sleeping, memory_order_seq_cst) &&
+           atomic_exchange_explicit(&mb->sleeping, false, memory_order_seq_cst);
+}
+
+struct loop_note *mailbox_take_notes(struct mailbox *mb)
+{
+    struct loop_note *n, *next, *out = NULL;
+
+    if (atomic_load_explicit(&mb->notes, memory_order_relaxed) == NULL) {
+        return NULL;
+    }
+    for (n = atomic_exchange_explicit(&mb->notes, NULL, memory_order_acquire); n != NULL;
+         n = next) {
+        next = n->next;
+        n->next = out;
+        out = n;
+    }
+    return out;
+}
+
 bool mailbox_get(struct mailbox *mb, struct loop_msg *m)
 {
     struct mail_cell *c = &mb->cells[mb->head & mb->mask];
@@ -86,7 +118,7 @@ bool mailbox_get(struct mailbox *mb, struct loop_msg *m)
 bool mailbox_may_sleep(struct mailbox *mb)
 {
     atomic_store_explicit(&mb->sleeping, true, memory_order_seq_cst);
-    if (!mailbox_has(mb)) {
+    if (!mailbox_has_any(mb)) {
         return true;
     }
     mailbox_awake(mb);

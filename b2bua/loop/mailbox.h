@@ -20,7 +20,8 @@ struct mailbox {
     char pad1[64];
     uint64_t head; /* receiver only */
     char pad2[64];
-    _Atomic bool sleeping; /* set by the receiver, taken back by one sender */
+    _Atomic bool sleeping;             /* set by the receiver, taken back by one sender */
+    _Atomic(struct loop_note *) notes; /* a stack, newest first */
     char pad3[64];
 };
 
@@ -31,6 +32,10 @@ MUST_USE int mailbox_put(struct mailbox *mb, const struct loop_msg *m, bool *wak
 /* Receiver only. False: nothing there. */
 bool mailbox_get(struct mailbox *mb, struct loop_msg *m);
 bool mailbox_has(const struct mailbox *mb);
+bool mailbox_has_any(const struct mailbox *mb); /* messages or notes */
+/* Any thread. True: the caller must wake the receiver. */
+MUST_USE bool mailbox_put_note(struct mailbox *mb, struct loop_note *n);
+struct loop_note *mailbox_take_notes(struct mailbox *mb); /* receiver only; oldest first */
 /* Receiver only. True: every later mailbox_put() asks for a wake-up until mailbox_awake(); false:
  * there is mail, do not sleep. */
 bool mailbox_may_sleep(struct mailbox *mb);

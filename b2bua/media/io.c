@@ -5,7 +5,7 @@ static bool io_receive(struct media *m, int fd, struct media_pkt *pkt)
 {
     struct sockaddr_storage from;
     socklen_t len = sizeof(from);
-    ssize_t n = recvfrom(fd, m->pkt, sizeof(m->pkt), MSG_TRUNC, (struct sockaddr *)&from, &len);
+    ssize_t n = recvfrom(fd, m->pkt, MEDIA_PKT_MAX, MSG_TRUNC, (struct sockaddr *)&from, &len);
 
     if (n < 0) {
         return false;

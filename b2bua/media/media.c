@@ -1,5 +1,8 @@
 /* media.c - the worker's media: its realms, and the sessions with their streams. */
-#include "media/media_int.h"
+#include "media/secure_int.h"
+#include "media/stage_int.h"
+
+#include <netinet/ip.h>
 
 #define MEDIA_LEARN_MS 3000
 #define MEDIA_RCVBUF 65536
@@ -28,6 +31,10 @@ int media_new(struct media **mp, const struct media_params *p)
     pool_init(&m->streams, sizeof(struct media_stream), MEDIA_POOLED);
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
+    if (media_handshake_init(m) != 0) {
+        mem_free(m);
+        return ENOMEM;
+    }
     *mp = m;
     return 0;
 }
@@ -48,6 +55,7 @@ void media_free(struct media **mp)
         }
     }
     timer_stop(m->p.loop, &m->idle_timer);
+    media_handshake_deinit(m);
     pool_drain(&m->sessions);
     pool_drain(&m->streams);
     pool_drain(&m->pairs);
@@ -161,36 +169,91 @@ void media_session_close(struct media_session **sp)
 
 /* --- streams --- */
 
-static struct media_side *media_side_of(const struct media_session *s, unsigned stream,
-                                        unsigned side)
-{
-    if (stream >= MEDIA_STREAMS_MAX || side > 1 || s->streams[stream] == NULL) {
-        return NULL;
-    }
-    return &s->streams[stream]->side[side];
-}
-
 static void media_side_init(struct media_side *side, struct media_stream *st)
 {
     side->stream = st;
     side->rtp.side = side->rtcp.side = side;
     side->rtp.fd = side->rtcp.fd = -1;
     side->rtcp.is_rtcp = true;
+    side->via = side;
+    side->dscp = MEDIA_DSCP_DEFAULT;
+    media_side_rewire(side);
 }
 
-static struct media_stream *media_stream_new(struct media_session *s, unsigned index)
+int media_stream_want(struct media_session *s, unsigned index)
 {
-    struct media_stream *st = pool_get(&s->m->streams);
+    struct media_stream *st;
 
-    if (st != NULL) {
-        st->session = s;
-        st->index = (uint8_t)index;
-        media_side_init(&st->side[0], st);
-        media_side_init(&st->side[1], st);
-        s->streams[index] = st;
+    if (index >= MEDIA_STREAMS_MAX) {
+        return EINVAL;
     }
-    return st;
+    if (s->streams[index] != NULL) {
+        return 0;
+    }
+    st = pool_get(&s->m->streams);
+    if (st == NULL) {
+        return ENOMEM;
+    }
+    st->session = s;
+    st->index = (uint8_t)index;
+    media_side_init(&st->side[0], st);
+    media_side_init(&st->side[1], st);
+    s->streams[index] = st;
+    return 0;
 }
+
+/* --- DSCP --- */
+
+static int media_mark(struct media_sock *s, int family, uint8_t dscp)
+{
+    int tos = dscp << 2;
+    int err = 0;
+
+    if (s->fd < 0 || s->dscp == dscp) {
+        return 0;
+    }
+    if (family == AF_INET6) {
+        err = setsockopt(s->fd, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
+    } else {
+        err = setsockopt(s->fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+    }
+    if (err != 0) {
+        return errno;
+    }
+    s->dscp = dscp;
+    return 0;
+}
+
+/* Sockets come from a pool, marked as their last call wanted it. */
+static int media_side_mark(struct media_side *s)
+{
+    int family = addr_family(&s->local);
+    int err = s->pair != NULL ? media_mark(&s->pair->rtp, family, s->dscp) : 0;
+
+    return err == 0 && s->pair != NULL ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
+}
+
+int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)
+{
+    struct media_side *sd = media_side_of(s, stream, side);
+    uint8_t was;
+    int err;
+
+    if (sd == NULL || dscp > 63) {
+        return sd == NULL ? ENOENT : EINVAL;
+    }
+    sd = sd->via;
+    was = sd->dscp;
+    sd->dscp = dscp;
+    err = media_side_mark(sd);
+    if (err != 0) {
+        sd->dscp = was;
+        (void)media_side_mark(sd);
+    }
+    return err;
+}
+
+/* --- open and close --- */
 
 /* The same ports go on with another kind: a refused change to fax leaves the call as it was. */
 static int media_reopen(struct media_side *side)
@@ -210,21 +273,49 @@ int media_open(struct media_session *s, unsigned stream, unsigned side, enum med
     struct media_side *sd;
     int err;
 
-    if (stream >= MEDIA_STREAMS_MAX || side > 1) {
+    if (side > 1) {
         return EINVAL;
     }
-    if (s->streams[stream] == NULL && media_stream_new(s, stream) == NULL) {
-        return ENOMEM;
+    err = media_stream_want(s, stream);
+    if (err != 0) {
+        return err;
     }
     sd = &s->streams[stream]->side[side];
     sd->stream->kind = kind;
+    media_side_rewire(sd);
+    media_side_rewire(media_side_other(sd));
     if (sd->realm != NULL && sd->realm == r && addr_family(&sd->local) == family) {
-        return media_reopen(sd);
+        err = media_reopen(sd);
+    } else {
+        if (sd->via != sd) {
+            media_bundle_leave(sd);
+        }
+        media_side_unbind(sd);
+        err = r != NULL ? media_side_bind(sd, r, family) : ENOENT;
     }
-    media_side_unbind(sd);
-    err = r != NULL ? media_side_bind(sd, r, family) : ENOENT;
+    if (err == 0) {
+        (void)media_side_mark(sd); /* a call without its DSCP is better than none */
+    }
     media_silence_arm(s);
     return err;
+}
+
+static void media_side_end(struct media_side *s)
+{
+    struct media_session *session = s->stream->session;
+
+    media_bundle_leave(s);
+    media_side_unbind(s);
+    media_secure_free(s);
+    media_checks_free(s);
+    media_tone_free(s);
+    media_formats_free(s);
+    mem_free(s->remap);
+    s->remap = NULL;
+    if (session->lost == s) {
+        session->lost = NULL;
+    }
+    stat_add(STAT_RTP_LOST, media_track_lost(&s->track));
 }
 
 void media_close(struct media_session *s, unsigned stream)
@@ -234,8 +325,8 @@ void media_close(struct media_session *s, unsigned stream)
     if (st == NULL) {
         return;
     }
-    media_side_unbind(&st->side[0]);
-    media_side_unbind(&st->side[1]);
+    media_side_end(&st->side[0]);
+    media_side_end(&st->side[1]);
     s->streams[stream] = NULL;
     pool_put(&s->m->streams, st);
     media_silence_arm(s);
@@ -245,14 +336,14 @@ bool media_is_open(const struct media_session *s, unsigned stream, unsigned side
 {
     const struct media_side *sd = media_side_of(s, stream, side);
 
-    return sd != NULL && sd->realm != NULL;
+    return sd != NULL && media_side_is_open(sd);
 }
 
 void media_local(const struct media_session *s, unsigned stream, unsigned side, struct addr *rtp)
 {
     const struct media_side *sd = media_side_of(s, stream, side);
 
-    *rtp = sd != NULL ? sd->local : (struct addr){0};
+    *rtp = sd != NULL ? sd->via->local : (struct addr){0};
 }
 
 /* --- what the other end says --- */
@@ -306,42 +397,8 @@ void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
     sd->may_send = r->may_send;
     sd->may_receive = r->may_receive;
     sd->wait_for_source = r->wait_for_source;
+    sd->avpf = r->avpf;
     sd->has_remote = true;
+    media_handshake_go(sd);
     media_silence_arm(s);
-}
-
-bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
-                 struct media_stats *out)
-{
-    const struct media_side *sd = media_side_of(s, stream, side);
-    const struct addr *dest;
-
-    if (sd == NULL || sd->realm == NULL) {
-        return false;
-    }
-    dest = media_flow_dest(&sd->rtp);
-    *out = (struct media_stats){
-        .rx_packets = sd->count.rx_packets,
-        .rx_bytes = sd->count.rx_bytes,
-        .tx_packets = sd->count.tx_packets,
-        .tx_bytes = sd->count.tx_bytes,
-        .rtcp_rx = sd->count.rtcp_rx,
-        .rtcp_tx = sd->count.rtcp_tx,
-        .strangers = sd->count.strangers,
-        .malformed = sd->count.malformed,
-        .no_destination = sd->count.no_destination,
-        .send_failed = sd->count.send_failed,
-        .lost = media_track_lost(&sd->track),
-        .jitter_us = media_track_jitter_us(&sd->track),
-        .ssrc = sd->track.ssrc,
-        .payload_type = sd->track.payload_type,
-        .learned = sd->rtp.rank != 0,
-        .rank = sd->rtp.rank,
-        .local = sd->local,
-        .last_rx_ms = sd->last_rx_ms,
-    };
-    if (dest != NULL) {
-        out->remote = *dest;
-    }
-    return true;
 }

@@ -1,13 +1,19 @@
 /* media.h - ports, sockets and the relay of RTP, RTCP and other datagrams between the two sides of
- * a call, with ranked latching. Knows no SIP: call/ says where each side may send from and to.
- * Thread: the worker's. No allocation, no lock and no log on the packet path. */
+ * a call, with ranked latching, each side plain or secure. Knows no SIP: call/ says where each side
+ * may send from and to, and what. Thread: the worker's. No allocation, no lock and no log on the
+ * packet path. */
 #ifndef POSTERN_MEDIA_H
 #define POSTERN_MEDIA_H
 
 #include "loop/loop.h"
+#include "media/media_secure.h"
+#include "media/media_stats.h"
+#include "media/media_stream.h"
 
 struct media;         /* of one worker */
 struct media_session; /* of one call */
+struct dtls_ctx;      /* crypto/ */
+struct crypto_pool;
 
 #define MEDIA_STREAMS_MAX 16
 
@@ -28,6 +34,8 @@ struct media_params {
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
                                rests, all realms and workers have at most half of
                                RLIMIT_NOFILE open */
+    struct dtls_ctx *dtls;  /* borrowed, as the pool; NULL: no DTLS-SRTP */
+    struct crypto_pool *crypto; /* handshake steps run there; must be stopped before media_free() */
 };
 MUST_USE int media_new(struct media **mp, const struct media_params *p);
 void media_free(struct media **mp); /* sessions must be closed */
@@ -48,7 +56,10 @@ uint32_t media_ports_in_use(const struct media *m, uint8_t listener, uint32_t *t
 enum media_kind { MEDIA_RTP, MEDIA_DATAGRAM /* opaque: UDPTL */ };
 
 /* Runs when nobody who should be sending was heard for inactivity_ms (once per session); names the
- * side that was heard last. One side alone may be muted or only listen. */
+ * side that was heard last. One side alone may be muted or only listen. Also when a side is lost
+ * for good: its consent ended (RFC 7675) or its certificate fits no fingerprint; then it names that
+ * side, and media_diagnose() says which. Only what authenticates counts as heard. May close the
+ * session. */
 typedef void(media_silence_fn)(struct media_session *s, unsigned stream, unsigned side, void *arg);
 
 MUST_USE int media_session_new(struct media_session **sp, struct media *m,
@@ -80,38 +91,26 @@ struct media_remote {
                              description names another address than its signalling) */
     bool may_receive; /* we may send to them; false: packets for them are dropped and counted, but
                          RTCP goes on (RFC 3264 5.1) */
+    bool avpf; /* feedback (RFC 4585) may go to them; false: RTPFB and PSFB packets are taken out of
+                  RTCP for them, and what is then empty is not sent */
 };
 /* What a side's description says. If rtp differs from before, learning starts again for this side
  * only; the old source is still heard until the new one is learned (which it can itself become only
  * by matching exactly, or when no other came for learn_ms). Ranks: (1) source == rtp exactly, locks
- * at once; (2) source address == rtp's address; (3) source address == signalling address; others
- * are strangers: dropped and counted. A rank 2/3 source is used at once and locked after learn_ms
- * unless a better one shows. Once locked only a new description unlocks. Until a source is learned
- * packets for this side go to rtp, or nowhere with wait_for_source. Unusable addresses (0/8,
- * multicast, port 0, our own ports) count as AF_UNSPEC, which after a real address means hold:
- * nothing is sent, the source is kept. Ignored when no side of the stream was ever opened. The time
- * of on_silence starts when both sides are open and described, and again when may_send becomes
- * true; give may_send = false for a caller that has not been answered. */
+ * at once; (2) source address == rtp's address; (3) source address == signalling address; (4) on a
+ * secure side, any other one whose packets authenticate; others are strangers: dropped and counted.
+ * A rank 2 to 4 source is used at once and locked after learn_ms unless a better one shows. Once
+ * locked only a new description unlocks. On a secure side a packet must authenticate before it is
+ * counted as received, is heard, or moves anything. On a plain one a source that is not exact may
+ * take over from another one that still sends (within 500 ms) only where it left off: same SSRC,
+ * next sequence numbers. With ICE (media_set_ice) none of this holds: checks decide (rank 5),
+ * addresses of descriptions do not. Until a source is learned packets for this side go to rtp, or
+ * nowhere with wait_for_source. Unusable addresses (0/8, multicast, port 0, our own ports) count as
+ * AF_UNSPEC, which after a real address means hold: nothing is sent, the source is kept. Ignored
+ * when no side of the stream was ever opened. The time of on_silence starts when both sides are
+ * open and described, and again when may_send becomes true; give may_send = false for a caller that
+ * has not been answered. */
 void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
                       const struct media_remote *r);
-
-struct media_stats { /* what came from this side, and what was sent to it */
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
-    uint64_t rtcp_rx, rtcp_tx;
-    uint64_t strangers, malformed, no_destination, send_failed;
-    uint64_t lost;      /* by RTP sequence numbers (RFC 3550 A.3), never negative */
-    uint32_t jitter_us; /* RFC 3550 6.4.1 with an 8,000 Hz clock unless the payload type says
-                           otherwise */
-    uint32_t ssrc;
-    uint8_t payload_type;
-    bool learned;       /* a source is in use */
-    uint8_t rank;       /* 1..3, 0: none */
-    struct addr remote; /* where we send RTP */
-    struct addr local;
-    int64_t last_rx_ms; /* loop time; 0: never */
-};
-/* False: stream not open. */
-bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
-                 struct media_stats *out);
 
 #endif

@@ -1,16 +1,15 @@
-/* media_int.h - what the files of media/ share: the shape of a session and the stages that a packet
- * passes (relay.c): receive, classify, latch, account, send. Thread: the worker's. */
+/* media_int.h - what the files of media/ share: sockets and ports, the worker's media, and packets
+ * in and out. session_int.h has the sessions, stage_int.h and secure_int.h what happens to packets.
+ * Thread: the worker's. */
 #ifndef POSTERN_MEDIA_INT_H
 #define POSTERN_MEDIA_INT_H
 
-#include "media/media.h"
+#include "media/session_int.h"
 
 #define MEDIA_LISTENERS 256
-#define MEDIA_PKT_MAX 2048  /* larger datagrams are dropped as malformed */
+#define MEDIA_PKT_MAX 2048                   /* larger datagrams are dropped as malformed */
+#define MEDIA_PKT_ROOM (MEDIA_PKT_MAX + 160) /* with what encryption may add */
 #define MEDIA_BIND_TRIES 64 /* pairs that somebody else may hold before we give up */
-
-struct media_realm;
-struct media_flow;
 
 /* --- an even port and the next one: bound, watched, and kept from call to call --- */
 struct media_sock {
@@ -18,6 +17,7 @@ struct media_sock {
     struct media_flow *flow; /* whose packets come here; NULL: the pair is at rest */
     int fd;                  /* -1: not open */
     bool is_rtcp;
+    uint8_t dscp; /* as set; MEDIA_DSCP_DEFAULT at first */
 };
 
 struct media_pair {
@@ -52,83 +52,6 @@ bool media_pair_is_ours(const struct media_realm *r, uint16_t port); /* of the p
 /* The bind address; NULL: none of this family. */
 const struct addr *media_realm_ip(const struct media_realm *r, int family);
 
-/* --- rtp.c: what a packet is, and the sequence of one source (RFC 3550) --- */
-enum media_class { MEDIA_CLASS_BAD, MEDIA_CLASS_RTP, MEDIA_CLASS_RTCP, MEDIA_CLASS_OPAQUE };
-
-enum media_class media_classify_rtp(const uint8_t *p, size_t n, bool mux);
-enum media_class media_classify_rtcp(const uint8_t *p, size_t n);
-
-struct media_track {
-    uint64_t lost_before; /* of earlier sources */
-    uint32_t ssrc;
-    uint32_t cycles; /* 65536 for each wrap */
-    uint32_t base;   /* first sequence number */
-    uint32_t received;
-    uint32_t bad_seq; /* the number that would confirm a jump */
-    uint32_t last_ts;
-    uint32_t transit;
-    uint32_t jitter_q4; /* RTP units times 16 */
-    uint16_t max_seq;
-    uint8_t payload_type;
-    bool started;
-    bool has_transit;
-};
-void media_track_note(struct media_track *t, const uint8_t *p, int64_t now_ms);
-uint64_t media_track_lost(const struct media_track *t);
-uint32_t media_track_jitter_us(const struct media_track *t);
-
-/* --- the session --- */
-struct media_side;
-
-struct media_flow { /* one socket: the RTP or the RTCP of one side */
-    struct media_side *side;
-    int64_t since_ms; /* when the source was learned, or learning began anew */
-    struct addr src;  /* learned, or of an earlier description when has_old */
-    struct addr sdp;  /* described; AF_UNSPEC: not known or not usable */
-    int fd;           /* the pair's; -1: not open */
-    uint8_t rank;     /* 1..3; 0: no source learned */
-    bool locked;
-    bool has_old;
-    bool held; /* described without an address after one with */
-    bool is_rtcp;
-};
-
-struct media_counters {
-    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rtcp_rx, rtcp_tx;
-    uint32_t strangers, malformed, no_destination, send_failed;
-};
-
-struct media_side {
-    struct media_stream *stream;
-    struct media_flow rtp, rtcp;
-    struct media_counters count;
-    struct media_track track;
-    int64_t last_rx_ms;        /* a packet that shows life; 0: none */
-    int64_t expect_ms;         /* since when packets are due */
-    struct media_realm *realm; /* NULL: not open */
-    struct media_pair *pair;   /* the side's own while open */
-    struct addr signalling;
-    struct addr local;
-    bool has_remote, mux, may_send, may_receive, wait_for_source;
-};
-
-struct media_stream {
-    struct media_session *session;
-    enum media_kind kind;
-    uint8_t index;
-    struct media_side side[2];
-};
-
-struct media_session {
-    struct media *m;
-    media_silence_fn *on_silence;
-    void *arg;
-    struct timer silence;
-    uint32_t inactivity_ms;
-    bool silenced; /* told once */
-    struct media_stream *streams[MEDIA_STREAMS_MAX];
-};
-
 struct media {
     struct media_params p;
     uint32_t n_sessions, n_sockets;
@@ -137,23 +60,12 @@ struct media {
     struct timer idle_timer;
     struct pool sessions, streams, pairs;
     struct media_realm *realms[MEDIA_LISTENERS];
-    uint8_t pkt[MEDIA_PKT_MAX]; /* the packet in hand */
+    struct dtls_hub *hub; /* NULL: no DTLS */
+    struct loop_note hub_note;
+    uint8_t srtp_engine;                     /* enum srtp_engine; tests try each */
+    _Alignas(8) uint8_t pkt[MEDIA_PKT_ROOM]; /* the packet in hand */
+    uint8_t scratch[MEDIA_PKT_ROOM];         /* secure.c */
 };
-
-static inline struct media_side *media_side_other(struct media_side *s)
-{
-    return &s->stream->side[s == &s->stream->side[0]];
-}
-
-/* --- latch.c: who may send to a flow, and where its packets go. Pure. --- */
-bool media_addr_is_usable(const struct addr *a); /* a destination for packets */
-/* A new description; an address that is not usable counts as none: on hold, or not known yet. */
-void media_flow_expect(struct media_flow *f, const struct addr *sdp, int64_t now_ms);
-/* May this source speak? Learns and locks on the way. */
-bool media_flow_accept(struct media_flow *f, const struct addr *src, int64_t now_ms,
-                       uint32_t learn_ms);
-const struct addr *media_flow_dest(const struct media_flow *f); /* NULL: nowhere */
-void media_flow_forget(struct media_flow *f);
 
 /* --- socket.c --- */
 /* Binds the side's ports on its realm. As media_open(). The side is closed on error. */
@@ -176,7 +88,7 @@ void media_idle_on_readable(struct media_sock *s);
 
 /* --- io.c: packets in and out of the sockets --- */
 struct media_pkt {
-    uint8_t *p; /* MEDIA_PKT_MAX bytes of room, changed in place */
+    uint8_t *p; /* MEDIA_PKT_ROOM bytes, changed in place */
     size_t n;   /* as on the wire: more than MEDIA_PKT_MAX when it was cut */
     struct addr src;
     int64_t now_ms;
@@ -184,15 +96,15 @@ struct media_pkt {
 };
 void media_on_readable(int fd, int what, void *flow); /* a packet for this flow */
 void media_on_socket(int fd, int what, void *sock);   /* fd_fn */
-/* False: the kernel refused it. pkt is borrowed until this returns. */
+/* Sends now, or together with others once all packets of this wake-up were relayed. pkt->p is
+ * either the buffer that media_relay() was given, which is not copied and must not change any more
+ * in this wake-up, or anything else, which is free again when this returns. At most MEDIA_PKT_ROOM
+ * bytes. False: the kernel refused it. A later refusal is counted as send_failed of the flow's
+ * side. */
 bool media_io_send(const struct media_flow *f, const struct media_pkt *pkt,
                    const struct addr *dest);
 
 /* --- relay.c --- */
 void media_relay(struct media_flow *f, struct media_pkt *pkt); /* what came for a flow */
-
-/* --- silence.c --- */
-void media_silence_arm(struct media_session *s); /* after each change of what is expected */
-void media_silence_on_timer(void *session);
 
 #endif

@@ -1,6 +1,6 @@
 /* silence.c - notices that nobody who should be sending is. One timer per session, set to the
  * moment at which the last of them is overdue; packets only write down when they came. */
-#include "media/media_int.h"
+#include "media/stage_int.h"
 
 #define SILENCE_NEVER INT64_MAX
 
@@ -15,8 +15,8 @@ static int64_t silence_deadline(struct media_side *s)
     const struct media_side *other = media_side_other(s);
     int64_t seen;
 
-    if (s->realm == NULL || other->realm == NULL || !s->has_remote || !other->has_remote ||
-        !s->may_send) {
+    if (!media_side_is_open(s) || !media_side_is_open(other) || !s->has_remote ||
+        !other->has_remote || !s->may_send) {
         return SILENCE_NEVER;
     }
     seen = silence_max(s->expect_ms, silence_max(s->last_rx_ms, other->expect_ms));
@@ -48,6 +48,10 @@ void media_silence_arm(struct media_session *s)
     struct media_side *side = NULL;
     int64_t at = SILENCE_NEVER;
 
+    if (s->lost != NULL && !s->silenced) {
+        timer_start(s->m->p.loop, &s->silence, 0);
+        return;
+    }
     if (s->inactivity_ms != 0 && !s->silenced) {
         at = silence_of_all(s, &side);
     }
@@ -58,12 +62,18 @@ void media_silence_arm(struct media_session *s)
     timer_start(s->m->p.loop, &s->silence, silence_max(at - loop_now_ms(s->m->p.loop), 0));
 }
 
+void media_silence_lost(struct media_side *s)
+{
+    s->stream->session->lost = s;
+    media_silence_arm(s->stream->session); /* not from here: whoever calls us still needs it */
+}
+
 void media_silence_on_timer(void *session)
 {
     struct media_session *s = session;
-    struct media_side *side = NULL;
+    struct media_side *side = s->lost;
 
-    if (silence_of_all(s, &side) > loop_now_ms(s->m->p.loop)) {
+    if (side == NULL && silence_of_all(s, &side) > loop_now_ms(s->m->p.loop)) {
         media_silence_arm(s);
         return;
     }

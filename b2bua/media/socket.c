@@ -103,6 +103,7 @@ static int pair_open(struct media_pair **pp, struct media_realm *r, const struct
     p->family = (uint16_t)addr_family(ip);
     p->rtp.fd = p->rtcp.fd = -1;
     p->rtcp.is_rtcp = true;
+    p->rtp.dscp = p->rtcp.dscp = MEDIA_DSCP_DEFAULT;
     err = media_pair_take(r, &p->port);
     if (err == 0) {
         err = sock_open(p, &p->rtp, ip);

@@ -307,6 +307,8 @@ static void sdp_note_attr(struct sdp_parser *p, struct sl name, struct sl value)
     }
     if (sl_ieq(name, SL("rtcp-mux"))) {
         s->rtcp_mux = true;
+    } else if (sl_ieq(name, SL("bundle-only")) && s->port == 0) {
+        s->bundle_only = true;
     } else if (sl_ieq(name, SL("ptime")) && sl_u32(value, SDP_PTIME_MAX, &ms) == 0 && ms != 0) {
         s->ptime = ms;
     }
@@ -379,6 +381,34 @@ static int sdp_parse_line(struct sdp_parser *p, struct sl line)
     return fn != NULL ? fn(p, sl_from(line, 2)) : 0; /* RFC 8866 5: unknown types are ignored */
 }
 
+/* RFC 9143 6: port 0 with a=bundle-only refuses nothing, the stream lives where its leader lives.
+ */
+static int sdp_settle_bundles(struct sdp_parser *p)
+{
+    uint8_t leader[SDP_STREAMS_MAX];
+    struct sdp *out = p->out;
+    int err = 0;
+
+    sdp_bundle(out, leader);
+    for (unsigned i = 0; i < out->n_streams && err == 0; i++) {
+        struct sdp_stream *s = &out->streams[i];
+        const struct sdp_stream *l = &out->streams[leader[i]];
+
+        if (!s->bundle_only || l == s || s->n_formats == 0) {
+            continue;
+        }
+        s->port = l->port;
+        s->conn = l->conn;
+        s->conn_is_hold = l->conn_is_hold;
+        s->conn_is_name = l->conn_is_name;
+        s->rtcp_port = l->rtcp_port;
+        s->rtcp_conn = l->rtcp_conn;
+        p->stream = s;
+        err = sdp_parse_formats(p);
+    }
+    return err;
+}
+
 static bool sdp_has_controls(struct sl body)
 {
     for (size_t i = 0; i < body.n; i++) {
@@ -394,9 +424,10 @@ static bool sdp_has_controls(struct sl body)
 static int sdp_parse_lines(struct sdp_parser *p)
 {
     struct sl rest = p->out->body, line;
+    int err;
 
     while (sl_next(&rest, '\n', &line) == 0) {
-        int err = sdp_parse_line(p, line);
+        err = sdp_parse_line(p, line);
 
         if (err != 0) {
             return err;
@@ -405,7 +436,8 @@ static int sdp_parse_lines(struct sdp_parser *p)
     if (!p->has_version || !p->has_origin) {
         return sdp_fail(p, EBADMSG, p->has_version ? "no o=" : "no v=");
     }
-    return sdp_stream_end(p);
+    err = sdp_stream_end(p);
+    return err != 0 ? err : sdp_settle_bundles(p);
 }
 
 /* The large tables stay as they are: their counts say what is valid in them. */

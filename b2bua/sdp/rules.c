@@ -2,7 +2,10 @@
  * values must look like. What is not in this table does not exist for the other side. */
 #include "sdp/sdp_int.h"
 
-enum sdp_scope { SCOPE_ANY, SCOPE_RTP, SCOPE_AVPF, SCOPE_UDPTL };
+enum sdp_scope { SCOPE_ANY, SCOPE_RTP, SCOPE_PLAIN, SCOPE_AVPF, SCOPE_UDPTL };
+
+/* How a value names payload types. */
+enum sdp_numbering { NUMBER_NONE, NUMBER_FIRST, NUMBER_FMTP };
 
 typedef bool(sdp_check_fn)(const struct sdp_stream *s, struct sl value);
 
@@ -134,32 +137,33 @@ static const struct sdp_rule {
     struct sl name;
     enum sdp_scope scope;
     sdp_check_fn *check;
+    enum sdp_numbering numbering;
 } rules[] = {
-    {SL("rtpmap"), SCOPE_RTP, sdp_check_rtpmap},
-    {SL("fmtp"), SCOPE_RTP, sdp_check_fmtp},
-    {SL("ptime"), SCOPE_RTP, sdp_check_ptime},
-    {SL("maxptime"), SCOPE_RTP, sdp_check_ptime},
-    {SL("rtcp-fb"), SCOPE_AVPF, sdp_check_rtcp_fb},
-    {SL("framerate"), SCOPE_RTP, sdp_check_framerate},
-    {SL("quality"), SCOPE_RTP, sdp_check_quality},
-    {SL("silenceSupp"), SCOPE_RTP, sdp_check_words},
-    {SL("zrtp-hash"), SCOPE_RTP, sdp_check_zrtp},
-    {SL("content"), SCOPE_ANY, sdp_check_words},
-    {SL("label"), SCOPE_ANY, sdp_check_word},
-    {SL("lang"), SCOPE_ANY, sdp_check_word},
-    {SL("T38FaxVersion"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38MaxBitRate"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxFillBitRemoval"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxTranscodingMMR"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxTranscodingJBIG"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxRateManagement"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxMaxBuffer"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxMaxDatagram"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxMaxIFP"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxUdpEC"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38FaxUdpECDepth"), SCOPE_UDPTL, sdp_check_words},
-    {SL("T38FaxUdpFECMaxSpan"), SCOPE_UDPTL, sdp_check_t38},
-    {SL("T38ModemType"), SCOPE_UDPTL, sdp_check_t38},
+    {SL("rtpmap"), SCOPE_RTP, sdp_check_rtpmap, NUMBER_FIRST},
+    {SL("fmtp"), SCOPE_RTP, sdp_check_fmtp, NUMBER_FMTP},
+    {SL("ptime"), SCOPE_RTP, sdp_check_ptime, NUMBER_NONE},
+    {SL("maxptime"), SCOPE_RTP, sdp_check_ptime, NUMBER_NONE},
+    {SL("rtcp-fb"), SCOPE_AVPF, sdp_check_rtcp_fb, NUMBER_FIRST},
+    {SL("framerate"), SCOPE_RTP, sdp_check_framerate, NUMBER_NONE},
+    {SL("quality"), SCOPE_RTP, sdp_check_quality, NUMBER_NONE},
+    {SL("silenceSupp"), SCOPE_RTP, sdp_check_words, NUMBER_NONE},
+    {SL("zrtp-hash"), SCOPE_PLAIN, sdp_check_zrtp, NUMBER_NONE},
+    {SL("content"), SCOPE_ANY, sdp_check_words, NUMBER_NONE},
+    {SL("label"), SCOPE_ANY, sdp_check_word, NUMBER_NONE},
+    {SL("lang"), SCOPE_ANY, sdp_check_word, NUMBER_NONE},
+    {SL("T38FaxVersion"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38MaxBitRate"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxFillBitRemoval"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxTranscodingMMR"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxTranscodingJBIG"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxRateManagement"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxMaxBuffer"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxMaxDatagram"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxMaxIFP"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxUdpEC"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38FaxUdpECDepth"), SCOPE_UDPTL, sdp_check_words, NUMBER_NONE},
+    {SL("T38FaxUdpFECMaxSpan"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
+    {SL("T38ModemType"), SCOPE_UDPTL, sdp_check_t38, NUMBER_NONE},
 };
 
 static const struct sdp_rule *sdp_rule_find(struct sl name)
@@ -172,15 +176,17 @@ static const struct sdp_rule *sdp_rule_find(struct sl name)
     return NULL;
 }
 
-static bool sdp_rule_fits(const struct sdp_rule *r, enum sdp_proto proto)
+static bool sdp_rule_fits(const struct sdp_rule *r, const struct sdp_passage *p)
 {
     switch (r->scope) {
     case SCOPE_RTP:
-        return sdp_proto_is_rtp(proto);
+        return sdp_proto_is_rtp(p->proto);
+    case SCOPE_PLAIN: /* our end of an encrypted leg is not the end that the other side meant */
+        return sdp_proto_is_plain(p->proto) && sdp_proto_is_plain(p->from->proto) && !p->is_secured;
     case SCOPE_AVPF:
-        return proto == SDP_RTP_AVPF || proto == SDP_RTP_SAVPF || proto == SDP_DTLS_SAVPF;
+        return sdp_proto_has_feedback(p->proto) && sdp_proto_has_feedback(p->from->proto);
     case SCOPE_UDPTL:
-        return proto == SDP_UDPTL;
+        return p->proto == SDP_UDPTL;
     case SCOPE_ANY:
         break;
     }
@@ -192,12 +198,79 @@ bool sdp_rule_knows(struct sl name)
     return sdp_rule_find(name) != NULL;
 }
 
-void sdp_rule_put(struct buf *b, const struct sdp_stream *s, enum sdp_proto proto, struct sl attr)
+static bool sdp_map_number(const struct sdp_passage *p, struct sl from, uint8_t *to)
+{
+    uint32_t pt;
+
+    if (sl_u32(from, SDP_PT_MAX, &pt) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < p->n_formats; i++) {
+        if (!p->formats[i].own && p->formats[i].from == pt) {
+            *to = p->formats[i].to;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Parameters as they are, but for the number that rtx repeats (RFC 4588 8.1). */
+static void sdp_put_params(struct buf *b, const struct sdp_passage *p, struct sl params)
+{
+    struct sl rest = params, apt;
+    uint8_t to;
+
+    if (sl_istarts(params, SL("apt="))) {
+        rest = sl_from(params, sizeof("apt=") - 1);
+        if (sl_next(&rest, ';', &apt) == 0 && sdp_map_number(p, sl_trim(apt), &to)) {
+            buf_putf(b, "apt=%u", (unsigned)to);
+            if (rest.n != 0) {
+                buf_putc(b, ';');
+                buf_putsl(b, rest);
+            }
+            return;
+        }
+    }
+    buf_putsl(b, params);
+}
+
+static void sdp_put_numbered(struct buf *b, const struct sdp_passage *p, const struct sdp_rule *r,
+                             struct sl value)
+{
+    struct sl first;
+    uint8_t to = 0;
+
+    if (!sdp_token(&value, &first)) {
+        return;
+    }
+    if (!sl_eq(first, SL("*")) && !sdp_map_number(p, first, &to)) {
+        return;
+    }
+    buf_putf(b, "a=%.*s:", SL_ARG(r->name));
+    if (sl_eq(first, SL("*"))) {
+        buf_putc(b, '*');
+    } else {
+        buf_putu(b, to);
+    }
+    buf_putc(b, ' ');
+    if (r->numbering == NUMBER_FMTP) {
+        sdp_put_params(b, p, sl_trim(value));
+    } else {
+        buf_putsl(b, sl_trim(value));
+    }
+    BUF_LIT(b, "\r\n");
+}
+
+void sdp_rule_put(struct buf *b, const struct sdp_passage *p, struct sl attr)
 {
     struct sl value;
     const struct sdp_rule *r = sdp_rule_find(sdp_attr_split(attr, &value));
 
-    if (r == NULL || !sdp_rule_fits(r, proto) || !r->check(s, value)) {
+    if (r == NULL || !sdp_rule_fits(r, p) || !r->check(p->from, value)) {
+        return;
+    }
+    if (r->numbering != NUMBER_NONE && p->formats != NULL) {
+        sdp_put_numbered(b, p, r, value);
         return;
     }
     BUF_LIT(b, "a=");

@@ -4,16 +4,16 @@
 
 static const struct sdp_proto_row {
     struct sl name;
-    bool is_rtp, is_plain;
+    bool is_rtp, is_plain, has_feedback;
 } proto_rows[] = {
-    [SDP_RTP_AVP] = {SL("RTP/AVP"), true, true},
-    [SDP_RTP_AVPF] = {SL("RTP/AVPF"), true, true},
-    [SDP_RTP_SAVP] = {SL("RTP/SAVP"), true, false},
-    [SDP_RTP_SAVPF] = {SL("RTP/SAVPF"), true, false},
-    [SDP_DTLS_SAVP] = {SL("UDP/TLS/RTP/SAVP"), true, false},
-    [SDP_DTLS_SAVPF] = {SL("UDP/TLS/RTP/SAVPF"), true, false},
-    [SDP_UDPTL] = {SL("udptl"), false, false},
-    [SDP_PROTO_OTHER] = {SL(""), false, false},
+    [SDP_RTP_AVP] = {SL("RTP/AVP"), true, true, false},
+    [SDP_RTP_AVPF] = {SL("RTP/AVPF"), true, true, true},
+    [SDP_RTP_SAVP] = {SL("RTP/SAVP"), true, false, false},
+    [SDP_RTP_SAVPF] = {SL("RTP/SAVPF"), true, false, true},
+    [SDP_DTLS_SAVP] = {SL("UDP/TLS/RTP/SAVP"), true, false, false},
+    [SDP_DTLS_SAVPF] = {SL("UDP/TLS/RTP/SAVPF"), true, false, true},
+    [SDP_UDPTL] = {SL("udptl"), false, false, false},
+    [SDP_PROTO_OTHER] = {SL(""), false, false, false},
 };
 
 static const struct sl kind_names[] = {
@@ -50,6 +50,21 @@ bool sdp_proto_is_rtp(enum sdp_proto p)
 bool sdp_proto_is_plain(enum sdp_proto p)
 {
     return proto_rows[p].is_plain;
+}
+
+bool sdp_proto_is_dtls(enum sdp_proto p)
+{
+    return p == SDP_DTLS_SAVP || p == SDP_DTLS_SAVPF;
+}
+
+bool sdp_proto_has_feedback(enum sdp_proto p)
+{
+    return proto_rows[p].has_feedback;
+}
+
+const char *sdp_proto_word(enum sdp_proto p)
+{
+    return proto_rows[p].name.p;
 }
 
 struct sl sdp_proto_name(enum sdp_proto p)

@@ -30,7 +30,10 @@ enum sdp_proto {
     SDP_PROTO_OTHER
 };
 bool sdp_proto_is_rtp(enum sdp_proto p);
-bool sdp_proto_is_plain(enum sdp_proto p); /* RTP/AVP and RTP/AVPF */
+const char *sdp_proto_word(enum sdp_proto p);  /* as registered; "" for SDP_PROTO_OTHER */
+bool sdp_proto_is_plain(enum sdp_proto p);     /* RTP/AVP and RTP/AVPF */
+bool sdp_proto_is_dtls(enum sdp_proto p);      /* UDP/TLS/RTP/... */
+bool sdp_proto_has_feedback(enum sdp_proto p); /* RFC 4585: ...F */
 
 enum sdp_kind {
     SDP_AUDIO,
@@ -56,6 +59,7 @@ struct sdp_stream {
     enum sdp_dir dir; /* session level applied */
     bool dir_explicit;
     bool rtcp_mux;
+    bool bundle_only;             /* came with port 0: port and conn are its leader's (RFC 9143) */
     uint16_t rtcp_port;           /* a=rtcp or port + 1; 0: none fits */
     struct addr rtcp_conn;        /* a=rtcp with an address, else conn's with rtcp_port */
     uint16_t first_attr, n_attrs; /* in sdp.attrs */
@@ -94,38 +98,8 @@ bool sdp_attr_next(const struct sdp *s, unsigned i, struct sl name, uint16_t *po
  * multicast, broadcast, 0.0.0.0/8 or 240.0.0.0/4. */
 bool sdp_addr_is_usable(const struct addr *a);
 
-/* What one side of a call has been told by us: origin and version (RFC 3264 8: the version rises by
- * one exactly when the rest changed). */
-struct sdp_face {
-    uint64_t o_id;
-    uint64_t o_version;
-    uint64_t last_hash; /* of the last description, version left out; 0: none */
-};
-void sdp_face_init(struct sdp_face *f, uint64_t random_id);
-
-struct sdp_out_stream {
-    bool refuse;        /* m-line stays with port 0 */
-    struct addr rtp;    /* our address and port for this side */
-    uint16_t rtcp_port; /* our RTCP port; rtp + 1 is not written, 0: none (mux) */
-    bool rtcp_mux;      /* write a=rtcp-mux */
-    bool force_dir;     /* write dir instead of the source's */
-    enum sdp_dir dir;
-};
-struct sdp_write_params {
-    const struct sdp *from;  /* the other side's description */
-    const struct sdp *offer; /* when writing an answer: the offer this side made (m-line count and
-                                order must match); NULL: an offer is written */
-    const struct sdp_out_stream *streams; /* one per m-line of from */
-    struct addr origin;                   /* our address for o= and c= */
-    struct sdp_face *face;                /* read and advanced */
-};
-/* Writes the description for the other side: o= s= c= t= of our own; per m-line: media, our port,
- * profile, the formats as they are, b=, and attributes on the allow-list (rtpmap fmtp ptime
- * maxptime direction rtcp (ours) rtcp-mux rtcp-fb (AVPF) framerate quality silenceSupp zrtp-hash;
- * T38*; content label lang). Nothing else of the source appears. An answer repeats the offer's
- * media and profile words, its direction stays within what the offer allows, and a stream without a
- * port of ours (rtp) is refused. EPROTO: count or order of m-lines differs from offer. On error the
- * face is as it was. */
-MUST_USE int sdp_write(struct buf *b, const struct sdp_write_params *p);
+#include "sdp/sdp_secure.h"
+#include "sdp/sdp_format.h"
+#include "sdp/sdp_write.h"
 
 #endif

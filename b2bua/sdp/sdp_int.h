@@ -23,8 +23,16 @@ bool sdp_has_format(const struct sdp_stream *s, struct sl format);
 
 /* Is the attribute one that may be passed on at all, whatever its value? */
 bool sdp_rule_knows(struct sl name);
-/* Writes the attribute line when its name is on the list for this profile and its value is what
- * the name promises; else writes nothing. */
-void sdp_rule_put(struct buf *b, const struct sdp_stream *s, enum sdp_proto proto, struct sl attr);
+/* A stream on its way to the other side. */
+struct sdp_passage {
+    const struct sdp_stream *from;
+    enum sdp_proto proto;                 /* of the m-line that is written */
+    bool is_secured;                      /* by keys of ours, whatever the m-line says */
+    const struct sdp_format_map *formats; /* NULL: all, as they are */
+    size_t n_formats;
+};
+/* Writes the attribute line, with its payload type as the other side knows it, when its name is on
+ * the list for this profile and its value is what the name promises; else writes nothing. */
+void sdp_rule_put(struct buf *b, const struct sdp_passage *p, struct sl attr);
 
 #endif

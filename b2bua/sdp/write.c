@@ -87,17 +87,17 @@ static enum sdp_dir sdp_write_dir(const struct sdp_stream *from, const struct sd
 /* --- streams --- */
 
 /* An answer repeats the offer's own words (RFC 3264 6); an offer uses the registered ones. */
-static void sdp_put_media(struct buf *b, const struct sdp_stream *shape, bool is_answer,
-                          uint16_t port)
+static void sdp_put_media(struct buf *b, const struct sdp_stream *shape, enum sdp_proto proto,
+                          bool is_answer, uint16_t port)
 {
-    struct sl proto = sdp_proto_name(shape->proto);
+    struct sl name = sdp_proto_name(proto);
 
     BUF_LIT(b, "m=");
     buf_putsl(b, shape->media);
     buf_putc(b, ' ');
     buf_putu(b, port);
     buf_putc(b, ' ');
-    buf_putsl(b, is_answer || proto.n == 0 ? shape->proto_text : proto);
+    buf_putsl(b, is_answer || name.n == 0 ? shape->proto_text : name);
 }
 
 /* The formats of a refused line mean nothing, but one has to be there (RFC 3264 6). */
@@ -105,7 +105,7 @@ static void sdp_put_refused(struct buf *b, const struct sdp_stream *shape, bool 
 {
     struct sl rest = shape->formats, format;
 
-    sdp_put_media(b, shape, is_answer, 0);
+    sdp_put_media(b, shape, shape->proto, is_answer, 0);
     if (!sdp_token(&rest, &format) || !sdp_is_word(format, "*+_-")) {
         format = sdp_proto_is_rtp(shape->proto) ? SL("0") : SL("*");
     }
@@ -114,15 +114,32 @@ static void sdp_put_refused(struct buf *b, const struct sdp_stream *shape, bool 
     BUF_LIT(b, "\r\n");
 }
 
-static void sdp_put_formats(struct buf *b, const struct sdp_stream *s)
+static void sdp_put_formats(struct buf *b, const struct sdp_passage *p)
 {
-    struct sl rest = s->formats, tok;
+    struct sl rest = p->from->formats, tok;
 
-    while (sdp_token(&rest, &tok)) {
+    for (size_t i = 0; i < p->n_formats; i++) {
+        buf_putc(b, ' ');
+        buf_putu(b, p->formats[i].to);
+    }
+    while (p->formats == NULL && sdp_token(&rest, &tok)) {
         buf_putc(b, ' ');
         buf_putsl(b, tok);
     }
     BUF_LIT(b, "\r\n");
+}
+
+/* RFC 4733 events that the source does not know of: we make them, or make something of them. */
+static void sdp_put_own_formats(struct buf *b, const struct sdp_passage *p)
+{
+    for (size_t i = 0; i < p->n_formats; i++) {
+        const struct sdp_format_map *m = &p->formats[i];
+
+        if (m->own) {
+            buf_putf(b, "a=rtpmap:%u telephone-event/%u\r\na=fmtp:%u 0-15\r\n", (unsigned)m->to,
+                     (unsigned)m->clock, (unsigned)m->to);
+        }
+    }
 }
 
 static void sdp_put_rtcp(struct buf *b, const struct sdp_out_stream *out)
@@ -137,29 +154,85 @@ static void sdp_put_rtcp(struct buf *b, const struct sdp_out_stream *out)
     }
 }
 
+/* A lite agent has one host candidate for each component (RFC 8445 5.2, 5.1.2.2 for the
+ * priorities). */
+static void sdp_put_candidate(struct buf *b, unsigned component, const struct addr *at,
+                              uint16_t port)
+{
+    buf_putf(b, "a=candidate:1 %u UDP %u ", component,
+             (126u << 24 | 65535u << 8) + 256 - component);
+    addr_put_ip(b, at);
+    buf_putf(b, " %u typ host\r\n", (unsigned)port);
+}
+
+static void sdp_put_ice(struct buf *b, const struct sdp_out_stream *out)
+{
+    if (out->ufrag.n == 0) {
+        return;
+    }
+    buf_putf(b, "a=ice-ufrag:%.*s\r\na=ice-pwd:%.*s\r\n", SL_ARG(out->ufrag), SL_ARG(out->pwd));
+    sdp_put_candidate(b, 1, &out->rtp, addr_port(&out->rtp));
+    if (out->rtcp_port != 0) {
+        sdp_put_candidate(b, 2, &out->rtp, out->rtcp_port);
+    }
+    BUF_LIT(b, "a=end-of-candidates\r\n");
+}
+
+static void sdp_put_keys(struct buf *b, const struct sdp_out_stream *out)
+{
+    static const char *const setups[] = {
+        [SDP_ACTIVE] = "active", [SDP_PASSIVE] = "passive", [SDP_ACTPASS] = "actpass"};
+
+    for (size_t i = 0; i < out->n_crypto; i++) {
+        sdp_put_crypto(b, &out->crypto[i]);
+    }
+    if (out->fingerprint.n != 0) {
+        buf_putf(b, "a=fingerprint:%.*s\r\na=setup:%s\r\n", SL_ARG(out->fingerprint),
+                 setups[out->setup]);
+    }
+}
+
+static bool sdp_is_refused(const struct sdp_stream *s, const struct sdp_stream *shape,
+                           const struct sdp_out_stream *out)
+{
+    return out->refuse || s->port == 0 || shape->port == 0 || addr_port(&out->rtp) == 0 ||
+           (out->formats != NULL && out->n_formats == 0);
+}
+
 static void sdp_put_stream(struct buf *b, const struct sdp_write_params *p, unsigned i)
 {
     const struct sdp_stream *s = &p->from->streams[i];
     const struct sdp_stream *offer = p->offer != NULL ? &p->offer->streams[i] : NULL;
     const struct sdp_stream *shape = offer != NULL ? offer : s;
     const struct sdp_out_stream *out = &p->streams[i];
+    struct sdp_passage pass = {.from = s,
+                               .proto = offer == NULL && out->set_proto ? out->proto : shape->proto,
+                               .is_secured = out->n_crypto != 0 || out->fingerprint.n != 0,
+                               .formats = out->formats,
+                               .n_formats = out->n_formats};
 
-    if (out->refuse || s->port == 0 || shape->port == 0 || addr_port(&out->rtp) == 0) {
+    if (sdp_is_refused(s, shape, out)) {
         sdp_put_refused(b, shape, offer != NULL);
         return;
     }
-    sdp_put_media(b, shape, offer != NULL, addr_port(&out->rtp));
-    sdp_put_formats(b, s);
+    sdp_put_media(b, shape, pass.proto, offer != NULL, addr_port(&out->rtp));
+    sdp_put_formats(b, &pass);
     if (!addr_eq_ip(&out->rtp, &p->origin)) {
         sdp_put_conn(b, &out->rtp);
     }
     sdp_put_bandwidth(b, p->from->bws + s->first_bw, s->n_bw);
     for (unsigned k = 0; k < s->n_attrs; k++) {
-        sdp_rule_put(b, s, shape->proto, p->from->attrs[s->first_attr + k]);
+        sdp_rule_put(b, &pass, p->from->attrs[s->first_attr + k]);
     }
+    sdp_put_own_formats(b, &pass);
     sdp_put_dir(b, sdp_write_dir(s, offer, out));
-    if (sdp_proto_is_rtp(shape->proto)) {
+    if (sdp_proto_is_rtp(pass.proto)) {
         sdp_put_rtcp(b, out);
+    }
+    sdp_put_keys(b, out);
+    sdp_put_ice(b, out);
+    if (out->mid.n != 0) {
+        buf_putf(b, "a=mid:%.*s\r\n", SL_ARG(out->mid));
     }
 }
 
@@ -188,6 +261,46 @@ static bool sdp_answer_matches(const struct sdp *answer, const struct sdp *offer
     return true;
 }
 
+static bool sdp_writes(const struct sdp_write_params *p, unsigned i)
+{
+    const struct sdp *shape = p->offer != NULL ? p->offer : p->from;
+
+    return !sdp_is_refused(&p->from->streams[i], &shape->streams[i], &p->streams[i]);
+}
+
+static void sdp_put_group(struct buf *b, const struct sdp_write_params *p, unsigned leader)
+{
+    bool has_any = false;
+
+    for (unsigned i = 0; i < p->from->n_streams; i++) {
+        const struct sdp_out_stream *out = &p->streams[i];
+
+        if (out->is_bundled && out->leader == leader && sdp_writes(p, i)) {
+            buf_putf(b, "%s %.*s", has_any ? "" : "a=group:BUNDLE", SL_ARG(out->mid));
+            has_any = true;
+        }
+    }
+    if (has_any) {
+        BUF_LIT(b, "\r\n");
+    }
+}
+
+/* a=ice-lite and a=group:BUNDLE, one group for each leader (RFC 8839 5.3, RFC 9143 7). */
+static void sdp_put_session(struct buf *b, const struct sdp_write_params *p)
+{
+    unsigned n = p->from->n_streams, i = 0;
+
+    while (i < n && (p->streams[i].ufrag.n == 0 || !sdp_writes(p, i))) {
+        i++;
+    }
+    if (i < n) {
+        BUF_LIT(b, "a=ice-lite\r\n");
+    }
+    for (unsigned leader = 0; leader < n; leader++) {
+        sdp_put_group(b, p, leader);
+    }
+}
+
 /* All that follows o=, which is what the version depends on. */
 static void sdp_put_tail(struct buf *b, const struct sdp_write_params *p)
 {
@@ -195,6 +308,7 @@ static void sdp_put_tail(struct buf *b, const struct sdp_write_params *p)
     sdp_put_conn(b, &p->origin);
     sdp_put_bandwidth(b, p->from->bws, p->from->n_session_bws);
     BUF_LIT(b, "t=0 0\r\n");
+    sdp_put_session(b, p);
     for (unsigned i = 0; i < p->from->n_streams; i++) {
         sdp_put_stream(b, p, i);
     }

@@ -6,8 +6,10 @@
 
 static enum policy_admission ask_policy(struct worker *w, const struct flow *flow, bool connected)
 {
-    struct policy_knock knock = {
-        .source = flow->remote, .listener = flow->listener, .connected = connected};
+    struct policy_knock knock = {.source = flow->remote,
+                                 .listener = flow->listener,
+                                 .connected = connected,
+                                 .peer = flow_proven(flow)};
 
     return policy_admit(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop));
 }
@@ -58,10 +60,19 @@ void worker_proven(void *arg, const struct flow *flow)
 
 static bool is_trusted(struct worker *w, const struct flow *flow)
 {
-    struct policy_knock knock = {.source = flow->remote, .listener = flow->listener};
+    struct policy_knock knock = {
+        .source = flow->remote, .listener = flow->listener, .peer = flow_proven(flow)};
 
     return policy_classify(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop)) ==
            POLICY_TRUSTED;
+}
+
+static const char *transport_word(const struct flow *flow)
+{
+    if (!flow_is_reliable(flow)) {
+        return "udp";
+    }
+    return flow_is_secure(flow) ? "tls" : "tcp";
 }
 
 static void report(struct worker *w, const struct flow *flow, const struct sip_msg *req,
@@ -71,7 +82,7 @@ static void report(struct worker *w, const struct flow *flow, const struct sip_m
         o->proof = POLICY_BY_STREAM;
     }
     o->source = flow->remote;
-    o->transport = flow_is_reliable(flow) ? "tcp" : "udp";
+    o->transport = transport_word(flow);
     if (req != NULL) {
         o->method = req->method_name;
         o->user = req->method == SIP_INVITE ? req->ruri.user : req->to.uri.user;

@@ -65,6 +65,30 @@ int b2bua_call_hangup(struct b2bua *b, uint64_t id)
     return ask_call(b, id, ask_hangup, NULL);
 }
 
+static void ask_rekey_caller(struct worker *w, struct ask *a)
+{
+    a->err = call_rekey(w->calls, a->id, B2BUA_CALLER);
+}
+
+static void ask_rekey_callee(struct worker *w, struct ask *a)
+{
+    a->err = call_rekey(w->calls, a->id, B2BUA_CALLEE);
+}
+
+static void ask_rekey_both(struct worker *w, struct ask *a)
+{
+    a->err = call_rekey(w->calls, a->id, B2BUA_BOTH);
+}
+
+int b2bua_call_rekey(struct b2bua *b, uint64_t id, enum b2bua_side sides)
+{
+    static ask_fn *const asks[] = {[B2BUA_CALLER] = ask_rekey_caller,
+                                   [B2BUA_CALLEE] = ask_rekey_callee,
+                                   [B2BUA_BOTH] = ask_rekey_both};
+
+    return ask_call(b, id, asks[sides], NULL);
+}
+
 int b2bua_ladder_json(struct sl bytes, struct json *j)
 {
     return call_ladder_json(bytes, j);
@@ -293,6 +317,36 @@ static void metrics_ports(struct buf *t, const struct config *cfg, const struct 
     }
 }
 
+static void put_expiry(struct buf *t, const char *kind, const char *name, int64_t expiry_s)
+{
+    if (expiry_s != 0) {
+        buf_putf(t, "postern_tls_cert_expiry_timestamp_seconds{cert=\"%s:%s\"} %lld\n", kind, name,
+                 (long long)expiry_s);
+    }
+}
+
+static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *cfg)
+{
+    struct crypto_pool_counts c;
+
+    crypto_pool_counts(b->pool, &c);
+    gauge1(t, "postern_crypto_queue", "Handshake steps that wait for a thread", c.queued);
+    gauge1(t, "postern_crypto_queue_peak", "The most that ever waited", c.queued_peak);
+    gauge(t, "postern_tls_cert_expiry_timestamp_seconds",
+          "Unix time when a certificate of ours ends, by where it is used");
+    for (size_t i = 0; i < cfg->n_listeners; i++) {
+        if (cfg->listeners[i].tls.server != NULL) {
+            put_expiry(t, "listener", cfg->listeners[i].name,
+                       tls_server_expiry(cfg->listeners[i].tls.server));
+        }
+    }
+    for (size_t i = 0; cfg->peer_tls != NULL && i < cfg->def.n_peers; i++) {
+        if (cfg->peer_tls[i] != NULL) {
+            put_expiry(t, "peer", cfg->def.peers[i].name, tls_client_expiry(cfg->peer_tls[i]));
+        }
+    }
+}
+
 int b2bua_metrics(struct b2bua *b, struct buf *t)
 {
     struct config *cfg = current_config(b);
@@ -330,6 +384,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
                s.media.idle_sockets);
         metrics_ports(t, cfg, &s);
+        metrics_crypto(t, b, cfg);
     }
     config_unref(&cfg);
     return err != 0 ? err : buf_err(t);

@@ -94,9 +94,14 @@ static void house_free(struct b2bua **bp)
             worker_close(b->workers[i]);
         }
     }
+    if (b->pool != NULL) {
+        crypto_pool_stop(b->pool); /* whatever was lent comes back before its owner goes */
+    }
     for (uint32_t i = 0; i < b->n_workers; i++) {
         worker_free(&b->workers[i]);
     }
+    dtls_ctx_free(&b->dtls);
+    crypto_pool_free(&b->pool);
     token_ring_free(&b->ring);
     auth_free(&b->auth);
     guard_free(&b->guard);
@@ -141,6 +146,14 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0) {
         *why = "token key file cannot be used";
         err = token_ring_load(&b->ring, b->cfg->key_file);
+    }
+    if (err == 0) {
+        *why = "crypto threads cannot be started";
+        err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
+    }
+    if (err == 0) {
+        *why = "certificate for DTLS-SRTP cannot be made";
+        err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){0});
     }
     if (err == 0) {
         *why = "workers cannot be built";
@@ -355,6 +368,7 @@ static void rotate_key(struct b2bua *b, int64_t wall_ms)
 
 void b2bua_tick(struct b2bua *b, int64_t wall_ms)
 {
+    tls_tickets_tick(clock_now_ms(&b->clock));
     for (uint32_t i = 0; i < b->n_workers; i++) {
         tell(b, i);
     }

@@ -37,6 +37,8 @@ struct b2bua {
     struct policy_gate *gate; /* atomic inside */
     struct guard *guard;
     struct token_ring *ring;
+    struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
+    struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */
     uint32_t n_workers;
     struct worker *workers[WORKERS_MAX];
     _Atomic bool draining;

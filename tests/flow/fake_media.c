@@ -14,6 +14,7 @@ struct media {
     struct fake_realm realms[REALMS_MAX];
     struct list sessions;
     uint32_t limit; /* pairs */
+    bool has_dtls;  /* pretend */
     int fail;
 };
 
@@ -110,6 +111,7 @@ static void close_side(struct media_session *s, struct fake_side *side)
         s->m->realms[side->listener].in_use--;
         *side = (struct fake_side){0};
     }
+    side->is_bundled = false;
 }
 
 void media_close(struct media_session *s, unsigned stream)
@@ -140,6 +142,7 @@ int media_open(struct media_session *s, unsigned stream, unsigned side, enum med
     struct fake_realm *realm = &s->m->realms[listener];
 
     s->streams[stream].kind = kind;
+    fs->is_bundled = false;
     if (fs->is_open && fs->listener == listener && fs->family == family) {
         return 0;
     }
@@ -160,14 +163,23 @@ int media_open(struct media_session *s, unsigned stream, unsigned side, enum med
     return 0;
 }
 
+/* Whose ports the side uses. */
+static const struct fake_side *lender_of(const struct media_session *s, unsigned stream,
+                                         unsigned side)
+{
+    const struct fake_side *fs = &s->streams[stream].side[side];
+
+    return fs->is_bundled ? &s->streams[fs->leader].side[side] : fs;
+}
+
 bool media_is_open(const struct media_session *s, unsigned stream, unsigned side)
 {
-    return s->streams[stream].side[side].is_open;
+    return lender_of(s, stream, side)->is_open;
 }
 
 void media_local(const struct media_session *s, unsigned stream, unsigned side, struct addr *rtp)
 {
-    const struct fake_side *fs = &s->streams[stream].side[side];
+    const struct fake_side *fs = lender_of(s, stream, side);
 
     *rtp = (struct addr){0};
     if (!fs->is_open) {
@@ -191,9 +203,221 @@ bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
 {
     const struct fake_side *fs = &s->streams[stream].side[side];
 
-    *out = (struct media_stats){.remote = fs->remote.rtp, .rx_packets = 10, .tx_packets = 11};
+    *out = (struct media_stats){
+        .remote = fs->remote.rtp, .rx_packets = 10, .tx_packets = 11, .suite = SL("none")};
     media_local(s, stream, side, &out->local);
     return fs->is_open;
+}
+
+/* --- keys, ICE --- */
+
+static struct fake_side *side_of(const struct media_session *s, unsigned stream, unsigned side)
+{
+    return (struct fake_side *)(uintptr_t)&s->streams[stream].side[side];
+}
+
+/* Do we encrypt with it on another side of the session? */
+static bool is_used(const struct media_session *s, const struct fake_side *but,
+                    const struct srtp_key *k)
+{
+    for (unsigned i = 0; i < 2 * MEDIA_STREAMS_MAX; i++) {
+        const struct fake_side *fs = &s->streams[i / 2].side[i % 2];
+
+        if (fs != but && fs->has_tx && srtp_key_equal(&fs->tx, k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
+                   const struct srtp_key *tx, const struct srtp_key *rx)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+
+    if (!fs->is_open) {
+        return ENOENT;
+    }
+    if (tx == NULL) {
+        return fs->is_secure ? EPROTO : 0;
+    }
+    if (is_used(s, fs, tx) || (rx != NULL && srtp_key_equal(tx, rx))) {
+        return EPROTO;
+    }
+    if (!fs->has_tx || !srtp_key_equal(tx, &fs->tx) ||
+        (rx != NULL && (!fs->has_rx || !srtp_key_equal(rx, &fs->rx)))) {
+        fs->n_keyed++;
+    }
+    fs->is_secure = fs->has_tx = true;
+    fs->has_rx = rx != NULL;
+    fs->tx = *tx;
+    fs->rx = rx != NULL ? *rx : (struct srtp_key){0};
+    return 0;
+}
+
+uint64_t media_tx_packets_under_key(const struct media_session *s, unsigned stream, unsigned side)
+{
+    return side_of(s, stream, side)->tx_packets;
+}
+
+int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
+                   const struct media_dtls_params *p)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+
+    if (s->m->p.dtls == NULL && !s->m->has_dtls) {
+        return ENOTSUP;
+    }
+    fs->is_secure = true;
+    fs->dtls = *p;
+    fs->n_dtls++;
+    if (p->n != 0 && sl_cstr(p->fingerprints[0], fs->fingerprint, sizeof(fs->fingerprint)) != 0) {
+        return EBADMSG;
+    }
+    return 0;
+}
+
+void media_dtls_fingerprint(const struct media *m, struct sl *out)
+{
+    *out = m->p.dtls != NULL || m->has_dtls ? sl_str(FAKE_FINGERPRINT) : SL_NULL;
+}
+
+int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
+                    struct media_ice_local *out)
+{
+    static const char *const ufrags[] = {"fakeufrag0", "fakeufrag1"};
+
+    *out = (struct media_ice_local){.ufrag = sl_str(ufrags[side_of(s, stream, side)->ice_gen % 2]),
+                                    .pwd = SL("fakepasswordoftwentyfour")};
+    return 0;
+}
+
+int media_ice_restart(struct media_session *s, unsigned stream, unsigned side)
+{
+    side_of(s, stream, side)->ice_gen++;
+    return 0;
+}
+
+int media_set_ice(struct media_session *s, unsigned stream, unsigned side, struct sl ufrag,
+                  struct sl pwd)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+
+    if (sl_cstr(ufrag, fs->ufrag, sizeof(fs->ufrag)) != 0 ||
+        sl_cstr(pwd, fs->pwd, sizeof(fs->pwd)) != 0) {
+        return EBADMSG;
+    }
+    return 0;
+}
+
+/* --- formats, DTMF, bundles --- */
+
+int media_set_formats(struct media_session *s, unsigned stream, unsigned side,
+                      const struct media_format *f, size_t n)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+
+    if (n > MEDIA_FORMATS_MAX) {
+        return EINVAL;
+    }
+    fs->n_formats = n;
+    if (n != 0) {
+        memcpy(fs->formats, f, n * sizeof(*f));
+    }
+    return 0;
+}
+
+int media_set_dtmf(struct media_session *s, unsigned stream, unsigned side, enum media_dtmf how)
+{
+    side_of(s, stream, side)->dtmf = how;
+    return 0;
+}
+
+void media_set_dtmf_handler(struct media_session *s, media_dtmf_fn *fn, void *arg)
+{
+    s->on_dtmf = fn;
+    s->dtmf_arg = arg;
+}
+
+static bool side_has_events(const struct fake_side *fs)
+{
+    for (size_t i = 0; i < fs->n_formats; i++) {
+        if (fs->formats[i].kind == MEDIA_FMT_EVENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int media_send_dtmf(struct media_session *s, unsigned stream, unsigned side, char digit,
+                    unsigned ms)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+    size_t n = strlen(fs->sent_dtmf);
+
+    fs->sent_ms = ms;
+    if (!side_has_events(fs)) {
+        return ENOTSUP;
+    }
+    if (n == MEDIA_DTMF_QUEUE) {
+        return ENOBUFS;
+    }
+    fs->sent_dtmf[n] = digit;
+    return 0;
+}
+
+int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsigned leader,
+                 const struct media_bundle_key *key)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+
+    (void)key;
+    if (leader != stream) {
+        close_side(s, fs);
+        fs->is_bundled = true;
+        fs->leader = leader;
+    }
+    return 0;
+}
+
+int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)
+{
+    side_of(s, stream, side)->dscp = dscp;
+    return 0;
+}
+
+/* --- words --- */
+
+enum media_diagnosis media_diagnose(const struct media_session *s, unsigned stream, unsigned side)
+{
+    (void)s;
+    (void)stream;
+    (void)side;
+    return MEDIA_DIAG_OK;
+}
+
+const char *media_diagnosis_text(enum media_diagnosis d)
+{
+    (void)d;
+    return "media is fine";
+}
+
+const char *media_diagnosis_word(enum media_diagnosis d)
+{
+    (void)d;
+    return "ok";
+}
+
+const char *media_dtls_word(enum media_dtls_state d)
+{
+    (void)d;
+    return "none";
+}
+
+const char *media_ice_word(enum media_ice_state i)
+{
+    (void)i;
+    return "none";
 }
 
 /* --- for the tests --- */
@@ -217,4 +441,15 @@ void fake_media_fail(struct media *m, int err)
 void fake_media_silence(struct media_session *s, unsigned stream, unsigned side)
 {
     s->on_silence(s, stream, side, s->arg);
+}
+
+void fake_media_dtmf(struct media_session *s, unsigned stream, unsigned side, char digit,
+                     unsigned ms)
+{
+    s->on_dtmf(s, stream, side, digit, ms, s->dtmf_arg);
+}
+
+void fake_media_dtls(struct media *m, bool has)
+{
+    m->has_dtls = has;
 }

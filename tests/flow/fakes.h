@@ -15,6 +15,24 @@ struct fake_side {
     uint16_t port;
     struct media_remote remote;
     unsigned n_described; /* how often media_set_remote() came */
+    bool is_secure;       /* ever */
+    bool has_tx, has_rx;  /* SDES */
+    struct srtp_key tx, rx;
+    unsigned n_keyed;              /* how often one of them changed */
+    uint64_t tx_packets;           /* under the key */
+    struct media_dtls_params dtls; /* n_dtls != 0; the texts are fingerprints' */
+    char fingerprint[128];         /* the first */
+    unsigned n_dtls;               /* how often media_set_dtls() came */
+    char ufrag[64], pwd[64];       /* theirs */
+    unsigned ice_gen;              /* restarts of ours */
+    struct media_format formats[MEDIA_FORMATS_MAX];
+    size_t n_formats;
+    enum media_dtmf dtmf;
+    char sent_dtmf[MEDIA_DTMF_QUEUE + 1]; /* digits of media_send_dtmf() */
+    unsigned sent_ms;                     /* the last one's */
+    uint8_t dscp;
+    bool is_bundled;
+    unsigned leader;
 };
 struct fake_stream {
     enum media_kind kind;
@@ -25,6 +43,8 @@ struct media_session {
     struct media *m;
     media_silence_fn *on_silence;
     void *arg;
+    media_dtmf_fn *on_dtmf;
+    void *dtmf_arg;
     struct fake_stream streams[MEDIA_STREAMS_MAX];
 };
 
@@ -33,6 +53,14 @@ void fake_media_limit(struct media *m, uint32_t pairs);    /* ENOBUFS beyond; UI
 void fake_media_fail(struct media *m, int err);            /* of each media_open(); 0: none */
 void fake_media_silence(struct media_session *s, unsigned stream, unsigned side);
 uint32_t fake_media_inactivity(const struct media *m);
+#define FAKE_FINGERPRINT                                                                           \
+    "sha-256 "                                                                                     \
+    "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:"   \
+    "EE:FF"
+void fake_media_dtls(struct media *m, bool has); /* as if media_params named a context */
+/* An event was received from this side. */
+void fake_media_dtmf(struct media_session *s, unsigned stream, unsigned side, char digit,
+                     unsigned ms);
 
 /* --- store --- */
 
@@ -49,7 +77,7 @@ struct fake_call { /* one posted record */
     char source[FAKE_TEXT_MAX], target[FAKE_TEXT_MAX], calling[FAKE_TEXT_MAX];
     char called[FAKE_TEXT_MAX], route[FAKE_TEXT_MAX], end_by[FAKE_TEXT_MAX];
     char end_reason[FAKE_TEXT_MAX], a_remote[FAKE_TEXT_MAX], b_remote[FAKE_TEXT_MAX];
-    char detail[8192];
+    char detail[16384];
     char ladder[2048];
     size_t ladder_n;
 };

@@ -64,9 +64,15 @@ static void note_sdp(struct rig_ids *ids, struct sl body, bool is_ours)
             note(ids, word);
         }
     }
-    if (!is_ours) {
+    note_after(ids, body, " inline:", "|; \r\n");
+    if (!is_ours) { /* our certificate is the same for all, and the fake media's ICE too */
         note_after(ids, body, "c=IN IP4 ", "/\r\n");
         note_after(ids, body, "s=", "\r\n");
+        note_after(ids, body, "a=fingerprint:sha-256 ", "\r\n");
+        note_after(ids, body, "a=ice-ufrag:", "\r\n");
+        note_after(ids, body, "a=ice-pwd:", "\r\n");
+        note_after(ids, body, " cname:", "\r\n");
+        note_after(ids, body, " raddr ", " \r\n");
     }
 }
 

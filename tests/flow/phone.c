@@ -167,7 +167,7 @@ static const char *type_of(const struct phone *p, const char *body)
 
 static const char *transport_of(const struct phone *p)
 {
-    return p->flow.transport == SIP_TCP ? "TCP" : "UDP";
+    return p->flow.transport == SIP_TLS ? "TLS" : p->flow.transport == SIP_TCP ? "TCP" : "UDP";
 }
 
 static void write_request(struct phone *p, const char *method, uint32_t cseq, const char *ruri,

@@ -29,7 +29,9 @@ struct phone {
     char ring[RIG_TEXT_MAX];   /* last INVITE received */
     char got[RIG_TEXT_MAX];    /* last message taken */
     int64_t got_ms;
-    char sdp[1024];
+    char sdp[2048];
+    char key[80], suite[40]; /* secure.c: SDES */
+    unsigned print, ice_gen; /* secure.c: which certificate, which credentials */
     unsigned sdp_version;
     char media_ip[64];
     uint16_t media_port;

@@ -150,7 +150,7 @@ static void answers_of_a_target_that_is_no_source_are_let_in(void **state)
 static const char yaml_bans[] = LISTENERS PARTIES
     "security: {allow: [192.0.2.200/32],\n"
     "           bans: {threshold: 10, window: 5m, durations: [5m, 1h], networks: off}}\n";
-static const char yaml_dry[] = LISTENERS PARTIES "security: {bans: {dry_run: yes}}\n";
+static const char yaml_dry[] = LISTENERS PARTIES "security: {bans: {dry_run: true}}\n";
 
 static void scan(struct phone *s, const char *at, enum sip_transport t, struct rig *r)
 {

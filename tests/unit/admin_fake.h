@@ -21,6 +21,8 @@ static struct {
     struct prefix ban;
     int64_t ban_ms;
     char ban_reason[64];
+    uint64_t rekeyed;
+    int sides;
     /* the last answer */
     char head[4096], *kept;
     const char *body; /* "" or kept */
@@ -57,6 +59,14 @@ int b2bua_call_hangup(struct b2bua *b, uint64_t id)
 {
     (void)b;
     rig.hung_up = id;
+    return fake_err(id);
+}
+
+int b2bua_call_rekey(struct b2bua *b, uint64_t id, enum b2bua_side sides)
+{
+    (void)b;
+    rig.rekeyed = id;
+    rig.sides = (int)sides;
     return fake_err(id);
 }
 

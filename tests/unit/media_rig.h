@@ -5,6 +5,8 @@
 #define POSTERN_TEST_MEDIA_RIG_H
 
 #include "media_net.h"
+#include "media/secure_int.h"
+#include "media/stage_int.h"
 
 #define RIG_LEARN_MS 3000
 #define RIG_INACTIVITY_MS 30000
@@ -20,6 +22,18 @@ struct rig {
     bool close_on_silence;
     int64_t live; /* blocks before */
 };
+
+/* A source whose packet proves itself. */
+static inline bool rig_accept(struct media_flow *f, const struct addr *src, int64_t now_ms)
+{
+    uint8_t rank = 0;
+    enum media_source who = media_flow_check(f, src, now_ms, RIG_LEARN_MS, &rank);
+
+    if (who == MEDIA_SOURCE_NEW) {
+        media_flow_learn(f, src, rank, now_ms);
+    }
+    return who != MEDIA_SOURCE_STRANGER;
+}
 
 static inline void rig_on_silence(struct media_session *s, unsigned stream, unsigned side,
                                   void *arg)

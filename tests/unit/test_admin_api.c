@@ -294,6 +294,38 @@ static void the_operator_bans_and_lifts_by_id_and_address(void **state)
     assert_int_equal(ask("DELETE", "/v1/bans", WITH_TOKEN), 405);
 }
 
+static void new_keys_are_asked_for_by_call_and_side(void **state)
+{
+    (void)state;
+    put_calls();
+    rig.live_id = 4;
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey", WITH_TOKEN), 202);
+    assert_string_equal(rig.body,
+                        "{\"id\":\"0000000000004\",\"status\":\"rekeying\",\"side\":\"both\"}");
+    assert_true(rig.rekeyed == 4 && rig.sides == (int)B2BUA_BOTH);
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey?side=callee", WITH_TOKEN), 202);
+    assert_true(rig.sides == (int)B2BUA_CALLEE);
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey?side=caller", WITH_TOKEN), 202);
+    assert_true(rig.sides == (int)B2BUA_CALLER);
+    rig.rekeyed = 0;
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey?side=left", WITH_TOKEN), 400);
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey?leg=a", WITH_TOKEN), 400);
+    assert_int_equal(ask("POST", "/v1/calls/9/rekey", WITH_TOKEN), 404);
+    assert_true(rig.rekeyed == 0);
+    assert_int_equal(ask("POST", "/v1/calls/0000000000001/rekey", WITH_TOKEN), 409);
+    assert_non_null(strstr(rig.body, "ended"));
+    assert_int_equal(ask("POST", "/v1/calls/0000000000009/rekey", WITH_TOKEN), 404);
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey", ""), 401);
+    assert_int_equal(get("/v1/calls/0000000000004/rekey"), 405);
+    assert_non_null(strstr(rig.head, "Allow: POST\r\n"));
+    rig.err = EPROTO;
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey", WITH_TOKEN), 409);
+    assert_non_null(strstr(rig.body, "no SDES keys"));
+    rig.err = ETIMEDOUT;
+    assert_int_equal(ask("POST", "/v1/calls/0000000000004/rekey", WITH_TOKEN), 503);
+    check_json();
+}
+
 static void registrations_are_paged_and_hide_the_expired(void **state)
 {
     static const struct {
@@ -442,6 +474,7 @@ int main(void)
         TEST(hanging_up_tells_living_ended_and_unknown_calls_apart),
         TEST(bans_are_listed_made_explained_and_lifted),
         TEST(the_operator_bans_and_lifts_by_id_and_address),
+        TEST(new_keys_are_asked_for_by_call_and_side),
         TEST(registrations_are_paged_and_hide_the_expired),
         TEST(a_wrong_query_is_told_with_the_nearest_word),
         TEST(the_index_the_system_and_the_peers_answer),

@@ -226,7 +226,7 @@ static const struct rig_case security_cases[] = {
     {"security: {bans: {firewall: nftables, networks: 1, dry_run: maybe}}\n",
      "t:2:29: security.bans.firewall: 'nftables' is not supported by this version\n"
      "t:2:49: security.bans.networks: '1' is out of range: 2 to 256, or off\n"
-     "t:2:61: security.bans.dry_run: 'maybe' is not one of no, yes\n"},
+     "t:2:61: security.bans.dry_run: 'maybe' is not one of false, true\n"},
     {"security: {bnas: {}}\n", "t:2:12: security.bnas: unknown setting; did you mean 'bans'?\n"},
     {"security: 1\n", "t:2:11: security: must be a map, not a single value\n"},
 };
@@ -238,20 +238,42 @@ static void bad_security_settings_are_refused_line_by_line(void **state)
 }
 
 static const struct rig_case media_profiles_cases[] = {
-    {"media_profiles: {secure: {security: sdes}}\n",
-     "t:2:37: media_profiles.secure.security: 'sdes' is not supported by this version\n"},
-    {"media_profiles: {secure: {security: dtls, ice: lite, rtcp_mux: true}}\n",
-     "t:2:37: media_profiles.secure.security: 'dtls' is not supported by this version\n"
-     "t:2:43: media_profiles.secure.ice: 'ice' is not supported by this version\n"
-     "t:2:54: media_profiles.secure.rtcp_mux: 'rtcp_mux' is not supported by this version\n"},
     {"media_profiles: {secure: {security: rpt}}\n",
-     "t:2:37: media_profiles.secure.security: 'rpt' is not rtp; did you mean 'rtp'?\n"},
-    {"media_profiles: {secure: {security: RTP}}\n",
-     "t:2:37: media_profiles.secure.security: 'RTP' is not rtp; did you mean 'rtp'?\n"},
-    {"media_profiles: {secure: {suites: [AEAD_AES_128_GCM]}}\n",
-     "t:2:27: media_profiles.secure.suites: 'suites' is not supported by this version\n"},
-    {"media_profiles: {secure: {optional: false}}\n",
-     "t:2:27: media_profiles.secure.optional: 'optional' is not supported by this version\n"},
+     "t:2:37: media_profiles.secure.security: 'rpt' is not one of rtp, sdes, dtls; did you mean "
+     "'rtp'?\n"},
+    {"media_profiles: {secure: {security: SDES}}\n",
+     "t:2:37: media_profiles.secure.security: 'SDES' is not one of rtp, sdes, dtls; did you mean "
+     "'sdes'?\n"},
+    {"media_profiles: {secure: {security: sdes, suites: [AEAD_AES_128_GMC]}}\n",
+     "t:2:52: media_profiles.secure.suites[0]: 'AEAD_AES_128_GMC' is not one of "
+     "AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_80, "
+     "AES_256_CM_HMAC_SHA1_32, "
+     "AEAD_AES_128_GCM, AEAD_AES_256_GCM; did you mean 'AEAD_AES_128_GCM'?\n"},
+    {"media_profiles: {secure: {security: sdes, suites: []}}\n",
+     "t:2:51: media_profiles.secure.suites: must name at least one\n"},
+    {"media_profiles: {secure: {security: sdes, suites: [AEAD_AES_128_GCM, "
+     "AES_CM_128_HMAC_SHA1_80, "
+     "AEAD_AES_128_GCM]}}\n",
+     "t:2:95: media_profiles.secure.suites[2]: is there twice\n"},
+    {"media_profiles: {a: {suites: [AEAD_AES_128_GCM]}, b: {optional: true}, c: {security: dtls, "
+     "rekey: {after: 1h}}}\n",
+     "t:2:22: media_profiles.a.suites: needs security: sdes\n"
+     "t:2:55: media_profiles.b.optional: needs security: sdes\n"
+     "t:2:92: media_profiles.c.rekey: needs security: sdes\n"},
+    {"media_profiles: {secure: {security: sdes, optional: maybe}}\n",
+     "t:2:53: media_profiles.secure.optional: 'maybe' is not one of false, true\n"},
+    {"media_profiles: {secure: {security: dtls, avpf: false}}\n",
+     "t:2:49: media_profiles.secure.avpf: must be true with security: dtls\n"},
+    {"media_profiles: {secure: {ice: full, dtmf: inband, dscp: 64}}\n",
+     "t:2:32: media_profiles.secure.ice: 'full' is not one of off, lite\n"
+     "t:2:44: media_profiles.secure.dtmf: 'inband' is not one of pass, rfc4733, info\n"
+     "t:2:58: media_profiles.secure.dscp: '64' is out of range: 0 to 63\n"},
+    {"media_profiles: {secure: {security: sdes, rekey: {after: 1s, packets: 5}}}\n",
+     "t:2:58: media_profiles.secure.rekey.after: '1s' is out of range: 10s to 1d, or off\n"
+     "t:2:71: media_profiles.secure.rekey.packets: '5' is out of range: 1000 to 4294967295, or "
+     "off\n"},
+    {"media_profiles: {secure: {codecs: [\"PC MA\"]}}\n",
+     "t:2:36: media_profiles.secure.codecs[0]: 'PC MA' may hold only letters, digits and ._-\n"},
     {"media_profiles: {secure: {secuirty: rtp}}\n",
      "t:2:27: media_profiles.secure.secuirty: unknown setting; did you mean 'security'?\n"},
     {"media_profiles: {\"a b\": {}}\n", "t:2:18: media_profiles.a b: a name has 1 to 64 letters, "

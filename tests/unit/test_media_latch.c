@@ -166,7 +166,7 @@ static void run_step(const struct story *st, unsigned i, struct media_flow *f)
     } else {
         struct addr src = rig_addr(s->src);
 
-        if (media_flow_accept(f, &src, 5000 + s->at_ms, RIG_LEARN_MS) != s->accepted) {
+        if (rig_accept(f, &src, 5000 + s->at_ms) != s->accepted) {
             fail_msg("%s, step %u: %s was%s heard", st->name, i, s->src, s->accepted ? " not" : "");
         }
     }
@@ -209,7 +209,7 @@ static void nobody_is_heard_when_nothing_is_known(void **state)
     for (size_t i = 0; i < COUNT_OF(sources); i++) {
         struct addr src = rig_addr(sources[i]);
 
-        assert_false(media_flow_accept(&f, &src, 1, RIG_LEARN_MS));
+        assert_false(rig_accept(&f, &src, 1));
     }
     assert_null(media_flow_dest(&f));
 }
@@ -245,8 +245,7 @@ static void whoever_must_show_himself_gets_nothing_before(void **state)
         if (rows[i].src != NULL) {
             struct addr src = rig_addr(rows[i].src);
 
-            (void)media_flow_accept(rows[i].on_rtcp ? &side.rtcp : &side.rtp, &src, 2,
-                                    RIG_LEARN_MS);
+            (void)rig_accept(rows[i].on_rtcp ? &side.rtcp : &side.rtp, &src, 2);
         }
         to[0] = media_flow_dest(&side.rtp);
         to[1] = media_flow_dest(&side.rtcp);
@@ -274,7 +273,7 @@ static void a_known_address_with_new_ports_must_show_itself_again(void **state)
     for (unsigned i = 0; i < 2; i++) {
         flows[i]->side = &side;
         media_flow_expect(flows[i], &src, 1);
-        assert_true(media_flow_accept(flows[i], &src, 2, RIG_LEARN_MS));
+        assert_true(rig_accept(flows[i], &src, 2));
         assert_non_null(media_flow_dest(flows[i]));
     }
     media_flow_expect(&side.rtp, &next, 3);

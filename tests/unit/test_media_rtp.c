@@ -33,11 +33,11 @@ static void packets_are_classified_by_their_own_length_only(void **state)
         {"padding of none", SL("\xa0\x00" REST "ab\x00\x00"), MEDIA_CLASS_BAD, MEDIA_CLASS_BAD},
         {"padding too long", SL("\xa0\x00" REST "\x00\x03"), MEDIA_CLASS_BAD, MEDIA_CLASS_BAD},
         {"padding in the header", SL("\xa0\x00" REST), MEDIA_CLASS_BAD, MEDIA_CLASS_BAD},
-        {"STUN", SL("\x00\x01\x00\x00\x21\x12\xa4\x42" REST), MEDIA_CLASS_BAD, MEDIA_CLASS_BAD},
+        {"STUN", SL("\x00\x01\x00\x00\x21\x12\xa4\x42" REST), MEDIA_CLASS_STUN, MEDIA_CLASS_STUN},
         {"DTLS", SL("\x16\xfe\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00"),
-         MEDIA_CLASS_BAD, MEDIA_CLASS_BAD},
-        {"ZRTP", SL("\x10\x00\x00\x01ZRTP" SSRC "\x50\x5a\x00\x03"), MEDIA_CLASS_OPAQUE,
-         MEDIA_CLASS_OPAQUE},
+         MEDIA_CLASS_DTLS, MEDIA_CLASS_DTLS},
+        {"ZRTP", SL("\x10\x00\x00\x01ZRTP" SSRC "\x50\x5a\x00\x03"), MEDIA_CLASS_ZRTP,
+         MEDIA_CLASS_ZRTP},
         {"not quite ZRTP", SL("\x10\x00\x00\x01ZRTX" SSRC "\x50\x5a\x00\x03"), MEDIA_CLASS_BAD,
          MEDIA_CLASS_BAD},
         {"receiver report", SL("\x80\xc9\x00\x01" SSRC), MEDIA_CLASS_BAD, MEDIA_CLASS_RTCP},
@@ -95,7 +95,7 @@ static void note(struct media_track *t, const char *ssrc, uint16_t seq, uint32_t
     p[6] = (uint8_t)(ts >> 8);
     p[7] = (uint8_t)ts;
     memcpy(p + 8, ssrc, 4);
-    media_track_note(t, p, now_ms);
+    (void)media_track_note(t, p, 0, now_ms);
 }
 
 static void losses_are_counted_over_wraps_and_misorder(void **state)

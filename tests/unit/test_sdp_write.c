@@ -125,7 +125,7 @@ static void refused_lines_keep_their_place_with_port_zero(void **state)
 static void an_answer_repeats_the_words_of_its_offer(void **state)
 {
     (void)state;
-    rig_up(BASE "m=audio 40000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=rtcp-fb:8 nack\r\n"
+    rig_up(BASE "m=audio 40000 RTP/AVPF 8\r\na=rtpmap:8 PCMA/8000\r\na=rtcp-fb:8 nack\r\n"
                 "m=image 40002 UDPTL t38\r\nm=video 0 RTP/AVP 31\r\n",
            BASE "m=audio 50000 RTP/AVPF 0 8\r\nm=image 50002 UdpTL t38\r\n"
                 "m=video 50004 RTP/AVP 99 98\r\n");
@@ -446,6 +446,136 @@ static void a_new_face_has_an_origin_that_fits_63_bits(void **state)
     assert_true(f.o_id != 0);
 }
 
+/* --- our own security --- */
+
+static void an_offer_takes_the_profile_of_the_side_it_is_for(void **state)
+{
+    static const struct sdp_crypto keys[] = {
+        {.tag = 1, .suite = SDP_AEAD_AES_128_GCM, .n = 28},
+        {.tag = 2, .suite = SDP_AES_CM_128_HMAC_SHA1_80, .n = 30}};
+
+    (void)state;
+    rig_up(BASE AUDIO "a=zrtp-hash:1.10 "
+                      "fe30efd02423cb054e50efd0248742ac7a52c8f91bc2df881ae642c371ba46df\r\n",
+           NULL);
+    rig.streams[0].set_proto = true;
+    rig.streams[0].proto = SDP_RTP_SAVP;
+    rig.streams[0].crypto = keys;
+    rig.streams[0].n_crypto = 2;
+    assert_written(OUR_HEAD
+                   "m=audio 20000 RTP/SAVP 0\r\na=sendrecv\r\n"
+                   "a=crypto:1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                   "a=crypto:2 AES_CM_128_HMAC_SHA1_80 "
+                   "inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n");
+}
+
+static void zrtp_hash_passes_only_from_plain_to_plain(void **state)
+{
+#define ZRTP "a=zrtp-hash:1.10 fe30efd02423cb054e50efd0248742ac7a52c8f91bc2df881ae642c371ba46df\r\n"
+    static const struct sdp_crypto key = {.tag = 1, .suite = SDP_AES_CM_128_HMAC_SHA1_80, .n = 30};
+
+    (void)state;
+    rig_up(BASE AUDIO ZRTP, NULL);
+    assert_written(OUR_HEAD "m=audio 20000 RTP/AVP 0\r\n" ZRTP "a=sendrecv\r\n");
+    rig_up(BASE AUDIO ZRTP, NULL);
+    rig.streams[0].crypto = &key; /* keys in RTP/AVP */
+    rig.streams[0].n_crypto = 1;
+    assert_written(OUR_HEAD
+                   "m=audio 20000 RTP/AVP 0\r\na=sendrecv\r\na=crypto:1 "
+                   "AES_CM_128_HMAC_SHA1_80 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n");
+    rig_up(BASE "m=audio 40000 RTP/SAVP 0\r\n" ZRTP, BASE AUDIO);
+    assert_written(OUR_HEAD "m=audio 20000 RTP/AVP 0\r\na=sendrecv\r\n");
+}
+
+static void a_browser_gets_ice_lite_a_fingerprint_and_its_mid(void **state)
+{
+    (void)state;
+    rig_up(BASE AUDIO "a=ice-ufrag:theirs\r\na=mid:theirs\r\n", NULL);
+    rig.streams[0] = (struct sdp_out_stream){.rtp = make_addr("192.0.2.1:20000"),
+                                             .rtcp_port = 20001,
+                                             .rtcp_mux = true,
+                                             .set_proto = true,
+                                             .proto = SDP_DTLS_SAVPF,
+                                             .fingerprint = SL("sha-256 00:11"),
+                                             .setup = SDP_ACTPASS,
+                                             .ufrag = SL("abcd"),
+                                             .pwd = SL("secret"),
+                                             .mid = SL("m1")};
+    assert_written(OUR_HEAD "a=ice-lite\r\nm=audio 20000 UDP/TLS/RTP/SAVPF 0\r\na=sendrecv\r\n"
+                            "a=rtcp-mux\r\na=fingerprint:sha-256 00:11\r\na=setup:actpass\r\n"
+                            "a=ice-ufrag:abcd\r\na=ice-pwd:secret\r\n"
+                            "a=candidate:1 1 UDP 2130706431 192.0.2.1 20000 typ host\r\n"
+                            "a=candidate:1 2 UDP 2130706430 192.0.2.1 20001 typ host\r\n"
+                            "a=end-of-candidates\r\na=mid:m1\r\n");
+    rig_up(BASE AUDIO, BASE "m=audio 50000 UDP/TLS/RTP/SAVP 0\r\n");
+    rig.streams[0].fingerprint = SL("sha-256 00:11");
+    rig.streams[0].setup = SDP_PASSIVE;
+    rig.streams[0].rtcp_mux = true;
+    assert_written(OUR_HEAD "m=audio 20000 UDP/TLS/RTP/SAVP 0\r\na=sendrecv\r\na=rtcp-mux\r\n"
+                            "a=fingerprint:sha-256 00:11\r\na=setup:passive\r\n");
+}
+
+static void bundled_streams_are_one_group_for_each_leader(void **state)
+{
+    (void)state;
+    rig_up(BASE AUDIO AUDIO AUDIO AUDIO, NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        static const char names[] = "abcd";
+
+        rig.streams[i].is_bundled = true;
+        rig.streams[i].leader = i % 2 != 0 ? 1 : 0;
+        rig.streams[i].mid = sl_make(names + i, 1);
+    }
+    rig.streams[3].refuse = true;
+    assert_written("v=0\r\no=- 5 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+                   "a=group:BUNDLE a c\r\na=group:BUNDLE b\r\n"
+                   "m=audio 20000 RTP/AVP 0\r\na=sendrecv\r\na=mid:a\r\n"
+                   "m=audio 20002 RTP/AVP 0\r\na=sendrecv\r\na=mid:b\r\n"
+                   "m=audio 20004 RTP/AVP 0\r\na=sendrecv\r\na=mid:c\r\n"
+                   "m=audio 0 RTP/AVP 0\r\n");
+}
+
+static void payload_types_are_written_with_the_numbers_of_the_other_side(void **state)
+{
+    static const struct sdp_format_map map[] = {
+        {.from = 96, .to = 100}, {.from = 97, .to = 101}, {.to = 102, .own = true, .clock = 8000}};
+
+    (void)state;
+    rig_up(BASE "m=video 40000 RTP/AVPF 96 97 98\r\na=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack "
+                "pli\r\na=rtcp-fb:* ccm fir\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 "
+                "apt=96;rtx-time=3000\r\na=rtpmap:98 H264/90000\r\na=fmtp:98 x=1\r\n",
+           NULL);
+    rig.streams[0].formats = map;
+    rig.streams[0].n_formats = COUNT_OF(map);
+    assert_written(OUR_HEAD "m=video 20000 RTP/AVPF 100 101 102\r\na=rtpmap:100 VP8/90000\r\n"
+                            "a=rtcp-fb:100 nack pli\r\na=rtcp-fb:* ccm fir\r\n"
+                            "a=rtpmap:101 rtx/90000\r\na=fmtp:101 apt=100;rtx-time=3000\r\n"
+                            "a=rtpmap:102 telephone-event/8000\r\na=fmtp:102 0-15\r\n"
+                            "a=sendrecv\r\n");
+    rig_up(BASE AUDIO, NULL);
+    rig.streams[0].formats = map;
+    rig.streams[0].n_formats = 0; /* nothing is left */
+    assert_written(OUR_HEAD "m=audio 0 RTP/AVP 0\r\n");
+}
+
+static void feedback_lines_pass_only_between_sides_that_both_have_them(void **state)
+{
+#define FB "a=rtcp-fb:0 nack\r\n"
+    (void)state;
+    rig_up(BASE "m=audio 40000 RTP/AVPF 0\r\n" FB, NULL);
+    rig.streams[0].set_proto = true;
+    rig.streams[0].proto = SDP_RTP_AVP;
+    assert_written(OUR_HEAD "m=audio 20000 RTP/AVP 0\r\na=sendrecv\r\n");
+    rig_up(BASE AUDIO FB, NULL);
+    rig.streams[0].set_proto = true;
+    rig.streams[0].proto = SDP_RTP_AVPF;
+    assert_written(OUR_HEAD "m=audio 20000 RTP/AVPF 0\r\na=sendrecv\r\n");
+    rig_up(BASE "m=audio 40000 UDP/TLS/RTP/SAVPF 0\r\n" FB, NULL);
+    rig.streams[0].set_proto = true;
+    rig.streams[0].proto = SDP_RTP_SAVPF;
+    assert_written(OUR_HEAD "m=audio 20000 RTP/SAVPF 0\r\n" FB "a=sendrecv\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +596,12 @@ int main(void)
         cmocka_unit_test(a_full_buffer_leaves_the_face_as_it_was),
         cmocka_unit_test(running_out_of_memory_is_an_error_and_no_leak),
         cmocka_unit_test(a_new_face_has_an_origin_that_fits_63_bits),
+        cmocka_unit_test(an_offer_takes_the_profile_of_the_side_it_is_for),
+        cmocka_unit_test(zrtp_hash_passes_only_from_plain_to_plain),
+        cmocka_unit_test(a_browser_gets_ice_lite_a_fingerprint_and_its_mid),
+        cmocka_unit_test(bundled_streams_are_one_group_for_each_leader),
+        cmocka_unit_test(payload_types_are_written_with_the_numbers_of_the_other_side),
+        cmocka_unit_test(feedback_lines_pass_only_between_sides_that_both_have_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

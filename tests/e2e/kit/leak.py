@@ -8,6 +8,7 @@ import re
 from . import capture
 from .sip import Msg, uri_of
 
+SDP_SECRET = re.compile(r"a=(?:crypto:\S+ \S+ inline:|fingerprint:\S+ |ice-ufrag:|ice-pwd:|candidate:|ssrc:|msid:)([^|\s]+)")
 SHORTEST = 5  # bytes; shorter words are in any message by chance
 
 
@@ -44,7 +45,15 @@ def sdp_words(msg):
             found.add(line[2:].strip())
         elif line.startswith("c="):
             found.add(line.split()[-1])
+        else:  # keys, fingerprints, ICE credentials and names of sources and streams are each leg's own
+            secret = SDP_SECRET.match(line)
+            found.add(secret.group(1) if secret else None)
     return found
+
+
+def own_words(msg):
+    """What the daemon says of itself to everybody: the fingerprint of its one certificate."""
+    return set(re.findall(r"a=fingerprint:\S+ (\S+)", msg.body.decode(errors="surrogateescape")))
 
 
 def user_of(uri):
@@ -97,6 +106,7 @@ class Scanner:
                 continue
             msg = Msg.parse(data)
             words = {w for w in words_of(msg) if w}
+            words -= own_words(msg) if speaking else set()
             ids[name] |= words
             if speaking:
                 told[name] |= words

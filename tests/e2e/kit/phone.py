@@ -22,13 +22,13 @@ audio_channels 1
 audio_buffer 20-160
 rtp_ports 10000-10200
 rtcp_enable yes
-rtcp_mux no
+rtcp_mux {mux}
 jitter_buffer_delay 5-10
 module_path {modules}
 module g711.so
 module aufile.so
 module sndfile.so
-snd_path {dir}
+{extra}snd_path {dir}
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
@@ -43,8 +43,11 @@ def modules():
 
 
 class Phone:
+    """mediaenc: srtp (optional), srtp-mand (in a profile of its own), srtp-mandf (RTP/SAVPF) or dtls_srtp, as baresip names
+    them; medianat: ice."""
+
     def __init__(self, work, ip, user, password=None, hz=500, domain="example.test", proxy=(net.OUT, net.SIP), port=5062,
-                 transport="udp", answer="auto", register=True, seconds=30):
+                 transport="udp", answer="auto", register=True, seconds=30, mediaenc=None, medianat=None, mux=False, ca=None):
         self.dir, self.ip, self.user, self.hz, self.domain = os.path.join(str(work), "phone" + user), ip, user, hz, domain
         self.events, self.buf, self.ctrl = [], b"", None
         os.makedirs(self.dir)
@@ -53,9 +56,15 @@ class Phone:
         outbound = f';outbound="sip:{proxy[0]}:{proxy[1]};transport={transport}"' if register else ""
         account = f"<sip:{user}@{domain};transport={transport}>;regint={60 if register else 0};answermode={answer}{outbound}"
         account += f";auth_user={user};auth_pass={password}" if password else ""
+        account += f";mediaenc={mediaenc}" if mediaenc else ""
+        account += f";medianat={medianat}" if medianat else ""
         self.write("accounts", account + ";audio_codecs=PCMA/8000/1,PCMU/8000/1\n")
         self.write("contacts", "")
-        self.write("config", CONFIG.format(ip=ip, port=port, dir=self.dir, modules=modules(), ctrl=CTRL_PORT))
+        trust = f"sip_cafile {ca}\n" if ca else ""
+        extra = {"dtls_srtp": "dtls_srtp", None: ""}.get(mediaenc, "srtp"), medianat or ""
+        self.write("config", CONFIG.format(ip=ip, port=port, dir=self.dir, modules=modules(), ctrl=CTRL_PORT,
+                                           mux="yes" if mux else "no",
+                                           extra="".join(f"module {name}.so\n" for name in extra if name)) + trust)
         self.log_path = os.path.join(self.dir, "log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*self.room.inside, "baresip", "-s", "-f", self.dir], cwd=self.dir,
@@ -125,6 +134,12 @@ class Phone:
         found = glob.glob(os.path.join(self.dir, "dump-*-dec.wav"))
         assert len(found) == 1, f"{found} in {self.dir}"
         return rtp.read_wav(found[0])
+
+    def heard_last(self):
+        """(samples, rate) of the last stretch of its calls: each change of a stream starts a new file."""
+        found = sorted(glob.glob(os.path.join(self.dir, "dump-*-dec.wav")), key=os.path.getmtime)
+        assert found, f"nothing was recorded in {self.dir}"
+        return rtp.read_wav(found[-1])
 
     def text(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:

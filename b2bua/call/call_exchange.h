@@ -1,0 +1,38 @@
+/* call_exchange.h - what happens inside an answered call: re-INVITEs of theirs and of ours, new
+ * keys, digits. Part of call_int.h. */
+#ifndef POSTERN_CALL_EXCHANGE_H
+#define POSTERN_CALL_EXCHANGE_H
+
+#include "call/call.h"
+
+struct call;
+struct leg;
+
+/* --- call_reinvite.c --- */
+void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req);
+void call_ack(struct leg *l, struct sip_msg *req);
+void reinvite_abandon(struct leg *l);
+
+struct leg *call_other_leg(const struct leg *l);
+/* Sends a re-INVITE on a leg in place of the one before it, if any. */
+int leg_reinvite(struct leg *l, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn);
+/* 491 came: again after the time that the leg's role has (RFC 3261 14.1). False: too often. */
+bool leg_retry_later(struct leg *l, timer_fn *fn);
+
+/* --- call_own.c: re-INVITEs of our own --- */
+/* As soon as nothing else is under way; keys: with new SDES keys. */
+void call_want_reinvite(struct leg *l, bool keys);
+void call_own_kick(struct call *c); /* something has ended: is there one that waits? */
+
+/* --- call_rekey.c --- */
+void leg_keyed(struct leg *l); /* a key of ours is new */
+void leg_rekey_stop(struct leg *l);
+
+/* --- call_dtmf.c --- */
+media_silence_fn call_on_silence; /* call_media.c */
+media_dtmf_fn call_on_digit;
+/* An INFO with digits that is dealt with here. False: it is to be relayed. */
+bool call_info_digit(struct leg *l, struct tx *tx, struct sip_msg *req);
+void leg_digits_drop(struct leg *l);
+
+#endif

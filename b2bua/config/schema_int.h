@@ -1,0 +1,26 @@
+/* schema_int.h - how the tables of settings are written, for the files that hold parts of them. */
+#ifndef POSTERN_CONFIG_SCHEMA_INT_H
+#define POSTERN_CONFIG_SCHEMA_INT_H
+
+#include "config/config_int.h"
+
+/* Field, with its size: the reader stores as many bytes. */
+#define AT(type, field)                                                                            \
+    .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
+#define CFG_OBJECT_INIT(keys_, type, fn)                                                           \
+    {                                                                                              \
+        .keys = keys_, .n_keys = COUNT_OF(keys_), .size = sizeof(struct type), .check = (fn),      \
+    }
+#define OBJECT(name, type, fn)                                                                     \
+    static const struct cfg_object name = CFG_OBJECT_INIT(name##_keys, type, fn)
+
+#define MS_S 1000
+#define MS_M (60 * MS_S)
+#define MS_H (60 * MS_M)
+#define MS_D (24 * MS_H)
+
+extern const struct cfg_object cfg_profile;  /* schema_media.c */
+extern const struct cfg_object cfg_security; /* schema_security.c */
+extern const char *const cfg_words_bool[];   /* false, true: stored in a bool */
+
+#endif

@@ -1,0 +1,346 @@
+/* bundle.c - several streams on one transport of a browser (RFC 8843), each with ports of its own
+ * on the other side. The leader's side has the transport; what comes there is told apart by MID,
+ * SSRC and payload type (RFC 8843 9.2). */
+#include "media/secure_int.h"
+#include "media/stage_int.h"
+
+#define BUNDLE_EXT_ONE 0xbede /* RFC 8285 4.2 */
+#define BUNDLE_EXT_TWO 0x1000 /* RFC 8285 4.3; the low four bits are the application's */
+
+/* --- whose packet --- */
+
+static struct media_side *bundle_learned(const struct media_bundle *b, uint32_t ssrc)
+{
+    for (uint8_t i = 0; i < b->n_learned; i++) {
+        if (b->learned[i].ssrc == ssrc) {
+            return b->learned[i].side;
+        }
+    }
+    return NULL;
+}
+
+/* The oldest goes: whoever sends many SSRCs only spoils its own memory. */
+static void bundle_learn(struct media_bundle *b, uint32_t ssrc, struct media_side *side)
+{
+    for (uint8_t i = 0; i < b->n_learned; i++) {
+        if (b->learned[i].ssrc == ssrc) {
+            b->learned[i].side = side;
+            return;
+        }
+    }
+    b->learned[b->next_learned].ssrc = ssrc;
+    b->learned[b->next_learned].side = side;
+    b->next_learned = (uint8_t)((b->next_learned + 1) % BUNDLE_LEARNED_MAX);
+    b->n_learned += b->n_learned < BUNDLE_LEARNED_MAX ? 1 : 0;
+}
+
+static struct media_side *bundle_by_mid(const struct media_bundle *b, uint8_t id, struct sl mid)
+{
+    for (uint8_t i = 0; i < b->n; i++) {
+        const struct bundle_member *m = &b->member[i];
+
+        if (m->mid_ext_id == id && sl_eq(sl_make(m->mid, m->mid_n), mid)) {
+            return m->side;
+        }
+    }
+    return NULL;
+}
+
+/* One element of a header extension (RFC 8285). False: the end, or malformed. */
+static bool bundle_element(struct sl *ext, bool is_two, uint8_t *id, struct sl *value)
+{
+    const uint8_t *p = (const uint8_t *)ext->p;
+    size_t head = is_two ? 2 : 1, n;
+
+    if (ext->n < head) {
+        return false;
+    }
+    if (p[0] == 0) { /* padding: one byte */
+        *id = 0;
+        *ext = sl_from(*ext, 1);
+        return true;
+    }
+    *id = is_two ? p[0] : p[0] >> 4;
+    n = is_two ? p[1] : (size_t)(p[0] & 15) + 1;
+    if ((!is_two && *id == 15) || n > ext->n - head) {
+        return false;
+    }
+    *value = sl_make(p + head, n);
+    *ext = sl_from(*ext, head + n);
+    return true;
+}
+
+/* The packet is sound: its extension lies within. */
+static struct media_side *bundle_by_ext(const struct media_bundle *b, const uint8_t *p)
+{
+    size_t at = RTP_HEADER + 4 * (size_t)(p[0] & 15);
+    uint16_t profile;
+    struct sl ext, value = SL_NULL;
+    uint8_t id;
+
+    if ((p[0] & 0x10) == 0) {
+        return NULL;
+    }
+    profile = rtp_u16(p + at);
+    ext = sl_make(p + at + 4, 4 * (size_t)rtp_u16(p + at + 2));
+    if (profile != BUNDLE_EXT_ONE && (profile & 0xfff0) != BUNDLE_EXT_TWO) {
+        return NULL;
+    }
+    while (bundle_element(&ext, profile != BUNDLE_EXT_ONE, &id, &value)) {
+        struct media_side *side = id != 0 ? bundle_by_mid(b, id, value) : NULL;
+
+        if (side != NULL) {
+            return side;
+        }
+    }
+    return NULL;
+}
+
+static struct media_side *bundle_by_signalled(const struct media_bundle *b, uint32_t ssrc)
+{
+    for (uint8_t i = 0; i < b->n; i++) {
+        for (uint8_t k = 0; k < b->member[i].n_ssrcs; k++) {
+            if (b->member[i].ssrcs[k] == ssrc) {
+                return b->member[i].side;
+            }
+        }
+    }
+    return NULL;
+}
+
+static struct media_side *bundle_by_pt(const struct media_bundle *b, uint8_t pt)
+{
+    struct media_side *found = NULL;
+
+    for (uint8_t i = 0; i < b->n; i++) {
+        if (media_format_find(b->member[i].side->fmt, pt) != NULL) {
+            if (found != NULL) {
+                return NULL; /* says nothing */
+            }
+            found = b->member[i].side;
+        }
+    }
+    return found;
+}
+
+struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p)
+{
+    struct media_bundle *b = at->bundle;
+    uint32_t ssrc = rtp_ssrc(p);
+    struct media_side *side = bundle_by_ext(b, p);
+
+    if (side != NULL) {
+        bundle_learn(b, ssrc, side);
+        return side;
+    }
+    side = bundle_learned(b, ssrc);
+    if (side != NULL) {
+        return side;
+    }
+    side = bundle_by_signalled(b, ssrc);
+    side = side != NULL ? side : bundle_by_pt(b, p[1] & RTP_PT_MASK);
+    if (side != NULL) {
+        bundle_learn(b, ssrc, side);
+    }
+    return side;
+}
+
+/* --- RTCP --- */
+
+static struct media_side *bundle_receiver(const struct media_bundle *b, uint32_t ssrc)
+{
+    for (uint8_t i = 0; i < b->n_out; i++) {
+        if (b->out[i].ssrc == ssrc) {
+            return b->out[i].side;
+        }
+    }
+    return NULL;
+}
+
+/* Feedback and reports are about a stream that we send: that tells more than who speaks, as one
+ * receiver of a browser speaks for all. */
+struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r)
+{
+    const struct media_bundle *b = at->bundle;
+    struct media_side *side = NULL;
+    uint32_t sender = r->body >= 8 ? rtp_u32(r->p + 4) : 0;
+
+    if (r->type == RTCP_RTPFB || r->type == RTCP_PSFB) {
+        side = bundle_receiver(b, rtp_u32(r->p + 8));
+    } else if (r->type == RTCP_RR && r->count != 0) {
+        side = bundle_receiver(b, rtp_u32(r->p + 8));
+    }
+    side = side != NULL ? side : bundle_learned(b, sender);
+    side = side != NULL ? side : bundle_by_signalled(b, sender);
+    return side != NULL ? side : b->member[0].side;
+}
+
+/* --- what goes out --- */
+
+static bool bundle_is_free(const struct media_bundle *b, uint32_t ssrc)
+{
+    return bundle_receiver(b, ssrc) == NULL;
+}
+
+static bool bundle_add_out(struct media_bundle *b, uint32_t ssrc, struct media_side *to)
+{
+    if (b->n_out == BUNDLE_LEARNED_MAX) {
+        return false;
+    }
+    b->out[b->n_out].ssrc = ssrc;
+    b->out[b->n_out++].side = to;
+    return true;
+}
+
+bool media_bundle_claim(struct media_side *to, uint8_t *p)
+{
+    struct media_bundle *b = to->via->bundle;
+    uint32_t ssrc = rtp_ssrc(p), name;
+    struct media_side *owner;
+
+    if (LIKELY(to->has_out && to->out_ssrc == ssrc)) {
+        return true;
+    }
+    owner = bundle_receiver(b, ssrc);
+    if (owner == to) {
+        return true;
+    }
+    if (owner == NULL) {
+        return bundle_add_out(b, ssrc, to);
+    }
+    /* Two streams under one name and one key would share their key stream (RFC 3711 9.1). */
+    do {
+        name = crypto_random_u32();
+    } while (!bundle_is_free(b, name));
+    if (b->n_out == BUNDLE_LEARNED_MAX ||
+        !media_remap_continue(media_side_other(to), ssrc, rtp_seq(p), name, rtp_seq(p))) {
+        return false;
+    }
+    rtp_put32(p + 8, name);
+    return bundle_add_out(b, name, to);
+}
+
+/* --- members --- */
+
+static struct bundle_member *bundle_member(struct media_bundle *b, const struct media_side *s)
+{
+    for (uint8_t i = 0; i < b->n; i++) {
+        if (b->member[i].side == s) {
+            return &b->member[i];
+        }
+    }
+    return NULL;
+}
+
+static void bundle_forget(struct media_bundle *b, const struct media_side *s)
+{
+    uint8_t n = 0;
+
+    for (uint8_t i = 0; i < b->n; i++) {
+        if (b->member[i].side != s) {
+            b->member[n++] = b->member[i];
+        }
+    }
+    b->n = n;
+    b->n_learned = b->next_learned = 0; /* the others are told anew by their next packet */
+    n = 0;
+    for (uint8_t i = 0; i < b->n_out; i++) {
+        if (b->out[i].side != s) {
+            b->out[n++] = b->out[i];
+        }
+    }
+    b->n_out = n;
+}
+
+void media_bundle_leave(struct media_side *s)
+{
+    struct media_side *leader = s->via;
+
+    if (leader != s) {
+        bundle_forget(leader->bundle, s);
+        s->via = s;
+        return;
+    }
+    if (s->bundle == NULL) {
+        return;
+    }
+    for (uint8_t i = 0; i < s->bundle->n; i++) {
+        s->bundle->member[i].side->via = s->bundle->member[i].side;
+    }
+    mem_free(s->bundle);
+    s->bundle = NULL;
+}
+
+static void bundle_put(struct media_bundle *b, struct media_side *s,
+                       const struct media_bundle_key *key)
+{
+    struct bundle_member *m = bundle_member(b, s);
+
+    m = m != NULL ? m : &b->member[b->n++];
+    *m = (struct bundle_member){.side = s};
+    if (key == NULL) {
+        return;
+    }
+    if (key->mid.n != 0 && key->mid.n <= MEDIA_MID_MAX) {
+        m->mid_ext_id = key->mid_ext_id;
+        m->mid_n = (uint8_t)key->mid.n;
+        memcpy(m->mid, key->mid.p, key->mid.n);
+    }
+    m->n_ssrcs = (uint8_t)(key->n < MEDIA_BUNDLE_SSRCS_MAX ? key->n : MEDIA_BUNDLE_SSRCS_MAX);
+    if (m->n_ssrcs != 0) {
+        memcpy(m->ssrcs, key->ssrcs, m->n_ssrcs * sizeof(m->ssrcs[0]));
+    }
+}
+
+static int bundle_want(struct media_side *leader)
+{
+    if (leader->bundle == NULL) {
+        leader->bundle = mem_zalloc(sizeof(*leader->bundle));
+        if (leader->bundle == NULL) {
+            return ENOMEM;
+        }
+        bundle_put(leader->bundle, leader, NULL);
+    }
+    return media_remap_want(media_side_other(leader));
+}
+
+int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsigned leader,
+                 const struct media_bundle_key *key)
+{
+    struct media_side *lead = media_side_of(s, leader, side), *sd = NULL;
+    int err;
+
+    if (lead == NULL || lead->realm == NULL) {
+        return lead != NULL && lead->via != lead ? EPROTO : ENOENT;
+    }
+    err = media_stream_want(s, stream);
+    if (err != 0) {
+        return err;
+    }
+    sd = media_side_of(s, stream, side);
+    if (sd == NULL) {
+        return EINVAL;
+    }
+    if (sd != lead && sd->bundle != NULL && sd->bundle->n > 1) {
+        return EPROTO;
+    }
+    err = bundle_want(lead);
+    if (err == 0) {
+        err = media_remap_want(media_side_other(sd));
+    }
+    if (err != 0) {
+        return err;
+    }
+    if (sd != lead) {
+        if (sd->via != lead) {
+            media_bundle_leave(sd);
+        }
+        media_side_unbind(sd);
+        media_secure_free(sd);
+        media_checks_free(sd);
+        sd->via = lead;
+    }
+    bundle_put(lead->bundle, sd, key);
+    media_silence_arm(s);
+    return 0;
+}

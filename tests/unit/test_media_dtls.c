@@ -1,0 +1,379 @@
+/* test_media_dtls.c - DTLS-SRTP on a side of the relay: both roles against plain, SDES and DTLS on
+ * the other side, early handshakes, wrong certificates, and who may take part (attacks.md 74 to
+ * 76). */
+#include "media_dtls_rig.h"
+
+#define A SRTP_AES_CM_128_HMAC_SHA1_80
+
+enum kind { PLAIN, SDES, DTLS_PASSIVE, DTLS_ACTIVE };
+
+static bool is_dtls(enum kind k)
+{
+    return k == DTLS_PASSIVE || k == DTLS_ACTIVE;
+}
+
+/* The relay's role is the kind's; the phone has the other one. */
+static void side_up(struct rig *r, unsigned side, enum kind k, struct handset *h)
+{
+    struct media_flow *f = &rig_side(r, side)->rtp;
+
+    *h = (struct handset){.fd = r->phone[side]};
+    if (k == SDES) {
+        rig_sdes(r, side, &h->end, A, (uint8_t)(40 * side + 1));
+    }
+    if (!is_dtls(k)) {
+        return;
+    }
+    r->remote[side].mux = true; /* as with every DTLS peer of note */
+    rig_describe(r, side);
+    handset_up(h, k == DTLS_PASSIVE, r->phone[side]);
+    handset_introduce(h);
+    assert_int_equal(
+        relay_dtls(r, side, k == DTLS_ACTIVE ? MEDIA_DTLS_ACTIVE : MEDIA_DTLS_PASSIVE, h), 0);
+    dtls_start(h->d, clock_now_ms(&r->clock));
+    handset_talk(r, h, f);
+    assert_int_equal(dtls_state(h->d), DTLS_READY);
+    assert_int_equal(rig_stats(r, side).dtls, MEDIA_DTLS_DONE);
+    handset_take_keys(h);
+}
+
+static void side_down(enum kind k, struct handset *h)
+{
+    if (is_dtls(k)) {
+        handset_down(h);
+    } else {
+        rig_end_free(&h->end);
+    }
+}
+
+static void every_pair_with_dtls_is_bridged(void **state)
+{
+    static const struct {
+        enum kind side[2];
+    } cells[] = {
+        {{DTLS_PASSIVE, PLAIN}}, {{DTLS_ACTIVE, PLAIN}}, {{PLAIN, DTLS_PASSIVE}},
+        {{DTLS_PASSIVE, SDES}},  {{SDES, DTLS_ACTIVE}},  {{DTLS_PASSIVE, DTLS_ACTIVE}},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < COUNT_OF(cells); k++) {
+        struct handset h[2];
+        struct rig r;
+
+        dtls_up(&r);
+        side_up(&r, 0, cells[k].side[0], &h[0]);
+        side_up(&r, 1, cells[k].side[1], &h[1]);
+        for (uint16_t seq = 1; seq < 4; seq++) {
+            for (unsigned side = 0; side < 2; side++) {
+                rig_speak(&r, side, &h[side].end, seq);
+                if (!rig_hears(&r, !side, &h[!side].end, seq)) {
+                    fail_msg("cell %zu, from side %u", k, side);
+                }
+            }
+        }
+        media_session_close(&r.s);
+        side_down(cells[k].side[0], &h[0]);
+        side_down(cells[k].side[1], &h[1]);
+        rig_down(&r);
+    }
+}
+
+static void before_the_keys_nothing_passes(void **state)
+{
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    handset_up(&h, true, r.phone[0]);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    rig_say(&r, 0, r.phone[0]);
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(r.phone[0]) || rig_got(r.phone[1]));
+    assert_int_equal(rig_stats(&r, 0).no_keys, 1);
+    assert_int_equal(rig_stats(&r, 1).no_keys, 1); /* of the other side */
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
+    assert_int_equal(media_diagnose(r.s, 0, 0), MEDIA_DIAG_DTLS_PENDING);
+    assert_int_equal(media_set_sdes(r.s, 0, 0, NULL, NULL), EPROTO);
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
+/* We offered; their hello comes before their answer. Without ICE nobody has proved anything then:
+ * one is kept, and answered when the answer speaks for its source. */
+static void an_early_hello_is_kept_until_the_answer(void **state)
+{
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    rig_side(&r, 1)->has_remote = false; /* as before its answer */
+    rig_side(&r, 1)->rtp.sdp = (struct addr){0};
+    rig_side(&r, 1)->signalling = (struct addr){0};
+    handset_up(&h, true, r.phone[1]);
+    handset_introduce(&h);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
+    dtls_start(h.d, 1);
+    (void)handset_send(&h, &rig_side(&r, 1)->rtp);
+    assert_false(handset_receive(&h, 1));
+    rig_describe(&r, 1);
+    handset_talk(&r, &h, &rig_side(&r, 1)->rtp);
+    assert_int_equal(rig_stats(&r, 1).dtls, MEDIA_DTLS_WAITING); /* done, but whose is it? */
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(r.phone[0]));
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, &h), 0);
+    assert_int_equal(rig_stats(&r, 1).dtls, MEDIA_DTLS_DONE);
+    handset_take_keys(&h);
+    rig_speak(&r, 1, &h.end, 1);
+    assert_true(rig_hears(&r, 0, &(struct end){0}, 1));
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
+/* attacks.md 74: a hello from elsewhere changes nothing. */
+static void a_strangers_hello_is_no_hello(void **state)
+{
+    struct handset h, thief;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&thief, true, r.stranger);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    dtls_start(thief.d, 1);
+    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
+    loop_advance(r.loop, 0);
+    assert_false(rig_got(r.stranger));
+    assert_int_equal(rig_stats(&r, 0).strangers, 1);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
+    dtls_start(h.d, 1);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&thief);
+    rig_down(&r);
+}
+
+/* Nor does one from the phone's own address, once the phone itself is at it. */
+static void a_worse_source_cannot_take_a_handshake_over(void **state)
+{
+    struct handset h, thief;
+    int near;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    near = rig_socket(rig_ip(10));
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&thief, true, near);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    dtls_start(h.d, 1);
+    (void)handset_send(&h, &rig_side(&r, 0)->rtp);
+    loop_advance(r.loop, 0);
+    dtls_start(thief.d, 1);
+    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
+    loop_advance(r.loop, 0);
+    assert_false(rig_got(near));
+    assert_int_equal(rig_stats(&r, 0).strangers, 1);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&thief);
+    (void)close(near);
+    rig_down(&r);
+}
+
+/* attacks.md 76: no media, and whoever holds the session is told. */
+static void a_certificate_that_fits_no_fingerprint_loses_the_side(void **state)
+{
+    struct handset h, other;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&other, true, -1);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &other), 0); /* we expect another */
+    dtls_start(h.d, 1);
+    r.close_on_silence = true;
+    for (unsigned lap = 0; lap < 4 && r.s != NULL; lap++) {
+        (void)handset_send(&h, &rig_side(&r, 0)->rtp);
+        loop_advance(r.loop, 0);
+        (void)handset_receive(&h, 1);
+        if (r.s != NULL && rig_stats(&r, 0).dtls == MEDIA_DTLS_FAILED) {
+            assert_int_equal(media_diagnose(r.s, 0, 0), MEDIA_DIAG_DTLS_FAILED);
+            loop_advance(r.loop, 1);
+        }
+    }
+    assert_int_equal(r.silences, 1);
+    assert_int_equal(r.silent_side, 0);
+    assert_null(r.s);
+    handset_down(&h);
+    handset_down(&other);
+    rig_down(&r);
+}
+
+static void another_fingerprint_means_another_handshake_and_old_keys_until_then(void **state)
+{
+    struct handset h, next;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_PASSIVE, &h);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0); /* the same: nothing */
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    handset_up(&next, true, r.phone[0]);
+    handset_introduce(&next);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &next), 0);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
+    rig_speak(&r, 0, &h.end, 1);
+    assert_true(rig_hears(&r, 1, &(struct end){0}, 1));
+    rig_speak(&r, 1, &(struct end){0}, 1);
+    assert_true(rig_hears(&r, 0, &h.end, 1));
+    dtls_start(next.d, 1);
+    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    handset_take_keys(&next);
+    rig_speak(&r, 0, &next.end, 2);
+    assert_true(rig_hears(&r, 1, &(struct end){0}, 2));
+    rig_speak(&r, 0, &h.end, 3);
+    assert_false(rig_got(r.phone[1]));
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&next);
+    rig_down(&r);
+}
+
+static void the_role_may_be_settled_by_the_answer(void **state)
+{
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    handset_up(&h, false, r.phone[0]);
+    handset_introduce(&h);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, NULL), 0); /* we offered actpass */
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &h), 0);    /* they chose passive */
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
+/* RFC 5764 4.1.1: RTCP on a port of its own has a handshake of its own. */
+static void rtcp_on_its_own_port_has_keys_of_its_own(void **state)
+{
+    static const uint8_t rr[8] = {0x80, 201, 0, 1, 'S', 'S', 'R', 'C'};
+    _Alignas(8) uint8_t p[256], got[256];
+    struct handset h, rtcp;
+    size_t n = sizeof(rr);
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    handset_up(&h, false, r.phone[0]);
+    handset_up(&rtcp, false, r.phone_rtcp[0]);
+    dtls_ctx_free(&rtcp.ctx); /* the same phone, the same certificate */
+    dtls_free(&rtcp.d);
+    dtls_hub_free(&rtcp.hub);
+    rtcp.hub = NULL;
+    assert_int_equal(
+        dtls_hub_new(&rtcp.hub, &(struct dtls_hub_params){.ctx = h.ctx, .pool = house.pool}), 0);
+    assert_int_equal(dtls_new(&rtcp.d, rtcp.hub, &(struct dtls_params){.active = false}), 0);
+    handset_introduce(&h);
+    handset_introduce(&rtcp);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &h), 0);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    handset_talk(&r, &rtcp, &rig_side(&r, 0)->rtcp);
+    handset_take_keys(&h);
+    handset_take_keys(&rtcp);
+    memcpy(p, rr, n);
+    assert_int_equal(srtcp_protect(rtcp.end.tx, p, &n, sizeof(p)), 0);
+    rig_send(&rig_side(&r, 0)->rtcp, r.phone_rtcp[0], p, n);
+    assert_int_equal(rig_recv(r.phone_rtcp[1], got, sizeof(got), NULL), sizeof(rr));
+    rig_send(&rig_side(&r, 1)->rtcp, r.phone_rtcp[1], rr, sizeof(rr));
+    n = (size_t)rig_recv(r.phone_rtcp[0], got, sizeof(got), NULL);
+    assert_int_equal(srtcp_unprotect(rtcp.end.rx, got, &n), 0);
+    rig_speak(&r, 0, &h.end, 1);
+    assert_true(rig_hears(&r, 1, &(struct end){0}, 1));
+    media_session_close(&r.s);
+    handset_down(&rtcp);
+    handset_down(&h);
+    rig_down(&r);
+}
+
+static void bad_fingerprints_and_relays_without_dtls_are_refused(void **state)
+{
+    struct media_dtls_params p = {.n = 1, .fingerprints = {SL("sha-1 00:11")}};
+    struct sl fp;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    assert_int_equal(media_set_dtls(r.s, 0, 0, &p), EBADMSG);
+    p.n = MEDIA_FINGERPRINTS_MAX + 1;
+    assert_int_equal(media_set_dtls(r.s, 0, 0, &p), EINVAL);
+    assert_int_equal(media_set_dtls(r.s, 3, 0, &p), ENOENT);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_NONE);
+    media_dtls_fingerprint(r.m, &fp);
+    assert_true(sl_eq(fp, dtls_ctx_fingerprint(house.ctx)));
+    rig_down(&r);
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    p.n = 0;
+    assert_int_equal(media_set_dtls(r.s, 0, 0, &p), ENOTSUP);
+    media_dtls_fingerprint(r.m, &fp);
+    assert_int_equal(fp.n, 0);
+    rig_down(&r);
+}
+
+/* A session that ends in the middle of a step: what comes back finds nobody, and harms nobody. */
+static void a_session_may_end_during_a_handshake(void **state)
+{
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    dtls_start(h.d, 1);
+    (void)handset_send(&h, &rig_side(&r, 0)->rtp);
+    media_session_close(&r.s);
+    loop_advance(r.loop, 30000);
+    handset_down(&h);
+    rig_down(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_pair_with_dtls_is_bridged),
+        cmocka_unit_test(before_the_keys_nothing_passes),
+        cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
+        cmocka_unit_test(a_strangers_hello_is_no_hello),
+        cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
+        cmocka_unit_test(a_certificate_that_fits_no_fingerprint_loses_the_side),
+        cmocka_unit_test(another_fingerprint_means_another_handshake_and_old_keys_until_then),
+        cmocka_unit_test(the_role_may_be_settled_by_the_answer),
+        cmocka_unit_test(rtcp_on_its_own_port_has_keys_of_its_own),
+        cmocka_unit_test(bad_fingerprints_and_relays_without_dtls_are_refused),
+        cmocka_unit_test(a_session_may_end_during_a_handshake),
+    };
+
+    return cmocka_run_group_tests(tests, house_up, house_down);
+}

@@ -136,14 +136,25 @@ static bool policy_take_call(struct policy_counter *c, uint32_t max)
     return true;
 }
 
-/* Generic cell rate algorithm: one number holds the whole state, so one CAS is the whole step. A
- * burst of per_second calls passes after a second of silence. */
-static bool policy_take_rate(struct policy_counter *c, uint32_t per_second, int64_t now_ms)
+/* How far ahead of now the next call may be due: a burst of per_second passes after a second of
+ * silence. */
+static int64_t policy_slack_ns(uint32_t per_second)
 {
-    int64_t step = policy_interval_ns(per_second);
-    int64_t slack = step * ((int64_t)per_second - 1);
-    int64_t now_ns = now_ms * 1000000;
-    int64_t next = atomic_load_explicit(&c->next_ns, memory_order_relaxed);
+    return policy_interval_ns(per_second) * (int64_t)(per_second - 1);
+}
+
+bool policy_rate_has(const _Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms)
+{
+    return atomic_load_explicit(next_ns, memory_order_relaxed) - now_ms * 1000000 <=
+           policy_slack_ns(per_second);
+}
+
+/* Generic cell rate algorithm: one number holds the whole state, so one CAS is the whole step. */
+bool policy_rate_take(_Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms)
+{
+    const int64_t step = policy_interval_ns(per_second), slack = policy_slack_ns(per_second);
+    const int64_t now_ns = now_ms * 1000000;
+    int64_t next = atomic_load_explicit(next_ns, memory_order_relaxed);
     int64_t from;
 
     do {
@@ -151,7 +162,7 @@ static bool policy_take_rate(struct policy_counter *c, uint32_t per_second, int6
         if (from - now_ns > slack) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&c->next_ns, &next, from + step,
+    } while (!atomic_compare_exchange_weak_explicit(next_ns, &next, from + step,
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;
 }
@@ -162,7 +173,8 @@ enum policy_room policy_counter_take(struct policy_counter *c, const struct poli
     if (!policy_take_call(c, limit->calls)) {
         return POLICY_FULL;
     }
-    if (limit->calls_per_second != 0 && !policy_take_rate(c, limit->calls_per_second, now_ms)) {
+    if (limit->calls_per_second != 0 &&
+        !policy_rate_take(&c->next_ns, limit->calls_per_second, now_ms)) {
         policy_counter_release(c);
         return POLICY_FAST;
     }

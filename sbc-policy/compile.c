@@ -222,6 +222,9 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
         err = policy_sources_build(&p->sources, def);
     }
     if (err == 0) {
+        err = policy_targets_build(&p->targets, def);
+    }
+    if (err == 0) {
         err = policy_compile_certificates(p);
     }
     if (err == 0) {
@@ -254,6 +257,7 @@ void policy_free(struct policy **pp)
     }
     policy_book_free(&p->own_book);
     policy_sources_free(&p->sources);
+    policy_targets_free(&p->targets);
     policy_names_free(&p->peers);
     policy_names_free(&p->accounts);
     policy_names_free(&p->certificates);

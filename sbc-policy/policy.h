@@ -5,6 +5,7 @@
 #define POSTERN_POLICY_H
 
 #include "base/base.h"
+#include "sbc-policy/guard.h"
 #include "sbc-policy/policy_media.h"
 
 #define POLICY_TARGETS_MAX 8 /* of one route */
@@ -101,6 +102,7 @@ struct policy_def {
     struct policy_route *routes;
     size_t n_routes;
     struct policy_limit limit; /* of the node */
+    struct policy_security security;
 };
 
 /* Counters by name that outlive snapshots; one per process, freed after all policies. */

@@ -2,6 +2,7 @@
 #ifndef POSTERN_POLICY_INT_H
 #define POSTERN_POLICY_INT_H
 
+#include "sbc-policy/marks.h"
 #include "sbc-policy/policy.h"
 
 #include <stdatomic.h>
@@ -37,6 +38,11 @@ enum policy_room policy_counter_take(struct policy_counter *c, const struct poli
 void policy_counter_undo(struct policy_counter *c, const struct policy_limit *limit);
 void policy_counter_release(struct policy_counter *c);
 
+/* A rate as one number, the time at which the next one would be due. has: take would succeed now.
+ */
+bool policy_rate_has(const _Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms);
+bool policy_rate_take(_Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms);
+
 /* source.c: who may speak from where, by longest prefix. */
 struct policy_source {
     uint8_t listener, is_v6, bits;
@@ -56,6 +62,14 @@ struct policy_sources {
 MUST_USE int policy_sources_build(struct policy_sources *s, const struct policy_def *def);
 void policy_sources_free(struct policy_sources *s);
 int policy_sources_find(const struct policy_sources *s, uint8_t listener, const struct addr *src);
+
+/* gate.c: addresses of all targets, sorted */
+struct policy_targets {
+    struct policy_key *e;
+    size_t n;
+};
+MUST_USE int policy_targets_build(struct policy_targets *t, const struct policy_def *def);
+void policy_targets_free(struct policy_targets *t);
 
 struct policy_name {
     struct hnode node;
@@ -88,6 +102,7 @@ struct policy {
     struct policy_book *own_book; /* when the caller had none */
     struct policy_counter *node;
     struct policy_sources sources;
+    struct policy_targets targets;
     struct policy_names peers, accounts;
     struct policy_names certificates; /* the listener's number, then the name in lower case */
     struct policy_ids ids;

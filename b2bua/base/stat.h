@@ -36,6 +36,12 @@
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_SEND, "postern_dropped_packets_total", "reason=\"send_failed\"",                    \
       "Messages dropped by reason")                                                                \
+    X(SIP_DROP_DENIED, "postern_dropped_packets_total", "reason=\"banned\"",                       \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_STRANGER, "postern_dropped_packets_total", "reason=\"strangers_budget\"",           \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_FAST, "postern_dropped_packets_total", "reason=\"source_rate\"",                    \
+      "Messages dropped by reason")                                                                \
     X(SIP_HANDOVER, "postern_sip_handovers_total", "", "Messages handed to another worker")        \
     X(SIP_RETRANS_RX, "postern_sip_retransmissions_total", "direction=\"rx\"", "Retransmissions")  \
     X(SIP_RETRANS_TX, "postern_sip_retransmissions_total", "direction=\"tx\"", "Retransmissions")  \
@@ -54,6 +60,11 @@
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
+    X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
+    X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
+    X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
+    X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
+      "Offences of peers, targets and allowed networks, held against nobody")                      \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \

@@ -46,6 +46,7 @@ struct asker {
     struct policy_request rq;
     char called[128], calling[128];
     enum auth_result auth;
+    bool echoed;
 };
 
 static void identify(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
@@ -54,13 +55,18 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
     int user = -1;
 
     a->auth = AUTH_CHALLENGE;
+    a->echoed = false;
     if (policy_peer_of(t->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0) {
         a->auth = auth_check(t->p.auth,
                              &(struct auth_request){.msg = req,
                                                     .policy = t->cfg->policy,
                                                     .source = flow->remote,
-                                                    .wall_ms = loop_wall_ms(t->p.loop)},
+                                                    .wall_ms = loop_wall_ms(t->p.loop),
+                                                    .echoed = &a->echoed},
                              &user);
+    }
+    if (a->auth == AUTH_OK && t->p.proven != NULL) {
+        t->p.proven(t->p.hold_arg, flow);
     }
     a->rq = (struct policy_request){
         .method = req->method_name,
@@ -95,6 +101,28 @@ static void challenge(struct call_table *t, const struct sip_msg *req, const str
     }
 }
 
+/* What a refusal says of the one who asked. A first question without a password says nothing, but
+ * for expensive numbers: nobody's phone dials those before it has registered. */
+static void hold_against(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                         const struct asker *a, const struct policy_verdict *v)
+{
+    bool is_dear = req->method == SIP_INVITE && policy_looks_expensive(a->rq.called);
+
+    if (t->p.offence == NULL || v->action == POLICY_ROUTE || v->source.kind == POLICY_PEER) {
+        return;
+    }
+    if (v->action == POLICY_CHALLENGE) {
+        if (a->auth == AUTH_FAILED) {
+            t->p.offence(t->p.hold_arg, flow, req, POLICY_AUTH_FAILED, a->echoed);
+        } else if (a->auth == AUTH_CHALLENGE && is_dear) {
+            t->p.offence(t->p.hold_arg, flow, req, POLICY_TOLL_FRAUD, false);
+        }
+    } else if (v->source.kind == POLICY_NOBODY || v->retry_after_s == 0) { /* no limit's doing */
+        t->p.offence(t->p.hold_arg, flow, req, is_dear ? POLICY_TOLL_FRAUD : POLICY_ACL_DENIED,
+                     a->auth == AUTH_OK);
+    }
+}
+
 bool call_decide(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                  struct policy_verdict *v)
 {
@@ -102,6 +130,7 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
 
     identify(t, req, flow, &a);
     policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
+    hold_against(t, req, flow, &a, v);
     if (v->action == POLICY_CHALLENGE) {
         challenge(t, req, flow, a.auth);
         return false;

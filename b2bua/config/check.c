@@ -348,9 +348,27 @@ void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at)
 
 /* --- the whole --- */
 
+/* Our own addresses: nobody bans those. */
+static void cfg_note_own(struct cfg *c, struct policy_security *security)
+{
+    size_t n = c->config->n_listeners;
+    struct addr *own = arena_zalloc(c->arena, 2 * (n + 1) * sizeof(*own));
+
+    if (own == NULL) {
+        c->err = ENOMEM;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        own[2 * i] = c->config->listeners[i].address;
+        own[2 * i + 1] = c->config->listeners[i].advertise;
+    }
+    security->own = own;
+    security->n_own = 2 * n;
+}
+
 void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at)
 {
-    const struct config *config = at;
+    struct config *config = at;
     const struct cfg_node *listeners = cfg_find(c, node, SL("listeners"));
 
     if (listeners != NULL && cfg_is_empty(listeners, CFG_MAPPING)) {
@@ -362,4 +380,5 @@ void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at)
         cfg_error(c, cfg_spot(c, sip, SL("t2")), "'t2' is shorter than 't1'");
     }
     cfg_check_overlaps(c);
+    cfg_note_own(c, &config->def.security);
 }

@@ -13,6 +13,7 @@
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
+ *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
  *   routes.*.match.{called, calling, domain, method}, routes.*.refuse {status 403, reason}
  * Names of media default to plain, which is there when no media_profiles are written. */
 #ifndef POSTERN_CONFIG_H

@@ -78,12 +78,12 @@ struct cfg_key {
     const char *key;
     uint8_t type, of;
     uint8_t flags;
-    uint16_t size; /* of the field, or of an element of a list */
-    size_t at;     /* offset of the field in the object's struct */
-    size_t n_at;   /* offset of the count (size_t), or of the end of a range */
-    const char
-        *dflt; /* as written in a file; NULL: none. CFG_MAP: the entry there is without any */
+    uint16_t size;    /* of the field, or of an element of a list */
+    size_t at;        /* offset of the field in the object's struct */
+    size_t n_at;      /* offset of the count (size_t), or of the end of a range */
+    const char *dflt; /* as in a file; NULL: none. CFG_MAP: the entry there is without any */
     int64_t min, max; /* of the value; elements of a list, bytes of a string */
+    uint16_t n_max;   /* elements of a list whose elements have a range of their own */
     const char *const *words;
     const char *const *later; /* values (globs) known but not supported */
     const struct cfg_object *sub;
@@ -154,8 +154,7 @@ void cfg_error_key(struct cfg *c, const struct cfg_node *n, const struct cfg_nea
 void cfg_error_value(struct cfg *c, const struct cfg_node *n, const struct cfg_nearest *near,
                      const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Without a node: syntax, or the file as a whole. */
-void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
+void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *f, ...) PRINTF_LIKE(4, 5);
 void cfg_errors_sort(struct cfg *c);
 /* False: the list is full, further work on hints is wasted. */
 bool cfg_errors_room(const struct cfg *c);

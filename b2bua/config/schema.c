@@ -680,13 +680,6 @@ static const struct cfg_key cfg_route_keys[] = {
 };
 OBJECT(cfg_route, policy_route, cfg_check_route);
 
-static const struct cfg_key cfg_security_keys[] = {
-    {.key = "allow", .type = CFG_LATER, .help = "Networks that are never banned."},
-    {.key = "unknown_sources", .type = CFG_LATER, .help = "Budget of strangers."},
-    {.key = "bans", .type = CFG_LATER, .help = "Bans of hostile sources."},
-};
-OBJECT(cfg_security, config, NULL);
-
 /* The order is the order of reading: what is referred to comes first. */
 static const struct cfg_key root_keys[] = {
     {.key = "node", .type = CFG_OBJECT, .sub = &cfg_node_section, .help = "This process."},

@@ -19,8 +19,9 @@
 #define MS_H (60 * MS_M)
 #define MS_D (24 * MS_H)
 
-extern const struct cfg_object cfg_profile; /* schema_media.c */
-extern const char *const cfg_words_bool[];  /* false, true: stored in a bool */
+extern const struct cfg_object cfg_profile;  /* schema_media.c */
+extern const struct cfg_object cfg_security; /* schema_security.c */
+extern const char *const cfg_words_bool[];   /* false, true: stored in a bool */
 
 /* check.c: across keys. */
 void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at);

@@ -212,9 +212,10 @@ static char *cfg_array(struct cfg *c, const struct cfg_key *k, const struct cfg_
     size_t size = k->sub != NULL ? k->sub->size : k->size;
     char *field = (char *)at + k->at;
     char *array = field;
+    size_t max = k->n_max != 0 ? k->n_max : (size_t)k->max;
 
-    if (n > (size_t)k->max) {
-        cfg_error(c, node, "%zu are too many; at most %lld", n, (long long)k->max);
+    if (n > max) {
+        cfg_error(c, node, "%zu are too many; at most %zu", n, max);
         return NULL;
     }
     if ((k->flags & CFG_INLINE) == 0) {

@@ -159,6 +159,18 @@ static bool tcp_is_exhausted(int err)
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
 
+static bool tcp_may_come(const struct tcp_listener *l, const struct addr *remote)
+{
+    const struct net *n = l->net;
+    struct flow flow = {.transport = SIP_TCP,
+                        .listener = l->listener,
+                        .worker = n->worker,
+                        .conn_slot = FLOW_NO_CONN,
+                        .remote = *remote};
+
+    return n->ev.admit == NULL || n->ev.admit(n->arg, &flow);
+}
+
 static void on_tcp_accept(int fd, int what, void *arg)
 {
     struct tcp_listener *l = arg;
@@ -182,6 +194,10 @@ static void on_tcp_accept(int fd, int what, void *arg)
             continue; /* that connection died in the queue; accept(2) hands its error on */
         }
         addr_from_sockaddr(&remote, (const struct sockaddr *)&ss, len);
+        if (!tcp_may_come(l, &remote)) {
+            sock_close(&got);
+            continue;
+        }
         err = tcp_adopt(l, got, &remote);
         if (err != 0) {
             char text[ADDR_TEXT_MAX];

@@ -373,6 +373,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         buf_putf(t, "postern_sip_transactions{machine=\"ist\"} %u\n", s.tx.ist);
         buf_putf(t, "postern_sip_transactions{machine=\"nist\"} %u\n", s.tx.nist);
         gauge1(t, "postern_registrations", "Bindings", s.bindings);
+        gauge1(t, "postern_bans", "Bans and silences in force", guard_count(b->guard));
         gauge1(t, "postern_connections", "Stream connections", s.conns);
         gauge1(t, "postern_media_sessions", "Calls with media", s.media.sessions);
         gauge1(t, "postern_media_sockets", "Open media sockets", s.media.sockets);

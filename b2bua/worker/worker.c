@@ -125,7 +125,9 @@ static int make_tables(struct worker *w)
                                                                  .ring = w->ring,
                                                                  .worker = w->index,
                                                                  .hold = worker_hold,
-                                                                 .hold_arg = w});
+                                                                 .hold_arg = w,
+                                                                 .proven = worker_proven,
+                                                                 .offence = worker_offence});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)

@@ -23,6 +23,7 @@ import tls
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUTSIDE, INSIDE, CALLEE, CALLER = "127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3"
+STRANGER = "127.0.0.9"
 RETRANSMITTED_MAX = 0.001  # of all calls; above, a run counts as lossy
 
 CONFIG = """\
@@ -169,6 +170,22 @@ class Daemon:
                 pass
             time.sleep(0.02)
         raise BenchError(f"daemon is not ready after 15 s: {self.last_log()}")
+
+    def api(self, method, path):
+        """The text of an answer of the admin API."""
+        with open(os.path.join(self.directory.name, "admin.token"), encoding="ascii") as token:
+            headers = {"Authorization": "Bearer " + token.read().strip()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['admin']}{path}",
+                                         method=method, headers=headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=5) as answer:
+            return answer.read().decode()
+
+    def metric(self, name):
+        for line in self.api("GET", "/metrics").splitlines():
+            if line.startswith(name + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise BenchError(f"no metric {name}")
 
     def last_log(self):
         with open(self.log_path, "rb") as log:
@@ -367,8 +384,31 @@ def bench_tls(args, cores):
         figure("options_p99_under_handshakes", busy, "ms")
 
 
+def bench_denied(args, cores):
+    """A banned source floods; the queue of the socket is kept full, as in a real flood."""
+    packets = 50000 if args.quick else 400000
+    message = b"OPTIONS sip:x@y SIP/2.0\r\n" + b"X-Filler: " + b"x" * 380 + b"\r\n\r\n"
+    with Daemon(args, cores) as daemon:
+        daemon.api("POST", f"/v1/bans?prefix={STRANGER}&for=1h")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            flood.bind((STRANGER, 0))
+            flood.connect((OUTSIDE, daemon.ports["outside_port"]))
+            before = daemon.settled_cpu_s()
+            for _ in range(packets // 2000):
+                daemon.process.send_signal(signal.SIGSTOP)
+                for _ in range(2000):
+                    flood.send(message)
+                daemon.process.send_signal(signal.SIGCONT)
+                time.sleep(0.002)
+            cpu = daemon.settled_cpu_s() - before
+        dropped = daemon.metric('postern_dropped_packets_total{reason="banned"}')
+    if dropped < packets * 0.9:
+        raise BenchError(f"only {dropped:.0f} of {packets} denied packets arrived")
+    figure("denied_packet", cpu * 1e6 / dropped, "us")
+
+
 STAGES = {"saturation": bench_saturation, "200": bench_200, "memory": bench_memory,
-          "rtp": bench_rtp, "tls": bench_tls}
+          "rtp": bench_rtp, "tls": bench_tls, "denied": bench_denied}
 
 
 def parse_args():

@@ -66,6 +66,15 @@ static void on_rig_poll(void *arg)
     }
 }
 
+static bool on_rig_admit(void *arg, const struct flow *flow)
+{
+    struct rig *r = arg;
+
+    assert_int_not_equal(addr_port(&flow->remote), 0);
+    r->n_shut += r->shut;
+    return !r->shut;
+}
+
 static uint32_t on_rig_identify(void *arg, uint8_t listener, const struct sl *names, size_t n)
 {
     const struct rig *r = arg;
@@ -88,7 +97,8 @@ static struct tls_client *on_rig_dialler(void *arg, uint32_t peer)
 
 static void rig_open(struct rig *r, const struct net_limits *limits, struct crypto_pool *pool)
 {
-    static const struct net_events events = {.message = on_rig_message,
+    static const struct net_events events = {.admit = on_rig_admit,
+                                             .message = on_rig_message,
                                              .bad_frame = on_rig_bad,
                                              .gone = on_rig_gone,
                                              .send_remote = on_rig_remote,

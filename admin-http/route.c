@@ -11,6 +11,8 @@ const struct route admin_routes[] = {
     {"/v1/calls/{id}/rekey", NULL, NULL, resource_call_rekey, rekey_params, false},
     {"/v1/cdrs", resource_cdrs, NULL, NULL, cdrs_params, false},
     {"/v1/registrations", resource_registrations, NULL, NULL, registrations_params, false},
+    {"/v1/bans", resource_bans, NULL, resource_ban_add, bans_params, false},
+    {"/v1/bans/{id}", resource_ban, resource_ban_remove, NULL, NULL, false},
     {"/v1/peers", resource_peers, NULL, NULL, NULL, false},
     {"/v1/system", resource_system, NULL, NULL, NULL, false},
     {"/healthz", resource_healthz, NULL, NULL, NULL, true},
@@ -90,7 +92,10 @@ static route_fn *route_handler(struct request *rq)
 
 static const char *route_methods(const struct route *r)
 {
-    return r->post != NULL ? "POST" : r->del != NULL ? "GET, HEAD, DELETE" : "GET, HEAD";
+    if (r->post != NULL) {
+        return r->get != NULL ? "GET, HEAD, POST" : "POST";
+    }
+    return r->del != NULL ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
 static void route_dispatch(struct request *rq)

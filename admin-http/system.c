@@ -46,6 +46,9 @@ static void index_put_route(struct json *j, const struct route *r)
     if (r->get != NULL) {
         json_cstr(j, "GET");
     }
+    if (r->post != NULL) {
+        json_cstr(j, "POST");
+    }
     if (r->del != NULL) {
         json_cstr(j, "DELETE");
     }

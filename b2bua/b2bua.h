@@ -33,6 +33,18 @@ MUST_USE int b2bua_ladder_json(struct sl bytes, struct json *j);
 MUST_USE int b2bua_system_json(struct b2bua *b, struct json *j);
 MUST_USE int b2bua_peers_json(struct b2bua *b, struct json *j);
 
+/* Bans. json: elements of a list, newest first, from below an id (0: all); *next_id: where to go
+ * on, 0: nowhere. One ban with its evidence; what would happen to an address and why. ENOENT. */
+MUST_USE int b2bua_bans_json(struct b2bua *b, uint64_t before_id, uint32_t limit, struct json *j,
+                             uint64_t *next_id);
+MUST_USE int b2bua_ban_json(struct b2bua *b, uint64_t id, struct json *j);
+MUST_USE int b2bua_ban_explain(struct b2bua *b, const struct addr *ip, struct json *j);
+/* EPERM: a peer, a target or an allowed network lies there; EINVAL: too wide; ENOBUFS: full. */
+MUST_USE int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for_ms,
+                           struct sl reason, uint64_t *id);
+MUST_USE int b2bua_ban_remove(struct b2bua *b, uint64_t id);   /* ENOENT */
+uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip); /* 0: none holds it */
+
 struct b2bua_ready {
     bool ready;     /* all of the following */
     bool listeners; /* bound */

@@ -7,6 +7,7 @@
 struct policy_book {
     pthread_mutex_t lock; /* map and refs */
     struct hmap map;
+    uint32_t last_id;
     struct policy_counter node;
 };
 
@@ -59,12 +60,13 @@ static bool policy_counter_is(const struct hnode *node, const void *key)
 static int policy_book_add(struct policy_book *book, struct sl name, uint64_t hash,
                            struct policy_counter **counter)
 {
-    struct policy_counter *c = mem_zalloc(sizeof(*c));
+    struct policy_counter *c = book->last_id < POLICY_ID_MAX ? mem_zalloc(sizeof(*c)) : NULL;
     int err;
 
     if (c == NULL) {
-        return ENOMEM;
+        return book->last_id < POLICY_ID_MAX ? ENOMEM : ENOBUFS;
     }
+    c->id = ++book->last_id;
     c->name_n = name.n;
     memcpy(c->name, name.p, name.n);
     err = hmap_insert(&book->map, &c->node, hash);
@@ -134,14 +136,25 @@ static bool policy_take_call(struct policy_counter *c, uint32_t max)
     return true;
 }
 
-/* Generic cell rate algorithm: one number holds the whole state, so one CAS is the whole step. A
- * burst of per_second calls passes after a second of silence. */
-static bool policy_take_rate(struct policy_counter *c, uint32_t per_second, int64_t now_ms)
+/* How far ahead of now the next call may be due: a burst of per_second passes after a second of
+ * silence. */
+static int64_t policy_slack_ns(uint32_t per_second)
 {
-    int64_t step = policy_interval_ns(per_second);
-    int64_t slack = step * ((int64_t)per_second - 1);
-    int64_t now_ns = now_ms * 1000000;
-    int64_t next = atomic_load_explicit(&c->next_ns, memory_order_relaxed);
+    return policy_interval_ns(per_second) * (int64_t)(per_second - 1);
+}
+
+bool policy_rate_has(const _Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms)
+{
+    return atomic_load_explicit(next_ns, memory_order_relaxed) - now_ms * 1000000 <=
+           policy_slack_ns(per_second);
+}
+
+/* Generic cell rate algorithm: one number holds the whole state, so one CAS is the whole step. */
+bool policy_rate_take(_Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms)
+{
+    const int64_t step = policy_interval_ns(per_second), slack = policy_slack_ns(per_second);
+    const int64_t now_ns = now_ms * 1000000;
+    int64_t next = atomic_load_explicit(next_ns, memory_order_relaxed);
     int64_t from;
 
     do {
@@ -149,7 +162,7 @@ static bool policy_take_rate(struct policy_counter *c, uint32_t per_second, int6
         if (from - now_ns > slack) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&c->next_ns, &next, from + step,
+    } while (!atomic_compare_exchange_weak_explicit(next_ns, &next, from + step,
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;
 }
@@ -160,7 +173,8 @@ enum policy_room policy_counter_take(struct policy_counter *c, const struct poli
     if (!policy_take_call(c, limit->calls)) {
         return POLICY_FULL;
     }
-    if (limit->calls_per_second != 0 && !policy_take_rate(c, limit->calls_per_second, now_ms)) {
+    if (limit->calls_per_second != 0 &&
+        !policy_rate_take(&c->next_ns, limit->calls_per_second, now_ms)) {
         policy_counter_release(c);
         return POLICY_FAST;
     }

@@ -5,10 +5,11 @@
 #define POSTERN_POLICY_H
 
 #include "base/base.h"
+#include "sbc-policy/guard.h"
 #include "sbc-policy/policy_media.h"
 
-#define POLICY_TRACE_MAX 24 /* steps kept; the rest is counted */
-#define POLICY_NAME_MAX 64  /* bytes of any name in the configuration */
+#define POLICY_NAME_MAX 64 /* bytes of any name in the configuration */
+#define POLICY_HOSTNAME_MAX 253
 
 #include "sbc-policy/table.h"
 #include "sbc-policy/pattern.h"
@@ -16,6 +17,7 @@
 #include "sbc-policy/number.h"
 #include "sbc-policy/route.h"
 #include "sbc-policy/header.h"
+#include "sbc-policy/verdict.h"
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
 struct policy_limit {
@@ -25,8 +27,17 @@ struct policy_limit {
 
 struct policy_uri_target { /* where a peer is reached */
     const char *uri;       /* as written: sip:host:port;transport=… */
-    struct addr addr;      /* numeric host and port (default 5060) */
-    uint8_t transport;     /* 0 UDP, 1 TCP: as enum sip_transport */
+    struct addr addr;      /* numeric host and port (default 5060, 5061 for TLS) */
+    uint8_t transport;     /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
+    bool sips;             /* sips: is written, so sips: is what it is asked for */
+};
+
+struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
+    bool verify;
+    const char *ca;                /* NULL: the system's */
+    const char *certificate, *key; /* ours; NULL: none */
+    const char **names; /* one of them must be in its certificate; none: the target's address */
+    size_t n_names;
 };
 
 struct policy_peer {
@@ -34,6 +45,9 @@ struct policy_peer {
     uint8_t listener;
     struct prefix *sources;
     size_t n_sources;
+    const char **certificates; /* names that prove the peer; either these or a source is enough */
+    size_t n_certificates;
+    struct policy_peer_tls tls;
     struct policy_uri_target *targets;
     size_t n_targets;
     uint8_t media;        /* index of the media profile */
@@ -46,8 +60,12 @@ struct policy_peer {
     struct policy_identity identity;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
-    struct policy_counter *counter;          /* filled in by policy_compile */
+    /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
+     * it, and never another's: it may outlive a policy. 1 to POLICY_ID_MAX. */
+    uint32_t id;
+    struct policy_counter *counter;
 };
+#define POLICY_ID_MAX 0xFFFFFFu
 
 struct policy_account {
     const char *name;
@@ -90,6 +108,7 @@ struct policy_def {
     struct policy_route *routes;
     size_t n_routes;
     struct policy_limit limit; /* of the node */
+    struct policy_security security;
 };
 
 /* Counters by name that outlive snapshots; one per process, freed after all policies. */
@@ -99,12 +118,20 @@ void policy_book_free(struct policy_book **bp);
 
 struct policy;
 /* Builds the look-up tables (accounts by hash, sources per listener by longest prefix). def is kept
- * by reference. book NULL: counters of its own. ENOMEM; EMSGSIZE: a peer's name. */
+ * by reference. book NULL: counters of its own. ENOMEM; EMSGSIZE: a peer's name; ENOBUFS: no
+ * numbers are left. */
 MUST_USE int policy_compile(struct policy **pp, struct policy_def *def, struct policy_book *book);
 void policy_free(struct policy **pp);
 const struct policy_def *policy_def(const struct policy *p);
 /* The peer that may speak from this address on this listener, or -1; longest prefix wins. */
 int policy_peer_by_source(const struct policy *p, uint8_t listener, const struct addr *src);
+/* The peer of this listener that one of the names (of a verified certificate) proves, or -1. */
+int policy_peer_by_certificate(const struct policy *p, uint8_t listener, const struct sl *names,
+                               size_t n);
+int policy_peer_by_id(const struct policy *p, uint32_t id); /* or -1 */
+/* Who speaks: the peer whose id was proven (0: nobody's) on its listener, else the source's. -1. */
+int policy_peer_of(const struct policy *p, uint8_t listener, const struct addr *src,
+                   uint32_t proven);
 int policy_peer_by_name(const struct policy *p, struct sl name); /* or -1 */
 int policy_user_by_name(const struct policy *p, struct sl name); /* exact bytes; or -1 */
 
@@ -112,6 +139,7 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
     struct sl method;
     uint8_t listener;
     struct addr source;
+    uint32_t proven; /* policy_peer.id that a certificate has proven; 0: none */
     struct sl called, called_host;
     struct sl calling;
     int auth_user;                       /* proven account, or -1 */
@@ -127,54 +155,6 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
 bool policy_wants_headers(const struct policy *p);
 bool policy_wants_codecs(const struct policy *p);
 
-enum policy_action { POLICY_REFUSE, POLICY_CHALLENGE, POLICY_ROUTE, POLICY_REDIRECT };
-enum policy_step_kind {
-    POLICY_STEP_SOURCE,
-    POLICY_STEP_AUTH,
-    POLICY_STEP_ROUTE,
-    POLICY_STEP_LIMIT,
-    POLICY_STEP_CALLED, /* the number was rewritten; index: a route, or the node for the source */
-    POLICY_STEP_CALLING
-};
-enum policy_step_result {
-    POLICY_HIT,
-    POLICY_MISS_FROM,
-    POLICY_MISS_CALLED,
-    POLICY_MISS_CALLING,
-    POLICY_MISS_DOMAIN,
-    POLICY_MISS_METHOD,
-    POLICY_MISS_LISTENER,
-    POLICY_MISS_USER,
-    POLICY_MISS_HEADER,
-    POLICY_MISS_TIME,
-    POLICY_MISS_CODEC,
-    POLICY_MISS_COSTLY, /* a pattern gave up: too many steps */
-    POLICY_NOT_FOUND,
-    POLICY_OVER,
-    POLICY_WITHIN,
-    POLICY_GOES_ON, /* a route that matched and lets the next ones see its numbers */
-    POLICY_REWRITTEN
-};
-struct policy_step {
-    uint8_t kind, result;
-    uint16_t index; /* route or peer; UINT16_MAX: the node, or nobody */
-};
-struct policy_verdict {
-    enum policy_action action;
-    uint16_t sip_code;                    /* refuse */
-    const char *reason;                   /* static or the configuration's; why in words */
-    struct policy_ref source;             /* who is asking */
-    int user;                             /* account index or -1 */
-    int route;                            /* index or -1; the last one that matched */
-    struct policy_number called, calling; /* as the routes saw them at the end */
-    struct policy_ref to[POLICY_TARGETS_MAX];
-    size_t n_to;
-    uint32_t retry_after_s; /* 503: 0 = none */
-    bool counted;           /* limits were taken: policy_release() gives them back */
-    uint16_t n_steps;       /* steps gone through, may exceed POLICY_TRACE_MAX */
-    uint8_t n_kept;         /* in steps[]: the first ones and always those that decided */
-    struct policy_step steps[POLICY_TRACE_MAX];
-};
 /* First match wins, no match refuses (404 for known sources, 403 for strangers on listeners without
  * users). Strangers on the users' listener get POLICY_CHALLENGE whatever they ask for, so that
  * nothing distinguishes known from unknown. Takes the node's and the source peer's limits when

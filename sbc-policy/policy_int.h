@@ -2,6 +2,7 @@
 #ifndef POSTERN_POLICY_INT_H
 #define POSTERN_POLICY_INT_H
 
+#include "sbc-policy/marks.h"
 #include "sbc-policy/policy.h"
 #include "sbc-policy/route_int.h"
 
@@ -16,6 +17,7 @@ struct policy_counter {
     size_t refs; /* policies that speak of it; under the book's lock */
     char name[POLICY_NAME_MAX];
     size_t name_n;
+    uint32_t id; /* never given again */
     char pad_before[64];
     _Atomic uint32_t calls;
     _Atomic int64_t next_ns; /* GCRA: when the next call would be due at an even pace */
@@ -35,6 +37,11 @@ enum policy_room policy_counter_take(struct policy_counter *c, const struct poli
 /* As if take had not happened, the place in the rate included. */
 void policy_counter_undo(struct policy_counter *c, const struct policy_limit *limit);
 void policy_counter_release(struct policy_counter *c);
+
+/* A rate as one number, the time at which the next one would be due. has: take would succeed now.
+ */
+bool policy_rate_has(const _Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms);
+bool policy_rate_take(_Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms);
 
 /* source.c: who may speak from where, by longest prefix. */
 struct policy_source {
@@ -56,6 +63,14 @@ MUST_USE int policy_sources_build(struct policy_sources *s, const struct policy_
 void policy_sources_free(struct policy_sources *s);
 int policy_sources_find(const struct policy_sources *s, uint8_t listener, const struct addr *src);
 
+/* gate.c: addresses of all targets, sorted */
+struct policy_targets {
+    struct policy_key *e;
+    size_t n;
+};
+MUST_USE int policy_targets_build(struct policy_targets *t, const struct policy_def *def);
+void policy_targets_free(struct policy_targets *t);
+
 struct policy_name {
     struct hnode node;
     struct sl name;
@@ -66,13 +81,26 @@ struct policy_names {
     struct policy_name *e;
 };
 
+struct policy_id {
+    struct hnode node;
+    uint32_t id;
+    int index;
+};
+struct policy_ids {
+    struct hmap map;
+    struct policy_id *e;
+};
+
 struct policy {
     struct policy_def *def;
     struct policy_book *book;
     struct policy_book *own_book; /* when the caller had none */
     struct policy_counter *node;
     struct policy_sources sources;
+    struct policy_targets targets;
     struct policy_names peers, accounts;
+    struct policy_names certificates; /* the listener's number, then the name in lower case */
+    struct policy_ids ids;
     struct policy_match *routes;
     struct policy_index index;
     uint8_t **groups; /* a bit for each peer */

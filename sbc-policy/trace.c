@@ -2,9 +2,13 @@
 #include "policy_int.h"
 
 static const char *const policy_step_words[] = {
-    [POLICY_STEP_SOURCE] = "source", [POLICY_STEP_AUTH] = "auth",
-    [POLICY_STEP_ROUTE] = "route",   [POLICY_STEP_LIMIT] = "limit",
-    [POLICY_STEP_CALLED] = "called", [POLICY_STEP_CALLING] = "calling",
+    [POLICY_STEP_SOURCE] = "source",
+    [POLICY_STEP_AUTH] = "auth",
+    [POLICY_STEP_ROUTE] = "route",
+    [POLICY_STEP_LIMIT] = "limit",
+    [POLICY_STEP_CERTIFICATE] = "certificate",
+    [POLICY_STEP_CALLED] = "called",
+    [POLICY_STEP_CALLING] = "calling",
 };
 
 static const char *const policy_result_words[] = {
@@ -38,6 +42,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
 {
     switch ((enum policy_step_kind)step->kind) {
     case POLICY_STEP_SOURCE:
+    case POLICY_STEP_CERTIFICATE:
         return policy_peer_name(def, step->index);
     case POLICY_STEP_AUTH:
         return v->user >= 0 && (size_t)v->user < def->users.n_accounts

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LOG_SITE_MAX 20       /* lines per second and call site */
+#define LOG_SITE_MAX 20      /* lines per second and call site */
+#define LOG_SECURITY_MAX 200 /* the same of log_security() */
+#define LOG_SECURITY_BYTES 1024
 #define LOG_MSG_MAX 512       /* formatted message, cut beyond; sixfold when escaped */
 #define LOG_LINE_MAX PIPE_BUF /* a ready pipe takes it whole */
 #define LOG_CTX_DEPTH 8
@@ -55,7 +57,7 @@ bool log_enabled(enum log_level level)
 
 /* False: over the rate. *lost is what the site dropped before this line. Threads that meet at the
  * turn of a second may let a few lines more pass, which harms nobody. */
-static bool log_site_take(struct log_site *site, int64_t now_s, uint32_t *lost)
+static bool log_site_take(struct log_site *site, int64_t now_s, uint32_t max, uint32_t *lost)
 {
     int64_t window = __atomic_load_n(&site->window_s, __ATOMIC_RELAXED);
 
@@ -63,7 +65,7 @@ static bool log_site_take(struct log_site *site, int64_t now_s, uint32_t *lost)
                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         __atomic_store_n(&site->n, 0, __ATOMIC_RELAXED);
     }
-    if (__atomic_fetch_add(&site->n, 1, __ATOMIC_RELAXED) >= LOG_SITE_MAX) {
+    if (__atomic_fetch_add(&site->n, 1, __ATOMIC_RELAXED) >= max) {
         __atomic_fetch_add(&site->dropped, 1, __ATOMIC_RELAXED);
         return false;
     }
@@ -166,12 +168,27 @@ static bool log_may_write(int fd)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
 }
 
-static void log_emit(const struct log_rec *rec)
+static void log_write(const struct buf *b)
 {
     const int fd = __atomic_load_n(&log_conf.fd, __ATOMIC_RELAXED);
+    ssize_t r;
+
+    if (buf_err(b) != 0 || !log_may_write(fd)) {
+        stat_inc(STAT_LOG_DROPPED);
+        return;
+    }
+    do {
+        r = write(fd, b->p, b->n);
+    } while (r < 0 && errno == EINTR);
+    if (r < 0) {
+        stat_inc(STAT_LOG_DROPPED);
+    }
+}
+
+static void log_emit(const struct log_rec *rec)
+{
     char line[LOG_LINE_MAX];
     struct buf b;
-    ssize_t r;
 
     buf_init_fixed(&b, line, sizeof(line));
     if (log_conf.journal) {
@@ -183,16 +200,39 @@ static void log_emit(const struct log_rec *rec)
         log_write_text(&b, rec);
     }
     buf_putc(&b, '\n');
-    if (buf_err(&b) != 0 || !log_may_write(fd)) {
+    log_write(&b);
+}
+
+void log_security(const char *fmt, ...)
+{
+    static struct log_site site;
+    static const struct clock real;
+    struct log_rec rec = {.level = LOG_WARN, .wall_ms = clock_wall_ms(&real)};
+    char line[LOG_LINE_MAX], msg[LOG_SECURITY_BYTES], ts[CLOCK_TEXT_MAX];
+    struct buf b;
+    va_list ap;
+
+    if (!log_site_take(&site, clock_now_ms(&real) / 1000, LOG_SECURITY_MAX, &rec.lost)) {
         stat_inc(STAT_LOG_DROPPED);
         return;
     }
-    do {
-        r = write(fd, b.p, b.n);
-    } while (r < 0 && errno == EINTR);
-    if (r < 0) {
-        stat_inc(STAT_LOG_DROPPED);
+    va_start(ap, fmt);
+    (void)vsnprintf(msg, sizeof(msg), fmt, ap);
+    va_end(ap);
+    if (log_conf.json) {
+        rec.msg = sl_make(msg, strnlen(msg, sizeof(msg)));
+        log_emit(&rec);
+        return;
     }
+    buf_init_fixed(&b, line, sizeof(line));
+    if (log_conf.journal) {
+        buf_puts(&b, log_levels[LOG_WARN].journal);
+    } else {
+        buf_putf(&b, "%s postern[%d]: ", clock_text(rec.wall_ms, ts), (int)getpid());
+    }
+    buf_puts(&b, msg);
+    buf_putc(&b, '\n');
+    log_write(&b);
 }
 
 void log_line(struct log_site *site, enum log_level level, const struct log_ctx *ctx,
@@ -204,7 +244,7 @@ void log_line(struct log_site *site, enum log_level level, const struct log_ctx 
     char msg[LOG_MSG_MAX];
     va_list ap;
 
-    if (!log_site_take(site, clock_now_ms(&real) / 1000, &rec.lost)) {
+    if (!log_site_take(site, clock_now_ms(&real) / 1000, LOG_SITE_MAX, &rec.lost)) {
         stat_inc(STAT_LOG_DROPPED);
         return;
     }

@@ -31,6 +31,11 @@ bool log_enabled(enum log_level level);
 void log_line(struct log_site *site, enum log_level level, const struct log_ctx *ctx,
               const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/* The security log, read by other programs: the text is the whole of `msg` in JSON, or stands
+ * behind time and "postern[pid]: " (in the journal alone). Written at every level, at most 200
+ * lines a second. Peer bytes only through LOG_ESC. */
+void log_security(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* At most 20 lines per second and call site; the next line that passes says how many were lost. */
 #define LOG_AT(level, ctx, ...)                                                                    \
     do {                                                                                           \

@@ -13,6 +13,19 @@
     X(SIP_TOO_BIG, "postern_sip_parse_errors_total", "reason=\"limit\"",                           \
       "Messages refused unparsed")                                                                 \
     X(SIP_KEEPALIVE, "postern_sip_keepalives_total", "", "CRLF keepalives received")               \
+    X(SIP_PING, "postern_sip_pings_total", "result=\"sent\"", "CRLF keepalives sent")              \
+    X(SIP_PING_LOST, "postern_sip_pings_total", "result=\"lost\"", "CRLF keepalives sent")         \
+    X(TLS_OK, "postern_tls_handshakes_total", "result=\"ok\"", "TLS handshakes by result")         \
+    X(TLS_ERROR, "postern_tls_handshakes_total", "result=\"error\"", "TLS handshakes by result")   \
+    X(TLS_CERT, "postern_tls_handshakes_total", "result=\"certificate\"",                          \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_REFUSED, "postern_tls_handshakes_total", "result=\"refused\"",                           \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_CLOSED, "postern_tls_handshakes_total", "result=\"closed\"", "TLS handshakes by result") \
+    X(TLS_TIMEOUT, "postern_tls_handshakes_total", "result=\"timeout\"",                           \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_LIMIT, "postern_tls_handshakes_total", "result=\"limit\"", "TLS handshakes by result")   \
+    X(TLS_RESUMED, "postern_tls_resumed_total", "", "TLS handshakes that resumed a session")       \
     X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_AMPLIFY, "postern_dropped_packets_total", "reason=\"amplification\"",               \
@@ -22,6 +35,12 @@
     X(SIP_DROP_NOT_SIP, "postern_dropped_packets_total", "reason=\"not_sip\"",                     \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_SEND, "postern_dropped_packets_total", "reason=\"send_failed\"",                    \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_DENIED, "postern_dropped_packets_total", "reason=\"banned\"",                       \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_STRANGER, "postern_dropped_packets_total", "reason=\"strangers_budget\"",           \
+      "Messages dropped by reason")                                                                \
+    X(SIP_DROP_FAST, "postern_dropped_packets_total", "reason=\"source_rate\"",                    \
       "Messages dropped by reason")                                                                \
     X(SIP_HANDOVER, "postern_sip_handovers_total", "", "Messages handed to another worker")        \
     X(SIP_RETRANS_RX, "postern_sip_retransmissions_total", "direction=\"rx\"", "Retransmissions")  \
@@ -41,6 +60,11 @@
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
+    X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
+    X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
+    X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
+    X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
+      "Offences of peers, targets and allowed networks, held against nobody")                      \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \

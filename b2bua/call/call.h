@@ -27,6 +27,11 @@ struct call_table_params {
     /* A leg lives on a stream connection: keep it open (+1) or let it go (-1). */
     void (*hold)(void *arg, const struct flow *flow, int delta);
     void *hold_arg;
+    /* A user gave the right password by this flow (same arg). May be NULL. */
+    void (*proven)(void *arg, const struct flow *flow);
+    /* The request is held against its source; echoed: it answers a nonce of ours. May be NULL. */
+    void (*offence)(void *arg, const struct flow *flow, const struct sip_msg *req,
+                    enum policy_event event, bool echoed);
 };
 MUST_USE int call_table_new(struct call_table **tp, const struct call_table_params *p);
 void call_table_free(struct call_table **tp); /* every call is closed with a CDR first */

@@ -49,6 +49,7 @@ struct asker {
     struct policy_fields fields;
     struct sl codecs[CALL_CODECS_MAX];
     enum auth_result auth;
+    bool echoed;
 };
 
 /* What only some rules ask for. */
@@ -77,18 +78,24 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
     int user = -1;
 
     a->auth = AUTH_CHALLENGE;
-    if (policy_peer_by_source(t->cfg->policy, flow->listener, &flow->remote) < 0) {
+    a->echoed = false;
+    if (policy_peer_of(t->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0) {
         a->auth = auth_check(t->p.auth,
                              &(struct auth_request){.msg = req,
                                                     .policy = t->cfg->policy,
                                                     .source = flow->remote,
-                                                    .wall_ms = loop_wall_ms(t->p.loop)},
+                                                    .wall_ms = loop_wall_ms(t->p.loop),
+                                                    .echoed = &a->echoed},
                              &user);
+    }
+    if (a->auth == AUTH_OK && t->p.proven != NULL) {
+        t->p.proven(t->p.hold_arg, flow);
     }
     a->rq = (struct policy_request){
         .method = req->method_name,
         .listener = flow->listener,
         .source = flow->remote,
+        .proven = flow_proven(flow),
         .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
         .called_host = req->ruri.host,
         .calling = a->auth == AUTH_OK /* the account is proven, From is only a claim */
@@ -117,6 +124,28 @@ static void challenge(struct call_table *t, const struct sip_msg *req, const str
     }
 }
 
+/* What a refusal says of the one who asked. A first question without a password says nothing, but
+ * for expensive numbers: nobody's phone dials those before it has registered. */
+static void hold_against(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                         const struct asker *a, const struct policy_verdict *v)
+{
+    bool is_dear = req->method == SIP_INVITE && policy_looks_expensive(a->rq.called);
+
+    if (t->p.offence == NULL || v->action == POLICY_ROUTE || v->source.kind == POLICY_PEER) {
+        return;
+    }
+    if (v->action == POLICY_CHALLENGE) {
+        if (a->auth == AUTH_FAILED) {
+            t->p.offence(t->p.hold_arg, flow, req, POLICY_AUTH_FAILED, a->echoed);
+        } else if (a->auth == AUTH_CHALLENGE && is_dear) {
+            t->p.offence(t->p.hold_arg, flow, req, POLICY_TOLL_FRAUD, false);
+        }
+    } else if (v->source.kind == POLICY_NOBODY || v->retry_after_s == 0) { /* no limit's doing */
+        t->p.offence(t->p.hold_arg, flow, req, is_dear ? POLICY_TOLL_FRAUD : POLICY_ACL_DENIED,
+                     a->auth == AUTH_OK);
+    }
+}
+
 bool call_decide(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                  struct policy_verdict *v)
 {
@@ -125,6 +154,7 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     identify(t, req, flow, &a);
     gather(t, req, &a);
     policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
+    hold_against(t, req, flow, &a, v);
     if (v->action == POLICY_CHALLENGE) {
         challenge(t, req, flow, a.auth);
         return false;
@@ -197,6 +227,17 @@ static int fill_record(struct call *c, const struct sip_msg *req)
     return c->source.p != NULL ? 0 : ENOMEM;
 }
 
+/* RFC 3261 12.1.1: the Request-URI, or where they want to be called back. */
+static bool is_sips(const struct dialog *d, const struct sip_msg *req)
+{
+    struct sip_nameaddr first;
+    bool has_route = d->n_routes != 0 && sip_nameaddr_parse(d->routes[0], &first) == 0;
+
+    return req->ruri.scheme == SIP_SCHEME_SIPS ||
+           (has_route ? first.uri.scheme == SIP_SCHEME_SIPS
+                      : sl_istarts(sl_str(d->target), SL("sips:")));
+}
+
 static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *flow)
 {
     struct call_table *t = c->t;
@@ -222,6 +263,7 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
         l->dlg.local_tag = arena_dup(&c->arena, sl_make(tag, sizeof(tag)));
     }
     l->dlg.flow.proven = true;
+    l->sips = flow_is_secure(flow) && is_sips(&l->dlg, req);
     l->dlg.pin_flow = l->party.kind == POLICY_USERS;
     return err;
 }
@@ -356,6 +398,7 @@ static void start_call(struct call_table *t, struct sip_msg *req, const struct f
         return;
     }
     c->verdict = *v;
+    c->sips = req->ruri.scheme == SIP_SCHEME_SIPS;
     err = fill_record(c, req);
     if (err == 0) {
         err = make_leg_a(c, req, flow);

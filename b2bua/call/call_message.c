@@ -108,8 +108,9 @@ static void message_redirect(struct message *m)
 static struct message_target *target_add(struct message *m, const struct flow *flow)
 {
     struct message_target *tg;
+    bool is_secret = m->req->ruri.scheme == SIP_SCHEME_SIPS; /* no way on but TLS */
 
-    if (m->n_targets == MESSAGE_TARGETS_MAX) {
+    if (m->n_targets == MESSAGE_TARGETS_MAX || (is_secret && !flow_is_secure(flow))) {
         return NULL;
     }
     tg = &m->targets[m->n_targets];
@@ -143,8 +144,10 @@ static void add_peer(struct message *m, const struct policy_ref *to)
     message_numbers(m, to, numbers);
     for (size_t i = 0; i < peer->n_targets; i++) {
         const struct policy_uri_target *pt = &peer->targets[i];
+        bool sips = pt->sips || m->req->ruri.scheme == SIP_SCHEME_SIPS;
         struct flow flow = {.transport = pt->transport,
                             .listener = peer->listener,
+                            .peer = pt->transport == SIP_TLS ? peer->id : 0,
                             .worker = m->t->p.worker,
                             .proven = true,
                             .conn_slot = FLOW_NO_CONN,
@@ -152,14 +155,16 @@ static void add_peer(struct message *m, const struct policy_ref *to)
                             .local = m->cfg->listeners[peer->listener].address};
         struct message_target *tg = target_add(m, &flow);
         struct buf b;
+        size_t scheme;
 
         if (tg == NULL) {
-            return;
+            continue;
         }
         buf_init_fixed(&b, tg->uri, sizeof(tg->uri));
-        BUF_LIT(&b, "sip:");
+        buf_puts(&b, sips ? "sips:" : "sip:");
+        scheme = b.n;
         call_put_called(&b, numbers, m->req);
-        buf_puts(&b, b.n != sizeof("sip:") - 1 ? "@" : "");
+        buf_puts(&b, b.n != scheme ? "@" : "");
         addr_put(&b, &pt->addr);
         buf_putc(&b, 0);
         tg->to = *to;

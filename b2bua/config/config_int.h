@@ -1,5 +1,5 @@
 /* config_int.h - what the files of b2bua/config/ share: the node tree, the shape of the tables of
- * settings, and the state of one load. Thread: the one that loads. */
+ * settings, the state of one load. Thread: the one that loads. */
 #ifndef POSTERN_CONFIG_INT_H
 #define POSTERN_CONFIG_INT_H
 
@@ -19,7 +19,7 @@
 #define CFG_NUMBER_RULES_MAX 100
 #define CFG_RANGES_MAX 32
 #define CFG_HEADER_RULES_MAX 100 /* of one peer */
-
+#define CFG_CERTNAMES_MAX 100
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };
 struct cfg_node {
@@ -41,6 +41,7 @@ enum cfg_type {
     CFG_INT,      /* words[] stand for 0, 1, ... */
     CFG_DURATION, /* stored in ms; words as CFG_INT */
     CFG_SECONDS,  /* stored in s */
+    CFG_MICROS,   /* a short duration, stored in us */
     CFG_SIZE,     /* stored in bytes */
     CFG_ENUM,     /* stored as index in words; size 0: only checked */
     CFG_STRING,
@@ -58,6 +59,7 @@ enum cfg_type {
     CFG_URI,      /* the same, as text only */
     CFG_LISTENER, /* by name; stored as index */
     CFG_PROFILE,
+    CFG_CERTNAME,
     CFG_PARTY,   /* "users", a peer or a group; policy_ref */
     CFG_TO,      /* CFG_PARTY or {peer: ..., weight: ...} */
     CFG_PEER,    /* policy_ref */
@@ -84,19 +86,19 @@ enum {
     CFG_OPTIONAL = 2, /* object: absent means absent, not all defaults */
     CFG_RESTART = 4,  /* a change needs a restart */
     CFG_INLINE = 8,   /* list: the field is the array, not a pointer to it */
+    CFG_LIVE = 16,    /* a change does not, inside a section that does */
 };
-
 struct cfg_object;
 struct cfg_key {
     const char *key;
     uint8_t type, of;
     uint8_t flags;
-    uint16_t size; /* of the field, or of an element of a list */
-    size_t at;     /* offset of the field in the object's struct */
-    size_t n_at;   /* offset of the count (size_t), or of the end of a range */
-    const char
-        *dflt; /* as written in a file; NULL: none. CFG_MAP: the entry there is without any */
+    uint16_t size;    /* of the field, or of an element of a list */
+    size_t at;        /* offset of the field in the object's struct */
+    size_t n_at;      /* offset of the count (size_t), or of the end of a range */
+    const char *dflt; /* as in a file; NULL: none. CFG_MAP: the entry there is without any */
     int64_t min, max; /* of the value; elements of a list, bytes of a string */
+    uint16_t n_max;   /* elements of a list whose elements have a range of their own */
     const char *const *words;
     const char *const *later; /* values (globs) known but not supported */
     const struct cfg_object *sub;
@@ -142,6 +144,9 @@ struct cfg {
     struct cfg_node *root; /* NULL: an empty file */
     struct hmap listeners, profiles, peers, groups, tables, accounts, routes, sources;
     const struct cfg_node *listener_nodes[CONFIG_LISTENERS_MAX];
+    struct hmap certificates;    /* names that prove a peer, by listener */
+    struct cfg_anchors *anchors; /* read so far */
+    struct cfg_tls_ref *tls;     /* of the snapshot */
     struct config_errors *errs;
     uint32_t file_no; /* 0: the file itself; n: table n, whose errors stand behind */
     struct {
@@ -171,8 +176,7 @@ void cfg_error_key(struct cfg *c, const struct cfg_node *n, const struct cfg_nea
 void cfg_error_value(struct cfg *c, const struct cfg_node *n, const struct cfg_nearest *near,
                      const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Without a node: syntax, or the file as a whole. */
-void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
+void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *f, ...) PRINTF_LIKE(4, 5);
 void cfg_errors_sort(struct cfg *c);
 /* False: the list is full, further work on hints is wasted. */
 bool cfg_errors_room(const struct cfg *c);
@@ -191,10 +195,5 @@ void cfg_store(const struct cfg_key *k, void *at, uint64_t v);
 /* Names seen so far. add: false when it was there (*line says where) or memory is out. */
 bool cfg_names_add(struct cfg *c, struct hmap *map, struct sl name, uint32_t index, uint32_t *line);
 int64_t cfg_names_find(const struct hmap *map, struct sl name); /* index, or -1 */
-
-/* value*.c */
-void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
-void cfg_put_size(struct buf *b, uint64_t bytes);
-bool cfg_is_later(const char *const *later, struct sl value);
 
 #endif

@@ -1,5 +1,6 @@
 /* load.c - from a file to a snapshot, and the life of a snapshot. */
 #include "config/schema_int.h"
+#include "config/tls_int.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -18,6 +19,7 @@ struct config_box { /* what lies around a snapshot */
     struct arena arena;
     struct cfg_secret *secrets;
     struct cfg_pattern *patterns;
+    struct cfg_tls_ref *tls;
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -42,6 +44,7 @@ static void config_free(struct config_box *box)
     for (struct cfg_pattern *p = box->patterns; p != NULL; p = p->next) {
         policy_pattern_free(&p->p);
     }
+    cfg_tls_free(box->tls);
     for (struct cfg_secret *s = box->secrets; s != NULL; s = s->next) {
         mem_wipe(s->p, s->n);
     }
@@ -125,6 +128,7 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
 
     arena_init(&c.scratch, 4096, 0);
     cfg_maps_init(&c);
+    cfg_tls_begin(&c);
     if (text.n > CONFIG_FILE_MAX) {
         cfg_error_at(&c, 1, 1, "larger than %u bytes", CONFIG_FILE_MAX);
     } else if (cfg_tree_read(&c, text)) {
@@ -132,9 +136,11 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     }
     cfg_errors_sort(&c);
     cfg_maps_free(&c);
+    cfg_tls_end(&c);
     arena_free(&c.scratch);
     box->secrets = c.secrets;
     box->patterns = c.patterns;
+    box->tls = c.tls;
     return c.err != 0 ? c.err : errs->n_total != 0 ? EBADMSG : 0;
 }
 

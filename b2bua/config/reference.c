@@ -1,10 +1,11 @@
 /* reference.c - all settings as text, for the manual page and for `postern help`. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_INT] = "number",
     [CFG_DURATION] = "duration",
     [CFG_SECONDS] = "duration",
+    [CFG_MICROS] = "duration",
     [CFG_SIZE] = "size",
     [CFG_ENUM] = "word",
     [CFG_STRING] = "text",
@@ -22,6 +23,7 @@ static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_URI] = "SIP URI",
     [CFG_LISTENER] = "name of a listener",
     [CFG_PROFILE] = "name of a media profile",
+    [CFG_CERTNAME] = "name in a certificate",
     [CFG_PARTY] = "users, a peer or a group of peers",
     [CFG_TO] = "users, a peer or a group of peers",
     [CFG_PEER] = "name of a peer",
@@ -72,6 +74,8 @@ static void cfg_put_type(struct buf *b, const struct cfg_key *k)
         cfg_put_range(b, k, buf_putu);
     } else if (k->type == CFG_DURATION || k->type == CFG_SECONDS) {
         cfg_put_range(b, k, cfg_put_duration);
+    } else if (k->type == CFG_MICROS) {
+        cfg_put_range(b, k, cfg_put_micros);
     } else if (k->type == CFG_SIZE) {
         cfg_put_range(b, k, cfg_put_size);
     }

@@ -22,8 +22,9 @@
 #define MS_H (60 * MS_M)
 #define MS_D (24 * MS_H)
 
-extern const struct cfg_object cfg_profile; /* schema_media.c */
-extern const char *const cfg_words_bool[];  /* false, true: stored in a bool */
+extern const struct cfg_object cfg_profile;  /* schema_media.c */
+extern const struct cfg_object cfg_security; /* schema_security.c */
+extern const char *const cfg_words_bool[];   /* false, true: stored in a bool */
 /* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
@@ -31,12 +32,16 @@ extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 /* value*.c, secret.c: readers of one value. n is never NULL. */
 typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
                           void *at);
-cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_read_string,
-    cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address, cfg_read_prefix,
-    cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token, cfg_read_target, cfg_read_uri,
-    cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_to, cfg_read_peer,
-    cfg_read_number, cfg_read_pattern, cfg_read_table, cfg_read_cond, cfg_read_code, cfg_read_zone,
-    cfg_read_days, cfg_read_hours, cfg_read_dates;
+cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_micros, cfg_read_size, cfg_read_enum,
+    cfg_read_string, cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address,
+    cfg_read_prefix, cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token,
+    cfg_read_target, cfg_read_uri, cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_to,
+    cfg_read_peer, cfg_read_number, cfg_read_pattern, cfg_read_table, cfg_read_cond, cfg_read_code,
+    cfg_read_zone, cfg_read_days, cfg_read_hours, cfg_read_dates, cfg_read_certname;
+void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
+void cfg_put_micros(struct buf *b, uint64_t us);
+void cfg_put_size(struct buf *b, uint64_t bytes);
+bool cfg_is_later(const char *const *later, struct sl value);
 
 /* The checks: c->err or errors of c are their result. node is NULL when nothing was written. */
 typedef void(cfg_check_fn)(struct cfg *c, const struct cfg_node *node, void *at);

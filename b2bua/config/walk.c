@@ -212,9 +212,10 @@ static char *cfg_array(struct cfg *c, const struct cfg_key *k, const struct cfg_
     size_t size = k->sub != NULL ? k->sub->size : k->size;
     char *field = (char *)at + k->at;
     char *array = field;
+    size_t max = k->n_max != 0 ? k->n_max : (size_t)k->max;
 
-    if (n > (size_t)k->max) {
-        cfg_error(c, node, "%zu are too many; at most %lld", n, (long long)k->max);
+    if (n > max) {
+        cfg_error(c, node, "%zu are too many; at most %zu", n, max);
         return NULL;
     }
     if ((k->flags & CFG_INLINE) == 0) {
@@ -346,15 +347,16 @@ static void cfg_read_later(struct cfg *c, const struct cfg_key *k, const struct 
 
 static cfg_read_fn *const cfg_readers[CFG_NTYPES] = {
     [CFG_INT] = cfg_read_int,           [CFG_DURATION] = cfg_read_duration,
-    [CFG_SECONDS] = cfg_read_duration,  [CFG_SIZE] = cfg_read_size,
-    [CFG_ENUM] = cfg_read_enum,         [CFG_STRING] = cfg_read_string,
-    [CFG_NAME] = cfg_read_name,         [CFG_USER] = cfg_read_user,
-    [CFG_HOST] = cfg_read_host,         [CFG_GLOB] = cfg_read_glob,
-    [CFG_SECRET] = cfg_read_secret,     [CFG_TOKEN] = cfg_read_token,
-    [CFG_LISTEN] = cfg_read_listen,     [CFG_ADDRESS] = cfg_read_address,
-    [CFG_PREFIX] = cfg_read_prefix,     [CFG_PORTS] = cfg_read_ports,
-    [CFG_TARGET] = cfg_read_target,     [CFG_URI] = cfg_read_uri,
-    [CFG_LISTENER] = cfg_read_listener, [CFG_PROFILE] = cfg_read_profile,
+    [CFG_SECONDS] = cfg_read_duration,  [CFG_MICROS] = cfg_read_micros,
+    [CFG_SIZE] = cfg_read_size,         [CFG_ENUM] = cfg_read_enum,
+    [CFG_STRING] = cfg_read_string,     [CFG_NAME] = cfg_read_name,
+    [CFG_USER] = cfg_read_user,         [CFG_HOST] = cfg_read_host,
+    [CFG_GLOB] = cfg_read_glob,         [CFG_SECRET] = cfg_read_secret,
+    [CFG_TOKEN] = cfg_read_token,       [CFG_LISTEN] = cfg_read_listen,
+    [CFG_ADDRESS] = cfg_read_address,   [CFG_PREFIX] = cfg_read_prefix,
+    [CFG_PORTS] = cfg_read_ports,       [CFG_TARGET] = cfg_read_target,
+    [CFG_URI] = cfg_read_uri,           [CFG_LISTENER] = cfg_read_listener,
+    [CFG_CERTNAME] = cfg_read_certname, [CFG_PROFILE] = cfg_read_profile,
     [CFG_PARTY] = cfg_read_party,       [CFG_TO] = cfg_read_to,
     [CFG_PEER] = cfg_read_peer,         [CFG_NUMBER] = cfg_read_number,
     [CFG_PATTERN] = cfg_read_pattern,   [CFG_TABLE] = cfg_read_table,

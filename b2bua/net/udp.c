@@ -60,6 +60,10 @@ static void udp_deliver(struct udp_sock *s, struct mmsghdr *h)
                         .conn_slot = FLOW_NO_CONN,
                         .local = s->bound};
 
+    addr_from_sockaddr(&flow.remote, h->msg_hdr.msg_name, h->msg_hdr.msg_namelen);
+    if (n->ev.admit != NULL && !n->ev.admit(n->arg, &flow)) {
+        return;
+    }
     if (udp_is_keepalive(bytes)) {
         stat_inc(STAT_SIP_KEEPALIVE);
         return;
@@ -67,7 +71,6 @@ static void udp_deliver(struct udp_sock *s, struct mmsghdr *h)
     while (bytes.n != 0 && (*bytes.p == '\r' || *bytes.p == '\n')) {
         bytes = sl_from(bytes, 1); /* RFC 3261 7.5 */
     }
-    addr_from_sockaddr(&flow.remote, h->msg_hdr.msg_name, h->msg_hdr.msg_namelen);
     if (bytes.n < UDP_MIN || addr_port(&flow.remote) == 0) {
         stat_inc(STAT_SIP_DROP_NOT_SIP);
         return;

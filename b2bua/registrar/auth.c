@@ -196,6 +196,10 @@ enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *
                     &want) &&
            response_fits(&want, c.response);
     if (!fits || account < 0) {
+        if (rq->echoed != NULL) {
+            *rq->echoed = nonce_is_good(a->nonces, c.nonce, c.realm, &rq->source, rq->wall_ms,
+                                        users->nonce_life_s);
+        }
         return AUTH_FAILED;
     }
     if (!nonce_fits(a, rq, &c)) {

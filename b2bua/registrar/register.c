@@ -304,15 +304,20 @@ static void refuse_contacts(struct reg_work *w)
 }
 
 bool registrar_admit(struct registrar *r, const struct sip_msg *req, const struct addr *source,
-                     int *user, struct buf *challenge)
+                     struct reg_caller *caller, struct buf *challenge)
 {
     int64_t wall_ms = loop_wall_ms(r->p.loop);
-    enum auth_result auth =
-        auth_check(r->p.auth,
-                   &(struct auth_request){
-                       .msg = req, .policy = r->policy, .source = *source, .wall_ms = wall_ms},
-                   user);
+    enum auth_result auth;
 
+    *caller = (struct reg_caller){.user = -1};
+    auth = auth_check(r->p.auth,
+                      &(struct auth_request){.msg = req,
+                                             .policy = r->policy,
+                                             .source = *source,
+                                             .wall_ms = wall_ms,
+                                             .echoed = &caller->echoed},
+                      &caller->user);
+    caller->auth = auth;
     if (auth == AUTH_OK) {
         return true;
     }

@@ -25,6 +25,7 @@ struct auth_request {
     const struct policy *policy;
     struct addr source; /* nonces are bound to the IP address */
     int64_t wall_ms;
+    bool *echoed; /* out, may be NULL: wrong answer, but to a nonce that we gave to this address */
 };
 /* Work and answer are the same for known and unknown users. Accepts qop=auth and no qop (RFC 2069
  * style, nonce used once), any digest uri, a nonce across 401 and 407, nc rising. */
@@ -74,8 +75,13 @@ void registrar_set_policy(struct registrar *r, const struct policy *p,
 uint8_t registrar_owner(const struct registrar *r, struct sl user);
 /* Who sends this REGISTER. Asked before there is a transaction, so that strangers make no state.
  * False: to be answered 401 with the field written into challenge. */
+struct reg_caller {
+    int user; /* account when admitted */
+    enum auth_result auth;
+    bool echoed; /* see struct auth_request */
+};
 bool registrar_admit(struct registrar *r, const struct sip_msg *req, const struct addr *source,
-                     int *user, struct buf *challenge);
+                     struct reg_caller *caller, struct buf *challenge);
 /* A REGISTER of that user on its owner, with its server transaction: changes bindings, answers. */
 void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, int user);
 /* From another worker. */

@@ -88,6 +88,12 @@ static void db_put_sql(struct buf *b, enum db_stmt which)
     case DB_PUT_BINDING:
         db_put_upsert(b, "bindings", binding_fields, BINDING_FIELDS, 2);
         break;
+    case DB_PUT_BAN:
+        db_put_upsert(b, "bans", ban_fields, BAN_FIELDS, 1);
+        break;
+    case DB_DEL_BAN:
+        buf_puts(b, "DELETE FROM bans WHERE prefix=?");
+        break;
     default:
         buf_puts(b, "DELETE FROM bindings WHERE user=? AND contact=?");
         break;
@@ -231,13 +237,17 @@ static int db_put_call(struct db *db, const struct store_call *c)
 
 int db_put(struct db *db, const struct rec *r)
 {
-    enum db_stmt which = r->kind == REC_BIND ? DB_PUT_BINDING : DB_DEL_BINDING;
+    static const enum db_stmt statements[REC_KINDS] = {[REC_BIND] = DB_PUT_BINDING,
+                                                       [REC_UNBIND] = DB_DEL_BINDING,
+                                                       [REC_BAN] = DB_PUT_BAN,
+                                                       [REC_UNBAN] = DB_DEL_BAN};
+    enum db_stmt which = statements[r->kind];
     const struct rec_def *def = &rec_defs[r->kind];
     int rc;
 
     if (r->kind == REC_CALL) {
         return db_put_call(db, &r->u.call);
     }
-    rc = fields_bind(db->st[which], def->fields, def->n_fields, &r->u.binding);
+    rc = fields_bind(db->st[which], def->fields, def->n_fields, &r->u);
     return rc == SQLITE_OK ? db_step(db, which) : rc;
 }

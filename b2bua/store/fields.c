@@ -10,6 +10,11 @@
 #member, FIELD_##type, offsetof(struct store_binding, member)                              \
     }
 
+#define BAN(type, member)                                                                          \
+    {                                                                                              \
+#member, FIELD_##type, offsetof(struct store_ban, member)                                  \
+    }
+
 const struct field call_fields[CALL_FIELDS] = {
     CALL(U64, id),        CALL(STATE, state),     CALL(I64, start_ms),       CALL(I64, ring_ms),
     CALL(I64, answer_ms), CALL(I64, end_ms),      CALL(TEXT, source),        CALL(TEXT, target),
@@ -24,6 +29,12 @@ const struct field binding_fields[BINDING_FIELDS] = {
     BINDING(TEXT, call_id),   BINDING(U32, cseq),       BINDING(TEXT, user_agent),
     BINDING(I64, expires_ms), BINDING(I64, updated_ms), BINDING(BLOB, flow),
     BINDING(TEXT, received),  BINDING(TEXT, transport), BINDING(TEXT, listener),
+};
+
+const struct field ban_fields[BAN_FIELDS] = {
+    BAN(TEXT, prefix),  BAN(TEXT, event),    BAN(TEXT, proof), BAN(TEXT, reason),
+    BAN(U32, level),    BAN(U32, points),    BAN(U32, flags),  BAN(I64, since_ms),
+    BAN(I64, until_ms), BAN(BLOB, evidence),
 };
 
 struct sl *field_slice(const struct field *f, void *rec)

@@ -2,12 +2,21 @@
  * database refuses, repeated updates of the same call therefore take no further memory. */
 #include "store/store_int.h"
 
+/* Records of one family replace each other: what is written and what is deleted. */
+static enum rec_kind rec_family(const struct rec *r)
+{
+    return r->kind == REC_UNBIND ? REC_BIND : r->kind == REC_UNBAN ? REC_BAN : r->kind;
+}
+
 static bool rec_eq(const struct hnode *node, const void *key)
 {
     const struct rec *a = CONTAINER_OF(node, const struct rec, node), *b = key;
 
-    if ((a->kind == REC_CALL) != (b->kind == REC_CALL)) {
+    if (rec_family(a) != rec_family(b)) {
         return false;
+    }
+    if (rec_family(a) == REC_BAN) {
+        return sl_eq(a->u.ban.prefix, b->u.ban.prefix);
     }
     if (a->kind == REC_CALL) {
         return a->u.call.id == b->u.call.id;
@@ -22,6 +31,9 @@ static uint64_t rec_hash(const struct store *s, const struct rec *r)
 
     if (r->kind == REC_CALL) {
         return hmap_hash(&s->pending, &r->u.call.id, sizeof(r->u.call.id));
+    }
+    if (rec_family(r) == REC_BAN) {
+        return hmap_hash(&s->pending, r->u.ban.prefix.p, r->u.ban.prefix.n);
     }
     /* user and contact are the first two slices of the block and lie side by side in it */
     return hmap_hash(&s->pending, b->user.p, b->user.n + b->contact.n);

@@ -373,3 +373,33 @@ int store_reader_ping(struct store_reader *r)
              "SELECT 1 FROM sqlite_schema LIMIT 1"); /* reads the file, not only the parser */
     return reader_num(r, &q, &one);
 }
+
+int store_read_bans(struct store_reader *r, struct sl after, uint32_t limit, store_ban_fn *fn,
+                    void *arg)
+{
+    sqlite3_stmt *st = NULL;
+    struct query q;
+    int rc;
+
+    reader_arm(r);
+    query_init(&q);
+    buf_puts(&q.sql, "SELECT ");
+    fields_put_names(&q.sql, ban_fields, BAN_FIELDS);
+    buf_putf(&q.sql, " FROM bans WHERE prefix>?%u", query_text(&q, after));
+    buf_putf(&q.sql, " ORDER BY prefix LIMIT %u", limit);
+    rc = query_start(r, &q, &st);
+    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+        struct store_ban b = {0};
+
+        rc = sqlite3_step(st);
+        if (rc != SQLITE_ROW) {
+            break;
+        }
+        fields_read(st, ban_fields, BAN_FIELDS, &b);
+        if (!fn(&b, arg)) {
+            rc = SQLITE_DONE;
+        }
+    }
+    (void)sqlite3_finalize(st);
+    return rc == SQLITE_DONE ? 0 : db_errno(rc);
+}

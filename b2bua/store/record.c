@@ -8,6 +8,8 @@ const struct rec_def rec_defs[REC_KINDS] = {
     [REC_CALL] = {"call", call_fields, CALL_FIELDS, sizeof(struct store_call)},
     [REC_BIND] = {"bind", binding_fields, BINDING_FIELDS, sizeof(struct store_binding)},
     [REC_UNBIND] = {"unbind", binding_fields, 2, sizeof(struct store_binding)}, /* the key */
+    [REC_BAN] = {"ban", ban_fields, BAN_FIELDS, sizeof(struct store_ban)},
+    [REC_UNBAN] = {"unban", ban_fields, 1, sizeof(struct store_ban)},
 };
 
 static size_t rec_bytes(const struct rec_def *def, const void *src)
@@ -108,4 +110,16 @@ int store_del_binding(struct store *s, struct sl user, struct sl contact)
     struct store_binding b = {.user = user, .contact = contact};
 
     return rec_post(s, REC_UNBIND, &b);
+}
+
+int store_put_ban(struct store *s, const struct store_ban *b)
+{
+    return rec_post(s, REC_BAN, b);
+}
+
+int store_del_ban(struct store *s, struct sl prefix)
+{
+    struct store_ban b = {.prefix = prefix};
+
+    return rec_post(s, REC_UNBAN, &b);
 }

@@ -22,6 +22,11 @@ static const char *const migrations[] = {
     " updated_ms INTEGER NOT NULL, flow BLOB NOT NULL, received TEXT NOT NULL,"
     " transport TEXT NOT NULL, listener TEXT NOT NULL,"
     " PRIMARY KEY(user, contact)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE bans("
+    " prefix TEXT NOT NULL PRIMARY KEY, event TEXT NOT NULL, proof TEXT NOT NULL,"
+    " reason TEXT NOT NULL, level INTEGER NOT NULL, points INTEGER NOT NULL,"
+    " flags INTEGER NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+    " evidence BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };
 const unsigned schema_version = COUNT_OF(migrations);
 

@@ -255,6 +255,7 @@ static int spill_get(struct sl line, struct rec **rp)
     union {
         struct store_call call;
         struct store_binding binding;
+        struct store_ban ban;
     } u = {0};
     const struct rec_def *def = NULL;
     struct sl word;

@@ -11,7 +11,8 @@ struct store;
 struct store_params {
     const char *path;
     const char *node;
-    uint32_t batch_ms;    /* 50; a call that lives is written after at most five of these */
+    uint32_t batch_ms;    /* 50; what is posted is written after at most four of these, a call that
+                             lives after at most eight */
     uint32_t backlog_max; /* records waiting at which store_is_full() says so; 200000 */
 };
 /* Opens or creates, migrates, closes the calls that a crash left open (each gets its CDR: state
@@ -89,6 +90,18 @@ MUST_USE int store_put_binding(struct store *s,
                                const struct store_binding *b); /* key: user + contact */
 MUST_USE int store_del_binding(struct store *s, struct sl user, struct sl contact);
 
+/* A ban, kept until it no longer counts for the length of the next one. */
+struct store_ban {
+    struct sl prefix; /* "203.0.113.9/32"; the key */
+    struct sl event, proof, reason;
+    uint32_t level, points;
+    uint32_t flags; /* the policy's, opaque */
+    int64_t since_ms, until_ms;
+    struct sl evidence; /* bytes of the offending message */
+};
+MUST_USE int store_put_ban(struct store *s, const struct store_ban *b);
+MUST_USE int store_del_ban(struct store *s, struct sl prefix);
+
 /* --- reading --- */
 struct store_reader;
 MUST_USE int store_reader_open(struct store_reader **rp, const char *path);
@@ -121,6 +134,10 @@ struct store_binding_filter {
 };
 MUST_USE int store_read_bindings(struct store_reader *r, const struct store_binding_filter *f,
                                  store_binding_fn *fn, void *arg);
+typedef bool(store_ban_fn)(const struct store_ban *b, void *arg);
+/* In the order of their prefixes, above a beginning (empty: all), at most limit rows. */
+MUST_USE int store_read_bans(struct store_reader *r, struct sl after, uint32_t limit,
+                             store_ban_fn *fn, void *arg);
 MUST_USE int store_reader_ping(struct store_reader *r); /* the database answers */
 
 #endif

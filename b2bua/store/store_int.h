@@ -19,13 +19,15 @@ enum field_type { FIELD_I64, FIELD_U64, FIELD_U32, FIELD_U16, FIELD_STATE, FIELD
 struct field {
     const char *column;
     enum field_type type;
-    size_t at; /* offset in struct store_call or struct store_binding */
+    size_t at; /* offset in struct store_call, store_binding or store_ban */
 };
 #define CALL_FIELDS 22
 #define CALL_ROW_FIELDS 20 /* the rest lives in call_details */
 #define BINDING_FIELDS 12
+#define BAN_FIELDS 10
 extern const struct field call_fields[CALL_FIELDS];
 extern const struct field binding_fields[BINDING_FIELDS];
+extern const struct field ban_fields[BAN_FIELDS];
 
 static inline bool field_is_slice(const struct field *f)
 {
@@ -40,7 +42,7 @@ int fields_bind(sqlite3_stmt *st, const struct field *f, size_t n, const void *r
 void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec); /* columns 0.. */
 
 /* --- record.c: posted records, one heap block each --- */
-enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_KINDS };
+enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_BAN, REC_UNBAN, REC_KINDS };
 struct rec {
     struct rec *next; /* on the stack of posted records */
     struct hnode node;
@@ -50,6 +52,7 @@ struct rec {
     union {
         struct store_call call;
         struct store_binding binding;
+        struct store_ban ban;
     } u; /* slices point into bytes[] */
     char bytes[];
 };
@@ -60,7 +63,7 @@ struct rec_def {
     size_t size; /* of the struct in u */
 };
 extern const struct rec_def rec_defs[REC_KINDS];
-/* Copies *src (struct store_call or store_binding). ENOMEM, EMSGSIZE. */
+/* Copies *src (struct store_call, store_binding or store_ban). ENOMEM, EMSGSIZE. */
 MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
 
 /* --- db.c: a connection that writes --- */
@@ -72,6 +75,8 @@ enum db_stmt {
     DB_PUT_DETAIL,
     DB_PUT_BINDING,
     DB_DEL_BINDING,
+    DB_PUT_BAN,
+    DB_DEL_BAN,
     DB_STMTS
 };
 struct db {
@@ -118,7 +123,7 @@ struct store {
 };
 
 /* --- pending.c: what waits, one record per key. Writer thread. --- */
-#define PENDING_HOLD_BATCHES 4 /* a live call waits so many batch_ms for its next state */
+#define PENDING_HOLD_BATCHES 3 /* a live call waits so many batch_ms for its next state */
 void pending_init(struct store *s);
 void pending_take(struct store *s); /* moves what was posted into the set */
 int64_t pending_due_ms(const struct store *s, int64_t now_ms); /* -1: nothing is held */

@@ -91,7 +91,8 @@ static bool refuse_early(struct worker *w, const struct sip_msg *req, const stru
         answer(w, req, flow, 501, SL(ALLOW_LINE));
         return true;
     }
-    if (req->ruri.scheme == SIP_SCHEME_OTHER) {
+    if (req->ruri.scheme == SIP_SCHEME_OTHER ||
+        (req->ruri.scheme == SIP_SCHEME_SIPS && !flow_is_secure(flow))) { /* RFC 5630 3.1.1 */
         answer(w, req, flow, 416, SL_NULL);
         return true;
     }
@@ -154,13 +155,30 @@ static void on_cancel(struct worker *w, const struct flow *flow, struct sip_msg 
 
 /* --- outside a dialog --- */
 
+/* The first question without a password is no offence, unless it is for somebody who is not here.
+ */
+static void hold_against(struct worker *w, const struct sip_msg *req, const struct flow *flow,
+                         const struct reg_caller *caller)
+{
+    char user[128];
+    size_t n = 0;
+
+    if (caller->auth == AUTH_FAILED) {
+        worker_offence(w, flow, req, POLICY_AUTH_FAILED, caller->echoed);
+    } else if (caller->auth == AUTH_CHALLENGE &&
+               (sip_unescape(req->to.uri.user, user, sizeof(user), &n) != 0 ||
+                policy_user_by_name(w->cfg->policy, sl_make(user, n)) < 0)) {
+        worker_offence(w, flow, req, POLICY_UNKNOWN_USER, false);
+    }
+}
+
 static void on_register(struct worker *w, const struct flow *flow, struct sip_msg *req)
 {
     const struct policy_users *users = &policy_def(w->cfg->policy)->users;
     char mem[512];
     struct buf challenge;
+    struct reg_caller caller;
     struct tx *tx = NULL;
-    int user = -1;
 
     if (!users->present) {
         answer(w, req, flow, 405, SL(ALLOW_LINE));
@@ -171,16 +189,18 @@ static void on_register(struct worker *w, const struct flow *flow, struct sip_ms
         return;
     }
     buf_init_fixed(&challenge, mem, sizeof(mem));
-    if (!registrar_admit(w->registrar, req, &flow->remote, &user, &challenge)) {
+    if (!registrar_admit(w->registrar, req, &flow->remote, &caller, &challenge)) {
         answer(w, req, flow, 401, buf_err(&challenge) == 0 ? buf_sl(&challenge) : SL_NULL);
+        hold_against(w, req, flow, &caller);
         return;
     }
+    worker_proven(w, flow);
     if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) != 0) {
         stat_inc(STAT_TX_FULL);
         answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
         return;
     }
-    registrar_request(w->registrar, tx, req, user);
+    registrar_request(w->registrar, tx, req, caller.user);
     tx_close(tx);
     tx_unref(&tx);
 }
@@ -247,7 +267,7 @@ static bool may_begin_a_call(const struct worker *w, const struct sip_msg *req,
 {
     return sip_hdr(req, HDR_PROXY_AUTHORIZATION) != NULL ||
            sip_hdr(req, HDR_AUTHORIZATION) != NULL ||
-           policy_peer_by_source(w->cfg->policy, flow->listener, &flow->remote) >= 0;
+           policy_peer_of(w->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) >= 0;
 }
 
 /* Who must see this request: the worker in our To tag, the owner of the user who registers, or of
@@ -323,8 +343,11 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
     if (err != 0) {
         stat_inc(err == EMSGSIZE ? STAT_SIP_TOO_BIG : STAT_SIP_BAD);
         answer_bad(w, flow, msg, &bad);
+        worker_malformed(w, flow, bytes);
     } else if (msg->is_request) {
-        on_request(w, flow, msg, hops);
+        if (hops != 0 || !worker_is_scanner(w, flow, msg)) {
+            on_request(w, flow, msg, hops);
+        }
     } else {
         on_response(w, flow, msg, hops);
     }
@@ -333,7 +356,9 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
 {
-    worker_input(arg, flow, bytes, 0);
+    if (!flow_is_reliable(flow) || worker_admit_message(arg, flow)) {
+        worker_input(arg, flow, bytes, 0);
+    }
 }
 
 /* Framing is lost: what arrived is answered if it can be read, and never run as a request. */
@@ -350,6 +375,7 @@ static void on_bad_frame(void *arg, const struct flow *flow, struct sl bytes, in
     }
     if (perr != 0) {
         answer_bad(w, flow, msg, &bad); /* counted where the frame broke */
+        worker_malformed(w, flow, bytes);
     }
     sip_msg_unref(&msg);
 }
@@ -367,7 +393,27 @@ static void on_gone(void *arg, const struct flow *flow, int err)
     }
 }
 
-const struct net_events worker_net_events = {.message = on_net_message,
+static uint32_t on_identify(void *arg, uint8_t listener, const struct sl *names, size_t n)
+{
+    const struct worker *w = arg;
+    int peer = policy_peer_by_certificate(w->cfg->policy, listener, names, n);
+
+    return peer >= 0 ? policy_def(w->cfg->policy)->peers[peer].id : 0;
+}
+
+static struct tls_client *on_dialler(void *arg, uint32_t id)
+{
+    const struct worker *w = arg;
+    int peer = w->cfg->peer_tls != NULL ? policy_peer_by_id(w->cfg->policy, id) : -1;
+
+    return peer >= 0 && w->cfg->peer_tls[peer] != NULL ? tls_client_ref(w->cfg->peer_tls[peer])
+                                                       : NULL;
+}
+
+const struct net_events worker_net_events = {.admit = worker_admit,
+                                             .identify = on_identify,
+                                             .dialler = on_dialler,
+                                             .message = on_net_message,
                                              .bad_frame = on_bad_frame,
                                              .gone = on_gone,
                                              .send_remote = worker_send_remote};

@@ -20,10 +20,23 @@ static int make_workers(struct b2bua *b, const char **why)
     return 0;
 }
 
+/* Registered flows are no strangers after a restart: they need not prove themselves all at once. */
+static void prove_binding(struct b2bua *b, const struct store_binding *row)
+{
+    int64_t left_ms = row->expires_ms - clock_wall_ms(&b->clock);
+    struct addr flow;
+
+    if (left_ms > 0 && sl_eq(row->transport, SL("udp")) &&
+        addr_parse_hostport(row->received, 0, &flow) == 0) {
+        (void)policy_prove(b->gate, &flow, b->started_ms + left_ms, b->started_ms);
+    }
+}
+
 static bool on_binding(const struct store_binding *row, void *arg)
 {
     struct b2bua *b = arg;
 
+    prove_binding(b, row);
     for (uint32_t i = 0; i < b->n_workers; i++) {
         registrar_load(b->workers[i]->registrar, row);
     }
@@ -91,6 +104,8 @@ static void house_free(struct b2bua **bp)
     crypto_pool_free(&b->pool);
     token_ring_free(&b->ring);
     auth_free(&b->auth);
+    guard_free(&b->guard);
+    policy_gate_free(&b->gate);
     config_unref(&b->cfg);
     pthread_mutex_destroy(&b->lock);
     mem_free(b);
@@ -117,6 +132,18 @@ static int start(struct b2bua *b, const char **why)
 
     *why = "out of memory";
     if (err == 0) {
+        err = policy_gate_new(&b->gate);
+    }
+    if (err == 0) {
+        *why = "the guard cannot be built";
+        err = guard_new(&b->guard,
+                        &(struct guard_params){.cfg = b->cfg, .gate = b->gate, .store = b->store});
+    }
+    if (err == 0 && b->store != NULL) {
+        *why = "bans cannot be read from the store";
+        err = guard_load(b->guard, b->cfg->store_path);
+    }
+    if (err == 0) {
         *why = "token key file cannot be used";
         err = token_ring_load(&b->ring, b->cfg->key_file);
     }
@@ -125,8 +152,8 @@ static int start(struct b2bua *b, const char **why)
         err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
     }
     if (err == 0) {
-        *why = "the certificate for DTLS-SRTP cannot be made";
-        err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){.profiles = NULL});
+        *why = "certificate for DTLS-SRTP cannot be made";
+        err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){0});
     }
     if (err == 0) {
         *why = "workers cannot be built";
@@ -135,6 +162,10 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0 && b->store != NULL) {
         *why = "bindings cannot be read from the store";
         err = load_bindings(b);
+    }
+    if (err == 0) {
+        *why = "threads cannot be started";
+        err = guard_run(b->guard);
     }
     for (uint32_t i = 0; err == 0 && i < b->n_workers; i++) {
         *why = "threads cannot be started";
@@ -305,6 +336,7 @@ int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart)
     b->cfg = config_ref(cfg);
     pthread_mutex_unlock(&b->lock);
     config_unref(&old);
+    guard_set_config(b->guard, cfg);
     b->longest_ms = cfg->duration_ms > b->longest_ms ? cfg->duration_ms : b->longest_ms;
     tell_all(b, NEWS_CONFIG);
     log_set_level(cfg->log_level);
@@ -336,6 +368,7 @@ static void rotate_key(struct b2bua *b, int64_t wall_ms)
 
 void b2bua_tick(struct b2bua *b, int64_t wall_ms)
 {
+    tls_tickets_tick(clock_now_ms(&b->clock));
     for (uint32_t i = 0; i < b->n_workers; i++) {
         tell(b, i);
     }

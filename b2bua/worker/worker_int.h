@@ -3,6 +3,7 @@
 #define POSTERN_WORKER_INT_H
 
 #include "call/call.h"
+#include "guard/guard.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -33,9 +34,11 @@ struct b2bua {
     pthread_mutex_t lock;
     struct store *store;
     struct auth *auth;
+    struct policy_gate *gate; /* atomic inside */
+    struct guard *guard;
     struct token_ring *ring;
     struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
-    struct dtls_ctx *dtls;    /* of all workers: our certificate for DTLS-SRTP */
+    struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */
     uint32_t n_workers;
     struct worker *workers[WORKERS_MAX];
     _Atomic bool draining;
@@ -53,6 +56,21 @@ struct b2bua {
 extern const struct net_events worker_net_events; /* arg: struct worker */
 /* A message from the wire or from another worker. hops: how many workers have looked at it. */
 void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, unsigned hops);
+
+/* --- admit.c: the door --- */
+bool worker_admit(void *arg, const struct flow *flow); /* net_events.admit */
+/* A message on a connection that was let in: false drops it; the source may be banned by now. */
+bool worker_admit_message(struct worker *w, const struct flow *flow);
+/* Somebody gave the right password by this flow: trusted as long as a registration may last. */
+void worker_proven(void *arg, const struct flow *flow);
+
+/* offence of struct call_table_params, arg: struct worker. */
+void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *req,
+                    enum policy_event event, bool echoed);
+/* What could not be parsed; msg NULL: nothing of it. */
+void worker_malformed(struct worker *w, const struct flow *flow, struct sl bytes);
+/* A known tool of attackers: reported, and not to be answered. */
+bool worker_is_scanner(struct worker *w, const struct flow *flow, const struct sip_msg *req);
 
 /* --- handover.c: to other workers --- */
 /* False: the mailbox is full or memory is out; counted. */

@@ -18,9 +18,12 @@ import tempfile
 import time
 import urllib.request
 
+import tls
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUTSIDE, INSIDE, CALLEE, CALLER = "127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3"
+STRANGER = "127.0.0.9"
 RETRANSMITTED_MAX = 0.001  # of all calls; above, a run counts as lossy
 
 CONFIG = """\
@@ -37,8 +40,9 @@ admin:
 listeners:
   outside:
     address: {outside}
-    sip: {{udp: {outside_port}}}
+    sip: {{udp: {outside_port}, tls: {tls_port}}}
     rtp: {{ports: 20000-29999}}
+    tls: {{certificate: {dir}/server.pem, key: {dir}/server.key}}
   inside:
     address: {inside}
     sip: {{udp: {inside_port}}}
@@ -94,22 +98,34 @@ def pinned(core, command):
     return ["taskset", "-c", str(core)] + command if core is not None else command
 
 
+def process_cpu_s(pid):
+    """utime + stime of all threads; the process clock counts the same in nanoseconds."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+    except OSError:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Daemon:
     """One run of the daemon with a database and a configuration of its own."""
 
-    def __init__(self, args, cores):
+    def __init__(self, args, cores, template=CONFIG, taken=None):
         self.args = args
+        self.template = template
         self.core = cores[0]
         self.process = None
         self.directory = tempfile.TemporaryDirectory(prefix="postern-bench-")
         self.log_path = os.path.join(self.directory.name, "daemon.log")
-        taken = set()
+        taken = taken if taken is not None else set()
         self.ports = {
             "outside_port": free_port(socket.SOCK_DGRAM, OUTSIDE, taken),
             "inside_port": free_port(socket.SOCK_DGRAM, INSIDE, taken),
             "caller_port": free_port(socket.SOCK_DGRAM, CALLER, taken),
             "callee_port": free_port(socket.SOCK_DGRAM, CALLEE, taken),
             "admin": free_port(socket.SOCK_STREAM, "127.0.0.1", taken),
+            "tls_port": free_port(socket.SOCK_STREAM, OUTSIDE, taken),
         }
 
     def __enter__(self):
@@ -126,8 +142,9 @@ class Daemon:
     def start(self):
         config = os.path.join(self.directory.name, "bench.yaml")
         token = os.path.join(self.directory.name, "admin.token")
+        self.certificate = tls.make_certificate(self.directory.name)
         with open(config, "w", encoding="ascii") as out:
-            out.write(CONFIG.format(dir=self.directory.name, level=self.args.log_level,
+            out.write(self.template.format(dir=self.directory.name, level=self.args.log_level,
                                     outside=OUTSIDE, inside=INSIDE, caller=CALLER, callee=CALLEE,
                                     **self.ports))
         with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
@@ -154,6 +171,22 @@ class Daemon:
             time.sleep(0.02)
         raise BenchError(f"daemon is not ready after 15 s: {self.last_log()}")
 
+    def api(self, method, path):
+        """The text of an answer of the admin API."""
+        with open(os.path.join(self.directory.name, "admin.token"), encoding="ascii") as token:
+            headers = {"Authorization": "Bearer " + token.read().strip()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['admin']}{path}",
+                                         method=method, headers=headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=5) as answer:
+            return answer.read().decode()
+
+    def metric(self, name):
+        for line in self.api("GET", "/metrics").splitlines():
+            if line.startswith(name + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise BenchError(f"no metric {name}")
+
     def last_log(self):
         with open(self.log_path, "rb") as log:
             return log.read()[-2000:].decode(errors="replace").strip()
@@ -172,15 +205,9 @@ class Daemon:
         self.directory.cleanup()
 
     def cpu_s(self):
-        """utime + stime of all threads; the process clock counts the same in nanoseconds."""
         if self.process.poll() is not None:
             raise BenchError(f"daemon ended with {self.process.returncode}: {self.last_log()}")
-        try:
-            return time.clock_gettime_ns((~self.process.pid << 3) | 2) / 1e9
-        except OSError:
-            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process_cpu_s(self.process.pid)
 
     def settled_cpu_s(self):
         """CPU once the work left behind (rows to write) is done: less than 1 % busy, or 3 s."""
@@ -326,8 +353,62 @@ def bench_rtp(args, cores):
     figure("cpu_per_rtp_packet", cpu * 1e6 / packets, "us")
 
 
+def bench_tls(args, cores):
+    """Client on the load's core; the daemon's worker and its crypto thread share the other one, as s_server has it."""
+    seconds = 2 if args.quick else 5
+    prefixes = [pinned(core, []) for core in cores]
+    with Daemon(args, cores) as daemon:
+        address = f"{OUTSIDE}:{daemon.ports['tls_port']}"
+        server = tls.SServer(prefixes[0], free_port(socket.SOCK_STREAM, OUTSIDE, set()), *daemon.certificate)
+        try:
+            for version in ("-tls1_3", "-tls1_2"):
+                costs = {}
+                for name, where, cpu in (("tls_handshake", address, daemon.cpu_s),
+                                         ("tls_handshake_openssl", server.address,
+                                          lambda: tls.process_cpu_s(server.process.pid))):
+                    tls.s_time(prefixes[1], where, 1, version)
+                    before = cpu()
+                    done = tls.s_time(prefixes[1], where, seconds, version)
+                    if done == 0:
+                        raise BenchError(f"{name}: no handshake with {where}")
+                    costs[name] = (cpu() - before) * 1e6 / done
+                    remark(f"tls: {name} {version[1:]}: {done} handshakes in {seconds} s")
+                    if version == "-tls1_3":
+                        figure(name, costs[name], "us")
+                remark(f"tls: {version[1:]}: {costs['tls_handshake'] / costs['tls_handshake_openssl']:.2f} of s_server")
+        finally:
+            server.stop()
+        rest, busy = tls.quiet_and_busy((OUTSIDE, daemon.ports["outside_port"]),
+                                        lambda: tls.s_time(prefixes[1], address, seconds, "-tls1_3"))
+        figure("options_p99", rest, "ms")
+        figure("options_p99_under_handshakes", busy, "ms")
+
+
+def bench_denied(args, cores):
+    """A banned source floods; the queue of the socket is kept full, as in a real flood."""
+    packets = 50000 if args.quick else 400000
+    message = b"OPTIONS sip:x@y SIP/2.0\r\n" + b"X-Filler: " + b"x" * 380 + b"\r\n\r\n"
+    with Daemon(args, cores) as daemon:
+        daemon.api("POST", f"/v1/bans?prefix={STRANGER}&for=1h")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            flood.bind((STRANGER, 0))
+            flood.connect((OUTSIDE, daemon.ports["outside_port"]))
+            before = daemon.settled_cpu_s()
+            for _ in range(packets // 2000):
+                daemon.process.send_signal(signal.SIGSTOP)
+                for _ in range(2000):
+                    flood.send(message)
+                daemon.process.send_signal(signal.SIGCONT)
+                time.sleep(0.002)
+            cpu = daemon.settled_cpu_s() - before
+        dropped = daemon.metric('postern_dropped_packets_total{reason="banned"}')
+    if dropped < packets * 0.9:
+        raise BenchError(f"only {dropped:.0f} of {packets} denied packets arrived")
+    figure("denied_packet", cpu * 1e6 / dropped, "us")
+
+
 STAGES = {"saturation": bench_saturation, "200": bench_200, "memory": bench_memory,
-          "rtp": bench_rtp}
+          "rtp": bench_rtp, "tls": bench_tls, "denied": bench_denied}
 
 
 def parse_args():

@@ -94,6 +94,8 @@ struct store {
     size_t n_lost;  /* refused for want of memory */
     struct fake_binding bindings[FAKE_BINDINGS_MAX];
     size_t n_put, n_del;
+    size_t n_bans_put, n_bans_del;
+    char last_ban[FAKE_TEXT_MAX]; /* prefix and event of the one put last */
     bool is_full;
 };
 extern struct store fake_store;

@@ -174,7 +174,9 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                                     .ring = w->ring,
                                                                     .worker = w->index,
                                                                     .hold = rig_hold,
-                                                                    .hold_arg = w});
+                                                                    .hold_arg = w,
+                                                                    .proven = worker_proven,
+                                                                    .offence = worker_offence});
     }
     if (err == 0) {
         worker_apply_config(w, r->b.cfg);
@@ -224,9 +226,16 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     err = err == 0 ? policy_book_new(&r->book) : err;
     err = err == 0 ? token_ring_random(&r->b.ring) : err;
     err = err == 0 ? auth_new(&r->b.auth) : err;
+    err = err == 0 ? policy_gate_new(&r->b.gate) : err;
     assert_int_equal(err, 0);
     r->b.store = &fake_store;
     r->b.cfg = rig_config(r, text != NULL ? text : rig_yaml);
+    clock_init_virtual(&r->guard_clock, RIG_START_MS, RIG_WALL_MS);
+    err = guard_new(&r->b.guard, &(struct guard_params){.cfg = r->b.cfg,
+                                                        .gate = r->b.gate,
+                                                        .store = &fake_store,
+                                                        .virt = &r->guard_clock});
+    assert_int_equal(err, 0);
     for (uint32_t i = 0; i < n_workers; i++) {
         assert_int_equal(rig_make_worker(r, (uint8_t)i), 0);
     }
@@ -240,6 +249,8 @@ void rig_free(struct rig *r)
     }
     token_ring_free(&r->b.ring);
     auth_free(&r->b.auth);
+    guard_free(&r->b.guard);
+    policy_gate_free(&r->b.gate);
     config_unref(&r->b.cfg);
     policy_book_free(&r->book);
 }
@@ -252,6 +263,7 @@ void rig_settle(struct rig *r)
         for (uint32_t i = 0; i < r->b.n_workers; i++) {
             loop_advance(r->b.workers[i]->loop, 0);
         }
+        guard_advance(r->b.guard, 0);
     }
 }
 
@@ -266,6 +278,7 @@ void rig_advance(struct rig *r, int64_t ms)
         for (uint32_t i = 0; i < r->b.n_workers; i++) {
             loop_advance(r->b.workers[i]->loop, go);
         }
+        guard_advance(r->b.guard, go);
         r->now_ms += go;
         rig_settle(r);
     }
@@ -273,7 +286,11 @@ void rig_advance(struct rig *r, int64_t ms)
 
 void rig_input(struct rig *r, unsigned worker, const struct flow *flow, struct sl bytes)
 {
-    worker_input(r->b.workers[worker], flow, bytes, 0);
+    struct worker *w = r->b.workers[worker];
+
+    if (flow_is_reliable(flow) ? worker_admit_message(w, flow) : worker_admit(w, flow)) {
+        worker_input(w, flow, bytes, 0);
+    }
     rig_settle(r);
 }
 
@@ -285,6 +302,7 @@ void rig_reload(struct rig *r, const char *text)
     for (uint32_t i = 0; i < r->b.n_workers; i++) {
         worker_apply_config(r->b.workers[i], cfg);
     }
+    guard_set_config(r->b.guard, cfg);
     config_unref(&r->b.cfg);
     r->b.cfg = cfg;
 }

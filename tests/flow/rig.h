@@ -56,6 +56,7 @@ struct rig {
         int err;
     } blocks[RIG_BLOCKS_MAX];
     size_t n_blocks;
+    struct clock guard_clock;
     int64_t now_ms;
     int64_t live;       /* blocks alive before */
     int holds;          /* connections kept open, net_conn_hold() */

@@ -177,16 +177,15 @@ static void take_call(struct phone *b)
     phone_answer(b, 200, secure_answer(b, b->ring, NULL));
 }
 
-static void from_the_caller(const char *name, enum kind a, enum kind b, bool *taken)
+static bool from_the_caller(struct pair *p, const char *name)
 {
-    struct rig *r = secure_up(kind_names[a], kind_names[b], "");
-    struct sl sdp = read_sample(name);
-    struct pair t;
+    struct pair t = *p;
+    bool taken = false;
 
-    pair_init(&t, r);
-    send_invite(&t.a, sdp);
+    phone_renew(&t.a);
+    send_invite(&t.a, read_sample(name));
     if (phone_has_mail(&t.b)) {
-        *taken = true;
+        taken = true;
         EXPECT(&t.b, "INVITE");
         check_written(name, t.b.ring);
         take_call(&t.b);
@@ -209,22 +208,22 @@ static void from_the_caller(const char *name, enum kind a, enum kind b, bool *ta
             }
         }
     }
-    rig_down(r);
+    return taken;
 }
 
 /* The offer comes in the callee's 200. */
-static void from_the_callee(const char *name, enum kind a, enum kind b, bool *taken)
+static bool from_the_callee(struct pair *p, const char *name)
 {
-    struct rig *r = secure_up(kind_names[a], kind_names[b], "");
-    struct pair t;
+    struct pair t = *p;
+    bool taken = false;
 
-    pair_init(&t, r);
+    phone_renew(&t.a);
     phone_invite(&t.a, "sip:+4930123@203.0.113.1", NULL);
     EXPECT(&t.a, "100 INVITE");
     EXPECT(&t.b, "INVITE");
     send_answer(&t.b, read_sample(name));
     if (hear(&t.a)) {
-        *taken = true;
+        taken = true;
         check_written(name, t.a.got);
         phone_ack(&t.a, secure_answer(&t.a, t.a.got, NULL));
         while (phone_try(&t.b, "")) {
@@ -246,28 +245,38 @@ static void from_the_callee(const char *name, enum kind a, enum kind b, bool *ta
             }
         }
     }
-    rig_down(r);
+    return taken;
+}
+
+#define CHUNK 12 /* samples that one house sees: it has room for so many identifiers */
+
+static void one_pair(enum kind a, enum kind b, unsigned *taken)
+{
+    for (size_t i = 0; i < n_names; i += CHUNK) {
+        struct rig *r = secure_up(kind_names[a], kind_names[b], "");
+        struct pair t;
+
+        pair_init(&t, r);
+        for (size_t k = i; k < i + CHUNK && k < n_names; k++) {
+            taken[a] += from_the_caller(&t, names[k]) ? 1 : 0;
+            taken[b] += from_the_callee(&t, names[k]) ? 1 : 0;
+        }
+        rig_down(r);
+    }
 }
 
 static void every_sample_passes_or_is_refused_in_order(void **state)
 {
-    unsigned taken_by[KIND_N] = {0};
+    unsigned taken[KIND_N] = {0};
 
     (void)state;
     find_samples();
-    for (size_t i = 0; i < n_names; i++) {
-        for (unsigned k = 0; k < KIND_N * KIND_N; k++) {
-            enum kind a = (enum kind)(k / KIND_N), b = (enum kind)(k % KIND_N);
-            bool caller = false, callee = false;
-
-            from_the_caller(names[i], a, b, &caller);
-            from_the_callee(names[i], b, a, &callee); /* the sample's side is a's kind again */
-            taken_by[a] += (caller ? 1 : 0) + (callee ? 1 : 0);
-        }
+    for (unsigned k = 0; k < KIND_N * KIND_N; k++) {
+        one_pair((enum kind)(k / KIND_N), (enum kind)(k % KIND_N), taken);
     }
     for (unsigned k = 0; k < KIND_N; k++) {
-        print_message("%s took %u\n", kind_names[k], taken_by[k]);
-        assert_true(taken_by[k] >= 5);
+        print_message("%s took %u\n", kind_names[k], taken[k]);
+        assert_true(taken[k] >= 5);
     }
 }
 
@@ -318,9 +327,13 @@ static void samples_are_judged_as_their_index_says(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        bool taken = false;
+        struct rig *r = secure_up(kind_names[rows[i].profile], "plain", "");
+        struct pair t;
+        bool taken;
 
-        from_the_caller(rows[i].name, rows[i].profile, KIND_RTP, &taken);
+        pair_init(&t, r);
+        taken = from_the_caller(&t, rows[i].name);
+        rig_down(r);
         if (taken != rows[i].taken) {
             fail_msg("%s with %s: %s", rows[i].name, kind_names[rows[i].profile],
                      taken ? "taken" : "refused");

@@ -17,7 +17,10 @@ static struct {
     const char *detail;
     int err;
     bool ready;
-    uint64_t hung_up;
+    uint64_t hung_up, unbanned;
+    struct prefix ban;
+    int64_t ban_ms;
+    char ban_reason[64];
     uint64_t rekeyed;
     int sides;
     /* the last answer */
@@ -117,6 +120,71 @@ int b2bua_metrics(struct b2bua *b, struct buf *text)
 const char *b2bua_version(void)
 {
     return "1.2.3";
+}
+
+/* --- bans: ids 1 to 3, the last one is 203.0.113.9 --- */
+
+int b2bua_bans_json(struct b2bua *b, uint64_t before_id, uint32_t limit, struct json *j,
+                    uint64_t *next_id)
+{
+    uint64_t id = before_id != 0 ? before_id - 1 : 3;
+
+    (void)b;
+    for (; id > 0 && limit > 0; id--, limit--) {
+        json_obj(j);
+        json_kint(j, "id", (int64_t)id);
+        json_obj_end(j);
+    }
+    *next_id = id != 0 ? id + 1 : 0;
+    return rig.err;
+}
+
+int b2bua_ban_json(struct b2bua *b, uint64_t id, struct json *j)
+{
+    (void)b;
+    if (id == 0 || id > 4) {
+        return ENOENT;
+    }
+    json_obj(j);
+    json_kint(j, "id", (int64_t)id);
+    json_kcstr(j, "evidence", "OPTIONS sip:100@x");
+    json_obj_end(j);
+    return rig.err;
+}
+
+int b2bua_ban_explain(struct b2bua *b, const struct addr *ip, struct json *j)
+{
+    (void)b;
+    json_obj(j);
+    json_kaddr(j, "address", ip);
+    json_obj_end(j);
+    return rig.err;
+}
+
+int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for_ms, struct sl reason,
+                  uint64_t *id)
+{
+    (void)b;
+    rig.ban = *at;
+    rig.ban_ms = for_ms;
+    (void)snprintf(rig.ban_reason, sizeof(rig.ban_reason), "%.*s", SL_ARG(reason));
+    *id = 4;
+    return rig.err;
+}
+
+int b2bua_ban_remove(struct b2bua *b, uint64_t id)
+{
+    (void)b;
+    rig.unbanned = id;
+    return id > 0 && id < 4 ? 0 : ENOENT;
+}
+
+uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip)
+{
+    struct addr known;
+
+    (void)b;
+    return addr_parse(SL("203.0.113.9"), 0, &known) == 0 && addr_eq_ip(ip, &known) ? 3 : 0;
 }
 
 #endif

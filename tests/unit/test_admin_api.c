@@ -245,6 +245,55 @@ static void hanging_up_tells_living_ended_and_unknown_calls_apart(void **state)
     check_json();
 }
 
+static void bans_are_listed_made_explained_and_lifted(void **state)
+{
+    (void)state;
+    rig.err = 0;
+    assert_int_equal(get("/v1/bans?limit=2"), 200);
+    assert_string_equal(item_ids(), "3 2 ");
+    assert_string_not_equal(json_at("$.next_cursor"), "");
+    assert_int_equal(get("/v1/bans"), 200);
+    assert_string_equal(item_ids(), "3 2 1 ");
+    assert_int_equal(get("/v1/bans?cursor=x"), 400);
+    assert_int_equal(get("/v1/bans?reason=x"), 400);
+    assert_int_equal(get("/v1/bans/2"), 200);
+    assert_string_equal(json_at("$.evidence"), "OPTIONS sip:100@x");
+    assert_int_equal(get("/v1/bans/9"), 404);
+    assert_int_equal(get("/v1/bans/2001:db8::1"), 200);
+    assert_int_equal(get("/v1/bans/nobody"), 404);
+}
+
+static void the_operator_bans_and_lifts_by_id_and_address(void **state)
+{
+    (void)state;
+    rig.err = 0;
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.0/24&for=2h&reason=rude", WITH_TOKEN),
+                     201);
+    assert_int_equal(rig.ban.bits, 24);
+    assert_int_equal(rig.ban_ms, 7200000);
+    assert_string_equal(rig.ban_reason, "rude");
+    assert_string_equal(json_at("$.id"), "4");
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9", WITH_TOKEN), 201);
+    assert_int_equal(rig.ban_ms, 3600000);
+    assert_int_equal(ask("POST", "/v1/bans", WITH_TOKEN), 400);
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9&for=1w", WITH_TOKEN), 400);
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9&for=301d", WITH_TOKEN), 400);
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9&limit=1", WITH_TOKEN), 400);
+    rig.err = EPERM;
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9", WITH_TOKEN), 409);
+    rig.err = EINVAL;
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9", WITH_TOKEN), 400);
+    rig.err = 0;
+    assert_int_equal(ask("POST", "/v1/bans?prefix=203.0.113.9", ""), 401);
+    assert_int_equal(ask("DELETE", "/v1/bans/2", WITH_TOKEN), 200);
+    assert_int_equal(rig.unbanned, 2);
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.9", WITH_TOKEN), 200);
+    assert_int_equal(rig.unbanned, 3);
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.10", WITH_TOKEN), 404);
+    assert_int_equal(ask("DELETE", "/v1/bans/77", WITH_TOKEN), 404);
+    assert_int_equal(ask("DELETE", "/v1/bans", WITH_TOKEN), 405);
+}
+
 static void new_keys_are_asked_for_by_call_and_side(void **state)
 {
     (void)state;
@@ -423,6 +472,8 @@ int main(void)
         TEST(a_call_shows_its_row_and_its_detail_once_each),
         TEST(a_ladder_is_the_live_one_or_the_stored_one),
         TEST(hanging_up_tells_living_ended_and_unknown_calls_apart),
+        TEST(bans_are_listed_made_explained_and_lifted),
+        TEST(the_operator_bans_and_lifts_by_id_and_address),
         TEST(new_keys_are_asked_for_by_call_and_side),
         TEST(registrations_are_paged_and_hide_the_expired),
         TEST(a_wrong_query_is_told_with_the_nearest_word),

@@ -122,6 +122,12 @@ static void a_bad_admin_section_is_refused_line_by_line(void **state)
 }
 
 static const struct rig_case sip_cases[] = {
+    {"media: {gather: 250}\n",
+     "t:2:17: media.gather: '250' has no unit: us, ms or s, as in 250us\n"},
+    {"media: {gather: 1m}\n",
+     "t:2:17: media.gather: '1m' is not a duration such as 250us or 2ms\n"},
+    {"media: {gather: 3ms}\n", "t:2:17: media.gather: '3ms' is out of range: 0us to 2ms\n"},
+    {"media: {io: uring}\n", "t:2:13: media.io: 'uring' is not one of auto, epoll, io_uring\n"},
     {"sip: {t1: 500}\n", "t:2:11: sip.t1: '500' has no unit: ms, s, m, h or d, as in 500ms\n"},
     {"sip: {t1: 50ms}\n", "t:2:11: sip.t1: '50ms' is out of range: 100ms to 5s\n"},
     {"sip: {t1: 6s}\n", "t:2:11: sip.t1: '6s' is out of range: 100ms to 5s\n"},
@@ -210,21 +216,28 @@ static void bad_limits_are_refused_line_by_line(void **state)
 }
 
 static const struct rig_case security_cases[] = {
-    {"security: {allow: [127.0.0.0/8]}\n",
-     "t:2:12: security.allow: 'allow' is not supported by this version\n"},
-    {"security: {unknown_sources: {packets_per_second: 50}}\n",
-     "t:2:12: security.unknown_sources: 'unknown_sources' is not supported by this version\n"},
-    {"security: {bans: {threshold: 10}}\n",
-     "t:2:12: security.bans: 'bans' is not supported by this version\n"},
+    {"security: {allow: [127.0.0.1/8]}\n",
+     "t:2:20: security.allow[0]: '127.0.0.1/8' is not a network such as 192.0.2.0/24 or "
+     "2001:db8::/32\n"},
+    {"security: {unknown_sources: {packets_per_second: 0, each: -1}}\n",
+     "t:2:50: security.unknown_sources.packets_per_second: '0' is out of range: 1 to 1000000, or "
+     "off\n"
+     "t:2:59: security.unknown_sources.each: '-1' is neither a whole number nor off\n"},
+    {"security: {trusted_sources: {packets_per_second: many}}\n",
+     "t:2:50: security.trusted_sources.packets_per_second: 'many' is neither a whole number nor "
+     "off\n"},
+    {"security: {bans: {durations: [5m, 46d, 1]}}\n",
+     "t:2:35: security.bans.durations[1]: '46d' is out of range: 1s to 45d\n"
+     "t:2:40: security.bans.durations[2]: '1' has no unit: ms, s, m, h or d, as in 5m\n"},
+    {"security: {bans: {firewall: nftables, networks: 1, dry_run: maybe}}\n",
+     "t:2:29: security.bans.firewall: 'nftables' is not supported by this version\n"
+     "t:2:49: security.bans.networks: '1' is out of range: 2 to 256, or off\n"
+     "t:2:61: security.bans.dry_run: 'maybe' is not one of false, true\n"},
     {"security: {bnas: {}}\n", "t:2:12: security.bnas: unknown setting; did you mean 'bans'?\n"},
     {"security: 1\n", "t:2:11: security: must be a map, not a single value\n"},
-    {"security: {allow: [], unknown_sources: {}, bans: {}}\n",
-     "t:2:12: security.allow: 'allow' is not supported by this version\n"
-     "t:2:23: security.unknown_sources: 'unknown_sources' is not supported by this version\n"
-     "t:2:44: security.bans: 'bans' is not supported by this version\n"},
 };
 
-static void what_is_not_supported_in_security_is_refused_by_name(void **state)
+static void bad_security_settings_are_refused_line_by_line(void **state)
 {
     (void)state;
     rig_refused(RIG_BASE, security_cases, COUNT_OF(security_cases));
@@ -335,7 +348,7 @@ int main(void)
         cmocka_unit_test(a_bad_sip_section_is_refused_line_by_line),
         cmocka_unit_test(a_bad_media_section_is_refused_line_by_line),
         cmocka_unit_test(bad_limits_are_refused_line_by_line),
-        cmocka_unit_test(what_is_not_supported_in_security_is_refused_by_name),
+        cmocka_unit_test(bad_security_settings_are_refused_line_by_line),
         cmocka_unit_test(a_bad_media_profile_is_refused_line_by_line),
         cmocka_unit_test(what_is_not_plain_yaml_is_refused),
     };

@@ -1,6 +1,7 @@
 /* test_config_snapshot.c - what a good document becomes: defaults, values, references, the life of
  * a snapshot, and the table that all of it comes from. */
 #include "config_rig.h"
+#include "tests/unit/tls_rig.h"
 
 #include "config/config_int.h"
 
@@ -51,6 +52,9 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(c->tcp_idle_ms, 600000);
     assert_int_equal(c->media_inactivity_ms, 60000);
     assert_int_equal(c->media_learn_ms, 3000);
+    assert_int_equal(c->media_io, 0);
+    assert_int_equal(c->media_gather_us, 250);
+    assert_int_equal(c->media_ready, 64);
     assert_int_equal(c->setup_ms, 180000);
     assert_int_equal(c->duration_ms, 43200000);
     assert_int_equal(c->max_transactions, 200000);
@@ -99,16 +103,17 @@ static void peers_users_and_routes_have_defaults_of_their_own(void **state)
 
 static void every_setting_of_the_node_arrives(void **state)
 {
-    struct config *c =
-        rig_good(RIG_BASE "node: {name: edge-1, id: 1023, workers: 64, key: /k, drain: 0s,\n"
-                          "       log: {level: debug, format: text}}\n"
-                          "store: {path: /tmp/x.db}\n"
-                          "admin: {listen: '[::1]:9090', token: 0123456789abcdef}\n"
-                          "sip: {t1: 1s, t2: 8s, t4: 10s, max_message: 8KiB, tcp_connections: 10,\n"
-                          "      tcp_per_source: 2, tcp_idle: 1h}\n"
-                          "media: {inactivity: off, learn: 500ms}\n"
-                          "limits: {calls: off, calls_per_second: 7, setup: 1m, duration: 7d,\n"
-                          "         transactions: 100}\n");
+    struct config *c = rig_good(
+        RIG_BASE
+        "node: {name: edge-1, id: 1023, workers: 64, key: /k, drain: 0s,\n"
+        "       log: {level: debug, format: text}}\n"
+        "store: {path: /tmp/x.db}\n"
+        "admin: {listen: '[::1]:9090', token: 0123456789abcdef}\n"
+        "sip: {t1: 1s, t2: 8s, t4: 10s, max_message: 8KiB, tcp_connections: 10,\n"
+        "      tcp_per_source: 2, tcp_idle: 1h}\n"
+        "media: {inactivity: off, learn: 500ms, io: io_uring, gather: 2ms, ready_ports: 7}\n"
+        "limits: {calls: off, calls_per_second: 7, setup: 1m, duration: 7d,\n"
+        "         transactions: 100}\n");
 
     (void)state;
     assert_string_equal(c->node_name, "edge-1");
@@ -131,6 +136,9 @@ static void every_setting_of_the_node_arrives(void **state)
     assert_int_equal(c->tcp_idle_ms, 3600000);
     assert_int_equal(c->media_inactivity_ms, 0);
     assert_int_equal(c->media_learn_ms, 500);
+    assert_int_equal(c->media_io, 2);
+    assert_int_equal(c->media_gather_us, 2000);
+    assert_int_equal(c->media_ready, 7);
     assert_int_equal(c->def.limit.calls, 0);
     assert_int_equal(c->def.limit.calls_per_second, 7);
     assert_int_equal(c->setup_ms, 60000);
@@ -475,7 +483,7 @@ static void the_reference_names_every_key_with_its_help(void **state)
         "admin.token\n    secret; default {file: ./admin.token}; needs a restart\n",
         "sip.max_message\n    size 4KiB to 64KiB; default 64KiB; needs a restart\n",
         "node.log.level\n    word: error, warn, info, debug; default info\n",
-        "security.bans\n    not supported by this version\n",
+        "security.bans\n    section\n",
     };
     struct buf b;
     size_t lines = 0;
@@ -496,17 +504,43 @@ static void the_reference_names_every_key_with_its_help(void **state)
     buf_free(&b);
 }
 
+/* Makes (on) or removes the files that the example speaks of. */
+static void example_files(bool on)
+{
+    static const char *const names[] = {"server.crt", "server.key", "ca.pem"};
+    static struct pki_cert ca, server;
+    const char *const paths[] = {server.certificate, server.key, ca.certificate};
+
+    if (on) {
+        pki_make(&ca, "ca", &(struct pki_spec){.cn = "Test CA"});
+        pki_make(&server, "server",
+                 &(struct pki_spec){.cn = "x", .san = "IP:127.0.0.1", .ca = &ca});
+    }
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_int_equal(on ? symlink(paths[i], names[i]) : unlink(names[i]), 0);
+    }
+    for (int i = 1001; i <= 1002; i++) {
+        char name[16];
+        FILE *f;
+
+        snprintf(name, sizeof(name), "%d.pw", i);
+        if (!on) {
+            unlink(name);
+            continue;
+        }
+        f = fopen(name, "w");
+        assert_non_null(f);
+        fputs("secret\n", f);
+        fclose(f);
+    }
+}
+
 /* Listed in full by name, so that a capability cannot appear or vanish unnoticed. */
 static void the_example_is_refused_for_exactly_what_is_not_supported(void **state)
 {
-    static const char want[] = "listeners.outside.sip.tls: 'tls'\n"
-                               "listeners.outside.sip.ws: 'ws'\n"
+    static const char want[] = "listeners.outside.sip.ws: 'ws'\n"
                                "listeners.outside.sip.wss: 'wss'\n"
-                               "listeners.outside.tls: 'tls'\n"
-                               "peers.pbx.probe: 'probe'\n"
-                               "security.allow: 'allow'\n"
-                               "security.unknown_sources: 'unknown_sources'\n"
-                               "security.bans: 'bans'\n";
+                               "peers.pbx.probe: 'probe'\n";
     static const char tail[] = " is not supported by this version";
     static char text[RIG_TEXT_MAX], got[RIG_TEXT_MAX], dir[] = "/tmp/postern-example-XXXXXX";
     char old[4096];
@@ -524,19 +558,10 @@ static void the_example_is_refused_for_exactly_what_is_not_supported(void **stat
     assert_non_null(getcwd(old, sizeof(old)));
     assert_non_null(mkdtemp(dir));
     assert_int_equal(chdir(dir), 0);
-    for (int i = 1001; i <= 1002; i++) { /* the secrets that it speaks of */
-        char name[16];
-
-        snprintf(name, sizeof(name), "%d.pw", i);
-        f = fopen(name, "w");
-        assert_non_null(f);
-        fputs("secret\n", f);
-        fclose(f);
-    }
+    example_files(true);
     setenv("CARRIER_PASSWORD", "secret", 1);
     assert_int_equal(config_parse(&c, "t", sl_make(text, n), NULL, &errs), EBADMSG);
-    unlink("1001.pw");
-    unlink("1002.pw");
+    example_files(false);
     assert_int_equal(chdir(old), 0);
     rmdir(dir);
     buf_init_fixed(&b, got, sizeof(got) - 1);

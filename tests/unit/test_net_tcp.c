@@ -64,6 +64,20 @@ static void many_messages_in_one_write_are_told_apart(void **state)
     rig_down(&rig);
 }
 
+static void who_is_not_admitted_is_hung_up_on_at_once(void **state)
+{
+    (void)state;
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_TCP, "127.0.0.1:0");
+    rig.shut = true;
+    rig.peer = rig_peer_tcp(&rig.at[SIP_TCP], NULL);
+    rig_until(&rig, rig_peer_closed);
+    assert_int_equal(rig.n_shut, 1);
+    assert_int_equal(net_conn_count(rig.net), 0);
+    assert_int_equal(rig.n_gone, 0);
+    rig_down(&rig);
+}
+
 static bool has_last_bytes(struct rig *r)
 {
     return r->n_msg >= r->want;
@@ -512,6 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_may_come_byte_by_byte),
         cmocka_unit_test(many_messages_in_one_write_are_told_apart),
+        cmocka_unit_test(who_is_not_admitted_is_hung_up_on_at_once),
         cmocka_unit_test(a_message_of_the_largest_size_passes_in_pieces),
         cmocka_unit_test(a_ping_gets_a_pong_and_a_single_line_end_gets_nothing),
         cmocka_unit_test(other_protocols_are_closed_at_once_without_a_word),

@@ -57,6 +57,32 @@ static void many_datagrams_arrive_in_order_and_all_are_answered(void **state)
     rig_down(&rig);
 }
 
+static bool has_shut(struct rig *r)
+{
+    return r->n_shut >= r->want;
+}
+
+static void who_is_not_admitted_is_dropped_unread(void **state)
+{
+    (void)state;
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_UDP, "127.0.0.1:0");
+    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
+    rig.shut = true;
+    rig_peer_put(rig.peer, PING);
+    rig_peer_put(rig.peer, SL("\r\n\r\n"));
+    rig.want = 2;
+    rig_until(&rig, has_shut);
+    assert_int_equal(rig.n_msg, 0);
+    assert_int_equal(stat_sum(STAT_SIP_RX), 0);
+    assert_int_equal(stat_sum(STAT_SIP_KEEPALIVE), 0);
+    rig.shut = false;
+    rig_peer_put(rig.peer, PING);
+    rig.want = 1;
+    rig_until(&rig, rig_has_messages);
+    rig_down(&rig);
+}
+
 static void more_than_the_queue_holds_can_be_sent_in_one_turn(void **state)
 {
     enum { N = 1500 };
@@ -361,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_datagram_is_answered_in_both_families),
         cmocka_unit_test(many_datagrams_arrive_in_order_and_all_are_answered),
+        cmocka_unit_test(who_is_not_admitted_is_dropped_unread),
         cmocka_unit_test(more_than_the_queue_holds_can_be_sent_in_one_turn),
         cmocka_unit_test(big_datagrams_pass_and_those_over_the_limit_do_not),
         cmocka_unit_test(keepalives_and_scraps_never_reach_the_house),

@@ -235,17 +235,17 @@ static unsigned say_raw(struct office *o, const char *aor, const char *lines)
     struct tx *tx = NULL;
     struct buf challenge;
     uint32_t status = 0;
-    int user = -1;
+    struct reg_caller caller;
 
     assert_non_null(m);
     buf_init_fixed(&challenge, o->answer, sizeof(o->answer) - 1);
-    if (!registrar_admit(o->reg[o->owner], m, &o->flow.remote, &user, &challenge)) {
+    if (!registrar_admit(o->reg[o->owner], m, &o->flow.remote, &caller, &challenge)) {
         sip_msg_unref(&m);
         o->answer[challenge.n] = '\0';
         return 401;
     }
     assert_int_equal(tx_server_new(&tx, o->rig.tab, m, &o->flow, NULL, NULL), 0);
-    registrar_request(o->reg[o->owner], tx, m, user);
+    registrar_request(o->reg[o->owner], tx, m, caller.user);
     tx_close(tx);
     tx_unref(&tx);
     sip_msg_unref(&m);

@@ -549,6 +549,55 @@ static void ids_have_thirteen_letters_that_sort_like_the_numbers(void **state)
                                 &id));
 }
 
+static bool see_ban(const struct store_ban *b, void *arg)
+{
+    struct seen *seen = arg;
+
+    buf_putf(&seen->b, "%.*s %.*s %u %lld %.*s;", SL_ARG(b->prefix), SL_ARG(b->event), b->level,
+             (long long)b->until_ms, SL_ARG(b->evidence));
+    seen->n++;
+    return true;
+}
+
+static const char *list_bans(struct store_reader *r, const char *after, struct seen *seen)
+{
+    seen->n = 0;
+    buf_init_fixed(&seen->b, seen->text, sizeof(seen->text) - 1);
+    assert_int_equal(store_read_bans(r, sl_str(after), 1000, see_ban, seen), 0);
+    seen->text[seen->b.n] = '\0';
+    return seen->text;
+}
+
+static void bans_are_kept_replaced_and_deleted(void **state)
+{
+    struct store *s = open_store();
+    struct store_reader *r = open_reader();
+    struct store_ban b = {.prefix = SL("203.0.113.9/32"),
+                          .event = SL("scanner"),
+                          .proof = SL("stream"),
+                          .until_ms = 5,
+                          .evidence = SL("OPTIONS \"x\"")};
+    struct seen seen = {0};
+
+    (void)state;
+    assert_int_equal(store_put_ban(s, &b), 0);
+    b.level = 2;
+    assert_int_equal(store_put_ban(s, &b), 0);
+    b.prefix = SL("2001:db8::/64");
+    assert_int_equal(store_put_ban(s, &b), 0);
+    flush(s);
+    assert_string_equal(list_bans(r, "", &seen), "2001:db8::/64 scanner 2 5 OPTIONS \"x\";"
+                                                 "203.0.113.9/32 scanner 2 5 OPTIONS \"x\";");
+    assert_string_equal(list_bans(r, "2001:db8::/64", &seen),
+                        "203.0.113.9/32 scanner 2 5 OPTIONS \"x\";");
+    assert_int_equal(store_put_ban(s, &b), 0);
+    assert_int_equal(store_del_ban(s, SL("2001:db8::/64")), 0); /* in the same batch */
+    flush(s);
+    assert_string_equal(list_bans(r, "", &seen), "203.0.113.9/32 scanner 2 5 OPTIONS \"x\";");
+    store_reader_close(&r);
+    close_store(&s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
 
 int main(void)
@@ -558,6 +607,7 @@ int main(void)
         TEST(the_last_post_wins_and_an_ended_call_is_final),
         TEST(lists_are_newest_first_and_filtered),
         TEST(times_are_found_among_many_calls_without_an_index),
+        TEST(bans_are_kept_replaced_and_deleted),
         TEST(bindings_are_replaced_deleted_and_paged),
         TEST(calls_that_a_crash_left_open_are_ended_at_the_next_start),
         TEST(nothing_is_lost_when_threads_post_at_once),

@@ -1,0 +1,153 @@
+/* bans.c - /v1/bans: who is shut out and why, with the message that did it; shutting out and
+ * letting go by hand. /v1/bans/ADDRESS explains what would happen to an address. */
+#include "admin-http/admin_int.h"
+
+#define BAN_FOR_MAX_S (300u * 86400) /* what the table of bans can hold */
+
+const char *const bans_params[] = {"limit", "cursor", "prefix", "for", "reason", NULL};
+
+static bool ban_query_lacks(struct request *rq, const char *const *names, const char *method)
+{
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (query_text(rq, names[i]).n != 0) {
+            query_fault(rq, sl_str(names[i]), "is not for %s", method);
+        }
+    }
+    return query_is_good(rq);
+}
+
+void resource_bans(struct request *rq)
+{
+    static const char *const others[] = {"prefix", "for", "reason", NULL};
+    struct sl cursor = query_text(rq, "cursor");
+    uint32_t limit = query_u32(rq, "limit", 1, ADMIN_LIMIT_MAX, ADMIN_LIMIT_DEFAULT);
+    uint64_t before = 0, next = 0;
+    int err;
+
+    if (cursor.n != 0 && !cursor_get_call(rq->admin, cursor, &before)) {
+        query_fault(rq, SL("cursor"), "not one of ours");
+    }
+    if (!ban_query_lacks(rq, others, "GET")) {
+        return;
+    }
+    json_obj(&rq->json);
+    json_key(&rq->json, "items");
+    json_arr(&rq->json);
+    err = b2bua_bans_json(rq->admin->b2bua, before, limit, &rq->json, &next);
+    json_arr_end(&rq->json);
+    if (next != 0) {
+        cursor_put_call(rq->admin, &rq->json, next);
+    } else {
+        json_kcstr(&rq->json, "next_cursor", NULL);
+    }
+    json_obj_end(&rq->json);
+    if (err != 0) {
+        problem_errno(rq, err, "bans");
+    }
+}
+
+/* "90s", "5m", "1h", "7d"; 0: none of these. */
+static int64_t ban_duration_ms(struct sl text)
+{
+    static const struct {
+        char unit;
+        uint32_t s;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < COUNT_OF(units) && text.n > 1; i++) {
+        if (text.p[text.n - 1] == units[i].unit &&
+            sl_u32(sl_head(text, text.n - 1), BAN_FOR_MAX_S / units[i].s, &n) == 0) {
+            return (int64_t)n * units[i].s * 1000;
+        }
+    }
+    return 0;
+}
+
+static void ban_answer(struct request *rq, int err, uint64_t id)
+{
+    if (err == 0) {
+        rq->status = 201;
+        err = b2bua_ban_json(rq->admin->b2bua, id, &rq->json);
+        if (err != 0) { /* let go again by somebody else in between */
+            problem(rq, 409, "the ban is gone already");
+        }
+    } else if (err == EPERM) {
+        problem(rq, 409, "a peer, a target or an allowed network lies there: never banned");
+    } else if (err == EINVAL) {
+        problem(rq, 400, "a network of that size is not banned; at least /8, IPv6 /16");
+    } else if (err == ENOBUFS) {
+        problem(rq, 503, "the book of bans is full");
+    } else {
+        problem_errno(rq, err, "ban");
+    }
+}
+
+void resource_ban_add(struct request *rq)
+{
+    static const char *const others[] = {"limit", "cursor", NULL};
+    struct sl text = query_text(rq, "prefix"), length = query_text(rq, "for");
+    int64_t for_ms = length.n != 0 ? ban_duration_ms(length) : 3600000;
+    struct prefix at = {0};
+    uint64_t id = 0;
+    int err;
+
+    if (prefix_parse(text, &at) != 0) {
+        query_fault(rq, SL("prefix"), "not an address or a network such as 203.0.113.0/24");
+    }
+    if (for_ms == 0) {
+        query_fault(rq, SL("for"), "not a duration such as 90s, 5m, 1h or 7d, at most 300d");
+    }
+    if (!ban_query_lacks(rq, others, "POST")) {
+        return;
+    }
+    err = b2bua_ban_add(rq->admin->b2bua, &at, for_ms, query_text(rq, "reason"), &id);
+    ban_answer(rq, err, id);
+}
+
+static bool ban_id(struct request *rq, uint64_t *id)
+{
+    struct addr ip;
+
+    if (sl_u64(rq->param, INT64_MAX, id) == 0) {
+        return true;
+    }
+    if (addr_parse(rq->param, 0, &ip) == 0) {
+        *id = b2bua_ban_of(rq->admin->b2bua, &ip);
+    }
+    return *id != 0;
+}
+
+void resource_ban(struct request *rq)
+{
+    uint64_t id = 0;
+    struct addr ip;
+    int err;
+
+    if (sl_u64(rq->param, INT64_MAX, &id) == 0) {
+        err = b2bua_ban_json(rq->admin->b2bua, id, &rq->json);
+    } else if (addr_parse(rq->param, 0, &ip) == 0) {
+        err = b2bua_ban_explain(rq->admin->b2bua, &ip, &rq->json);
+    } else {
+        err = ENOENT;
+    }
+    if (err == ENOENT) {
+        problem(rq, 404, "no ban has this id, and it is no address");
+    } else if (err != 0) {
+        problem_errno(rq, err, "ban");
+    }
+}
+
+void resource_ban_remove(struct request *rq)
+{
+    uint64_t id = 0;
+
+    if (!ban_id(rq, &id) || b2bua_ban_remove(rq->admin->b2bua, id) != 0) {
+        problem(rq, 404, "no ban has this id or holds this address");
+        return;
+    }
+    json_obj(&rq->json);
+    json_kstr(&rq->json, "id", rq->param);
+    json_kcstr(&rq->json, "status", "removed");
+    json_obj_end(&rq->json);
+}

@@ -1,0 +1,340 @@
+/* gate.c - the decision at the door: class of a source, and the budgets of strangers and of each
+ * source. Costs a few look-ups; nothing here reads a message. */
+#include "policy_int.h"
+
+#include <stdlib.h>
+
+#define GATE_PROVEN 16384u /* buckets of eight: flows */
+#define GATE_HOMES 8192u   /* addresses with a proven flow */
+#define GATE_DENIED 16384u
+#define GATE_EACH 32768u /* rates of single sources, by hash: two that meet share one */
+
+/* The strangers' budget is written by all workers: a cache line of its own. */
+struct policy_gate {
+    struct policy_marks proven, homes, denied;
+    _Atomic uint64_t v4_lengths, v6_lengths; /* prefix lengths under a ban, bit length - 1 */
+    char pad_before[64];
+    _Atomic int64_t strangers_ns;
+    char pad_after[64];
+    _Atomic int64_t each_ns[GATE_EACH];
+};
+
+int policy_gate_new(struct policy_gate **gp)
+{
+    struct policy_gate *g = mem_zalloc(sizeof(*g));
+    int err = g != NULL ? policy_marks_init(&g->proven, GATE_PROVEN) : ENOMEM;
+
+    if (err == 0) {
+        err = policy_marks_init(&g->homes, GATE_HOMES);
+    }
+    if (err == 0) {
+        err = policy_marks_init(&g->denied, GATE_DENIED);
+    }
+    if (err != 0) {
+        policy_gate_free(&g);
+        return err;
+    }
+    *gp = g;
+    return 0;
+}
+
+void policy_gate_free(struct policy_gate **gp)
+{
+    struct policy_gate *g = *gp;
+
+    *gp = NULL;
+    if (g != NULL) {
+        policy_marks_free(&g->proven);
+        policy_marks_free(&g->homes);
+        policy_marks_free(&g->denied);
+        mem_free(g);
+    }
+}
+
+/* --- classes --- */
+
+static bool gate_is_allowed(const struct policy_security *s, const struct addr *ip)
+{
+    for (size_t i = 0; i < s->n_allow; i++) {
+        if (prefix_has(&s->allow[i], ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- where peers are reached: answers come from there, whatever `sources` says --- */
+
+static int gate_target_order(const void *x, const void *y)
+{
+    const struct policy_key *a = x, *b = y;
+
+    if (a->is_v6 != b->is_v6) {
+        return a->is_v6 ? 1 : -1;
+    }
+    return (a->addr > b->addr) - (a->addr < b->addr);
+}
+
+int policy_targets_build(struct policy_targets *t, const struct policy_def *def)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < def->n_peers; i++) {
+        total += def->peers[i].n_targets;
+    }
+    if (total == 0) {
+        return 0;
+    }
+    t->e = mem_zalloc(total * sizeof(*t->e));
+    if (t->e == NULL) {
+        return ENOMEM;
+    }
+    for (size_t i = 0; i < def->n_peers; i++) {
+        const struct policy_peer *peer = &def->peers[i];
+
+        for (size_t k = 0; k < peer->n_targets; k++) {
+            t->n += policy_key_of(&peer->targets[k].addr, POLICY_KEY_WHOLE, 0, &t->e[t->n]);
+        }
+    }
+    qsort(t->e, t->n, sizeof(*t->e), gate_target_order);
+    return 0;
+}
+
+void policy_targets_free(struct policy_targets *t)
+{
+    mem_free(t->e);
+    *t = (struct policy_targets){0};
+}
+
+static bool gate_is_target(const struct policy *p, const struct addr *ip)
+{
+    struct policy_key k;
+
+    return p->targets.n != 0 && policy_key_of(ip, POLICY_KEY_WHOLE, 0, &k) &&
+           bsearch(&k, p->targets.e, p->targets.n, sizeof(k), gate_target_order) != NULL;
+}
+
+/* A peer that may be anybody protects nobody. */
+static bool gate_is_narrow(const struct prefix *p)
+{
+    return p->bits >= (addr_family(&p->addr) == AF_INET6 ? 16 : 8);
+}
+
+static bool gate_is_of_peer(const struct policy_peer *peer, const struct addr *ip)
+{
+    for (size_t i = 0; i < peer->n_sources; i++) {
+        if (gate_is_narrow(&peer->sources[i]) && prefix_has(&peer->sources[i], ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool gate_is_own(const struct policy_security *s, const struct addr *ip)
+{
+    for (size_t i = 0; i < s->n_own; i++) {
+        if (addr_eq_ip(&s->own[i], ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool policy_is_protected(const struct policy *p, const struct addr *ip)
+{
+    for (size_t i = 0; i < p->def->n_listeners; i++) {
+        int peer = policy_peer_by_source(p, (uint8_t)i, ip);
+
+        if (peer >= 0 && gate_is_of_peer(&p->def->peers[peer], ip)) {
+            return true;
+        }
+    }
+    return gate_is_target(p, ip) || gate_is_own(&p->def->security, ip) ||
+           gate_is_allowed(&p->def->security, ip);
+}
+
+static bool gate_overlap(const struct prefix *a, const struct prefix *b)
+{
+    return a->bits <= b->bits ? prefix_has(a, &b->addr) : prefix_has(b, &a->addr);
+}
+
+bool policy_guards_in(const struct policy *p, const struct prefix *net)
+{
+    const struct policy_def *def = p->def;
+
+    for (size_t i = 0; i < def->security.n_allow; i++) {
+        if (gate_overlap(&def->security.allow[i], net)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < def->security.n_own; i++) {
+        if (prefix_has(net, &def->security.own[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < def->n_peers; i++) {
+        const struct policy_peer *peer = &def->peers[i];
+
+        for (size_t k = 0; k < peer->n_sources; k++) {
+            if (gate_is_narrow(&peer->sources[k]) && gate_overlap(&peer->sources[k], net)) {
+                return true;
+            }
+        }
+        for (size_t k = 0; k < peer->n_targets; k++) {
+            if (prefix_has(net, &peer->targets[k].addr)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, int64_t now_ms)
+{
+    bool is_v6 = addr_family(ip) == AF_INET6;
+    uint64_t lengths =
+        atomic_load_explicit(is_v6 ? &g->v6_lengths : &g->v4_lengths, memory_order_relaxed);
+
+    while (lengths != 0) {
+        unsigned bit = 63u - (unsigned)__builtin_clzll(lengths);
+        struct policy_key k;
+
+        lengths &= ~((uint64_t)1 << bit);
+        if (policy_key_of(ip, (uint8_t)(bit + 1), 0, &k) &&
+            policy_marks_until(&g->denied, &k, now_ms) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
+                                  const struct policy_knock *k, int64_t now_ms)
+{
+    struct policy_key flow;
+
+    if (policy_peer_of(p, k->listener, &k->source, k->peer) >= 0 || gate_is_target(p, &k->source)) {
+        return POLICY_TRUSTED;
+    }
+    if (policy_key_of(&k->source, POLICY_KEY_WHOLE, addr_port(&k->source), &flow) &&
+        policy_marks_until(&g->proven, &flow, now_ms) != 0) {
+        return POLICY_TRUSTED;
+    }
+    if (gate_is_denied(g, &k->source, now_ms) && !gate_is_allowed(&p->def->security, &k->source)) {
+        return POLICY_DENIED;
+    }
+    return POLICY_UNKNOWN;
+}
+
+/* --- budgets --- */
+
+static bool gate_take_each(struct policy_gate *g, const struct policy_knock *k, bool by_flow,
+                           uint32_t per_second, int64_t now_ms)
+{
+    uint64_t words[2] = {0, 0};
+    struct policy_key key;
+    uint64_t hash;
+
+    if (per_second == 0 ||
+        !policy_key_of(&k->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&k->source) : 0, &key)) {
+        return true;
+    }
+    words[0] = key.addr;
+    words[1] = (uint64_t)key.port << 1 | key.is_v6;
+    hash = siphash13(words, sizeof(words), g->homes.key);
+    return policy_rate_take(&g->each_ns[hash % GATE_EACH], per_second, now_ms);
+}
+
+/* Asked before it is taken: a flood that gets nothing writes nothing either. */
+static enum policy_admission gate_admit_stranger(struct policy_gate *g,
+                                                 const struct policy_security *s,
+                                                 const struct policy_knock *k, int64_t now_ms)
+{
+    if (!k->connected && s->unknown_pps != 0 &&
+        !policy_rate_has(&g->strangers_ns, s->unknown_pps, now_ms)) {
+        return POLICY_DROP_STRANGER;
+    }
+    if (!gate_take_each(g, k, false, s->unknown_each_pps, now_ms)) {
+        return POLICY_DROP_FAST;
+    }
+    if (!k->connected && s->unknown_pps != 0 &&
+        !policy_rate_take(&g->strangers_ns, s->unknown_pps, now_ms)) {
+        return POLICY_DROP_STRANGER;
+    }
+    return POLICY_ADMIT;
+}
+
+enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p,
+                                   const struct policy_knock *k, int64_t now_ms)
+{
+    const struct policy_security *s = &p->def->security;
+
+    switch (policy_classify(g, p, k, now_ms)) {
+    case POLICY_DENIED:
+        return POLICY_DROP_DENIED;
+    case POLICY_TRUSTED:
+        return gate_take_each(g, k, true, s->trusted_pps, now_ms) ? POLICY_ADMIT : POLICY_DROP_FAST;
+    case POLICY_UNKNOWN:
+        break;
+    }
+    return gate_admit_stranger(g, s, k, now_ms);
+}
+
+/* --- marks --- */
+
+bool policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_ms, int64_t now_ms)
+{
+    struct policy_key k;
+    int64_t before_ms;
+
+    if (!policy_key_of(flow, POLICY_KEY_WHOLE, addr_port(flow), &k)) {
+        return false;
+    }
+    before_ms = policy_marks_until(&g->proven, &k, now_ms);
+    if (before_ms < until_ms) {
+        policy_marks_set(&g->proven, &k, until_ms, now_ms);
+    }
+    k.port = 0;
+    if (policy_marks_until(&g->homes, &k, now_ms) < until_ms) {
+        policy_marks_set(&g->homes, &k, until_ms, now_ms);
+    }
+    return before_ms == 0;
+}
+
+void policy_demote(struct policy_gate *g, const struct addr *flow)
+{
+    struct policy_key k;
+
+    if (policy_key_of(flow, POLICY_KEY_WHOLE, addr_port(flow), &k)) {
+        policy_marks_clear(&g->proven, &k);
+    }
+}
+
+bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms)
+{
+    struct policy_key k;
+
+    return policy_key_of(ip, POLICY_KEY_WHOLE, 0, &k) &&
+           policy_marks_until(&g->homes, &k, now_ms) != 0;
+}
+
+void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms)
+{
+    struct policy_key k;
+
+    if (!policy_key_of(&p->addr, p->bits, 0, &k) || k.bits == 0) {
+        return; /* nobody means the whole world */
+    }
+    policy_marks_set(&g->denied, &k, until_ms, now_ms);
+    atomic_fetch_or_explicit(k.is_v6 ? &g->v6_lengths : &g->v4_lengths, (uint64_t)1 << (k.bits - 1),
+                             memory_order_relaxed);
+}
+
+void policy_undeny(struct policy_gate *g, const struct prefix *p)
+{
+    struct policy_key k;
+
+    if (policy_key_of(&p->addr, p->bits, 0, &k)) {
+        policy_marks_clear(&g->denied, &k);
+    }
+}

@@ -1,0 +1,75 @@
+/* guard.h - the edge: how far a source is trusted before a byte of it is parsed, and how much of it
+ * is let in. Part of policy.h. Pure: state and time are arguments.
+ * Thread: any; the gate is one per process and its state is atomic, so counts are exact across
+ * workers and nobody waits. */
+#ifndef POSTERN_POLICY_GUARD_H
+#define POSTERN_POLICY_GUARD_H
+
+#include "base/base.h"
+#include "sbc-policy/offence.h"
+
+struct policy;
+
+/* What the configuration says of hostile sources. */
+struct policy_security {
+    struct policy_ban_rules bans;
+    struct prefix *allow; /* never denied */
+    size_t n_allow;
+    const struct addr *own; /* ourselves: bound and advertised addresses */
+    size_t n_own;
+    uint32_t unknown_pps;      /* packets per second of all strangers together; 0: no limit */
+    uint32_t unknown_each_pps; /* of one of them (IPv6: a /64); 0: no limit */
+    uint32_t trusted_pps;      /* of one peer's address or one user's flow; 0: no limit */
+};
+
+/* Who is where. Sources are exact: address and prefix length, and the port for a flow; IPv6 counts
+ * by /64. */
+struct policy_gate;
+MUST_USE int policy_gate_new(struct policy_gate **gp);
+void policy_gate_free(struct policy_gate **gp);
+
+enum policy_class {
+    POLICY_DENIED,  /* under a ban: dropped without a look */
+    POLICY_UNKNOWN, /* nothing is known: all of them share one budget */
+    POLICY_TRUSTED  /* a peer's source or target, or a flow by which a user proved himself */
+};
+struct policy_knock { /* somebody at the door */
+    struct addr source;
+    uint8_t listener;
+    bool connected; /* a stream: the handshake proved the address */
+    uint32_t peer;  /* policy_peer.id that a certificate proved; 0: none */
+};
+/* First of: peer, proven flow, ban (unless the address is in `allow`), stranger. */
+enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
+                                  const struct policy_knock *k, int64_t now_ms);
+
+enum policy_admission {
+    POLICY_ADMIT,
+    POLICY_DROP_DENIED,
+    POLICY_DROP_STRANGER, /* the strangers' budget is used up */
+    POLICY_DROP_FAST      /* this source alone sends too fast */
+};
+/* Class and budgets: one packet, message or connection. A stranger with a connection is held to his
+ * own rate only: he cannot pretend to be many. Budgets allow a burst of one second's worth. */
+enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p,
+                                   const struct policy_knock *k, int64_t now_ms);
+
+/* The flow (address and port) has proven itself until then; demote: no longer. Whoever sends to an
+ * address that no configuration names marks it like that, for the answers. The tables are
+ * bounded: what would end first makes room. Times are monotonic, rounded up to whole seconds. */
+/* True: it had not. */
+bool policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_ms, int64_t now_ms);
+void policy_demote(struct policy_gate *g, const struct addr *flow);
+/* A proven flow comes from this address (any port, IPv6: the /64). */
+bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms);
+/* IPv6 prefixes longer than /64 count as their /64. */
+void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
+void policy_undeny(struct policy_gate *g, const struct prefix *p);
+
+/* The address is in `allow`, or a peer's target or source on any listener (sources wider than /8,
+ * IPv6 /16, mean anybody and protect nobody): nobody may ban it. */
+bool policy_is_protected(const struct policy *p, const struct addr *ip);
+/* Somebody whom nobody may ban lives in there, or it lies within such a network. */
+bool policy_guards_in(const struct policy *p, const struct prefix *net);
+
+#endif

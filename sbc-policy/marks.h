@@ -1,0 +1,38 @@
+/* marks.h - a bounded table of sources that are marked until some time. Exact keys, no locks: a
+ * reader sees a whole entry or none. Private to sbc-policy/. Thread: any. */
+#ifndef POSTERN_POLICY_MARKS_H
+#define POSTERN_POLICY_MARKS_H
+
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+struct policy_key {
+    uint64_t addr; /* IPv4 in the low 32 bits, or the upper half of IPv6; host bits are 0 */
+    uint16_t port; /* 0: any */
+    uint8_t bits;  /* of the prefix: up to 32 or 64 */
+    bool is_v6;
+};
+/* bits beyond the family's are cut to it. False: neither IPv4 nor IPv6. */
+bool policy_key_of(const struct addr *a, uint8_t bits, uint16_t port, struct policy_key *out);
+#define POLICY_KEY_WHOLE 255 /* the whole address, or the /64 */
+
+struct policy_mark {
+    _Atomic uint64_t addr;
+    _Atomic uint64_t tag; /* until 28 bits (s), port 16, bits 7, is_v6 1, version 12; 0: free */
+};
+struct policy_marks {
+    struct policy_mark *e;
+    uint32_t n_buckets; /* a power of two */
+    uint8_t key[16];
+};
+MUST_USE int policy_marks_init(struct policy_marks *m, uint32_t n_buckets); /* ENOMEM */
+void policy_marks_free(struct policy_marks *m);
+/* Until when, in ms; 0: not marked now. */
+int64_t policy_marks_until(const struct policy_marks *m, const struct policy_key *k,
+                           int64_t now_ms);
+void policy_marks_set(struct policy_marks *m, const struct policy_key *k, int64_t until_ms,
+                      int64_t now_ms);
+void policy_marks_clear(struct policy_marks *m, const struct policy_key *k);
+
+#endif

@@ -349,23 +349,21 @@ static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind
 static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **state)
 {
     struct rig *r = secure_up("secure", "secure", "");
-    struct fake_side *a, *b;
     struct srtp_key tx;
     struct pair t;
 
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_SDES, KIND_SDES);
-    a = media_side(r, 0, 0);
-    b = media_side(r, 0, 1);
-    tx = a->tx;
+    tx = media_side(r, 0, 0)->tx;
     reinvite(&t, &t.a, &t.b, KIND_SDES);
     reinvite(&t, &t.b, &t.a, KIND_SDES);
-    assert_true(a->n_keyed == 1 && b->n_keyed == 1);
+    assert_true(media_side(r, 0, 0)->n_keyed == 1 && media_side(r, 0, 1)->n_keyed == 1);
     secure_new_key(&t.a);
     reinvite(&t, &t.a, &t.b, KIND_SDES);
-    assert_true(a->n_keyed == 2 && b->n_keyed == 1);
-    assert_true(key_is(&a->rx, sl_str(t.a.key)) && srtp_key_equal(&a->tx, &tx));
+    assert_true(media_side(r, 0, 0)->n_keyed == 2 && media_side(r, 0, 1)->n_keyed == 1);
+    assert_true(key_is(&media_side(r, 0, 0)->rx, sl_str(t.a.key)) &&
+                srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
     pair_bye(&t);
     rig_down(r);
 }
@@ -373,15 +371,13 @@ static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **stat
 static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
 {
     struct rig *r = secure_up("secure", "plain", "");
-    struct fake_side *a;
     struct srtp_key tx;
     struct pair t;
 
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_SDES, KIND_RTP);
-    a = media_side(r, 0, 0);
-    tx = a->tx;
+    tx = media_side(r, 0, 0)->tx;
     phone_reinvite(&t.a, raw_sdp(&t.a, "RTP/SAVP",
                                  "a=crypto:4 AEAD_AES_128_GCM inline:"
                                  "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3Bxcg==\r\n"));
@@ -391,8 +387,9 @@ static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
     EXPECT(&t.a, "200 INVITE");
     EXPECT(&t.b, "ACK");
     phone_ack(&t.a, NULL);
-    assert_true(a->rx.suite == SRTP_AEAD_AES_128_GCM && a->tx.suite == SRTP_AEAD_AES_128_GCM);
-    assert_false(srtp_key_equal(&a->tx, &tx));
+    assert_true(media_side(r, 0, 0)->rx.suite == SRTP_AEAD_AES_128_GCM &&
+                media_side(r, 0, 0)->tx.suite == SRTP_AEAD_AES_128_GCM);
+    assert_false(srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
     pair_bye(&t);
     rig_down(r);
 }

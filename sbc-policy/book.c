@@ -7,6 +7,7 @@
 struct policy_book {
     pthread_mutex_t lock; /* map and refs */
     struct hmap map;
+    uint32_t last_id;
     struct policy_counter node;
 };
 
@@ -59,12 +60,13 @@ static bool policy_counter_is(const struct hnode *node, const void *key)
 static int policy_book_add(struct policy_book *book, struct sl name, uint64_t hash,
                            struct policy_counter **counter)
 {
-    struct policy_counter *c = mem_zalloc(sizeof(*c));
+    struct policy_counter *c = book->last_id < POLICY_ID_MAX ? mem_zalloc(sizeof(*c)) : NULL;
     int err;
 
     if (c == NULL) {
-        return ENOMEM;
+        return book->last_id < POLICY_ID_MAX ? ENOMEM : ENOBUFS;
     }
+    c->id = ++book->last_id;
     c->name_n = name.n;
     memcpy(c->name, name.p, name.n);
     err = hmap_insert(&book->map, &c->node, hash);

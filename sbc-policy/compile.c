@@ -85,6 +85,77 @@ static int policy_lower(struct policy *p, const char *text, struct sl *out)
     return 0;
 }
 
+/* One certificate name is one peer's on a listener; the first of two stands. */
+static int policy_add_certificate(struct policy *p, size_t index, const struct policy_peer *peer,
+                                  const char *name)
+{
+    struct policy_name *e = &p->certificates.e[index];
+    size_t n = strlen(name);
+    char *key = arena_alloc(&p->arena, n + 1);
+
+    if (key == NULL) {
+        return ENOMEM;
+    }
+    key[0] = (char)peer->listener;
+    for (size_t i = 0; i < n; i++) {
+        key[i + 1] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+    }
+    e->name = sl_make(key, n + 1);
+    e->index = (int)(peer - p->def->peers);
+    if (policy_names_find(&p->certificates, e->name) >= 0) {
+        return 0;
+    }
+    return hmap_insert(&p->certificates.map, &e->node,
+                       hmap_hash(&p->certificates.map, e->name.p, e->name.n));
+}
+
+static int policy_compile_certificates(struct policy *p)
+{
+    const struct policy_def *def = p->def;
+    size_t n = 0, at = 0;
+    int err;
+
+    for (size_t i = 0; i < def->n_peers; i++) {
+        n += def->peers[i].n_certificates;
+    }
+    err = policy_names_init(&p->certificates, n);
+    for (size_t i = 0; i < def->n_peers; i++) {
+        const struct policy_peer *peer = &def->peers[i];
+
+        for (size_t k = 0; err == 0 && k < peer->n_certificates; k++) {
+            err = policy_add_certificate(p, at++, peer, peer->certificates[k]);
+        }
+    }
+    return err;
+}
+
+static bool policy_id_is(const struct hnode *node, const void *key)
+{
+    return CONTAINER_OF(node, struct policy_id, node)->id == *(const uint32_t *)key;
+}
+
+static int policy_compile_ids(struct policy *p)
+{
+    int err = 0;
+
+    hmap_init(&p->ids.map, 0);
+    if (p->def->n_peers == 0) {
+        return 0;
+    }
+    p->ids.e = mem_zalloc(p->def->n_peers * sizeof(*p->ids.e));
+    if (p->ids.e == NULL) {
+        return ENOMEM;
+    }
+    for (size_t i = 0; err == 0 && i < p->def->n_peers; i++) {
+        struct policy_id *e = &p->ids.e[i];
+
+        e->id = p->def->peers[i].id;
+        e->index = (int)i;
+        err = hmap_insert(&p->ids.map, &e->node, hmap_hash(&p->ids.map, &e->id, sizeof(e->id)));
+    }
+    return err;
+}
+
 static int policy_compile_routes(struct policy *p)
 {
     const struct policy_def *def = p->def;
@@ -124,6 +195,7 @@ static int policy_compile_counters(struct policy *p)
         struct policy_peer *peer = &p->def->peers[i];
 
         err = policy_book_get(p->book, sl_str(peer->name), &peer->counter);
+        peer->id = err == 0 ? peer->counter->id : 0;
     }
     return err;
 }
@@ -150,7 +222,13 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
         err = policy_sources_build(&p->sources, def);
     }
     if (err == 0) {
+        err = policy_compile_certificates(p);
+    }
+    if (err == 0) {
         err = policy_compile_counters(p);
+    }
+    if (err == 0) {
+        err = policy_compile_ids(p);
     }
     if (err == 0) {
         *pp = p;
@@ -178,6 +256,9 @@ void policy_free(struct policy **pp)
     policy_sources_free(&p->sources);
     policy_names_free(&p->peers);
     policy_names_free(&p->accounts);
+    policy_names_free(&p->certificates);
+    hmap_free(&p->ids.map);
+    mem_free(p->ids.e);
     mem_free(p->routes);
     arena_free(&p->arena);
     mem_free(p);
@@ -191,6 +272,43 @@ const struct policy_def *policy_def(const struct policy *p)
 int policy_peer_by_source(const struct policy *p, uint8_t listener, const struct addr *src)
 {
     return p->sources.n != 0 ? policy_sources_find(&p->sources, listener, src) : -1;
+}
+
+int policy_peer_by_certificate(const struct policy *p, uint8_t listener, const struct sl *names,
+                               size_t n)
+{
+    char key[256];
+    int peer = -1;
+
+    key[0] = (char)listener;
+    for (size_t i = 0; i < n && peer < 0 && p->certificates.map.n != 0; i++) {
+        if (names[i].n < sizeof(key)) {
+            memcpy(key + 1, names[i].p, names[i].n);
+            peer = policy_names_find(&p->certificates, sl_make(key, names[i].n + 1));
+        }
+    }
+    return peer;
+}
+
+int policy_peer_by_id(const struct policy *p, uint32_t id)
+{
+    struct hnode *node = NULL;
+
+    if (id != 0 && p->ids.map.n != 0) {
+        node = hmap_find(&p->ids.map, hmap_hash(&p->ids.map, &id, sizeof(id)), policy_id_is, &id);
+    }
+    return node != NULL ? CONTAINER_OF(node, struct policy_id, node)->index : -1;
+}
+
+int policy_peer_of(const struct policy *p, uint8_t listener, const struct addr *src,
+                   uint32_t proven)
+{
+    int peer = policy_peer_by_id(p, proven);
+
+    if (peer >= 0 && p->def->peers[peer].listener == listener) {
+        return peer;
+    }
+    return policy_peer_by_source(p, listener, src);
 }
 
 int policy_peer_by_name(const struct policy *p, struct sl name)

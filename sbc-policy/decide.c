@@ -35,11 +35,14 @@ static bool policy_identify(const struct policy *p, const struct policy_request 
                             struct policy_verdict *v)
 {
     const struct policy_users *users = &p->def->users;
-    int peer = policy_peer_by_source(p, rq->listener, &rq->source);
+    int peer = policy_peer_of(p, rq->listener, &rq->source, rq->proven);
 
     if (peer >= 0) {
+        bool is_proven = rq->proven != 0 && p->def->peers[peer].id == rq->proven;
+
         v->source = (struct policy_ref){POLICY_PEER, (uint16_t)peer};
-        policy_note(v, POLICY_STEP_SOURCE, POLICY_HIT, (size_t)peer);
+        policy_note(v, is_proven ? POLICY_STEP_CERTIFICATE : POLICY_STEP_SOURCE, POLICY_HIT,
+                    (size_t)peer);
         return true;
     }
     policy_note(v, POLICY_STEP_SOURCE, POLICY_NOT_FOUND, POLICY_NODE);

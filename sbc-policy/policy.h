@@ -10,6 +10,7 @@
 #define POLICY_TARGETS_MAX 8 /* of one route */
 #define POLICY_TRACE_MAX 24  /* steps kept; the rest is counted */
 #define POLICY_NAME_MAX 64   /* bytes of any name in the configuration */
+#define POLICY_HOSTNAME_MAX 253
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
 struct policy_limit {
@@ -19,8 +20,17 @@ struct policy_limit {
 
 struct policy_uri_target { /* where a peer is reached */
     const char *uri;       /* as written: sip:host:port;transport=… */
-    struct addr addr;      /* numeric host and port (default 5060) */
-    uint8_t transport;     /* 0 UDP, 1 TCP: as enum sip_transport */
+    struct addr addr;      /* numeric host and port (default 5060, 5061 for TLS) */
+    uint8_t transport;     /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
+    bool sips;             /* sips: is written, so sips: is what it is asked for */
+};
+
+struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
+    bool verify;
+    const char *ca;                /* NULL: the system's */
+    const char *certificate, *key; /* ours; NULL: none */
+    const char **names; /* one of them must be in its certificate; none: the target's address */
+    size_t n_names;
 };
 
 struct policy_peer {
@@ -28,6 +38,9 @@ struct policy_peer {
     uint8_t listener;
     struct prefix *sources;
     size_t n_sources;
+    const char **certificates; /* names that prove the peer; either these or a source is enough */
+    size_t n_certificates;
+    struct policy_peer_tls tls;
     struct policy_uri_target *targets;
     size_t n_targets;
     uint8_t media;        /* index of the media profile */
@@ -35,8 +48,12 @@ struct policy_peer {
     struct policy_limit limit;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
-    struct policy_counter *counter;          /* filled in by policy_compile */
+    /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
+     * it, and never another's: it may outlive a policy. 1 to POLICY_ID_MAX. */
+    uint32_t id;
+    struct policy_counter *counter;
 };
+#define POLICY_ID_MAX 0xFFFFFFu
 
 struct policy_account {
     const char *name;
@@ -93,12 +110,20 @@ void policy_book_free(struct policy_book **bp);
 
 struct policy;
 /* Builds the look-up tables (accounts by hash, sources per listener by longest prefix). def is kept
- * by reference. book NULL: counters of its own. ENOMEM; EMSGSIZE: a peer's name. */
+ * by reference. book NULL: counters of its own. ENOMEM; EMSGSIZE: a peer's name; ENOBUFS: no
+ * numbers are left. */
 MUST_USE int policy_compile(struct policy **pp, struct policy_def *def, struct policy_book *book);
 void policy_free(struct policy **pp);
 const struct policy_def *policy_def(const struct policy *p);
 /* The peer that may speak from this address on this listener, or -1; longest prefix wins. */
 int policy_peer_by_source(const struct policy *p, uint8_t listener, const struct addr *src);
+/* The peer of this listener that one of the names (of a verified certificate) proves, or -1. */
+int policy_peer_by_certificate(const struct policy *p, uint8_t listener, const struct sl *names,
+                               size_t n);
+int policy_peer_by_id(const struct policy *p, uint32_t id); /* or -1 */
+/* Who speaks: the peer whose id was proven (0: nobody's) on its listener, else the source's. -1. */
+int policy_peer_of(const struct policy *p, uint8_t listener, const struct addr *src,
+                   uint32_t proven);
 int policy_peer_by_name(const struct policy *p, struct sl name); /* or -1 */
 int policy_user_by_name(const struct policy *p, struct sl name); /* exact bytes; or -1 */
 
@@ -106,6 +131,7 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
     struct sl method;
     uint8_t listener;
     struct addr source;
+    uint32_t proven; /* policy_peer.id that a certificate has proven; 0: none */
     struct sl called, called_host;
     struct sl calling;
     int auth_user; /* proven account, or -1 */
@@ -117,7 +143,8 @@ enum policy_step_kind {
     POLICY_STEP_SOURCE,
     POLICY_STEP_AUTH,
     POLICY_STEP_ROUTE,
-    POLICY_STEP_LIMIT
+    POLICY_STEP_LIMIT,
+    POLICY_STEP_CERTIFICATE
 };
 enum policy_step_result {
     POLICY_HIT,

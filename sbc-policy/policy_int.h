@@ -16,6 +16,7 @@ struct policy_counter {
     size_t refs; /* policies that speak of it; under the book's lock */
     char name[POLICY_NAME_MAX];
     size_t name_n;
+    uint32_t id; /* never given again */
     char pad_before[64];
     _Atomic uint32_t calls;
     _Atomic int64_t next_ns; /* GCRA: when the next call would be due at an even pace */
@@ -66,6 +67,16 @@ struct policy_names {
     struct policy_name *e;
 };
 
+struct policy_id {
+    struct hnode node;
+    uint32_t id;
+    int index;
+};
+struct policy_ids {
+    struct hmap map;
+    struct policy_id *e;
+};
+
 struct policy_match { /* a route as the loop in decide.c wants it; p NULL: any */
     struct sl called, calling, method;
     struct sl domain; /* in lower case */
@@ -78,6 +89,8 @@ struct policy {
     struct policy_counter *node;
     struct policy_sources sources;
     struct policy_names peers, accounts;
+    struct policy_names certificates; /* the listener's number, then the name in lower case */
+    struct policy_ids ids;
     struct policy_match *routes;
     struct arena arena; /* patterns in lower case */
 };

@@ -6,6 +6,7 @@ static const char *const policy_step_words[] = {
     [POLICY_STEP_AUTH] = "auth",
     [POLICY_STEP_ROUTE] = "route",
     [POLICY_STEP_LIMIT] = "limit",
+    [POLICY_STEP_CERTIFICATE] = "certificate",
 };
 
 static const char *const policy_result_words[] = {
@@ -31,6 +32,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
 {
     switch ((enum policy_step_kind)step->kind) {
     case POLICY_STEP_SOURCE:
+    case POLICY_STEP_CERTIFICATE:
         return policy_peer_name(def, step->index);
     case POLICY_STEP_AUTH:
         return v->user >= 0 && (size_t)v->user < def->users.n_accounts

@@ -13,6 +13,19 @@
     X(SIP_TOO_BIG, "postern_sip_parse_errors_total", "reason=\"limit\"",                           \
       "Messages refused unparsed")                                                                 \
     X(SIP_KEEPALIVE, "postern_sip_keepalives_total", "", "CRLF keepalives received")               \
+    X(SIP_PING, "postern_sip_pings_total", "result=\"sent\"", "CRLF keepalives sent")              \
+    X(SIP_PING_LOST, "postern_sip_pings_total", "result=\"lost\"", "CRLF keepalives sent")         \
+    X(TLS_OK, "postern_tls_handshakes_total", "result=\"ok\"", "TLS handshakes by result")         \
+    X(TLS_ERROR, "postern_tls_handshakes_total", "result=\"error\"", "TLS handshakes by result")   \
+    X(TLS_CERT, "postern_tls_handshakes_total", "result=\"certificate\"",                          \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_REFUSED, "postern_tls_handshakes_total", "result=\"refused\"",                           \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_CLOSED, "postern_tls_handshakes_total", "result=\"closed\"", "TLS handshakes by result") \
+    X(TLS_TIMEOUT, "postern_tls_handshakes_total", "result=\"timeout\"",                           \
+      "TLS handshakes by result")                                                                  \
+    X(TLS_LIMIT, "postern_tls_handshakes_total", "result=\"limit\"", "TLS handshakes by result")   \
+    X(TLS_RESUMED, "postern_tls_resumed_total", "", "TLS handshakes that resumed a session")       \
     X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_AMPLIFY, "postern_dropped_packets_total", "reason=\"amplification\"",               \

@@ -234,6 +234,8 @@ void leg_set_flow(struct leg *l, const struct flow *flow)
     bool held = l->held;
 
     if (flow_same(&l->dlg.flow, flow)) {
+        l->dlg.flow.cipher = flow->cipher; /* the handshake may have ended since */
+        l->dlg.flow.certified = flow->certified;
         return;
     }
     leg_hold(l, false);

@@ -14,6 +14,21 @@ void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *
     }
 }
 
+/* What protects the signalling of a leg; null where nothing does. */
+static void put_tls(const struct flow *f, struct json *j)
+{
+    json_key(j, "tls");
+    if (!flow_is_secure(f)) {
+        json_none(j);
+        return;
+    }
+    json_obj(j);
+    json_kcstr(j, "version", tls_version_name((uint8_t)f->cipher));
+    json_kcstr(j, "cipher", tls_cipher_name((uint8_t)f->cipher));
+    json_kbool(j, "certified", f->certified);
+    json_obj_end(j);
+}
+
 /* What the leg agreed on for each stream; keys and fingerprints have no place in a record. */
 static void put_agreed(const struct leg *l, struct json *j)
 {
@@ -60,6 +75,7 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kstr(j, "party", buf_sl(&b));
     json_kcstr(j, "listener", c->cfg->listeners[l->listener].name);
     json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
+    put_tls(&l->dlg.flow, j);
     json_kaddr(j, "remote", &l->dlg.flow.remote);
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);

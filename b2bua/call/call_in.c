@@ -54,7 +54,7 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
     int user = -1;
 
     a->auth = AUTH_CHALLENGE;
-    if (policy_peer_by_source(t->cfg->policy, flow->listener, &flow->remote) < 0) {
+    if (policy_peer_of(t->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0) {
         a->auth = auth_check(t->p.auth,
                              &(struct auth_request){.msg = req,
                                                     .policy = t->cfg->policy,
@@ -66,6 +66,7 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
         .method = req->method_name,
         .listener = flow->listener,
         .source = flow->remote,
+        .proven = flow_proven(flow),
         .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
         .called_host = req->ruri.host,
         .calling = a->auth == AUTH_OK /* the account is proven, From is only a claim */
@@ -168,6 +169,17 @@ static int fill_record(struct call *c, const struct sip_msg *req)
     return c->source.p != NULL ? 0 : ENOMEM;
 }
 
+/* RFC 3261 12.1.1: the Request-URI, or where they want to be called back. */
+static bool is_sips(const struct dialog *d, const struct sip_msg *req)
+{
+    struct sip_nameaddr first;
+    bool has_route = d->n_routes != 0 && sip_nameaddr_parse(d->routes[0], &first) == 0;
+
+    return req->ruri.scheme == SIP_SCHEME_SIPS ||
+           (has_route ? first.uri.scheme == SIP_SCHEME_SIPS
+                      : sl_istarts(sl_str(d->target), SL("sips:")));
+}
+
 static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *flow)
 {
     struct call_table *t = c->t;
@@ -193,6 +205,7 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
         l->dlg.local_tag = arena_dup(&c->arena, sl_make(tag, sizeof(tag)));
     }
     l->dlg.flow.proven = true;
+    l->sips = flow_is_secure(flow) && is_sips(&l->dlg, req);
     l->dlg.pin_flow = l->party.kind == POLICY_USERS;
     return err;
 }
@@ -297,6 +310,7 @@ static void start_call(struct call_table *t, struct sip_msg *req, const struct f
         return;
     }
     c->verdict = *v;
+    c->sips = req->ruri.scheme == SIP_SCHEME_SIPS;
     err = fill_record(c, req);
     if (err == 0) {
         err = make_leg_a(c, req, flow);

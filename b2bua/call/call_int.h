@@ -16,7 +16,6 @@
 #define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
 
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
-
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
 enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
 
@@ -32,6 +31,7 @@ struct leg {
     bool target_counted; /* policy_peer_take() was done */
     bool held;           /* connection is held open */
     bool late;           /* given up, but cli may still bring a 2xx */
+    bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */
@@ -84,14 +84,14 @@ struct call {
     struct list relays;
     uint8_t n_legs, n_relays;
     bool late_offer;   /* A's INVITE had no offer */
+    bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
     uint8_t last_1xx_leg;
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
     uint16_t best_status;  /* of the failures so far */
-    /* one INVITE exchange at a time: the offer that waits for its answer */
-    char *offer;
+    char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
     struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
@@ -143,7 +143,6 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
 void call_check_done(struct call *c);
 void leg_hold(struct leg *l, bool on);
 void leg_set_flow(struct leg *l, const struct flow *flow);
-
 void call_table_bury(struct call_table *t);
 
 #include "call/call_exchange.h"

@@ -88,8 +88,9 @@ static void message_refuse_body(struct message *m)
 static struct message_target *target_add(struct message *m, const struct flow *flow)
 {
     struct message_target *tg;
+    bool is_secret = m->req->ruri.scheme == SIP_SCHEME_SIPS; /* no way on but TLS */
 
-    if (m->n_targets == MESSAGE_TARGETS_MAX) {
+    if (m->n_targets == MESSAGE_TARGETS_MAX || (is_secret && !flow_is_secure(flow))) {
         return NULL;
     }
     tg = &m->targets[m->n_targets];
@@ -101,8 +102,10 @@ static void add_peer(struct message *m, const struct policy_peer *peer)
 {
     for (size_t i = 0; i < peer->n_targets; i++) {
         const struct policy_uri_target *pt = &peer->targets[i];
+        bool sips = pt->sips || m->req->ruri.scheme == SIP_SCHEME_SIPS;
         struct flow flow = {.transport = pt->transport,
                             .listener = peer->listener,
+                            .peer = pt->transport == SIP_TLS ? peer->id : 0,
                             .worker = m->t->p.worker,
                             .proven = true,
                             .conn_slot = FLOW_NO_CONN,
@@ -112,10 +115,10 @@ static void add_peer(struct message *m, const struct policy_peer *peer)
         struct buf b;
 
         if (tg == NULL) {
-            return;
+            continue;
         }
         buf_init_fixed(&b, tg->uri, sizeof(tg->uri));
-        BUF_LIT(&b, "sip:");
+        buf_puts(&b, sips ? "sips:" : "sip:");
         sip_put_user(&b, m->req->ruri.user);
         buf_puts(&b, m->req->ruri.user.n != 0 ? "@" : "");
         addr_put(&b, &pt->addr);

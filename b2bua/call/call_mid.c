@@ -252,11 +252,14 @@ static struct leg *leg_by_index(struct call *c, uint8_t index)
  * source, but not receive there (attacks.md 40). */
 static bool source_fits(const struct leg *l, const struct flow *flow)
 {
+    if (flow_is_secure(&l->dlg.flow) && !flow_is_secure(flow)) {
+        return false; /* what began in secret is not changed in the open */
+    }
     if (addr_eq_ip(&flow->remote, &l->dlg.flow.remote)) {
         return true;
     }
     return l->party.kind == POLICY_PEER &&
-           policy_peer_by_source(l->call->cfg->policy, flow->listener, &flow->remote) ==
+           policy_peer_of(l->call->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) ==
                l->party.peer;
 }
 

@@ -17,7 +17,7 @@ bool leg_may_see_keys(const struct leg *l)
 {
     const struct policy_def *def = policy_def(l->call->cfg->policy);
 
-    if (l->dlg.flow.transport == SIP_TLS || l->dlg.flow.transport == SIP_WSS) {
+    if (flow_is_secure(&l->dlg.flow)) {
         return true;
     }
     return l->party.kind == POLICY_PEER ? def->peers[l->party.peer].trusted_network

@@ -35,6 +35,7 @@ struct leg_plan {
     struct sl remote; /* To */
     struct flow flow;
     bool pin;
+    bool sips;
     uint32_t answer_ms;
 };
 
@@ -51,6 +52,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     l->listener = p->listener;
     l->party = p->party;
     l->user = p->user;
+    l->sips = p->sips;
     leg_make_token(l, TOKEN_TAG, tag);
     leg_make_token(l, TOKEN_CALLID, call_id);
     buf_init_fixed(&b, from, sizeof(from));
@@ -157,15 +159,20 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     struct leg_plan p = {.party = {.kind = POLICY_PEER, .peer = peer_i},
                          .user = -1,
                          .listener = peer->listener,
+                         .sips = tgt->sips || c->sips,
                          .answer_ms = peer->failover_ms};
 
+    if (c->sips && tgt->transport != SIP_TLS) {
+        *err = EPROTONOSUPPORT;
+        return 0;
+    }
     if (!policy_peer_take(c->cfg->policy, peer_i, loop_now_ms(c->t->p.loop))) {
         *err = EBUSY;
         return 0;
     }
     buf_init_fixed(&u, uri, sizeof(uri));
     buf_init_fixed(&r, to, sizeof(to));
-    BUF_LIT(&u, "sip:");
+    buf_puts(&u, p.sips ? "sips:" : "sip:");
     sip_put_user(&u, c->invite->ruri.user);
     buf_puts(&u, c->invite->ruri.user.n != 0 ? "@" : "");
     BUF_LIT(&r, "<");
@@ -173,13 +180,14 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     addr_put(&u, &tgt->addr);
     addr_put_host(&r, &tgt->addr);
     BUF_LIT(&r, ">");
-    buf_puts(&u, tgt->transport == SIP_TCP ? ";transport=tcp" : "");
+    call_put_transport(&u, tgt->transport, p.sips);
     p.target = buf_sl(&u);
     p.remote = buf_sl(&r);
     p.flow = (struct flow){.transport = tgt->transport,
                            .listener = peer->listener,
                            .worker = c->t->p.worker,
                            .proven = true,
+                           .peer = tgt->transport == SIP_TLS ? peer->id : 0,
                            .conn_slot = FLOW_NO_CONN,
                            .remote = tgt->addr,
                            .local = c->cfg->listeners[peer->listener].address};
@@ -214,7 +222,13 @@ static uint16_t launch_binding(struct call *c, int user, const struct binding *b
                          .listener = users->listener,
                          .target = call_request_uri(bd->contact),
                          .flow = bd->flow,
+                         .sips = sl_istarts(bd->contact, SL("sips:")),
                          .pin = true};
+
+    if (c->sips && !flow_is_secure(&bd->flow)) {
+        *err = EPROTONOSUPPORT;
+        return 0;
+    }
 
     buf_init_fixed(&r, to, sizeof(to));
     BUF_LIT(&r, "<sip:");
@@ -302,6 +316,22 @@ static uint16_t status_for_caller(uint16_t status)
     return status == 491 ? 480 : status;
 }
 
+/* Why a target was not even asked. */
+static uint16_t status_of_error(int err)
+{
+    switch (err) {
+    case EPERM: /* media */
+        return 488;
+    case EPROTONOSUPPORT: /* sips: without TLS */
+        return 480;
+    case EBUSY:
+    case ENOMEM:
+        return 503;
+    default:
+        return 502;
+    }
+}
+
 /* One step through the verdict's targets. True: somebody is being called. */
 static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
@@ -324,8 +354,14 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (*status == 0 && err == 0) {
         return true;
     }
-    note_failure(c, err == EPERM ? 488 : *status != 0 || err == EBUSY || err == ENOMEM ? 503 : 502);
+    note_failure(c, *status != 0 ? 503 : status_of_error(err));
     return false;
+}
+
+/* RFC 5630 5.1.1: there was somebody, but no secure way. */
+static const char *sips_warning(const struct call *c)
+{
+    return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
 void call_try_next(struct call *c)
@@ -346,6 +382,7 @@ void call_try_next(struct call *c)
         return;
     }
     tried = c->n_attempts != 0;
+    c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
                   tried ? "no target took the call" : "nobody to call");
 }
@@ -711,6 +748,9 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
     if (act == NULL || l->cli != tx) {
         stat_inc(STAT_TX_UNEXPECTED);
         return;
+    }
+    if (flow_is_secure(&l->dlg.flow)) {
+        leg_set_flow(l, tx_flow(tx)); /* now it is known what protects it */
     }
     if (ev == B_1XX && l->state == LEG_CALLING && rsp->status > 100) {
         l->state = LEG_EARLY;

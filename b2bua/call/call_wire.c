@@ -7,7 +7,7 @@ void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport
     const struct config_listener *ls = &cfg->listeners[listener];
 
     *out = ls->advertise;
-    addr_set_port(out, transport <= SIP_TCP ? ls->port[transport] : 0);
+    addr_set_port(out, transport < CONFIG_TRANSPORTS ? ls->port[transport] : 0);
 }
 
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
@@ -23,18 +23,26 @@ void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TE
     token_put(c->t->p.ring, &tok, out);
 }
 
+/* sips: says it already (RFC 5630 3.1.3). */
+void call_put_transport(struct buf *b, uint8_t transport, bool sips)
+{
+    if (transport == SIP_TCP) {
+        BUF_LIT(b, ";transport=tcp");
+    } else if (transport == SIP_TLS && !sips) {
+        BUF_LIT(b, ";transport=tls");
+    }
+}
+
 static void put_contact(struct buf *b, const struct leg *l)
 {
     struct addr at;
 
     call_via_addr(l->call->cfg, l->listener, l->dlg.flow.transport, &at);
-    BUF_LIT(b, "sip:");
+    buf_puts(b, l->sips ? "sips:" : "sip:");
     buf_put(b, l->contact, TOKEN_TEXT_LEN);
     buf_putc(b, '@');
     addr_put(b, &at);
-    if (l->dlg.flow.transport == SIP_TCP) {
-        BUF_LIT(b, ";transport=tcp");
-    }
+    call_put_transport(b, l->dlg.flow.transport, l->sips);
 }
 
 static void put_contact_hdr(struct buf *b, const struct leg *l)
@@ -74,7 +82,8 @@ static void put_trouble(struct buf *b, const struct call *c, uint16_t status)
         buf_putf(b, "Retry-After: %u\r\n", after_s);
     }
     if (status >= 400 && c->warning != NULL) {
-        buf_putf(b, "Warning: 399 postern \"%s\"\r\n", c->warning);
+        buf_putf(b, "Warning: %u postern \"%s\"\r\n", c->sips && status == 480 ? 380 : 399,
+                 c->warning); /* 380: RFC 5630 5.1.1 */
     }
 }
 
@@ -190,15 +199,24 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
  * first route is dialled instead (RFC 3261 12.2.1.1, 18.1.1). */
 static bool redial(struct leg *l)
 {
+    const struct policy_peer *peers = policy_def(l->call->cfg->policy)->peers;
     struct flow flow = l->dlg.flow;
     struct sip_nameaddr na;
     struct sl hop = l->dlg.n_routes != 0 ? l->dlg.routes[0] : sl_str(l->dlg.target);
+    bool is_tls = flow.transport == SIP_TLS;
 
-    if (l->party.kind != POLICY_PEER || flow.transport != SIP_TCP ||
+    if (l->party.kind != POLICY_PEER || (flow.transport != SIP_TCP && !is_tls) ||
         sip_nameaddr_parse(hop, &na) != 0 ||
-        addr_parse(na.uri.host, na.uri.port != 0 ? na.uri.port : 5060, &flow.remote) != 0) {
+        addr_parse(na.uri.host,
+                   na.uri.port != 0 ? na.uri.port
+                   : is_tls         ? 5061
+                                    : 5060,
+                   &flow.remote) != 0) {
         return false;
     }
+    flow.peer = is_tls ? peers[l->party.peer].id : 0; /* it has to prove who it is once more */
+    flow.certified = false;
+    flow.cipher = 0;
     flow.conn_slot = FLOW_NO_CONN;
     flow.dialled = true;
     flow.worker = l->call->t->p.worker;

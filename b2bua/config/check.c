@@ -1,6 +1,6 @@
 /* check.c - what no single value can be wrong about: ports that overlap, names that are there
  * twice, peers that nobody could reach. */
-#include "config/config_int.h"
+#include "config/tls_int.h"
 
 static const struct cfg_node *cfg_find2(const struct cfg *c, const struct cfg_node *node,
                                         struct sl key, struct sl sub)
@@ -75,6 +75,7 @@ void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at)
     if (sip == NULL || cfg_is_empty(sip, CFG_MAPPING)) {
         cfg_error(c, cfg_spot(c, node, SL("sip")), "needs a SIP port: sip: {udp: 5060}");
     }
+    cfg_tls_listener(c, node, l);
 }
 
 struct cfg_claim { /* ports that a listener wants for itself */
@@ -96,7 +97,7 @@ static bool cfg_claims_meet(const struct cfg_claim *a, const struct cfg_claim *b
 
 static size_t cfg_claim_all(const struct cfg *c, struct cfg_claim *claims)
 {
-    static const char *const udp = "UDP";
+    static const char *const udp = "UDP", *const tcp = "TCP";
     size_t n = 0;
 
     for (size_t i = 0; i < c->config->n_listeners; i++) {
@@ -104,7 +105,8 @@ static size_t cfg_claim_all(const struct cfg *c, struct cfg_claim *claims)
         const struct cfg_node *node = c->listener_nodes[i];
         const struct cfg_claim all[] = {
             {l, cfg_find2(c, node, SL("sip"), SL("udp")), udp, l->port[0], l->port[0]},
-            {l, cfg_find2(c, node, SL("sip"), SL("tcp")), "TCP", l->port[1], l->port[1]},
+            {l, cfg_find2(c, node, SL("sip"), SL("tcp")), tcp, l->port[1], l->port[1]},
+            {l, cfg_find2(c, node, SL("sip"), SL("tls")), tcp, l->port[2], l->port[2]},
             {l, cfg_find2(c, node, SL("rtp"), SL("ports")), udp, l->rtp_min, l->rtp_max},
         };
 
@@ -119,7 +121,7 @@ static size_t cfg_claim_all(const struct cfg *c, struct cfg_claim *claims)
 
 static void cfg_check_overlaps(struct cfg *c)
 {
-    struct cfg_claim claims[CONFIG_LISTENERS_MAX * 3];
+    struct cfg_claim claims[CONFIG_LISTENERS_MAX * 4];
     size_t n = cfg_claim_all(c, claims);
 
     for (size_t i = 1; i < n; i++) {
@@ -169,7 +171,7 @@ static bool cfg_other_family(const struct config_listener *l, const struct addr 
 static void cfg_check_targets(struct cfg *c, const struct cfg_node *node,
                               const struct policy_peer *peer, const struct config_listener *l)
 {
-    static const struct sl names[] = {{"udp", 3}, {"tcp", 3}};
+    static const struct sl names[] = {{"udp", 3}, {"tcp", 3}, {"tls", 3}};
     const struct cfg_node *sip =
         cfg_find(c, c->listener_nodes[l - c->config->listeners], SL("sip"));
     const struct cfg_node *n = cfg_first(cfg_find(c, node, SL("targets")));
@@ -235,17 +237,20 @@ void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at)
     const struct config_listener *l = cfg_used_listener(c, node);
     const struct cfg_node *sources = cfg_find(c, node, SL("sources"));
     const struct cfg_node *targets = cfg_find(c, node, SL("targets"));
+    const struct cfg_node *certificates = cfg_find(c, node, SL("certificates"));
 
     if (sl_eq(node->key, SL("users"))) {
         cfg_error_key(c, node, NULL, "a peer cannot have this name: routes mean the users by it");
     }
     if ((sources == NULL || cfg_is_empty(sources, CFG_SEQUENCE)) &&
+        (certificates == NULL || cfg_is_empty(certificates, CFG_SEQUENCE)) &&
         (targets == NULL || cfg_is_empty(targets, CFG_SEQUENCE))) {
         cfg_error(c, node, "needs 'sources', 'targets' or both");
     }
     if (l != NULL) {
         cfg_check_targets(c, node, peer, l);
         cfg_check_sources(c, node, peer, l);
+        cfg_tls_peer(c, node, peer, l);
     }
 }
 

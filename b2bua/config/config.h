@@ -5,7 +5,8 @@
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
  *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
- *   tcp_idle 10m
+ *   tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off, keepalive_answer
+ *   10s, reconnect_max 30s or off
  *   media.inactivity 60s or off, media.learn 3s
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
@@ -18,17 +19,30 @@
 #define POSTERN_CONFIG_H
 
 #include "base/base.h"
+#include "crypto/crypto.h"
 #include "sbc-policy/policy.h"
 
 #define CONFIG_LISTENERS_MAX 16
 #define CONFIG_ERRORS_MAX 100
 #define CONFIG_FILE_MAX (4u << 20)
 
+struct config_tls { /* what a listener presents and asks for */
+    bool present;
+    struct tls_identity own;
+    struct tls_identity *more;
+    size_t n_more;
+    const char *client_ca;
+    uint8_t verify_client;     /* enum tls_verify */
+    struct tls_server *server; /* the snapshot's reference */
+};
+
+enum { CONFIG_UDP, CONFIG_TCP, CONFIG_TLS, CONFIG_TRANSPORTS }; /* as enum sip_transport */
 struct config_listener {
     const char *name;
-    struct addr address;   /* bind address, port 0 */
-    struct addr advertise; /* what the far side is told; defaults to address */
-    uint16_t port[2];      /* SIP port by enum sip_transport (UDP, TCP); 0: not opened */
+    struct addr address;              /* bind address, port 0 */
+    struct addr advertise;            /* what the far side is told; defaults to address */
+    uint16_t port[CONFIG_TRANSPORTS]; /* of SIP; 0: not opened */
+    struct config_tls tls;
     bool has_rtp;
     uint16_t rtp_min, rtp_max;
 };
@@ -53,6 +67,9 @@ struct config {
     uint32_t t1_ms, t2_ms, t4_ms;
     uint32_t max_message; /* bytes */
     uint32_t tcp_max, tcp_per_source, tcp_idle_ms;
+    uint32_t tls_handshakes, tls_handshake_ms;
+    uint32_t keepalive_ms, keepalive_answer_ms; /* keepalive_ms 0: none are sent */
+    uint32_t reconnect_max_ms;                  /* 0: no waiting */
     /* media */
     uint32_t media_inactivity_ms; /* 0: never; default 60s */
     uint32_t media_learn_ms;
@@ -64,8 +81,11 @@ struct config {
     size_t n_listeners;
     struct policy_def def;
     struct policy *policy; /* compiled from def */
-    int64_t loaded_ms;     /* Unix ms */
-    uint32_t version;      /* 1 for the first load of the process, +1 each reload */
+    /* By index of the peer: how it is dialled over TLS, the snapshot's reference; NULL: it is not.
+     * NULL altogether when nobody is. */
+    struct tls_client **peer_tls;
+    int64_t loaded_ms; /* Unix ms */
+    uint32_t version;  /* 1 for the first load of the process, +1 each reload */
 };
 
 struct config_error {
@@ -80,8 +100,9 @@ void config_errors_free(struct config_errors *errs);
 
 /* Reads a file, checks the whole of it and builds a snapshot with one reference. EBADMSG: errs says
  * everything that is wrong, in the order of the file; else ENOMEM or errno of the file, and errs is
- * empty. errs is written whatever happens. book may be NULL (see policy_compile). Relative paths in
- * the file are relative to the working directory. path NULL: the embedded default configuration. */
+ * empty. errs is written whatever happens. Certificates, keys and authorities are read with the
+ * file and belong to the snapshot. book may be NULL (see policy_compile). Relative paths in the
+ * file are relative to the working directory. path NULL: the embedded default configuration. */
 MUST_USE int config_load(struct config **cp, const char *path, struct policy_book *book,
                          struct config_errors *errs);
 MUST_USE int config_parse(struct config **cp, const char *name, struct sl text,

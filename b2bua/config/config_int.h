@@ -1,5 +1,5 @@
 /* config_int.h - what the files of b2bua/config/ share: the node tree, the shape of the tables of
- * settings, and the state of one load. Thread: the one that loads. */
+ * settings, the state of one load. Thread: the one that loads. */
 #ifndef POSTERN_CONFIG_INT_H
 #define POSTERN_CONFIG_INT_H
 
@@ -15,7 +15,7 @@
 #define CFG_PROFILES_MAX 100
 #define CFG_ACCOUNTS_MAX 100000
 #define CFG_SOURCES_MAX 1000 /* of one peer */
-
+#define CFG_CERTNAMES_MAX 100
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };
 struct cfg_node {
@@ -54,6 +54,7 @@ enum cfg_type {
     CFG_URI,      /* the same, as text only */
     CFG_LISTENER, /* by name; stored as index */
     CFG_PROFILE,
+    CFG_CERTNAME,
     CFG_PARTY, /* "users" or a peer; policy_ref */
     CFG_OBJECT,
     CFG_MAP,   /* name: object; entries begin with their name */
@@ -69,8 +70,8 @@ enum {
     CFG_OPTIONAL = 2, /* object: absent means absent, not all defaults */
     CFG_RESTART = 4,  /* a change needs a restart */
     CFG_INLINE = 8,   /* list: the field is the array, not a pointer to it */
+    CFG_LIVE = 16,    /* a change does not, inside a section that does */
 };
-
 struct cfg_object;
 struct cfg_key {
     const char *key;
@@ -123,6 +124,9 @@ struct cfg {
     struct cfg_node *root; /* NULL: an empty file */
     struct hmap listeners, profiles, peers, accounts, routes, sources;
     const struct cfg_node *listener_nodes[CONFIG_LISTENERS_MAX];
+    struct hmap certificates;    /* names that prove a peer, by listener */
+    struct cfg_anchors *anchors; /* read so far */
+    struct cfg_tls_ref *tls;     /* of the snapshot */
     struct config_errors *errs;
     struct {
         uint32_t line, col;
@@ -177,7 +181,7 @@ typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct c
 cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_read_string,
     cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address, cfg_read_prefix,
     cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token, cfg_read_target, cfg_read_uri,
-    cfg_read_listener, cfg_read_profile, cfg_read_party;
+    cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_certname;
 void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
 void cfg_put_size(struct buf *b, uint64_t bytes);
 bool cfg_is_later(const char *const *later, struct sl value);

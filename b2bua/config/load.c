@@ -1,5 +1,5 @@
 /* load.c - from a file to a snapshot, and the life of a snapshot. */
-#include "config/config_int.h"
+#include "config/tls_int.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -17,6 +17,7 @@ struct config_box { /* what lies around a snapshot */
     atomic_uint refs;
     struct arena arena;
     struct cfg_secret *secrets;
+    struct cfg_tls_ref *tls;
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -35,6 +36,7 @@ struct config *config_ref(struct config *c)
 static void config_free(struct config_box *box)
 {
     policy_free(&box->c.policy);
+    cfg_tls_free(box->tls);
     for (struct cfg_secret *s = box->secrets; s != NULL; s = s->next) {
         mem_wipe(s->p, s->n);
     }
@@ -118,6 +120,7 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
 
     arena_init(&c.scratch, 4096, 0);
     cfg_maps_init(&c);
+    cfg_tls_begin(&c);
     if (text.n > CONFIG_FILE_MAX) {
         cfg_error_at(&c, 1, 1, "larger than %u bytes", CONFIG_FILE_MAX);
     } else if (cfg_tree_read(&c, text)) {
@@ -125,8 +128,10 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     }
     cfg_errors_sort(&c);
     cfg_maps_free(&c);
+    cfg_tls_end(&c);
     arena_free(&c.scratch);
     box->secrets = c.secrets;
+    box->tls = c.tls;
     return c.err != 0 ? c.err : errs->n_total != 0 ? EBADMSG : 0;
 }
 

@@ -22,6 +22,7 @@ static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_URI] = "SIP URI",
     [CFG_LISTENER] = "name of a listener",
     [CFG_PROFILE] = "name of a media profile",
+    [CFG_CERTNAME] = "name in a certificate",
     [CFG_PARTY] = "users or a peer",
     [CFG_OBJECT] = "section",
     [CFG_MAP] = "map of names",

@@ -79,7 +79,7 @@ static bool cfg_key_differs(const struct cfg_key *k, const char *a, const char *
 static bool cfg_object_differs(const struct cfg_object *o, const char *a, const char *b)
 {
     for (size_t i = 0; i < o->n_keys; i++) {
-        if (cfg_key_differs(&o->keys[i], a, b)) {
+        if ((o->keys[i].flags & CFG_LIVE) == 0 && cfg_key_differs(&o->keys[i], a, b)) {
             return true;
         }
     }

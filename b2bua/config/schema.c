@@ -1,5 +1,6 @@
 /* schema.c - the one list of settings. Parser, defaults, ranges, checks, the list of what needs a
  * restart and the reference text all walk it. */
+#include "config/tls_int.h"
 #include "config/schema_int.h"
 
 static const char *const word_auto[] = {"auto", NULL};
@@ -176,6 +177,51 @@ static const struct cfg_key cfg_sip_keys[] = {
      .min = 10 * MS_S,
      .max = MS_D,
      .help = "Connections without use, registration or call are closed after this."},
+    {.key = "tls_handshakes",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, tls_handshakes),
+     .dflt = "1024",
+     .min = 1,
+     .max = 1000000,
+     .help = "TLS handshakes of clients in progress, of all workers; an eighth for one source. "
+             "More are closed at once."},
+    {.key = "tls_handshake",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, tls_handshake_ms),
+     .dflt = "10s",
+     .min = 100,
+     .max = MS_M,
+     .help = "How long a TLS handshake may take, from accept or connect."},
+    {.key = "keepalive",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, keepalive_ms),
+     .dflt = "60s",
+     .min = MS_S,
+     .max = MS_H,
+     .words = word_off,
+     .help = "Silent TCP and TLS connections of calls and registrations get a CRLF ping (RFC 5626) "
+             "this often."},
+    {.key = "keepalive_answer",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, keepalive_answer_ms),
+     .dflt = "10s",
+     .min = 100,
+     .max = MS_M,
+     .help = "A connection that has answered pings before and does not within this is closed."},
+    {.key = "reconnect_max",
+     .type = CFG_DURATION,
+     .flags = CFG_RESTART,
+     AT(config, reconnect_max_ms),
+     .dflt = "30s",
+     .min = 500,
+     .max = MS_H,
+     .words = word_off,
+     .help = "Longest pause before a TCP or TLS target that could not be reached is dialled again; "
+             "the first is half a second."},
 };
 OBJECT(cfg_sip, config, NULL);
 
@@ -254,7 +300,12 @@ static const struct cfg_key cfg_listener_sip_keys[] = {
      .min = 1,
      .max = 65535,
      .help = "TCP port; not opened unless named."},
-    {.key = "tls", .type = CFG_LATER, .help = "SIP over TLS."},
+    {.key = "tls",
+     .type = CFG_INT,
+     AT(config_listener, port[2]),
+     .min = 1,
+     .max = 65535,
+     .help = "TLS port; not opened unless named."},
     {.key = "ws", .type = CFG_LATER, .help = "SIP over WebSocket."},
     {.key = "wss", .type = CFG_LATER, .help = "SIP over secure WebSocket."},
 };
@@ -291,7 +342,11 @@ static const struct cfg_key cfg_listener_keys[] = {
      .flags = CFG_OPTIONAL,
      .sub = &cfg_rtp,
      .help = "Ports for media; needed where peers or users are."},
-    {.key = "tls", .type = CFG_LATER, .help = "Certificate, key and client authorities."},
+    {.key = "tls",
+     .type = CFG_OBJECT,
+     .flags = CFG_OPTIONAL | CFG_LIVE,
+     .sub = &cfg_listener_tls,
+     .help = "Certificate, key and client authorities; read again by every reload."},
 };
 OBJECT(cfg_listener, config_listener, cfg_check_listener);
 
@@ -373,6 +428,15 @@ static const struct cfg_key cfg_peer_keys[] = {
      .n_at = offsetof(struct policy_peer, n_sources),
      .max = CFG_SOURCES_MAX,
      .help = "Networks that may speak as this peer; the longest prefix wins."},
+    {.key = "certificates",
+     .type = CFG_LIST,
+     .of = CFG_CERTNAME,
+     .at = offsetof(struct policy_peer, certificates),
+     .size = sizeof(const char *),
+     .n_at = offsetof(struct policy_peer, n_certificates),
+     .max = CFG_CERTNAMES_MAX,
+     .help = "Names in client certificates that prove this peer over TLS, from any address. "
+             "Either these or a source is enough."},
     {.key = "targets",
      .type = CFG_LIST,
      .of = CFG_TARGET,
@@ -380,12 +444,17 @@ static const struct cfg_key cfg_peer_keys[] = {
      .size = sizeof(struct policy_uri_target),
      .n_at = offsetof(struct policy_peer, n_targets),
      .max = POLICY_TARGETS_MAX,
-     .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=udp, tried in order."},
+     .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=tls or sips:ADDRESS, tried in "
+             "order."},
     {.key = "media",
      .type = CFG_PROFILE,
      AT(policy_peer, media),
      .dflt = "plain",
      .help = "Media profile of this side."},
+    {.key = "tls",
+     .type = CFG_OBJECT,
+     .sub = &cfg_peer_tls,
+     .help = "What the peer must prove when we dial it over TLS, and what we show."},
     {.key = "trusted_network",
      .type = CFG_ENUM,
      AT(policy_peer, trusted_network),

@@ -105,18 +105,17 @@ void cfg_read_listen(struct cfg *c, const struct cfg_key *k, const struct cfg_no
 
 /* --- targets: the part of RFC 3261 19.1 that names where, and nothing else --- */
 
-static bool cfg_target_scheme(struct cfg *c, const struct cfg_node *n, struct sl *rest)
+static bool cfg_target_scheme(struct cfg *c, const struct cfg_node *n, struct sl *rest,
+                              struct policy_uri_target *t)
 {
-    if (sl_istarts(*rest, SL("sips:"))) {
-        cfg_error(c, n, "'sips' is not supported by this version");
-        return false;
-    }
-    if (!sl_istarts(*rest, SL("sip:"))) {
+    t->sips = sl_istarts(*rest, SL("sips:"));
+    if (!t->sips && !sl_istarts(*rest, SL("sip:"))) {
         cfg_error(c, n, "'%.*s' is not a URI such as sip:192.0.2.1:5060;transport=udp",
                   SL_ARG(cfg_shown(n->value)));
         return false;
     }
-    *rest = sl_from(*rest, 4);
+    t->transport = t->sips ? CONFIG_TLS : CONFIG_UDP;
+    *rest = sl_from(*rest, t->sips ? 5 : 4);
     return true;
 }
 
@@ -127,7 +126,8 @@ static bool cfg_target_address(struct cfg *c, const struct cfg_node *n, struct s
 
     if (sl_chr(hostport, '@') >= 0) {
         cfg_error(c, n, "a target has no user part");
-    } else if (addr_parse_hostport(hostport, 5060, &t->addr) != 0) {
+    } else if (addr_parse_hostport(hostport, t->transport == CONFIG_TLS ? 5061 : 5060, &t->addr) !=
+               0) {
         cfg_error(
             c, n,
             "'%.*s' is not a numeric address with a port: host names are not supported by this "
@@ -146,8 +146,8 @@ static bool cfg_target_address(struct cfg *c, const struct cfg_node *n, struct s
 static bool cfg_target_param(struct cfg *c, const struct cfg_node *n, struct sl param,
                              struct policy_uri_target *t)
 {
-    static const char *const transports[] = {"udp", "tcp", NULL};
-    static const char *const later[] = {"tls", "ws", "wss", "sctp", NULL};
+    static const char *const transports[] = {"udp", "tcp", "tls", NULL};
+    static const char *const later[] = {"ws", "wss", "sctp", NULL};
     struct sl name, value = param;
 
     if (sl_split(&value, '=', CFG_TEXT_MAX, &name) != 0 || !sl_ieq(name, SL("transport"))) {
@@ -155,14 +155,19 @@ static bool cfg_target_param(struct cfg *c, const struct cfg_node *n, struct sl 
                   SL_ARG(cfg_shown(param)));
         return false;
     }
-    for (uint8_t i = 0; transports[i] != NULL; i++) {
+    if (t->sips && (sl_ieq(value, SL("tcp")) || sl_ieq(value, SL("tls")))) {
+        return true; /* TLS over TCP (RFC 5630 3.1.3) */
+    }
+    for (uint8_t i = 0; transports[i] != NULL && !t->sips; i++) {
         if (sl_ieq(value, sl_str(transports[i]))) {
             t->transport = i;
             return true;
         }
     }
     cfg_error(c, n, "'transport=%.*s' is not %s", SL_ARG(cfg_shown(value)),
-              cfg_is_later(later, value) ? "supported by this version" : "one of udp, tcp");
+              cfg_is_later(later, value) ? "supported by this version"
+              : t->sips                  ? "for sips, which is TLS"
+                                         : "one of udp, tcp, tls");
     return false;
 }
 
@@ -170,18 +175,18 @@ void cfg_read_uri(struct cfg *c, const struct cfg_key *k, const struct cfg_node 
 {
     struct policy_uri_target t = {0};
     struct sl rest = n->value, hostport, param;
-    bool is_good;
+    bool is_good = true;
 
-    if (!cfg_is_scalar(c, n) || !cfg_target_scheme(c, n, &rest)) {
+    if (!cfg_is_scalar(c, n) || !cfg_target_scheme(c, n, &rest, &t)) {
         return;
     }
     if (sl_next(&rest, ';', &hostport) != 0) {
         hostport = SL_NULL;
     }
-    is_good = cfg_target_address(c, n, hostport, &t);
     while (is_good && sl_next(&rest, ';', &param) == 0) {
         is_good = cfg_target_param(c, n, param, &t);
     }
+    is_good = is_good && cfg_target_address(c, n, hostport, &t);
     t.uri = cfg_keep(c, n->value);
     if (is_good) {
         memcpy((char *)at + k->at, &t, sizeof(t));

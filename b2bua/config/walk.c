@@ -354,10 +354,10 @@ static cfg_read_fn *const cfg_readers[CFG_NTYPES] = {
     [CFG_PREFIX] = cfg_read_prefix,     [CFG_PORTS] = cfg_read_ports,
     [CFG_TARGET] = cfg_read_target,     [CFG_URI] = cfg_read_uri,
     [CFG_LISTENER] = cfg_read_listener, [CFG_PROFILE] = cfg_read_profile,
-    [CFG_PARTY] = cfg_read_party,       [CFG_OBJECT] = cfg_read_sub,
-    [CFG_MAP] = cfg_read_map,           [CFG_ITEMS] = cfg_read_list,
-    [CFG_LIST] = cfg_read_list,         [CFG_EMPTY] = cfg_read_empty,
-    [CFG_LATER] = cfg_read_later,
+    [CFG_CERTNAME] = cfg_read_certname, [CFG_PARTY] = cfg_read_party,
+    [CFG_OBJECT] = cfg_read_sub,        [CFG_MAP] = cfg_read_map,
+    [CFG_ITEMS] = cfg_read_list,        [CFG_LIST] = cfg_read_list,
+    [CFG_EMPTY] = cfg_read_empty,       [CFG_LATER] = cfg_read_later,
 };
 
 void cfg_read_key(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)

@@ -72,8 +72,11 @@ int crypto_init(void)
     if (a->aes == NULL) {
         a->aes = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
     }
+    if (a->aes_cbc == NULL) {
+        a->aes_cbc = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    }
     ok = crypto_ciphers_fetch() && ok;
-    if (!ok || a->hmac == NULL || a->aes == NULL) {
+    if (!ok || a->hmac == NULL || a->aes == NULL || a->aes_cbc == NULL || tls_bio_init() != 0) {
         ERR_clear_error();
         crypto_deinit();
         return ENOTSUP;
@@ -93,6 +96,8 @@ void crypto_deinit(void)
     }
     EVP_MAC_free(crypto_algs.hmac);
     EVP_CIPHER_free(crypto_algs.aes);
+    EVP_CIPHER_free(crypto_algs.aes_cbc);
+    BIO_meth_free(crypto_algs.tls_bio);
     crypto_ciphers_drop();
     crypto_algs = (struct crypto_algs){0};
 }

@@ -7,6 +7,7 @@
 #include "crypto/pool.h"
 #include "crypto/dtls.h"
 #include "crypto/srtp.h"
+#include "crypto/tls.h"
 
 #define CRYPTO_MD5_LEN 16
 #define CRYPTO_SHA1_LEN 20

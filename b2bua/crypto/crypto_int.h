@@ -4,6 +4,7 @@
 
 #include "crypto/crypto.h"
 
+#include <openssl/bio.h>
 #include <openssl/evp.h>
 
 #define CRYPTO_DIGESTS 2
@@ -14,7 +15,9 @@ enum crypto_hmac { CRYPTO_HMAC_SHA1, CRYPTO_HMAC_SHA256, CRYPTO_HMACS };
 struct crypto_algs {
     EVP_MD *md[CRYPTO_DIGESTS];
     EVP_MAC *hmac;
-    EVP_CIPHER *aes; /* AES-128, single blocks */
+    EVP_CIPHER *aes;     /* AES-128, single blocks */
+    EVP_CIPHER *aes_cbc; /* AES-256, session tickets */
+    BIO_METHOD *tls_bio;
     EVP_CIPHER *cipher[CRYPTO_CIPHERS];
 };
 extern struct crypto_algs crypto_algs;
@@ -43,6 +46,9 @@ struct token_key {
 struct token_keys {
     struct token_key current, previous;
 };
+
+/* tls.c */
+MUST_USE int tls_bio_init(void); /* ENOMEM */
 
 /* token_file.c. ENOENT: no file; EBADMSG: not ours; EPERM: readable by others. */
 MUST_USE int token_file_read(const char *path, struct token_keys *keys);

@@ -110,7 +110,6 @@ int dtls_new(struct dtls **dp, struct dtls_hub *h, const struct dtls_params *p)
         return ENOMEM;
     }
     list_init(&d->node);
-    list_init(&d->step.job.node);
     d->hub = h;
     d->step.job.run = dtls_on_run;
     d->step.job.done = dtls_on_done;

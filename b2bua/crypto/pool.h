@@ -11,7 +11,6 @@
 /* Embedded in the object that the work is about. From crypto_pool_put() until done() the job, and
  * whatever run() touches, is lent to the pool: nobody else may use it. */
 struct crypto_job {
-    struct list node; /* the pool's while lent */
     /* On a pool thread. */
     void (*run)(struct crypto_job *j);
     /* After run(), on the same thread; ran false: the pool is being stopped and run() was left out
@@ -27,11 +26,13 @@ struct crypto_pool;
  * of pthread_create. */
 MUST_USE int crypto_pool_new(struct crypto_pool **pp, unsigned threads, uint32_t max_queued);
 /* First in, first out. ENOBUFS: as many wait as may (counted); ECANCELED: the pool is stopping. On
- * an error neither run() nor done() is called. Takes a lock, held for a few instructions. */
+ * an error neither run() nor done() is called. Takes no lock: the pool's threads have less weight
+ * than the workers, and one that is not scheduled must not hold up the other. */
 MUST_USE int crypto_pool_put(struct crypto_pool *p, struct crypto_job *j);
 /* Refuses new jobs, lets those that run come to their end, gives back those that wait (done() with
- * ran false) and joins the threads. Idempotent. Thread: the one that made the pool, while those
- * that done() reports to are still there (their loops need not run). */
+ * ran false) and joins the threads. Idempotent. Thread: the one that made the pool, when nobody
+ * else puts jobs any more, and while those that done() reports to are still there (their loops need
+ * not run). */
 void crypto_pool_stop(struct crypto_pool *p);
 void crypto_pool_free(struct crypto_pool **pp); /* stops it first; accepts NULL */
 

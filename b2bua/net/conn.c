@@ -1,4 +1,4 @@
-/* conn.c - the life of a TCP connection: from accept or dial over its timers to its two deaths. */
+/* conn.c - the life of a connection: from accept or dial over its timers to its two deaths. */
 #include "net/net_int.h"
 
 enum {
@@ -6,30 +6,27 @@ enum {
     CONN_HALF_MS = 500     /* after the peer's FIN: for answers that are on their way */
 };
 
-struct remote_key {
-    const struct addr *remote;
-    uint8_t listener;
-};
-
+/* Two peers behind one address have a connection each: what one of them has proven says nothing of
+ * the other (RFC 5922 7.4). Without TLS both are 0. */
 static bool conn_remote_eq(const struct hnode *node, const void *key)
 {
-    const struct conn *c = CONTAINER_OF(node, struct conn, by_remote);
-    const struct remote_key *k = key;
+    const struct flow *own = &CONTAINER_OF(node, struct conn, by_remote)->flow;
+    const struct flow *want = key;
 
-    return c->flow.listener == k->listener && addr_eq(&c->flow.remote, k->remote);
+    return own->listener == want->listener && own->transport == want->transport &&
+           own->peer == want->peer && addr_eq(&own->remote, &want->remote);
 }
 
 /* A living connection of this listener to flow->remote, or NULL. */
 static struct conn *conn_find(const struct net *n, const struct flow *flow)
 {
-    struct remote_key key = {&flow->remote, flow->listener};
     struct hnode *node =
-        hmap_find(&n->by_remote, addr_hash(&flow->remote, n->by_remote.key), conn_remote_eq, &key);
+        hmap_find(&n->by_remote, addr_hash(&flow->remote, n->by_remote.key), conn_remote_eq, flow);
 
     return node != NULL ? CONTAINER_OF(node, struct conn, by_remote) : NULL;
 }
 
-static void conn_to_state(struct conn *c, enum conn_state state, uint32_t deadline_ms)
+void conn_to_state(struct conn *c, enum conn_state state, uint32_t deadline_ms)
 {
     c->state = state;
     timer_start(c->net->loop, &c->deadline, deadline_ms);
@@ -38,8 +35,11 @@ static void conn_to_state(struct conn *c, enum conn_state state, uint32_t deadli
 static void on_conn_deadline(void *arg)
 {
     struct conn *c = arg;
-    bool late = c->state == CONN_CONNECTING || c->state == CONN_OPEN;
+    bool late = c->state <= CONN_OPEN;
 
+    if (c->state == CONN_SHAKING) {
+        stat_inc(STAT_TLS_TIMEOUT);
+    }
     conn_kill(c, late ? ETIMEDOUT : c->why);
 }
 
@@ -78,10 +78,30 @@ static void conn_leave(struct conn *c)
     source_release(n, &c->source);
     timer_stop(n->loop, &c->deadline);
     timer_stop(n->loop, &c->idle);
+    timer_stop(n->loop, &c->ping);
     fdw_free(&c->watch);
 }
 
-int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow, bool incoming)
+static void conn_begin(struct conn *c)
+{
+    struct net *n = c->net;
+
+    if (!c->incoming) {
+        n->n_out++;
+        conn_to_state(c, CONN_CONNECTING, n->lim.connect_ms);
+        conn_watch(c);
+        return;
+    }
+    n->n_in++;
+    if (c->tls != NULL) {
+        conn_tls_begin(c);
+        return;
+    }
+    conn_opened(c);
+}
+
+int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow,
+             struct source *source, struct conn_tls *tls)
 {
     struct conn *c = pool_get(&n->conn_pool);
     int err;
@@ -92,36 +112,41 @@ int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow, b
     c->net = n;
     c->fd = fd;
     c->flow = *flow;
-    c->incoming = incoming;
+    c->incoming = source != NULL;
     c->used_ms = loop_now_ms(n->loop);
     c->since_ms = loop_wall_ms(n->loop);
     list_init(&c->node);
     timer_init(&c->deadline, on_conn_deadline, c);
     timer_init(&c->idle, on_conn_idle, c);
+    timer_init(&c->ping, on_conn_ping, c);
     err = conn_enter(c);
     if (err != 0) {
         conn_leave(c);
         conn_destroy(c);
         return err;
     }
-    if (incoming) {
-        n->n_in++;
-        conn_opened(c);
-        timer_start(n->loop, &c->deadline, n->lim.first_message_ms);
-    } else {
-        n->n_out++;
-        conn_to_state(c, CONN_CONNECTING, n->lim.connect_ms);
-        conn_watch(c);
+    c->source = source;
+    c->tls = tls;
+    if (tls != NULL) {
+        tls->c = c;
     }
+    conn_begin(c);
     *cp = c;
     return 0;
 }
 
 void conn_opened(struct conn *c)
 {
+    struct net *n = c->net;
+
     c->state = CONN_OPEN;
-    timer_stop(c->net->loop, &c->deadline);
-    timer_start(c->net->loop, &c->idle, c->net->lim.idle_ms);
+    timer_stop(n->loop, &c->deadline);
+    if (c->incoming) {
+        timer_start(n->loop, &c->deadline, n->lim.first_message_ms);
+    } else if (c->tls == NULL) {
+        backoff_clear(n, &c->flow);
+    }
+    timer_start(n->loop, &c->idle, n->lim.idle_ms);
 }
 
 void conn_half(struct conn *c)
@@ -143,7 +168,30 @@ void conn_drain(struct conn *c, int why)
     hmap_remove(&c->net->by_remote, &c->by_remote);
     timer_stop(c->net->loop, &c->idle);
     conn_to_state(c, CONN_DRAIN, CONN_LINGER_MS);
+    if (c->tls != NULL) {
+        tls_close(c->tls->tls);
+    }
     conn_flush(c);
+}
+
+/* In good order: what waits and TLS's own word of the end, as far as the kernel takes them. */
+static void conn_farewell(struct conn *c)
+{
+    if (c->tls == NULL || c->state < CONN_OPEN || conn_is_lent(c)) {
+        return;
+    }
+    tls_close(c->tls->tls);
+    if (c->out.n != c->out.off) {
+        (void)send(c->fd, c->out.p + c->out.off, c->out.n - c->out.off,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+/* We could not get in. A client certificate that is not liked shows only after TLS 1.3 was up. */
+static bool conn_was_refused(const struct conn *c, int err)
+{
+    return !c->incoming && err != 0 && err != ENOMEM &&
+           (c->state < CONN_OPEN || (!c->heard && err == ECONNREFUSED));
 }
 
 void conn_kill(struct conn *c, int err)
@@ -153,12 +201,21 @@ void conn_kill(struct conn *c, int err)
     if (c->state == CONN_DEAD) {
         return;
     }
+    if (err == 0) {
+        conn_farewell(c);
+    }
+    if (conn_was_refused(c, err)) {
+        backoff_fail(n, &c->flow);
+    }
     c->state = CONN_DEAD;
     c->why = err;
     if (c->incoming) {
         n->n_in--;
     } else {
         n->n_out--;
+    }
+    if (c->tls != NULL) {
+        conn_tls_leave(c);
     }
     conn_leave(c);
     sock_close(&c->fd);
@@ -170,6 +227,7 @@ void conn_kill(struct conn *c, int err)
 /* The buffers live until here: a message event may kill the connection whose bytes it reads. */
 void conn_destroy(struct conn *c)
 {
+    conn_tls_free(c->net, &c->tls);
     mem_free(c->in.p);
     mem_free(c->out.p);
     pool_put(&c->net->conn_pool, c);
@@ -199,7 +257,7 @@ static int conn_of(struct net *n, struct flow *flow, struct conn **cp)
     }
     c = conn_find(n, flow);
     if (c == NULL) {
-        err = tcp_dial(n, flow, &c);
+        err = backoff_blocks(n, flow) ? EHOSTDOWN : tcp_dial(n, flow, &c);
     }
     if (err == 0) {
         *flow = c->flow;
@@ -239,6 +297,9 @@ bool net_conn_get(const struct net *n, uint32_t slot, uint32_t gen, struct net_c
                                   .listener = c->flow.listener,
                                   .transport = c->flow.transport,
                                   .incoming = c->incoming,
+                                  .certified = c->flow.certified,
+                                  .cipher = c->flow.cipher,
+                                  .peer = c->flow.peer,
                                   .since_ms = c->since_ms};
     return true;
 }
@@ -266,8 +327,20 @@ bool net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta)
         c->used_ms = loop_now_ms(n->loop); /* a whole idle time from its last user */
     } else {
         c->hold += (uint32_t)delta;
+        conn_ping_start(c);
     }
     return true;
+}
+
+void net_identify(struct net *n)
+{
+    uint32_t pos = 0;
+
+    for (struct conn *c = slots_next(&n->conns, &pos); c != NULL; c = slots_next(&n->conns, &pos)) {
+        if (c->tls != NULL && c->incoming && c->state >= CONN_OPEN) {
+            conn_tls_identify(c);
+        }
+    }
 }
 
 uint32_t net_conn_count(const struct net *n)

@@ -1,4 +1,4 @@
-/* conn_in.c - cutting SIP messages from a TCP stream (RFC 3261 18.3), keepalives (RFC 5626 4.4.1)
+/* conn_in.c - cutting SIP messages from a stream (RFC 3261 18.3), keepalives (RFC 5626 4.4.1)
  * and the first look that sends other protocols away. */
 #include "net/net_int.h"
 
@@ -83,7 +83,7 @@ static int conn_cut(struct conn *c, struct sl in, size_t *len)
 /* CRLFs between messages. Two are a ping and get one back (RFC 5626 3.5.1). */
 static void conn_skip_crlf(struct conn *c, struct sl *in)
 {
-    bool ping = false;
+    unsigned crlfs = 0;
 
     while (in->n != 0 && !c->line_ok) {
         size_t n = sl_starts(*in, SL("\r\n")) ? 2 : (*in->p == '\n' ? 1 : 0);
@@ -92,14 +92,16 @@ static void conn_skip_crlf(struct conn *c, struct sl *in)
             break;
         }
         *in = sl_from(*in, n);
-        c->crlfs++;
-        if (c->crlfs == 2) {
-            c->crlfs = 0;
-            ping = true;
-            stat_inc(STAT_SIP_KEEPALIVE);
-        }
+        crlfs++;
     }
-    if (ping && conn_put(c, SL("\r\n")) == ENOMEM) { /* one answers all pings of a read */
+    if (crlfs == 0) {
+        return;
+    }
+    conn_ping_crlf(c, &crlfs);
+    crlfs += c->crlfs;
+    c->crlfs = (uint8_t)(crlfs % 2);
+    stat_add(STAT_SIP_KEEPALIVE, crlfs / 2);
+    if (crlfs >= 2 && conn_put(c, SL("\r\n")) == ENOMEM) { /* one answers all pings of a read */
         conn_kill(c, ENOMEM);
     }
 }

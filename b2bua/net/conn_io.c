@@ -1,4 +1,4 @@
-/* conn_io.c - bytes in and out of a TCP connection: bounded reads, the send queue, readiness. */
+/* conn_io.c - bytes in and out of a connection: bounded reads, the send queue, readiness. */
 #include "net/net_int.h"
 
 enum {
@@ -37,7 +37,7 @@ static int conn_buf_room(struct conn_buf *b, size_t more, size_t min, size_t max
     return 0;
 }
 
-static void conn_buf_clear(struct conn_buf *b, size_t keep)
+void conn_buf_clear(struct conn_buf *b, size_t keep)
 {
     b->n = b->off = 0;
     if (b->cap > keep) {
@@ -46,12 +46,29 @@ static void conn_buf_clear(struct conn_buf *b, size_t keep)
     }
 }
 
+int conn_buf_put(struct conn_buf *b, struct sl bytes, size_t max)
+{
+    int err = conn_buf_room(b, bytes.n, CONN_OUT_MIN, max);
+
+    if (err == 0) {
+        memcpy(b->p + b->n, bytes.p, bytes.n);
+        b->n += bytes.n;
+    }
+    return err;
+}
+
 void conn_watch(struct conn *c)
 {
-    int what = c->state == CONN_OPEN || c->state == CONN_DRAIN ? LOOP_READ : 0;
+    static const int reads[] = {[CONN_SHAKING] = LOOP_READ,
+                                [CONN_OPEN] = LOOP_READ,
+                                [CONN_DRAIN] = LOOP_READ,
+                                [CONN_DEAD] = 0};
+    int what = reads[c->state];
     int err;
 
-    if (c->state == CONN_CONNECTING || c->out.n != 0) {
+    if (conn_is_lent(c)) {
+        what = 0; /* what comes waits in the kernel, as far as its buffer goes */
+    } else if (c->state == CONN_CONNECTING || c->out.n != 0) {
         what |= LOOP_WRITE;
     }
     err = fdw_set(c->watch, what); /* costs nothing when it is so already */
@@ -72,7 +89,7 @@ static void conn_flushed(struct conn *c)
 
 void conn_flush(struct conn *c)
 {
-    if (c->state == CONN_DEAD || c->state == CONN_CONNECTING) {
+    if (c->state == CONN_DEAD || c->state == CONN_CONNECTING || conn_is_lent(c)) {
         return;
     }
     while (c->out.off < c->out.n) {
@@ -94,33 +111,47 @@ void conn_flush(struct conn *c)
     conn_watch(c);
 }
 
-int conn_put(struct conn *c, struct sl bytes)
+int conn_queue_room(struct conn *c, size_t more)
 {
     struct net *n = c->net;
-    int err;
 
-    if (c->out.n - c->out.off + bytes.n > n->lim.max_send_queue) {
+    if (c->out.n - c->out.off + more > n->lim.max_send_queue) {
         conn_flush(c); /* maybe all of it came in this turn */
     }
     if (c->state == CONN_DEAD) {
         return ENOTCONN;
     }
-    if (c->out.n - c->out.off + bytes.n > n->lim.max_send_queue) {
+    if (c->out.n - c->out.off + more > n->lim.max_send_queue) {
         stat_inc(STAT_QUEUE_FULL);
         conn_kill(c, ENOBUFS);
         return ENOBUFS;
     }
-    err = conn_buf_room(&c->out, bytes.n, CONN_OUT_MIN, n->lim.max_send_queue);
-    if (err != 0) {
-        return err;
-    }
-    memcpy(c->out.p + c->out.n, bytes.p, bytes.n);
-    c->out.n += bytes.n;
-    if (c->state != CONN_CONNECTING && list_is_empty(&c->node)) {
-        list_push_back(&n->dirty, &c->node);
-        net_wake_flush(n);
-    }
     return 0;
+}
+
+void conn_dirty(struct conn *c)
+{
+    if (c->state != CONN_CONNECTING && list_is_empty(&c->node)) {
+        list_push_back(&c->net->dirty, &c->node);
+        net_wake_flush(c->net);
+    }
+}
+
+int conn_put(struct conn *c, struct sl bytes)
+{
+    int err;
+
+    if (c->tls != NULL) {
+        return conn_tls_put(c, bytes);
+    }
+    err = conn_queue_room(c, bytes.n);
+    if (err == 0) {
+        err = conn_buf_put(&c->out, bytes, c->net->lim.max_send_queue);
+    }
+    if (err == 0) {
+        conn_dirty(c);
+    }
+    return err;
 }
 
 static void conn_connected(struct conn *c)
@@ -135,12 +166,16 @@ static void conn_connected(struct conn *c)
         conn_kill(c, err);
         return;
     }
+    if (c->tls != NULL) {
+        conn_tls_begin(c);
+        return;
+    }
     conn_opened(c);
     conn_flush(c);
 }
 
 /* Where the next bytes go: a whole message usually never needs a buffer of its own. */
-static int conn_room(struct conn *c, struct iovec *room)
+int conn_room(struct conn *c, struct iovec *room)
 {
     struct conn_buf *b = &c->in;
     int err = 0;
@@ -193,8 +228,9 @@ static void conn_set_deadline(struct conn *c, size_t cut)
     }
 }
 
-static void conn_took(struct conn *c, struct sl in)
+void conn_took(struct conn *c, struct iovec room, size_t got)
 {
+    struct sl in = c->in.n == 0 ? sl_make(room.iov_base, got) : sl_make(c->in.p, c->in.n + got);
     size_t cut = conn_consume(c, &in);
     int err;
 
@@ -209,9 +245,17 @@ static void conn_took(struct conn *c, struct sl in)
     conn_set_deadline(c, cut);
 }
 
+void conn_was_heard(struct conn *c)
+{
+    if (!c->heard && !c->incoming) {
+        backoff_clear(c->net, &c->flow);
+    }
+    c->heard = true;
+    c->heard_ms = c->used_ms = loop_now_ms(c->net->loop);
+}
+
 static void conn_read(struct conn *c)
 {
-    c->used_ms = loop_now_ms(c->net->loop);
     for (int i = 0; i < CONN_ROUNDS && c->state == CONN_OPEN; i++) {
         struct iovec room;
         int err = conn_room(c, &room);
@@ -232,8 +276,8 @@ static void conn_read(struct conn *c)
             }
             return;
         }
-        conn_took(c, c->in.n == 0 ? sl_make(room.iov_base, (size_t)got)
-                                  : sl_make(c->in.p, c->in.n + (size_t)got));
+        conn_was_heard(c);
+        conn_took(c, room, (size_t)got);
         if ((size_t)got < room.iov_len) {
             return;
         }
@@ -268,11 +312,14 @@ void on_conn(int fd, int what, void *arg)
     if ((what & LOOP_WRITE) != 0) {
         conn_flush(c);
     }
-    if ((what & LOOP_READ) != 0) {
-        if (c->state == CONN_OPEN) {
-            conn_read(c);
-        } else if (c->state == CONN_DRAIN) {
-            conn_discard(c);
-        }
+    if ((what & LOOP_READ) == 0 || conn_is_lent(c)) {
+        return;
+    }
+    if (c->state == CONN_DRAIN) {
+        conn_discard(c);
+    } else if (c->state == CONN_SHAKING || (c->state == CONN_OPEN && c->tls != NULL)) {
+        conn_tls_readable(c);
+    } else if (c->state == CONN_OPEN) {
+        conn_read(c);
     }
 }

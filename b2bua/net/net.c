@@ -10,6 +10,12 @@ const struct net_limits net_limits_default = {
     .first_message_ms = 10000,
     .connect_ms = 5000,
     .udp_rcvbuf = 4u << 20,
+    .max_handshakes = 512,
+    .max_handshakes_per_source = 32,
+    .handshake_ms = 10000,
+    .ping_ms = 60000,
+    .pong_ms = 10000,
+    .backoff_max_ms = 30000,
 };
 
 bool flow_same(const struct flow *a, const struct flow *b)
@@ -78,12 +84,32 @@ static void on_net_report(void *arg)
 
         c->flow.unused = !c->of_use;
         n->ev.gone(n->arg, &c->flow, c->why);
-        conn_destroy(c); /* a timer's turn: no frame of the connection is above us */
+        if (conn_is_lent(c)) {
+            c->tls->orphan = true; /* its note buries it */
+        } else {
+            conn_destroy(c); /* a timer's turn: no frame of the connection is above us */
+        }
     }
 }
 
-int net_new(struct net **np, struct loop *loop, uint8_t worker, const struct net_limits *limits,
-            const struct net_events *ev, void *ev_arg)
+static void net_init_tables(struct net *n)
+{
+    list_init(&n->udp);
+    list_init(&n->tcp);
+    list_init(&n->dirty);
+    list_init(&n->dying);
+    list_init(&n->backoff_age);
+    slots_init(&n->conns, 2 * n->lim.max_conns);
+    hmap_init(&n->by_remote, 0);
+    hmap_init(&n->sources, n->lim.max_conns);
+    hmap_init(&n->backoffs, 0);
+    pool_init(&n->conn_pool, sizeof(struct conn), 64);
+    pool_init(&n->source_pool, sizeof(struct source), 64);
+    pool_init(&n->tls_pool, sizeof(struct conn_tls), 64);
+    pool_init(&n->backoff_pool, sizeof(struct backoff), 64);
+}
+
+int net_new(struct net **np, const struct net_params *p)
 {
     struct net *n = mem_zalloc(sizeof(*n));
 
@@ -95,25 +121,18 @@ int net_new(struct net **np, struct loop *loop, uint8_t worker, const struct net
         mem_free(n);
         return ENOMEM;
     }
-    n->loop = loop;
-    n->worker = worker;
-    n->lim = *limits;
+    n->loop = p->loop;
+    n->pool = p->pool;
+    n->worker = p->worker;
+    n->lim = *p->limits;
     if (n->lim.max_message > SIP_MSG_MAX) {
         n->lim.max_message = SIP_MSG_MAX;
     }
-    n->ev = *ev;
-    n->arg = ev_arg;
+    n->ev = *p->ev;
+    n->arg = p->ev_arg;
     turn_init(&n->turn, on_net_turn, n);
     timer_init(&n->report, on_net_report, n);
-    list_init(&n->udp);
-    list_init(&n->tcp);
-    list_init(&n->dirty);
-    list_init(&n->dying);
-    slots_init(&n->conns, 2 * n->lim.max_conns);
-    hmap_init(&n->by_remote, 0);
-    hmap_init(&n->sources, n->lim.max_conns);
-    pool_init(&n->conn_pool, sizeof(struct conn), 64);
-    pool_init(&n->source_pool, sizeof(struct source), 64);
+    net_init_tables(n);
     *np = n;
     return 0;
 }
@@ -149,6 +168,8 @@ void net_free(struct net **np)
     hmap_free(&n->sources);
     pool_drain(&n->conn_pool);
     pool_drain(&n->source_pool);
+    pool_drain(&n->tls_pool);
+    backoff_free(n);
     mem_free(n->rx);
     mem_free(n);
 }
@@ -159,8 +180,13 @@ int net_listen(struct net *n, uint8_t listener, enum sip_transport t, const stru
     switch (t) {
     case SIP_UDP:
         return udp_listen(n, listener, at, bound);
+    case SIP_TLS:
+        if (n->pool == NULL) {
+            return EPROTONOSUPPORT;
+        }
+        return tcp_listen(n, listener, t, at, bound);
     case SIP_TCP:
-        return tcp_listen(n, listener, at, bound);
+        return tcp_listen(n, listener, t, at, bound);
     default:
         return EPROTONOSUPPORT;
     }
@@ -170,8 +196,8 @@ void net_unlisten(struct net *n, uint8_t listener, enum sip_transport t)
 {
     if (t == SIP_UDP) {
         udp_unlisten(n, listener);
-    } else if (t == SIP_TCP) {
-        tcp_unlisten(n, listener);
+    } else {
+        tcp_unlisten(n, listener, t);
     }
 }
 
@@ -186,6 +212,7 @@ static int net_send(void *arg, struct flow *flow, struct sl bytes)
     case SIP_UDP:
         return udp_send(n, flow, bytes);
     case SIP_TCP:
+    case SIP_TLS:
         return conn_send(n, flow, bytes);
     default:
         return EHOSTUNREACH;

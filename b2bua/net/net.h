@@ -1,21 +1,25 @@
-/* net.h - transports: UDP in batches, TCP with SIP framing, of one worker. The rest of the house
- * sends bytes to a flow and gets messages with the flow they came by.
+/* net.h - transports: UDP in batches, TCP and TLS with SIP framing, of one worker. The rest of the
+ * house sends bytes to a flow and gets messages with the flow they came by.
  * Thread: the worker's; flows are values and may travel in mailbox messages. */
 #ifndef POSTERN_NET_H
 #define POSTERN_NET_H
 
+#include "crypto/crypto.h"
 #include "loop/loop.h"
 #include "sip/sip.h"
 
 /* Where a message came from and how to answer: enough to send back the same way. */
 struct flow {
-    uint8_t transport;  /* enum sip_transport */
-    uint8_t listener;   /* index in the configuration */
-    uint8_t worker;     /* owner of the connection; UDP: any worker may send */
-    bool proven;        /* return path is known to be real: handshake done */
-    bool dialled;       /* TCP: we opened it, so it may be opened again when it is gone */
-    bool unused;        /* only in `gone`: nobody held it, and no request of ours went out on it */
-    uint32_t conn_slot; /* TCP: connection; UINT32_MAX: none yet */
+    uint8_t transport;   /* enum sip_transport */
+    uint8_t listener;    /* index in the configuration */
+    uint8_t worker;      /* owner of the connection; UDP: any worker may send */
+    bool proven : 1;     /* return path is known to be real: handshake done */
+    bool dialled : 1;    /* stream: we opened it, so it may be opened again when it is gone */
+    bool unused : 1;     /* only in `gone`: nobody held it, and no request of ours went out on it */
+    bool certified : 1;  /* TLS: a verified certificate says that the far side is `peer` */
+    uint32_t cipher : 8; /* TLS, once the handshake is done: see tls_cipher_name() */
+    uint32_t peer : 24;  /* TLS: policy_peer.id of whom we dial, or who proved it; 0: nobody */
+    uint32_t conn_slot;  /* stream: connection; UINT32_MAX: none yet */
     uint32_t conn_gen;
     struct addr remote;
     struct addr local; /* our bound address */
@@ -26,14 +30,26 @@ static inline bool flow_is_reliable(const struct flow *f)
 {
     return f->transport != SIP_UDP;
 }
+/* Encrypted to the next hop: keys may be told there (RFC 4568 9), and sips: is kept. */
+static inline bool flow_is_secure(const struct flow *f)
+{
+    return f->transport == SIP_TLS || f->transport == SIP_WSS;
+}
+/* policy_peer.id of whom a certificate has proven to be there; 0: nobody. */
+static inline uint32_t flow_proven(const struct flow *f)
+{
+    return f->certified ? f->peer : 0;
+}
 bool flow_same(const struct flow *a, const struct flow *b); /* same connection or same UDP pair */
 
 /* The rest of the house sends through this table, so that tests need no sockets. */
 struct net_ops {
-    /* Sends one message. UDP: queued to the end of the turn. TCP: on the flow's connection when it
-     * lives (also on another worker, by mailbox); without one a connection to flow->remote is
-     * reused or opened and flow->conn_* filled in. Copies the bytes. Errors: ENOTCONN (connection
-     * is gone and the far side cannot be dialled), ENOBUFS, EMSGSIZE, EHOSTUNREACH, ENOMEM. */
+    /* Sends one message. UDP: queued to the end of the turn. Streams: on the flow's connection when
+     * it lives (also on another worker, by mailbox); without one a connection to flow->remote is
+     * reused or opened and flow->conn_* filled in. TLS is reused for the same flow->peer only
+     * (RFC 5922 7.4). Copies the bytes. Errors: ENOTCONN (connection is gone and the far side
+     * cannot be dialled), EHOSTDOWN (could not be reached a moment ago: the next try is not due
+     * yet), EHOSTUNREACH, ENOBUFS, EMSGSIZE, ENOMEM. */
     int (*send)(void *arg, struct flow *flow, struct sl bytes);
 };
 
@@ -43,6 +59,9 @@ struct net_conn_info {
     uint8_t listener;
     uint8_t transport;
     bool incoming;
+    bool certified;
+    uint8_t cipher;
+    uint32_t peer;
     int64_t since_ms; /* Unix time */
 };
 
@@ -61,10 +80,16 @@ struct net_events {
     void (*gone)(void *arg, const struct flow *flow, int err);
     /* A flow of another worker must send: hand over by mailbox. ENOBUFS, ENOMEM. */
     int (*send_remote)(void *arg, const struct flow *flow, struct sl bytes);
+    /* A client of a TLS listener has proven these names: policy_peer.id of who that is, or 0. Asked
+     * again by net_identify(). May be NULL. */
+    uint32_t (*identify)(void *arg, uint8_t listener, const struct sl *names, size_t n);
+    /* How the peer with this policy_peer.id is dialled over TLS: a reference for the caller; NULL:
+     * not at all. May be NULL. */
+    struct tls_client *(*dialler)(void *arg, uint32_t peer);
 };
 
 struct net_limits {
-    uint32_t max_conns; /* TCP connections of this worker: beyond, accept closes at once */
+    uint32_t max_conns;            /* streams of this worker: beyond, accept closes at once */
     uint32_t max_conns_per_source; /* per IPv4 address or IPv6 /64 */
     uint32_t max_message;          /* bytes */
     uint32_t max_send_queue;       /* bytes waiting on one connection: beyond, it is closed */
@@ -73,20 +98,41 @@ struct net_limits {
     uint32_t
         first_message_ms; /* deadline for one whole message from its first byte, and from accept */
     uint32_t connect_ms;
-    uint32_t udp_rcvbuf; /* bytes asked for (SO_RCVBUFFORCE when allowed) */
+    uint32_t udp_rcvbuf;     /* bytes asked for (SO_RCVBUFFORCE when allowed) */
+    uint32_t max_handshakes; /* accepted connections whose TLS is not up: beyond, closed at once */
+    uint32_t max_handshakes_per_source;
+    uint32_t handshake_ms; /* deadline for all of it, from accept or connect */
+    /* RFC 5626 4.4.1: a held connection that was silent for ping_ms gets a double CRLF. One that
+     * has answered these before and does not within pong_ms is closed. ping_ms 0: never. */
+    uint32_t ping_ms;
+    uint32_t pong_ms;
+    uint32_t backoff_max_ms; /* between tries to reach a far side that is down; 0: no waiting */
 };
 extern const struct net_limits net_limits_default;
 
-MUST_USE int net_new(struct net **np, struct loop *loop, uint8_t worker,
-                     const struct net_limits *limits, const struct net_events *ev, void *ev_arg);
-void net_free(struct net **np);           /* not from inside a net event */
+struct net_params {
+    struct loop *loop; /* kept */
+    uint8_t worker;
+    const struct net_limits *limits; /* copied */
+    struct crypto_pool *pool;        /* kept; NULL: no TLS */
+    const struct net_events *ev;     /* copied */
+    void *ev_arg;
+};
+MUST_USE int net_new(struct net **np, const struct net_params *p);
+/* Not from inside a net event. The pool has been stopped: no handshake is lent to it any more. */
+void net_free(struct net **np);
 extern const struct net_ops net_real_ops; /* arg is the struct net */
 
 /* Binds with SO_REUSEPORT, so that every worker has its own socket for the listener. Port 0 takes a
- * free one; *bound tells. tcp: listens. Errors: errno of bind. */
+ * free one; *bound tells. Streams: listens. Errors: errno of bind; EPROTONOSUPPORT. */
 MUST_USE int net_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
 void net_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
+/* What a TLS listener presents from the next handshake on; running connections stay as they are. A
+ * reference is taken. Without it nobody is let in. */
+void net_set_tls(struct net *n, uint8_t listener, struct tls_server *s);
+/* Asks again who the clients with certificates are: peers have changed. */
+void net_identify(struct net *n);
 /* A connection by id (this worker's): false when it is gone. */
 bool net_conn_get(const struct net *n, uint32_t slot, uint32_t gen, struct net_conn_info *out);
 void net_conn_close(struct net *n, uint32_t slot, uint32_t gen);

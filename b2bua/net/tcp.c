@@ -1,4 +1,5 @@
-/* tcp.c - TCP listeners: accepting within the limits, and dialling from a listener's address. */
+/* tcp.c - TCP and TLS listeners: accepting within the limits, and dialling from a listener's
+ * address. */
 #include "net/net_int.h"
 
 enum {
@@ -69,36 +70,69 @@ void source_release(struct net *n, struct source **sp)
     }
 }
 
-/* Takes over fd, also on error. */
-static int tcp_adopt(struct tcp_listener *l, int fd, const struct addr *remote)
+/* Room for one more handshake; a source cannot take all of it. */
+static int tcp_may_shake(const struct tcp_listener *l, const struct source *source)
+{
+    const struct net *n = l->net;
+
+    if (l->transport != SIP_TLS) {
+        return 0;
+    }
+    if (l->tls == NULL || n->n_shaking >= n->lim.max_handshakes ||
+        source->shaking >= n->lim.max_handshakes_per_source) {
+        stat_inc(STAT_TLS_LIMIT);
+        return ENOBUFS;
+    }
+    return 0;
+}
+
+static int tcp_take(struct tcp_listener *l, int fd, const struct addr *remote,
+                    struct source *source)
 {
     struct net *n = l->net;
-    struct flow flow = {.transport = SIP_TCP,
+    struct flow flow = {.transport = l->transport,
                         .listener = l->listener,
                         .worker = n->worker,
                         .proven = true,
                         .remote = *remote};
-    struct source *source = NULL;
+    struct conn_tls *tls = NULL;
     struct conn *c = NULL;
+    int err = tcp_may_shake(l, source);
+
+    if (err == 0) {
+        err = sock_name(fd, &flow.local);
+    }
+    if (err == 0 && l->transport == SIP_TLS) {
+        err = conn_tls_new(&tls, n, l->tls, NULL, NULL);
+    }
+    if (err == 0) {
+        sock_stream(fd);
+        err = conn_new(&c, n, fd, &flow, source, tls);
+    }
+    if (err != 0) {
+        conn_tls_free(n, &tls);
+    }
+    return err;
+}
+
+/* Takes over fd, also on error. */
+static int tcp_adopt(struct tcp_listener *l, int fd, const struct addr *remote)
+{
+    struct net *n = l->net;
+    struct source *source = NULL;
     int err = n->n_in < n->lim.max_conns ? 0 : ENOBUFS;
 
     if (err == 0) {
         err = source_take(n, remote, &source);
     }
     if (err == 0) {
-        err = sock_name(fd, &flow.local);
-    }
-    if (err == 0) {
-        sock_stream(fd);
-        err = conn_new(&c, n, fd, &flow, true);
+        err = tcp_take(l, fd, remote, source);
     }
     if (err != 0) {
         source_release(n, &source);
         sock_close(&fd);
-        return err;
     }
-    c->source = source;
-    return 0;
+    return err;
 }
 
 static void on_tcp_resume(void *arg)
@@ -160,7 +194,23 @@ static void on_tcp_accept(int fd, int what, void *arg)
 
 static void tcp_destroy(void *arg)
 {
-    mem_free(arg);
+    struct tcp_listener *l = arg;
+
+    tls_server_unref(&l->tls);
+    mem_free(l);
+}
+
+void net_set_tls(struct net *n, uint8_t listener, struct tls_server *s)
+{
+    LIST_FOR_EACH(it, &n->tcp)
+    {
+        struct tcp_listener *l = CONTAINER_OF(it, struct tcp_listener, node);
+
+        if (l->listener == listener && l->transport == SIP_TLS) {
+            tls_server_unref(&l->tls);
+            l->tls = tls_server_ref(s);
+        }
+    }
 }
 
 static void tcp_close(struct tcp_listener *l)
@@ -171,7 +221,8 @@ static void tcp_close(struct tcp_listener *l)
     sock_close(&l->fd);
 }
 
-int tcp_listen(struct net *n, uint8_t listener, const struct addr *at, struct addr *bound)
+int tcp_listen(struct net *n, uint8_t listener, enum sip_transport t, const struct addr *at,
+               struct addr *bound)
 {
     struct tcp_listener *l = mem_zalloc(sizeof(*l));
     int err;
@@ -181,6 +232,7 @@ int tcp_listen(struct net *n, uint8_t listener, const struct addr *at, struct ad
     }
     l->net = n;
     l->listener = listener;
+    l->transport = (uint8_t)t;
     list_init(&l->node);
     timer_init(&l->pause, on_tcp_resume, l);
     err = sock_open(SOCK_STREAM, at, true, &l->fd);
@@ -200,13 +252,13 @@ int tcp_listen(struct net *n, uint8_t listener, const struct addr *at, struct ad
     return 0;
 }
 
-void tcp_unlisten(struct net *n, uint8_t listener)
+void tcp_unlisten(struct net *n, uint8_t listener, enum sip_transport t)
 {
     LIST_FOR_EACH_SAFE(it, &n->tcp)
     {
         struct tcp_listener *l = CONTAINER_OF(it, struct tcp_listener, node);
 
-        if (l->listener == listener) {
+        if (l->listener == listener && l->transport == t) {
             tcp_close(l);
             loop_defer(n->loop, &l->grave, tcp_destroy, l);
         }
@@ -234,7 +286,8 @@ static bool tcp_home(const struct net *n, const struct flow *flow, struct addr *
     {
         const struct tcp_listener *l = CONTAINER_OF(it, struct tcp_listener, node);
 
-        if (l->listener == flow->listener && addr_family(&l->bound) == addr_family(&flow->remote)) {
+        if (l->listener == flow->listener && l->transport == flow->transport &&
+            addr_family(&l->bound) == addr_family(&flow->remote)) {
             *out = has_local && addr_is_unspecified(&l->bound) ? flow->local : l->bound;
             addr_set_port(out, addr_port(&l->bound));
             return true;
@@ -251,8 +304,9 @@ static bool tcp_home(const struct net *n, const struct flow *flow, struct addr *
     return s != NULL;
 }
 
-/* Takes over fd, also on error. */
-static int tcp_connect(struct net *n, int fd, struct flow *flow, struct conn **cp)
+/* Takes over fd and tls, also on error. */
+static int tcp_connect(struct net *n, int fd, struct flow *flow, struct conn_tls *tls,
+                       struct conn **cp)
 {
     struct addr local;
     int err;
@@ -266,26 +320,64 @@ static int tcp_connect(struct net *n, int fd, struct flow *flow, struct conn **c
         addr_set_port(&local, addr_port(&flow->local)); /* where the far side can dial us */
         flow->local = local;
     }
-    err = conn_new(cp, n, fd, flow, false);
+    err = conn_new(cp, n, fd, flow, NULL, tls);
     if (err == 0) {
         return 0;
     }
 fail:
+    conn_tls_free(n, &tls);
     sock_close(&fd);
     return err;
 }
 
+/* What a connection to this peer needs to prove; *tls stays NULL without TLS. */
+static int tcp_dialler(struct net *n, const struct flow *flow, struct conn_tls **tls)
+{
+    struct tls_client *client = NULL;
+    int err;
+
+    if (flow->transport != SIP_TLS) {
+        return 0;
+    }
+    if (n->pool != NULL && n->ev.dialler != NULL) {
+        client = n->ev.dialler(n->arg, flow->peer);
+    }
+    if (client == NULL) {
+        return EHOSTUNREACH;
+    }
+    err = conn_tls_new(tls, n, NULL, client, &flow->remote);
+    tls_client_unref(&client);
+    return err;
+}
+
+static int tcp_dial_from(struct net *n, struct flow *made, struct conn **cp)
+{
+    struct addr from = made->local;
+    struct conn_tls *tls = NULL;
+    int fd;
+    int err = tcp_dialler(n, made, &tls);
+
+    if (err != 0) {
+        return err;
+    }
+    addr_set_port(&from, 0);
+    err = sock_open(SOCK_STREAM, &from, false, &fd);
+    if (err != 0) {
+        conn_tls_free(n, &tls);
+        return err == EMFILE || err == ENFILE ? ENOBUFS : EHOSTUNREACH;
+    }
+    return tcp_connect(n, fd, made, tls, cp);
+}
+
 int tcp_dial(struct net *n, const struct flow *flow, struct conn **cp)
 {
-    struct flow made = {.transport = SIP_TCP,
+    struct flow made = {.transport = flow->transport,
                         .listener = flow->listener,
                         .worker = n->worker,
                         .proven = true,
                         .dialled = true,
+                        .peer = flow->peer,
                         .remote = flow->remote};
-    struct addr from;
-    int fd;
-    int err;
 
     if (addr_port(&flow->remote) == 0 || addr_is_multicast(&flow->remote) ||
         addr_is_unspecified(&flow->remote) || !tcp_home(n, flow, &made.local)) {
@@ -295,11 +387,5 @@ int tcp_dial(struct net *n, const struct flow *flow, struct conn **cp)
         stat_inc(STAT_CONN_FULL);
         return ENOBUFS;
     }
-    from = made.local;
-    addr_set_port(&from, 0);
-    err = sock_open(SOCK_STREAM, &from, false, &fd);
-    if (err != 0) {
-        return err == EMFILE || err == ENFILE ? ENOBUFS : EHOSTUNREACH;
-    }
-    return tcp_connect(n, fd, &made, cp);
+    return tcp_dial_from(n, &made, cp);
 }

@@ -14,7 +14,9 @@ void reg_store_put(struct registrar *r, const struct rec *rec)
 {
     char flow[160], received[ADDR_TEXT_MAX];
     struct buf b;
-    bool udp = rec->b.flow.transport == SIP_UDP;
+    static const struct sl transports[] = {
+        [SIP_UDP] = {"udp", 3}, [SIP_TCP] = {"tcp", 3}, [SIP_TLS] = {"tls", 3}};
+    uint8_t transport = rec->b.flow.transport;
 
     if (r->p.store == NULL) {
         return;
@@ -26,18 +28,19 @@ void reg_store_put(struct registrar *r, const struct rec *rec)
     addr_put(&b, &rec->b.flow.local);
     if (store_put_binding(
             r->p.store,
-            &(struct store_binding){.user = rec->b.user,
-                                    .contact = rec->b.contact,
-                                    .instance = rec->b.instance,
-                                    .call_id = rec->call_id,
-                                    .cseq = rec->cseq,
-                                    .user_agent = rec->user_agent,
-                                    .expires_ms = rec->b.expires_ms,
-                                    .updated_ms = rec->updated_ms,
-                                    .flow = buf_sl(&b),
-                                    .received = sl_str(addr_text(&rec->b.flow.remote, received)),
-                                    .transport = udp ? SL("udp") : SL("tcp"),
-                                    .listener = listener_name(r, rec->b.flow.listener)}) != 0) {
+            &(struct store_binding){
+                .user = rec->b.user,
+                .contact = rec->b.contact,
+                .instance = rec->b.instance,
+                .call_id = rec->call_id,
+                .cseq = rec->cseq,
+                .user_agent = rec->user_agent,
+                .expires_ms = rec->b.expires_ms,
+                .updated_ms = rec->updated_ms,
+                .flow = buf_sl(&b),
+                .received = sl_str(addr_text(&rec->b.flow.remote, received)),
+                .transport = transport < COUNT_OF(transports) ? transports[transport] : SL("tcp"),
+                .listener = listener_name(r, rec->b.flow.listener)}) != 0) {
         log_error(NULL, "a binding could not be kept: out of memory");
     }
 }

@@ -152,9 +152,13 @@ bool tx_feed_response(struct tx_table *tab, struct sip_msg *rsp, const struct fl
 {
     struct tx *tx = tx_find_client(tab, rsp);
 
-    (void)flow; /* hosts with several addresses answer from any; the branch cannot be guessed */
+    /* Hosts with several addresses answer from any; the branch cannot be guessed. */
     if (tx == NULL || tx_is_dead(tx)) {
         return false;
+    }
+    if (tx->flow.conn_slot != FLOW_NO_CONN && flow_same(&tx->flow, flow)) {
+        tx->flow.cipher = flow->cipher; /* not known yet when the request went out */
+        tx->flow.certified = flow->certified;
     }
     tx_feed(tx, tx_response_event(rsp), &(struct tx_in){.rsp = rsp});
     return true;

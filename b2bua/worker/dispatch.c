@@ -91,7 +91,8 @@ static bool refuse_early(struct worker *w, const struct sip_msg *req, const stru
         answer(w, req, flow, 501, SL(ALLOW_LINE));
         return true;
     }
-    if (req->ruri.scheme == SIP_SCHEME_OTHER) {
+    if (req->ruri.scheme == SIP_SCHEME_OTHER ||
+        (req->ruri.scheme == SIP_SCHEME_SIPS && !flow_is_secure(flow))) { /* RFC 5630 3.1.1 */
         answer(w, req, flow, 416, SL_NULL);
         return true;
     }
@@ -247,7 +248,7 @@ static bool may_begin_a_call(const struct worker *w, const struct sip_msg *req,
 {
     return sip_hdr(req, HDR_PROXY_AUTHORIZATION) != NULL ||
            sip_hdr(req, HDR_AUTHORIZATION) != NULL ||
-           policy_peer_by_source(w->cfg->policy, flow->listener, &flow->remote) >= 0;
+           policy_peer_of(w->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) >= 0;
 }
 
 /* Who must see this request: the worker in our To tag, the owner of the user who registers, or of
@@ -367,7 +368,26 @@ static void on_gone(void *arg, const struct flow *flow, int err)
     }
 }
 
-const struct net_events worker_net_events = {.message = on_net_message,
+static uint32_t on_identify(void *arg, uint8_t listener, const struct sl *names, size_t n)
+{
+    const struct worker *w = arg;
+    int peer = policy_peer_by_certificate(w->cfg->policy, listener, names, n);
+
+    return peer >= 0 ? policy_def(w->cfg->policy)->peers[peer].id : 0;
+}
+
+static struct tls_client *on_dialler(void *arg, uint32_t id)
+{
+    const struct worker *w = arg;
+    int peer = w->cfg->peer_tls != NULL ? policy_peer_by_id(w->cfg->policy, id) : -1;
+
+    return peer >= 0 && w->cfg->peer_tls[peer] != NULL ? tls_client_ref(w->cfg->peer_tls[peer])
+                                                       : NULL;
+}
+
+const struct net_events worker_net_events = {.identify = on_identify,
+                                             .dialler = on_dialler,
+                                             .message = on_net_message,
                                              .bad_frame = on_bad_frame,
                                              .gone = on_gone,
                                              .send_remote = worker_send_remote};

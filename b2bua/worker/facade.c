@@ -317,6 +317,36 @@ static void metrics_ports(struct buf *t, const struct config *cfg, const struct 
     }
 }
 
+static void put_expiry(struct buf *t, const char *kind, const char *name, int64_t expiry_s)
+{
+    if (expiry_s != 0) {
+        buf_putf(t, "postern_tls_cert_expiry_timestamp_seconds{cert=\"%s:%s\"} %lld\n", kind, name,
+                 (long long)expiry_s);
+    }
+}
+
+static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *cfg)
+{
+    struct crypto_pool_counts c;
+
+    crypto_pool_counts(b->pool, &c);
+    gauge1(t, "postern_crypto_queue", "Handshake steps that wait for a thread", c.queued);
+    gauge1(t, "postern_crypto_queue_peak", "The most that ever waited", c.queued_peak);
+    gauge(t, "postern_tls_cert_expiry_timestamp_seconds",
+          "Unix time when a certificate of ours ends, by where it is used");
+    for (size_t i = 0; i < cfg->n_listeners; i++) {
+        if (cfg->listeners[i].tls.server != NULL) {
+            put_expiry(t, "listener", cfg->listeners[i].name,
+                       tls_server_expiry(cfg->listeners[i].tls.server));
+        }
+    }
+    for (size_t i = 0; cfg->peer_tls != NULL && i < cfg->def.n_peers; i++) {
+        if (cfg->peer_tls[i] != NULL) {
+            put_expiry(t, "peer", cfg->def.peers[i].name, tls_client_expiry(cfg->peer_tls[i]));
+        }
+    }
+}
+
 int b2bua_metrics(struct b2bua *b, struct buf *t)
 {
     struct config *cfg = current_config(b);
@@ -353,6 +383,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
                s.media.idle_sockets);
         metrics_ports(t, cfg, &s);
+        metrics_crypto(t, b, cfg);
     }
     config_unref(&cfg);
     return err != 0 ? err : buf_err(t);

@@ -336,6 +336,7 @@ static void rotate_key(struct b2bua *b, int64_t wall_ms)
 
 void b2bua_tick(struct b2bua *b, int64_t wall_ms)
 {
+    tls_tickets_tick(clock_now_ms(&b->clock));
     for (uint32_t i = 0; i < b->n_workers; i++) {
         tell(b, i);
     }

@@ -7,6 +7,7 @@
 #define REAPER_MS 5000
 #define MAILBOX_SLOTS 16384
 #define TRANSACTIONS_MIN 100
+#define HANDSHAKE_SOURCES 8 /* one source may have one such part of all handshakes in progress */
 
 /* --- the reaper: every few seconds the books must balance (invariant 4) --- */
 
@@ -50,7 +51,18 @@ static int make_net(struct worker *w)
     lim.max_conns_per_source = share_of(cfg->tcp_per_source, w->b->n_workers);
     lim.max_message = cfg->max_message;
     lim.idle_ms = cfg->tcp_idle_ms;
-    return net_new(&w->net, w->loop, w->index, &lim, &worker_net_events, w);
+    lim.max_handshakes = share_of(cfg->tls_handshakes, w->b->n_workers);
+    lim.max_handshakes_per_source = share_of(lim.max_handshakes, HANDSHAKE_SOURCES);
+    lim.handshake_ms = cfg->tls_handshake_ms;
+    lim.ping_ms = cfg->keepalive_ms;
+    lim.pong_ms = cfg->keepalive_answer_ms;
+    lim.backoff_max_ms = cfg->reconnect_max_ms;
+    return net_new(&w->net, &(struct net_params){.loop = w->loop,
+                                                 .worker = w->index,
+                                                 .limits = &lim,
+                                                 .pool = w->b->pool,
+                                                 .ev = &worker_net_events,
+                                                 .ev_arg = w});
 }
 
 /* What is written is for all workers together. */
@@ -162,6 +174,19 @@ static void set_realms(struct worker *w, const struct config *cfg)
     }
 }
 
+static void set_certificates(struct worker *w, const struct config *cfg)
+{
+    if (w->net == NULL) {
+        return; /* flow tests bring their own transport */
+    }
+    for (size_t i = 0; i < cfg->n_listeners; i++) {
+        if (cfg->listeners[i].tls.server != NULL) {
+            net_set_tls(w->net, (uint8_t)i, cfg->listeners[i].tls.server);
+        }
+    }
+    net_identify(w->net);
+}
+
 void worker_apply_config(struct worker *w, struct config *cfg)
 {
     struct config *old = w->cfg;
@@ -173,12 +198,13 @@ void worker_apply_config(struct worker *w, struct config *cfg)
     set_realms(w, cfg);
     registrar_set_policy(w->registrar, cfg->policy, cfg->def.listeners, cfg->def.n_listeners);
     call_table_set_config(w->calls, cfg);
+    set_certificates(w, cfg);
     config_unref(&old);
 }
 
 int worker_listen(struct worker *w, const char **why)
 {
-    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
+    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP, SIP_TLS};
     static _Thread_local char text[160];
     const struct config *cfg = w->b->cfg;
 
@@ -206,6 +232,7 @@ int worker_listen(struct worker *w, const char **why)
             }
         }
     }
+    set_certificates(w, cfg);
     return 0;
 }
 

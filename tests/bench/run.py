@@ -18,6 +18,8 @@ import tempfile
 import time
 import urllib.request
 
+import tls
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUTSIDE, INSIDE, CALLEE, CALLER = "127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.3"
@@ -37,8 +39,9 @@ admin:
 listeners:
   outside:
     address: {outside}
-    sip: {{udp: {outside_port}}}
+    sip: {{udp: {outside_port}, tls: {tls_port}}}
     rtp: {{ports: 20000-29999}}
+    tls: {{certificate: {dir}/server.pem, key: {dir}/server.key}}
   inside:
     address: {inside}
     sip: {{udp: {inside_port}}}
@@ -110,6 +113,7 @@ class Daemon:
             "caller_port": free_port(socket.SOCK_DGRAM, CALLER, taken),
             "callee_port": free_port(socket.SOCK_DGRAM, CALLEE, taken),
             "admin": free_port(socket.SOCK_STREAM, "127.0.0.1", taken),
+            "tls_port": free_port(socket.SOCK_STREAM, OUTSIDE, taken),
         }
 
     def __enter__(self):
@@ -126,6 +130,7 @@ class Daemon:
     def start(self):
         config = os.path.join(self.directory.name, "bench.yaml")
         token = os.path.join(self.directory.name, "admin.token")
+        self.certificate = tls.make_certificate(self.directory.name)
         with open(config, "w", encoding="ascii") as out:
             out.write(CONFIG.format(dir=self.directory.name, level=self.args.log_level,
                                     outside=OUTSIDE, inside=INSIDE, caller=CALLER, callee=CALLEE,
@@ -326,8 +331,39 @@ def bench_rtp(args, cores):
     figure("cpu_per_rtp_packet", cpu * 1e6 / packets, "us")
 
 
+def bench_tls(args, cores):
+    """Client on the load's core; the daemon's worker and its crypto thread share the other one, as s_server has it."""
+    seconds = 2 if args.quick else 5
+    prefixes = [pinned(core, []) for core in cores]
+    with Daemon(args, cores) as daemon:
+        address = f"{OUTSIDE}:{daemon.ports['tls_port']}"
+        server = tls.SServer(prefixes[0], free_port(socket.SOCK_STREAM, OUTSIDE, set()), *daemon.certificate)
+        try:
+            for version in ("-tls1_3", "-tls1_2"):
+                costs = {}
+                for name, where, cpu in (("tls_handshake", address, daemon.cpu_s),
+                                         ("tls_handshake_openssl", server.address,
+                                          lambda: tls.process_cpu_s(server.process.pid))):
+                    tls.s_time(prefixes[1], where, 1, version)
+                    before = cpu()
+                    done = tls.s_time(prefixes[1], where, seconds, version)
+                    if done == 0:
+                        raise BenchError(f"{name}: no handshake with {where}")
+                    costs[name] = (cpu() - before) * 1e6 / done
+                    remark(f"tls: {name} {version[1:]}: {done} handshakes in {seconds} s")
+                    if version == "-tls1_3":
+                        figure(name, costs[name], "us")
+                remark(f"tls: {version[1:]}: {costs['tls_handshake'] / costs['tls_handshake_openssl']:.2f} of s_server")
+        finally:
+            server.stop()
+        rest, busy = tls.quiet_and_busy((OUTSIDE, daemon.ports["outside_port"]),
+                                        lambda: tls.s_time(prefixes[1], address, seconds, "-tls1_3"))
+        figure("options_p99", rest, "ms")
+        figure("options_p99_under_handshakes", busy, "ms")
+
+
 STAGES = {"saturation": bench_saturation, "200": bench_200, "memory": bench_memory,
-          "rtp": bench_rtp}
+          "rtp": bench_rtp, "tls": bench_tls}
 
 
 def parse_args():

@@ -15,6 +15,7 @@ from kit.capture import Capture  # noqa: E402
 from kit.daemon import Postern, base_config, merged  # noqa: E402
 from kit.leak import Scanner  # noqa: E402
 from kit.phone import Phone  # noqa: E402
+from kit.pki import Pki  # noqa: E402
 from kit.rtp import Ear  # noqa: E402
 from kit.sip import Ua  # noqa: E402
 from kit.sipp import Sipp  # noqa: E402
@@ -81,6 +82,11 @@ def pair(ua):
 @pytest.fixture
 def sipp(keep, tmp_path):
     return lambda scenario, ip, port, remote=None, **how: keep(Sipp(tmp_path, scenario, ip, port, remote, **how))
+
+
+@pytest.fixture
+def pki(tmp_path):
+    return Pki(tmp_path)
 
 
 @pytest.fixture

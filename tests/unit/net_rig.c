@@ -66,19 +66,63 @@ static void on_rig_poll(void *arg)
     }
 }
 
-void rig_up(struct rig *r, const struct net_limits *limits)
+static uint32_t on_rig_identify(void *arg, uint8_t listener, const struct sl *names, size_t n)
 {
-    static const struct net_events events = {on_rig_message, on_rig_bad, on_rig_gone,
-                                             on_rig_remote};
+    const struct rig *r = arg;
+
+    assert_int_equal(listener, 1);
+    for (size_t i = 0; i < n; i++) {
+        if (r->known != NULL && sl_eq(names[i], sl_str(r->known))) {
+            return 7;
+        }
+    }
+    return 0;
+}
+
+static struct tls_client *on_rig_dialler(void *arg, uint32_t peer)
+{
+    const struct rig *r = arg;
+
+    return r->dialler != NULL && (peer == 7 || peer == 8) ? tls_client_ref(r->dialler) : NULL;
+}
+
+static void rig_open(struct rig *r, const struct net_limits *limits, struct crypto_pool *pool)
+{
+    static const struct net_events events = {.message = on_rig_message,
+                                             .bad_frame = on_rig_bad,
+                                             .gone = on_rig_gone,
+                                             .send_remote = on_rig_remote,
+                                             .identify = on_rig_identify,
+                                             .dialler = on_rig_dialler};
     struct loop_params params = {.mailbox = 64};
 
     memset(r, 0, sizeof(*r));
     r->peer = -1;
+    r->pool = pool;
     r->limits = limits != NULL ? *limits : net_limits_default;
     stat_reset();
     timer_init(&r->poll, on_rig_poll, r);
     assert_int_equal(loop_new(&r->loop, &params), 0);
-    assert_int_equal(net_new(&r->net, r->loop, 3, &r->limits, &events, r), 0);
+    assert_int_equal(net_new(&r->net, &(struct net_params){.loop = r->loop,
+                                                           .worker = 3,
+                                                           .limits = &r->limits,
+                                                           .pool = r->pool,
+                                                           .ev = &events,
+                                                           .ev_arg = r}),
+                     0);
+}
+
+void rig_up(struct rig *r, const struct net_limits *limits)
+{
+    rig_open(r, limits, NULL);
+}
+
+void rig_up_tls(struct rig *r, const struct net_limits *limits)
+{
+    struct crypto_pool *pool = NULL;
+
+    assert_int_equal(crypto_pool_new(&pool, 1, RIG_POOL_QUEUE), 0);
+    rig_open(r, limits, pool);
 }
 
 void rig_down(struct rig *r)
@@ -86,8 +130,13 @@ void rig_down(struct rig *r)
     if (r->peer >= 0) {
         (void)close(r->peer);
     }
+    if (r->pool != NULL) {
+        crypto_pool_stop(r->pool);
+    }
     net_free(&r->net);
     loop_free(&r->loop);
+    crypto_pool_free(&r->pool);
+    tls_client_unref(&r->dialler);
 }
 
 struct addr rig_addr(const char *text)

@@ -10,6 +10,7 @@
 
 #define RIG_TURNS 3000 /* polls of about 1 ms before a wait is given up */
 #define RIG_SEEN 512
+#define RIG_POOL_QUEUE 64 /* steps that wait for the only thread */
 
 struct rig;
 typedef bool(rig_cond)(struct rig *r);
@@ -19,13 +20,16 @@ struct rig {
     struct loop *loop;
     struct net *net;
     struct net_limits limits;
-    struct addr at[2]; /* bound: UDP, TCP */
+    struct crypto_pool *pool; /* NULL: no TLS */
+    struct addr at[3];        /* bound: UDP, TCP, TLS */
     struct timer poll;
     rig_cond *cond;
     int turns;
     bool timed_out;
     rig_hook *on_message; /* after recording */
     rig_hook *on_bad;
+    struct tls_client *dialler; /* for peers 7 and 8 */
+    const char *known;          /* the name that makes a client peer 7 */
     void (*on_poll)(struct rig *r);
     /* what net told */
     unsigned n_msg, n_bad, n_gone, n_remote;
@@ -45,7 +49,8 @@ struct rig {
     unsigned want;
 };
 
-void rig_up(struct rig *r, const struct net_limits *limits); /* NULL: the defaults */
+void rig_up(struct rig *r, const struct net_limits *limits);     /* NULL: the defaults */
+void rig_up_tls(struct rig *r, const struct net_limits *limits); /* with a crypto pool */
 void rig_down(struct rig *r);
 struct addr rig_addr(const char *text); /* "127.0.0.1:0" */
 void rig_listen(struct rig *r, enum sip_transport t, const char *at);

@@ -34,7 +34,7 @@ static const struct rig_case whole_cases[] = {
     {"listeners: {a: {address: 127.0.0.1, sip: {udp: x}}}\n",
      "t:1:48: listeners.a.sip.udp: 'x' is not a whole number\n"},
     {"listeners: {a: {address: 127.0.0.1, sip: {tls: 5061}}}\n",
-     "t:1:43: listeners.a.sip.tls: 'tls' is not supported by this version\n"},
+     "t:1:48: listeners.a.sip.tls: needs 'tls: {certificate: ..., key: ...}' of the listener\n"},
     {"listeners: {a: {address: 127.0.0.1, sip: {udp: 5060, ws: 5061, wss: 5062}}}\n",
      "t:1:54: listeners.a.sip.ws: 'ws' is not supported by this version\n"
      "t:1:64: listeners.a.sip.wss: 'wss' is not supported by this version\n"},
@@ -84,7 +84,7 @@ static const struct rig_case whole_cases[] = {
     {"listeners: {a: {address: 127.0.0.1, sip: {udp: 20010}, rtp: {ports: 20000-20099}}}\n",
      "t:1:69: listeners.a.rtp.ports: overlaps UDP port 20010 of listener 'a'\n"},
     {"listeners: {a: {address: 127.0.0.1, sip: {udp: 5060}, tls: {certificate: x}}}\n",
-     "t:1:55: listeners.a.tls: 'tls' is not supported by this version\n"},
+     "t:1:60: listeners.a.tls: needs both 'certificate' and 'key'\n"},
     {"listeners: {a: {adress: 127.0.0.1, sip: {udp: 5060}}}\n",
      "t:1:16: listeners.a.address: is missing\n"
      "t:1:17: listeners.a.adress: unknown setting; did you mean 'address'?\n"},
@@ -199,7 +199,7 @@ static const struct rig_case peers_cases[] = {
     {"peers: {p: {listener: a, targets: [\"sip:1001@127.0.0.2\"]}}\n",
      "t:2:36: peers.p.targets[0]: a target has no user part\n"},
     {"peers: {p: {listener: a, targets: [\"sips:127.0.0.2\"]}}\n",
-     "t:2:36: peers.p.targets[0]: 'sips' is not supported by this version\n"},
+     "t:2:36: peers.p.targets[0]: listener 'a' does not open tls\n"},
     {"peers: {p: {listener: a, targets: [\"tel:+123\"]}}\n",
      "t:2:36: peers.p.targets[0]: 'tel:+123' is not a URI such as "
      "sip:192.0.2.1:5060;transport=udp\n"},
@@ -207,11 +207,11 @@ static const struct rig_case peers_cases[] = {
      "t:2:36: peers.p.targets[0]: '' is not a numeric address with a port: host names are not "
      "supported by this version\n"},
     {"peers: {p: {listener: a, targets: [\"sip:127.0.0.2;transport=tls\"]}}\n",
-     "t:2:36: peers.p.targets[0]: 'transport=tls' is not supported by this version\n"},
+     "t:2:36: peers.p.targets[0]: listener 'a' does not open tls\n"},
     {"peers: {p: {listener: a, targets: [\"sip:127.0.0.2;transport=wss\"]}}\n",
      "t:2:36: peers.p.targets[0]: 'transport=wss' is not supported by this version\n"},
     {"peers: {p: {listener: a, targets: [\"sip:127.0.0.2;transport=upd\"]}}\n",
-     "t:2:36: peers.p.targets[0]: 'transport=upd' is not one of udp, tcp\n"},
+     "t:2:36: peers.p.targets[0]: 'transport=upd' is not one of udp, tcp, tls\n"},
     {"peers: {p: {listener: a, targets: [\"sip:127.0.0.2;lr\"]}}\n",
      "t:2:36: peers.p.targets[0]: ';lr' is not a parameter of a target; transport is the only "
      "one\n"},

@@ -1,6 +1,7 @@
 /* test_config_snapshot.c - what a good document becomes: defaults, values, references, the life of
  * a snapshot, and the table that all of it comes from. */
 #include "config_rig.h"
+#include "tests/unit/tls_rig.h"
 
 #include "config/config_int.h"
 
@@ -496,13 +497,42 @@ static void the_reference_names_every_key_with_its_help(void **state)
     buf_free(&b);
 }
 
+/* Makes (on) or removes the files that the example speaks of. */
+static void example_files(bool on)
+{
+    static const char *const names[] = {"server.crt", "server.key", "ca.pem"};
+    static struct pki_cert ca, server;
+    const char *const paths[] = {server.certificate, server.key, ca.certificate};
+
+    if (on) {
+        pki_make(&ca, "ca", &(struct pki_spec){.cn = "Test CA"});
+        pki_make(&server, "server",
+                 &(struct pki_spec){.cn = "x", .san = "IP:127.0.0.1", .ca = &ca});
+    }
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        assert_int_equal(on ? symlink(paths[i], names[i]) : unlink(names[i]), 0);
+    }
+    for (int i = 1001; i <= 1002; i++) {
+        char name[16];
+        FILE *f;
+
+        snprintf(name, sizeof(name), "%d.pw", i);
+        if (!on) {
+            unlink(name);
+            continue;
+        }
+        f = fopen(name, "w");
+        assert_non_null(f);
+        fputs("secret\n", f);
+        fclose(f);
+    }
+}
+
 /* Listed in full by name, so that a capability cannot appear or vanish unnoticed. */
 static void the_example_is_refused_for_exactly_what_is_not_supported(void **state)
 {
-    static const char want[] = "listeners.outside.sip.tls: 'tls'\n"
-                               "listeners.outside.sip.ws: 'ws'\n"
+    static const char want[] = "listeners.outside.sip.ws: 'ws'\n"
                                "listeners.outside.sip.wss: 'wss'\n"
-                               "listeners.outside.tls: 'tls'\n"
                                "peers.pbx.probe: 'probe'\n"
                                "security.allow: 'allow'\n"
                                "security.unknown_sources: 'unknown_sources'\n"
@@ -524,19 +554,10 @@ static void the_example_is_refused_for_exactly_what_is_not_supported(void **stat
     assert_non_null(getcwd(old, sizeof(old)));
     assert_non_null(mkdtemp(dir));
     assert_int_equal(chdir(dir), 0);
-    for (int i = 1001; i <= 1002; i++) { /* the secrets that it speaks of */
-        char name[16];
-
-        snprintf(name, sizeof(name), "%d.pw", i);
-        f = fopen(name, "w");
-        assert_non_null(f);
-        fputs("secret\n", f);
-        fclose(f);
-    }
+    example_files(true);
     setenv("CARRIER_PASSWORD", "secret", 1);
     assert_int_equal(config_parse(&c, "t", sl_make(text, n), NULL, &errs), EBADMSG);
-    unlink("1001.pw");
-    unlink("1002.pw");
+    example_files(false);
     assert_int_equal(chdir(old), 0);
     rmdir(dir);
     buf_init_fixed(&b, got, sizeof(got) - 1);

@@ -1,5 +1,5 @@
 /* DTLS-SRTP between two associations: keys, fingerprints, profiles, loss, strangers, memory. */
-#include "dtls_rig.h"
+#include "dtls_wire.h"
 #include "crypto/dtls_int.h"
 
 #include <openssl/x509.h>

@@ -413,7 +413,8 @@ static void making_a_net_without_memory_fails_cleanly(void **state)
         struct net *n = NULL;
 
         mem_fault_arm(nth);
-        err = net_new(&n, loop, 0, &net_limits_default, &events, NULL);
+        err = net_new(
+            &n, &(struct net_params){.loop = loop, .limits = &net_limits_default, .ev = &events});
         err = err != 0 ? err : net_listen(n, 0, SIP_UDP, &at, &bound);
         err = err != 0 ? err : net_listen(n, 0, SIP_TCP, &at, &bound);
         mem_fault_arm(0);

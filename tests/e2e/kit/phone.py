@@ -47,7 +47,8 @@ class Phone:
     them; medianat: ice."""
 
     def __init__(self, work, ip, user, password=None, hz=500, domain="example.test", proxy=(net.OUT, net.SIP), port=5062,
-                 transport="udp", answer="auto", register=True, seconds=30, mediaenc=None, medianat=None, mux=False):
+                 transport="udp", answer="auto", register=True, seconds=30, mediaenc=None, medianat=None, mux=False,
+                 ca=None):
         self.dir, self.ip, self.user, self.hz, self.domain = os.path.join(str(work), "phone" + user), ip, user, hz, domain
         self.events, self.buf, self.ctrl = [], b"", None
         os.makedirs(self.dir)
@@ -63,7 +64,8 @@ class Phone:
         extra = {"dtls_srtp": "dtls_srtp", None: ""}.get(mediaenc, "srtp"), medianat or ""
         self.write("config", CONFIG.format(ip=ip, port=port, dir=self.dir, modules=modules(), ctrl=CTRL_PORT,
                                            mux="yes" if mux else "no",
-                                           extra="".join(f"module {name}.so\n" for name in extra if name)))
+                                           extra="".join(f"module {name}.so\n" for name in extra if name)) +
+                   (f"sip_cafile {ca}\n" if ca else ""))
         self.log_path = os.path.join(self.dir, "log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*self.room.inside, "baresip", "-s", "-f", self.dir], cwd=self.dir,

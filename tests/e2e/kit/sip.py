@@ -1,10 +1,11 @@
-"""SIP by hand: messages, a user agent over UDP or TCP, and calls as one side sees them. For tests that have to be
+"""SIP by hand: messages, a user agent over UDP, TCP or TLS, and calls as one side sees them. For tests that have to be
 rude, or exact. Nothing happens behind the test's back except the ACK of a failure that Call.result() sends."""
 import hashlib
 import os
 import re
 import selectors
 import socket
+import ssl
 import time
 
 from . import net
@@ -159,18 +160,21 @@ class Stream:
 class Ua:
     """One SIP endpoint. name colours everything that it writes, so that it can be recognised on the other side."""
 
-    def __init__(self, ip, port=0, proxy=(net.OUT, net.SIP), transport="udp", user="+15550111", name=None):
+    def __init__(self, ip, port=0, proxy=(net.OUT, net.SIP), transport="udp", user="+15550111", name=None, dial=None,
+                 serve=None):
+        """transport tls: dial and serve are contexts of kit.pki for the connections that we open and that we get."""
         self.ip, self.proxy, self.transport, self.user = ip, proxy, transport, user
+        self.dial_context, self.serve_context, self.refused = dial, serve, []
         self.name = name or "ua" + unique(4)
         self.inbox, self.seen, self.repeats = [], set(), 0
         self.selector = selectors.DefaultSelector()
         self.streams, self.uplink = {}, None
         kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
         self.sock = socket.socket(net.family(ip), kind)
-        if transport == "tcp":
+        if transport != "udp":
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((ip, port))
-        if transport == "tcp":
+        if transport != "udp":
             self.sock.listen(16)
         self.port = self.sock.getsockname()[1]
         self.selector.register(self.sock, selectors.EVENT_READ)
@@ -182,6 +186,8 @@ class Ua:
         sock.bind((self.ip, 0))
         sock.settimeout(5)
         sock.connect(self.proxy)
+        if self.transport == "tls":
+            sock = self.dial_context.wrap_socket(sock)
         return self.adopt(sock)
 
     def adopt(self, sock):
@@ -189,6 +195,18 @@ class Ua:
         stream = self.streams[sock] = Stream(sock)
         self.selector.register(sock, selectors.EVENT_READ)
         return stream
+
+    def accept(self):
+        sock = self.sock.accept()[0]
+        if self.transport == "tls":
+            sock.settimeout(5)
+            try:
+                sock = self.serve_context.wrap_socket(sock, server_side=True)
+            except (OSError, ssl.SSLError) as e:
+                self.refused.append(str(e))
+                sock.close()
+                return
+        self.adopt(sock)
 
     def send(self, data, to=None, stream=None):
         data = bytes(data)
@@ -209,7 +227,7 @@ class Ua:
                 data, source = sock.recvfrom(65536)
                 self.take(data, source[:2], None)
             elif sock is self.sock:
-                self.adopt(sock.accept()[0])
+                self.accept()
             else:
                 self.read_stream(sock)
 
@@ -217,6 +235,8 @@ class Ua:
         stream = self.streams[sock]
         try:
             data = sock.recv(65536)
+            while self.transport == "tls" and sock.pending():  # no selector sees what TLS holds
+                data += sock.recv(65536)
         except OSError:
             data = b""
         if not data:

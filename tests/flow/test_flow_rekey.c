@@ -68,8 +68,10 @@ static void one_side_gets_a_new_key_and_the_other_hears_nothing(void **state)
     assert_true(SIDE_B(&k)->n_keyed == 2 && SIDE_A(&k)->n_keyed == 1 &&
                 srtp_key_equal(&SIDE_A(&k)->tx, &k.tx_a));
     QUIET(&k.t.a);
+    assert_true(stat_sum(STAT_REKEY_OK) == 1 && stat_sum(STAT_REKEY_FAIL) == 0);
     assert_int_equal(rekey(&k, 1), 0);
     accept_new_key(&k.t.a);
+    assert_true(stat_sum(STAT_REKEY_OK) == 2);
     assert_false(srtp_key_equal(&SIDE_A(&k)->tx, &k.tx_a));
     talk_down(&k);
 }
@@ -255,6 +257,7 @@ static void a_refusal_leaves_the_old_key_and_the_call(void **state)
         EXPECT(&k.t.b, "ACK");
         assert_true(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     }
+    assert_true(stat_sum(STAT_REKEY_FAIL) == COUNT_OF(answers));
     assert_int_equal(rekey(&k, 2), 0);
     accept_new_key(&k.t.b);
     assert_false(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));

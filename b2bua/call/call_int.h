@@ -97,6 +97,7 @@ struct call {
     struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
     struct leg *own;           /* leg that we re-INVITE of our own accord; NULL: none */
     struct media_session *media;
+    const struct leg *callee; /* whose media is on side 1; compared only; NULL: nobody's yet */
     uint8_t n_streams;
     struct timer timer; /* set-up, then duration */
     struct sl calling, called, route;

@@ -328,6 +328,15 @@ static int commit_formats(struct call *c, struct leg *from, struct leg *to)
     return err;
 }
 
+/* Forks and targets share one side: keys of one are nothing to the next. */
+static void change_callee(struct call *c, const struct leg *l)
+{
+    for (unsigned i = 0; c->callee != NULL && c->callee != l && i < MEDIA_STREAMS_MAX; i++) {
+        media_new_party(c->media, i, l->side);
+    }
+    c->callee = l;
+}
+
 uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool early,
                       const char **why)
 {
@@ -341,6 +350,7 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
             media_close(c->media, i);
         }
     }
+    change_callee(c, from->side != 0 ? from : to);
     err = commit_side(c, &offerer, early);
     if (err == 0) {
         err = commit_side(c, &answerer, early);

@@ -2,11 +2,14 @@
  * where media goes and under which keys (RFC 3264 6, 8). */
 #include "call/call_int.h"
 
+/* As many streams as were looked at; the rest has been clean since before. */
 static void room_wipe(struct bridge_room *room)
 {
-    mem_wipe(room->asked, sizeof(room->asked));
-    mem_wipe(room->told, sizeof(room->told));
-    mem_wipe(room->crypto, sizeof(room->crypto));
+    unsigned n = room->from.n_streams;
+
+    mem_wipe(room->asked, n * sizeof(room->asked[0]));
+    mem_wipe(room->told, n * sizeof(room->told[0]));
+    mem_wipe(room->crypto, n * sizeof(room->crypto[0]));
 }
 
 /* With ICE the address comes from checks, and what is written there is for others (RFC 8839 4.3.1);

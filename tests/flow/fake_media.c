@@ -255,6 +255,14 @@ int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
     return 0;
 }
 
+void media_new_party(struct media_session *s, unsigned stream, unsigned side)
+{
+    struct fake_side *fs = side_of(s, stream, side);
+
+    fs->is_secure = fs->has_tx = fs->has_rx = false;
+    fs->n_dtls = 0;
+}
+
 uint64_t media_tx_packets_under_key(const struct media_session *s, unsigned stream, unsigned side)
 {
     return side_of(s, stream, side)->tx_packets;

@@ -349,23 +349,21 @@ static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind
 static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **state)
 {
     struct rig *r = secure_up("secure", "secure", "");
-    struct fake_side *a, *b;
     struct srtp_key tx;
     struct pair t;
 
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_SDES, KIND_SDES);
-    a = media_side(r, 0, 0);
-    b = media_side(r, 0, 1);
-    tx = a->tx;
+    tx = media_side(r, 0, 0)->tx;
     reinvite(&t, &t.a, &t.b, KIND_SDES);
     reinvite(&t, &t.b, &t.a, KIND_SDES);
-    assert_true(a->n_keyed == 1 && b->n_keyed == 1);
+    assert_true(media_side(r, 0, 0)->n_keyed == 1 && media_side(r, 0, 1)->n_keyed == 1);
     secure_new_key(&t.a);
     reinvite(&t, &t.a, &t.b, KIND_SDES);
-    assert_true(a->n_keyed == 2 && b->n_keyed == 1);
-    assert_true(key_is(&a->rx, sl_str(t.a.key)) && srtp_key_equal(&a->tx, &tx));
+    assert_true(media_side(r, 0, 0)->n_keyed == 2 && media_side(r, 0, 1)->n_keyed == 1);
+    assert_true(key_is(&media_side(r, 0, 0)->rx, sl_str(t.a.key)) &&
+                srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
     pair_bye(&t);
     rig_down(r);
 }
@@ -373,15 +371,13 @@ static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **stat
 static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
 {
     struct rig *r = secure_up("secure", "plain", "");
-    struct fake_side *a;
     struct srtp_key tx;
     struct pair t;
 
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_SDES, KIND_RTP);
-    a = media_side(r, 0, 0);
-    tx = a->tx;
+    tx = media_side(r, 0, 0)->tx;
     phone_reinvite(&t.a, raw_sdp(&t.a, "RTP/SAVP",
                                  "a=crypto:4 AEAD_AES_128_GCM inline:"
                                  "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3Bxcg==\r\n"));
@@ -391,8 +387,9 @@ static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
     EXPECT(&t.a, "200 INVITE");
     EXPECT(&t.b, "ACK");
     phone_ack(&t.a, NULL);
-    assert_true(a->rx.suite == SRTP_AEAD_AES_128_GCM && a->tx.suite == SRTP_AEAD_AES_128_GCM);
-    assert_false(srtp_key_equal(&a->tx, &tx));
+    assert_true(media_side(r, 0, 0)->rx.suite == SRTP_AEAD_AES_128_GCM &&
+                media_side(r, 0, 0)->tx.suite == SRTP_AEAD_AES_128_GCM);
+    assert_false(srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
     pair_bye(&t);
     rig_down(r);
 }
@@ -500,6 +497,45 @@ static void each_device_that_rings_has_keys_of_its_own(void **state)
     rig_down(r);
 }
 
+/* Early media of one device in SRTP, then another one answers in the clear: that is no downgrade of
+ * anything that it had agreed on. */
+static void a_device_that_answers_plain_is_not_bound_by_one_that_only_rang(void **state)
+{
+    struct rig *r = secure_up("secure", "plain", "");
+    struct phone a, u, v;
+
+    (void)state;
+    phone_init(&a, r, 0, "alice", "192.0.2.30:5060");
+    phone_init(&u, r, 1, "1001", "198.51.100.7:5064");
+    phone_init(&v, r, 1, "1001", "198.51.100.8:5066");
+    memcpy(u.password, "one", sizeof("one"));
+    memcpy(v.password, "one", sizeof("one"));
+    talk_register(&u, 600);
+    talk_register(&v, 600);
+    phone_invite(&a, "sip:1001@203.0.113.1", secure_offer(&a, KIND_SDES, NULL));
+    EXPECT(&a, "100 INVITE");
+    EXPECT(&u, "INVITE");
+    EXPECT(&v, "INVITE");
+    phone_answer(&u, 183, secure_answer(&u, u.ring, NULL));
+    EXPECT(&a, "183 INVITE");
+    phone_answer(&v, 200, secure_offer(&v, KIND_RTP, NULL));
+    EXPECT(&v, "ACK");
+    EXPECT(&a, "200 INVITE");
+    phone_ack(&a, NULL);
+    assert_false(media_side(r, 0, 1)->has_tx);
+    assert_true(media_side(r, 0, 0)->has_tx);
+    EXPECT(&u, "CANCEL");
+    phone_answer(&u, 200, NULL);
+    phone_answer_invite(&u, 487, NULL);
+    EXPECT(&u, "ACK");
+    phone_bye(&a);
+    EXPECT(&a, "200 BYE");
+    EXPECT(&v, "BYE");
+    phone_answer(&v, 200, NULL);
+    r->is_leaky = true; /* both listen on the users' listener */
+    rig_down(r);
+}
+
 /* --- nobody else is told --- */
 
 static void keys_are_in_no_log_line(void **state)
@@ -552,6 +588,7 @@ int main(void)
         cmocka_unit_test(a_refused_reinvite_leaves_everything_as_it_was),
         cmocka_unit_test(a_fax_is_refused_where_media_must_be_secure),
         cmocka_unit_test(each_device_that_rings_has_keys_of_its_own),
+        cmocka_unit_test(a_device_that_answers_plain_is_not_bound_by_one_that_only_rang),
         cmocka_unit_test(keys_are_in_no_log_line),
     };
 

@@ -151,9 +151,10 @@ void conn_opened(struct conn *c)
 
 void conn_half(struct conn *c)
 {
-    if (!c->incoming) {
+    if (!c->incoming || !c->spoke) {
+        /* What we asked for can no longer be answered: let the caller know now. Or nobody asked. */
         conn_flush(c);
-        conn_kill(c, 0); /* what we asked for can no longer be answered: let the caller know now */
+        conn_kill(c, 0);
         return;
     }
     hmap_remove(&c->net->by_remote, &c->by_remote);

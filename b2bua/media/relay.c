@@ -95,7 +95,9 @@ static enum media_class relay_classify(const struct media_flow *f, const struct 
                    ? class
                    : MEDIA_CLASS_BAD;
     }
-    return media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    return side->wire == MEDIA_WIRE_SRTP
+               ? media_classify_srtp(pkt->p, pkt->n, side->mux || side->bundle != NULL)
+               : media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
 }
 
 /* Goes on where the source of this flow left off: the same SSRC, the next numbers. */
@@ -124,6 +126,9 @@ static bool relay_admit(struct media_flow *f, struct media_pkt *pkt)
     }
     if (way->open != NULL && !way->open(f, pkt)) {
         return false;
+    }
+    if (way->open != NULL && pkt->class == MEDIA_CLASS_RTP && !media_rtp_is_sound(pkt->p, pkt->n)) {
+        return media_drop(at, MEDIA_DROP_MALFORMED, pkt->now_ms);
     }
     if (who == MEDIA_SOURCE_NEW) {
         if (way->open == NULL && media_flow_is_taken(f, rank, pkt->now_ms) &&

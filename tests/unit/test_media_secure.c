@@ -284,6 +284,29 @@ static void a_stray_number_silences_no_secure_side(void **state)
     rig_down(&r);
 }
 
+/* RFC 3711 3.1: padding is encrypted, so that only the plain text can tell whether it is sound. */
+static void padding_is_judged_by_the_plain_text(void **state)
+{
+    _Alignas(8) uint8_t p[512], got[512];
+    struct end e = {0};
+    struct rig r;
+
+    (void)state;
+    up_secure(&r, &e);
+    for (uint16_t seq = 2; seq < 102; seq++) {
+        size_t n = rig_rtp(p, seq);
+
+        p[0] |= 0x20;
+        p[n - 1] = seq % 2 == 0 ? 4 : 255; /* every other one: more than there is */
+        assert_int_equal(srtp_protect(e.tx, p, &n, sizeof(p)), 0);
+        rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, n);
+        assert_int_equal(rig_recv(r.phone[1], got, sizeof(got), NULL), seq % 2 == 0 ? 172 : -1);
+    }
+    assert_int_equal(rig_stats(&r, 0).malformed, 50);
+    rig_end_free(&e);
+    rig_down(&r);
+}
+
 /* --- strangers, attacks.md 70, 71, 81 --- */
 
 static void a_third_party_steals_nothing_from_a_secure_call_and_is_heard_by_nobody(void **state)
@@ -575,6 +598,7 @@ int main(void)
         cmocka_unit_test(until_their_key_is_known_nothing_of_theirs_is_heard),
         cmocka_unit_test(the_rollover_counter_follows_a_whole_turn_of_the_numbers),
         cmocka_unit_test(a_stray_number_silences_no_secure_side),
+        cmocka_unit_test(padding_is_judged_by_the_plain_text),
         cmocka_unit_test(packets_under_the_old_key_are_heard_until_the_first_under_the_new),
         cmocka_unit_test(the_old_key_is_heard_for_two_seconds_at_most),
         cmocka_unit_test(a_third_party_steals_nothing_from_a_secure_call_and_is_heard_by_nobody),

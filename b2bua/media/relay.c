@@ -307,6 +307,17 @@ static const struct addr *relay_dest(const struct media_side *to, enum media_cla
     return dest;
 }
 
+static void relay_note_out(struct media_side *to, const uint8_t *p)
+{
+    bool is_same = to->has_out && to->out_ssrc == rtp_ssrc(p);
+
+    if (!is_same || (uint16_t)(rtp_seq(p) - to->out_seq) < 0x8000) {
+        to->out_seq = rtp_seq(p);
+    }
+    to->out_ssrc = rtp_ssrc(p);
+    to->has_out = true;
+}
+
 bool media_send(struct media_side *to, struct media_pkt *pkt)
 {
     const struct media_flow *f = NULL;
@@ -323,8 +334,7 @@ bool media_send(struct media_side *to, struct media_pkt *pkt)
         return false;
     }
     if (pkt->class == MEDIA_CLASS_RTP) {
-        to->out_ssrc = rtp_ssrc(pkt->p);
-        to->has_out = true;
+        relay_note_out(to, pkt->p);
     }
     if (!media_io_send(f, pkt, dest)) {
         return media_drop(to, MEDIA_DROP_SEND, pkt->now_ms);

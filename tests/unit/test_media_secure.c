@@ -515,6 +515,32 @@ static size_t rtp_of(uint8_t *p, uint32_t ssrc, uint16_t seq)
     return n;
 }
 
+static void a_secure_peer_is_heard_under_many_names(void **state)
+{
+    _Alignas(8) uint8_t p[512];
+    struct srtp_key theirs = rig_key(A, 2);
+    struct end e = {0};
+    struct rig r;
+
+    (void)state;
+    up(&r, SRTP_ENGINE_AUTO);
+    rig_sdes(&r, 0, &e, A, 1);
+    srtp_free(&e.tx);
+    assert_int_equal(srtp_new(&e.tx, &(struct srtp_params){.key = &theirs,
+                                                           .direction = SRTP_PROTECT,
+                                                           .max_ssrcs = SRTP_SSRCS_MAX}),
+                     0);
+    for (uint32_t k = 0; k < SRTP_SSRCS_MAX; k++) {
+        size_t n = rtp_of(p, 1000 + k, 5);
+
+        assert_int_equal(srtp_protect(e.tx, p, &n, sizeof(p)), 0);
+        rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, n);
+        assert_int_equal(rig_recv(r.phone[1], p, sizeof(p), NULL), 172);
+    }
+    rig_end_free(&e);
+    rig_down(&r);
+}
+
 static void a_source_with_one_name_too_many_goes_on_under_the_last(void **state)
 {
     _Alignas(8) uint8_t p[512], got[512];
@@ -608,6 +634,7 @@ int main(void)
         cmocka_unit_test(only_what_authenticates_feeds_the_watchdog),
         cmocka_unit_test(rtcp_is_secured_on_the_odd_port_and_muxed),
         cmocka_unit_test(a_source_that_starts_its_numbers_anew_repeats_no_index),
+        cmocka_unit_test(a_secure_peer_is_heard_under_many_names),
         cmocka_unit_test(a_source_with_one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(memory_per_secure_call_is_bounded),
     };

@@ -192,6 +192,22 @@ static bool bundle_add_out(struct media_bundle *b, uint32_t ssrc, struct media_s
     return true;
 }
 
+/* No more names fit: the new source goes on as the last one of its stream. */
+static bool bundle_rename(struct media_side *to, uint8_t *p)
+{
+    struct media_side *from = media_side_other(to);
+    const struct remap_source *src = media_remap_by_out(from->remap, rtp_ssrc(p));
+    uint32_t in_ssrc = src != NULL ? src->in_ssrc : rtp_ssrc(p);
+    uint16_t seq = (uint16_t)(to->out_seq + 1);
+
+    if (!to->has_out || !media_remap_continue(from, in_ssrc, rtp_seq(p), to->out_ssrc, seq)) {
+        return false;
+    }
+    rtp_put16(p + 2, seq);
+    rtp_put32(p + 8, to->out_ssrc);
+    return true;
+}
+
 bool media_bundle_claim(struct media_side *to, uint8_t *p)
 {
     struct media_bundle *b = to->via->bundle;
@@ -205,6 +221,9 @@ bool media_bundle_claim(struct media_side *to, uint8_t *p)
     if (owner == to) {
         return true;
     }
+    if (b->n_out == BUNDLE_LEARNED_MAX) {
+        return bundle_rename(to, p);
+    }
     if (owner == NULL) {
         return bundle_add_out(b, ssrc, to);
     }
@@ -212,8 +231,7 @@ bool media_bundle_claim(struct media_side *to, uint8_t *p)
     do {
         name = crypto_random_u32();
     } while (!bundle_is_free(b, name));
-    if (b->n_out == BUNDLE_LEARNED_MAX ||
-        !media_remap_continue(media_side_other(to), ssrc, rtp_seq(p), name, rtp_seq(p))) {
+    if (!media_remap_continue(media_side_other(to), ssrc, rtp_seq(p), name, rtp_seq(p))) {
         return false;
     }
     rtp_put32(p + 8, name);

@@ -3,8 +3,8 @@
 #include "media/secure_int.h"
 #include "media/stage_int.h"
 
-#define SECURE_RX_SSRCS 16 /* a peer that moves between sources brings a new one each time */
-#define SECURE_TX_SSRCS 8  /* one more goes on under the name of the last */
+#define SECURE_RX_SSRCS SRTP_SSRCS_MAX /* hold music and transfers bring a new one each time */
+#define SECURE_TX_SSRCS 8              /* one more goes on under the name of the last */
 #define SECURE_OLD_KEY_MS 2000
 
 struct media_keys *media_secure_keys(const struct media_flow *f)

@@ -263,6 +263,30 @@ static void a_compound_about_both_streams_is_parted(void **state)
     down(&r, &c);
 }
 
+static void one_name_too_many_goes_on_under_the_last(void **state)
+{
+    uint8_t p[512];
+    struct callee c;
+    uint32_t last = 0;
+    uint16_t seq = 0;
+    struct rig r;
+
+    (void)state;
+    up(&r, &c);
+    for (uint32_t k = 0; k < 3 * BUNDLE_LEARNED_MAX; k++) {
+        size_t n = rig_rtp(p, 5);
+
+        rtp_put32(p + 8, 1000 + k);
+        rig_send(&rig_side(&r, 1)->rtp, r.phone[1], p, n);
+        assert_int_equal(rig_recv(r.phone[0], p, sizeof(p), NULL), 172);
+        assert_true(rtp_ssrc(p) != last || rtp_seq(p) == (uint16_t)(seq + 1));
+        last = rtp_ssrc(p);
+        seq = rtp_seq(p);
+    }
+    assert_int_equal(last, 1000 + BUNDLE_LEARNED_MAX - 1);
+    down(&r, &c);
+}
+
 static int group_up(void **state)
 {
     (void)state;
@@ -283,6 +307,7 @@ int main(void)
         cmocka_unit_test(followers_have_no_ports_but_the_leaders),
         cmocka_unit_test(both_streams_go_out_by_one_transport_under_one_key),
         cmocka_unit_test(a_name_that_another_stream_has_is_changed),
+        cmocka_unit_test(one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(a_compound_about_both_streams_is_parted),
     };
 

@@ -220,6 +220,14 @@ static const struct name_case {
     {"DNS:127.0.0.1", "x", NULL, true},
     {"IP:2001:db8::1", "x", "2001:db8::1", true},
     {"DNS:sip.example.com", "127.0.0.1", NULL, false},
+    /* URI:sip:good.example, a NUL, .evil.example */
+    {"DER:302086"
+     "1e7369703a676f6f642e6578616d706c65"
+     "002e6576696c2e6578616d706c65",
+     "x", "good.example", false},
+    /* DNS:good.example, a NUL, .evil.example */
+    {"DER:301c821a676f6f642e6578616d706c65002e6576696c2e6578616d706c65", "x", "good.example",
+     false},
 };
 
 static void a_dialler_takes_the_name_it_wants_and_no_other(void **state)

@@ -59,6 +59,28 @@ static void no_session_crosses_to_other_authorities(void **state)
     tls_server_unref(&strict);
 }
 
+static void a_revoked_certificate_is_not_resumed(void **state)
+{
+    struct tls_client *c = pki_client(&ca, wanted, &client_cert);
+    struct pki_cert none, some;
+    struct tls_server *before, *after;
+
+    (void)state;
+    pki_make_crl(&none, "none", &ca, NULL);
+    pki_make_crl(&some, "some", &ca, &client_cert);
+    before = pki_server(&server_cert, &none, TLS_VERIFY_REQUIRED);
+    after = pki_server(&server_cert, &some, TLS_VERIFY_REQUIRED);
+    assert_false(resumes(c, before));
+    assert_true(resumes(c, before));
+    meet(tls_client_ref(c), tls_server_ref(after));
+    assert_int_equal(pair.b.result, EACCES);
+    assert_string_equal(tls_why(pair.b.tls), "certificate revoked");
+    pair_down();
+    tls_client_unref(&c);
+    tls_server_unref(&before);
+    tls_server_unref(&after);
+}
+
 /* The check behind a resumed session; waiting for a real one to end would take seconds. */
 static void a_certificate_ends_when_it_says(void **state)
 {
@@ -86,9 +108,12 @@ static void ticket_keys_rotate_and_the_one_before_stays_good(void **state)
     tls_tickets_tick(1);
     assert_false(resumes(c, s));
     tls_tickets_tick(TLS_TICKET_LIFE_MS - 1); /* too early for new ones */
+    assert_true(resumes(c, s));
     tls_tickets_tick(TLS_TICKET_LIFE_MS + 1);
     assert_true(resumes(c, s)); /* under the key before; the new ticket is under the new key */
+    assert_true(resumes(c, s));
     tls_tickets_tick(2 * TLS_TICKET_LIFE_MS + 1);
+    assert_false(resumes(c, s)); /* that key is good, but not the one of the full handshake */
     assert_true(resumes(c, s));
     tls_tickets_tick(3 * TLS_TICKET_LIFE_MS + 1);
     tls_tickets_tick(4 * TLS_TICKET_LIFE_MS + 1);
@@ -140,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_resumed_with_what_was_proven),
         cmocka_unit_test(no_session_crosses_to_other_authorities),
+        cmocka_unit_test(a_revoked_certificate_is_not_resumed),
         cmocka_unit_test(a_certificate_ends_when_it_says),
         cmocka_unit_test(ticket_keys_rotate_and_the_one_before_stays_good),
         cmocka_unit_test(sessions_are_kept_by_address),

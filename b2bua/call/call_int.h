@@ -44,10 +44,11 @@ struct leg {
     char *early_sdp; /* the answer that came in a 1xx */
     size_t early_n;
     struct sdp_face face;
-    struct nego nego;    /* what is agreed about media */
-    bool wants_reinvite; /* as soon as nothing else is under way */
-    bool wants_keys;     /* with new ones */
-    int64_t keyed_ms;    /* loop time: our oldest key is since then in use; 0: none */
+    struct nego nego;         /* what is agreed about media */
+    bool wants_reinvite;      /* as soon as nothing else is under way */
+    bool wants_keys;          /* with new ones */
+    int64_t keyed_ms;         /* loop time: key in use or last refused since then; 0: none */
+    uint64_t refused_packets; /* under our key when a new one was refused */
     struct timer rekey;
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];

@@ -229,6 +229,7 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
     n->ice = t->ice;
     n->ice_id = t->ice ? nego_ice_id(p->said, i) : 0;
     n->tag = t->tag;
+    p->leg->nego.was_secure = p->leg->nego.was_secure || t->security > NEGO_CLEAR;
     n->tx = t->tx;
     n->rx = t->rx;
     codec_names(&room->from, i, room->map[i], room->n_map[i], n->codecs);

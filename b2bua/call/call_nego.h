@@ -41,6 +41,7 @@ struct nego {
     uint16_t n_offered;
     bool fresh_keys; /* our next offer shall have new ones */
     char *theirs;    /* their description in force */
+    bool was_secure; /* a stream has had keys: from then on none becomes clear */
     size_t theirs_n;
 };
 

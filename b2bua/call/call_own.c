@@ -61,11 +61,13 @@ static void own_start(struct leg *l)
     if (other->nego.theirs == NULL ||
         call_keep_offer(c, other, sl_make(other->nego.theirs, other->nego.theirs_n)) != 0) {
         own_count(l, false);
+        leg_keys_refused(l);
         return;
     }
     c->own = l;
     if (own_send(l, NULL) != 0) {
         own_count(l, false);
+        leg_keys_refused(l);
         own_done(c);
     }
 }
@@ -129,6 +131,7 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
     }
     log_info(&l->log, "re-INVITE of our own was refused with %u; all stays as it was", status);
     own_count(l, false);
+    leg_keys_refused(l);
     own_done(c);
     if (status == 481 || status == 408) { /* the dialog over there is gone (RFC 5057) */
         l->state = status == 481 ? LEG_ENDED : l->state;

@@ -311,6 +311,102 @@ static void no_side_gets_from_srtp_to_rtp_inside_a_call(void **state)
     }
 }
 
+static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind k)
+{
+    phone_reinvite(x, secure_offer(x, k, NULL));
+    EXPECT(x, "100 INVITE");
+    EXPECT(y, "INVITE");
+    phone_answer(y, 200, secure_answer(y, y->ring, NULL));
+    EXPECT(x, "200 INVITE");
+    EXPECT(y, "ACK");
+    phone_ack(x, NULL);
+    (void)t;
+}
+
+/* The nth m-line of a message has port 0. */
+static bool is_refused_stream(const char *msg, unsigned nth)
+{
+    const char *at = strstr(msg, "\nm=");
+
+    while (at != NULL && nth-- != 0) {
+        at = strstr(at + 1, "\nm=");
+    }
+    at = at != NULL ? strchr(at, ' ') : NULL;
+    return at != NULL && strncmp(at, " 0 ", 3) == 0;
+}
+
+/* x offers this; y answers that, and x is told so. */
+static void exchange(struct phone *x, struct phone *y, const char *offer, const char *answer)
+{
+    phone_reinvite(x, offer);
+    EXPECT(x, "100 INVITE");
+    EXPECT(y, "INVITE");
+    phone_answer(y, 200, answer);
+    EXPECT(x, "200 INVITE");
+    EXPECT(y, "ACK");
+    phone_ack(x, NULL);
+}
+
+#define DOWN(ip)                                                                                   \
+    "v=0\r\no=z 7 9 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip "\r\nt=0 0\r\n"                          \
+    "m=audio 0 RTP/AVP 0\r\n"
+
+/* attacks.md 31: port 0 does not lift the lock. */
+static void a_stream_that_was_secure_does_not_come_back_in_clear_after_port_0(void **state)
+{
+    struct rig *r = secure_up("offered", "offered", "");
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    up(&t, KIND_OFFERED, KIND_OFFERED);
+    exchange(&t.a, &t.b, DOWN("192.0.2.30"), DOWN("10.1.1.20"));
+    assert_false(media_side(r, 0, 0)->is_open);
+    exchange(&t.a, &t.b, secure_offer(&t.a, KIND_RTP, NULL), DOWN("10.1.1.20"));
+    assert_true(is_refused_stream(t.b.ring, 0) && is_refused_stream(t.a.got, 0));
+    assert_false(media_side(r, 0, 0)->is_open || media_side(r, 0, 1)->is_open);
+    phone_reinvite(&t.b, secure_offer(&t.b, KIND_RTP, NULL)); /* nor for the other side */
+    EXPECT(&t.b, "100 INVITE");
+    EXPECT(&t.a, "INVITE");
+    assert_true(is_refused_stream(t.a.ring, 0));
+    phone_answer(&t.a, 200, DOWN("192.0.2.30"));
+    EXPECT(&t.b, "200 INVITE");
+    EXPECT(&t.a, "ACK");
+    phone_ack(&t.b, NULL);
+    reinvite(&t, &t.a, &t.b, KIND_OFFERED); /* with keys it may */
+    assert_true(media_side(r, 0, 0)->has_tx && media_side(r, 0, 1)->has_tx);
+    HAS(t.b.ring, " RTP/SAVP ");
+    pair_bye(&t);
+    rig_down(r);
+}
+
+static void a_stream_added_to_a_secure_call_is_not_clear(void **state)
+{
+    static const char video[] = "m=video 40100 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+    struct rig *r = secure_up("offered", "plain", "");
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    up(&t, KIND_OFFERED, KIND_RTP);
+    (void)secure_offer(&t.a, KIND_OFFERED, NULL);
+    memcpy(t.a.sdp + strlen(t.a.sdp), video, sizeof(video));
+    phone_reinvite(&t.a, t.a.sdp);
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    assert_true(is_refused_stream(t.b.ring, 1) && !is_refused_stream(t.b.ring, 0));
+    (void)secure_answer(&t.b, t.b.ring, NULL);
+    memcpy(t.b.sdp + strlen(t.b.sdp), "m=video 0 RTP/AVP 96\r\n",
+           sizeof("m=video 0 RTP/AVP 96\r\n"));
+    phone_answer(&t.b, 200, t.b.sdp);
+    assert_true(is_refused_stream(EXPECT(&t.a, "200 INVITE"), 1));
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    assert_false(media_side(r, 1, 0)->is_open);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void an_answer_in_clear_to_a_secure_reinvite_ends_the_call(void **state)
 {
     struct rig *r = secure_up("offered", "offered", "");
@@ -332,18 +428,6 @@ static void an_answer_in_clear_to_a_secure_reinvite_ends_the_call(void **state)
     phone_answer(&t.b, 200, NULL);
     talk_record_is("callee", "no change from SRTP to RTP inside a call", 200);
     rig_down(r);
-}
-
-static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind k)
-{
-    phone_reinvite(x, secure_offer(x, k, NULL));
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
-    phone_answer(y, 200, secure_answer(y, y->ring, NULL));
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
-    (void)t;
 }
 
 static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **state)
@@ -582,6 +666,8 @@ int main(void)
         cmocka_unit_test(an_answer_that_takes_no_key_of_ours_ends_the_call_in_order),
         cmocka_unit_test(a_callee_that_sends_our_own_key_back_is_hung_up),
         cmocka_unit_test(no_side_gets_from_srtp_to_rtp_inside_a_call),
+        cmocka_unit_test(a_stream_that_was_secure_does_not_come_back_in_clear_after_port_0),
+        cmocka_unit_test(a_stream_added_to_a_secure_call_is_not_clear),
         cmocka_unit_test(an_answer_in_clear_to_a_secure_reinvite_ends_the_call),
         cmocka_unit_test(the_same_key_goes_on_and_a_new_one_changes_one_direction),
         cmocka_unit_test(another_suite_in_a_reinvite_gets_another_key_of_ours),

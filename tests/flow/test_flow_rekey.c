@@ -356,6 +356,53 @@ static void keys_change_after_the_packets_of_the_profile(void **state)
     talk_down(&k);
 }
 
+static void refuse_new_key(struct phone *p)
+{
+    EXPECT(p, "INVITE");
+    phone_answer(p, 488, NULL);
+    EXPECT(p, "ACK");
+}
+
+static void a_refusal_is_not_asked_again_before_as_many_packets(void **state)
+{
+    struct talk k;
+
+    (void)state;
+    talk_up(&k, "plain", "counted", "  counted: {security: sdes, rekey: {packets: 5000}}\n");
+    k.b->tx_packets = 5000;
+    rig_advance(k.t.r, 5000);
+    refuse_new_key(&k.t.b);
+    rig_advance(k.t.r, 60000);
+    QUIET(&k.t.b);
+    k.b->tx_packets = 9999;
+    rig_advance(k.t.r, 60000);
+    QUIET(&k.t.b);
+    k.b->tx_packets = 10000;
+    rig_advance(k.t.r, 5000);
+    k.b->tx_packets = 0;
+    accept_new_key(&k.t.b);
+    k.b->tx_packets = 5000; /* a new key: counted from nought */
+    rig_advance(k.t.r, 5000);
+    accept_new_key(&k.t.b);
+    talk_down(&k);
+}
+
+static void a_refusal_is_not_asked_again_before_as_much_time(void **state)
+{
+    struct talk k;
+
+    (void)state;
+    talk_up(&k, "plain", "both",
+            "  both: {security: sdes, rekey: {after: 1m, packets: 1000000}}\n");
+    rig_advance(k.t.r, 60000);
+    refuse_new_key(&k.t.b);
+    rig_advance(k.t.r, 55000);
+    QUIET(&k.t.b);
+    rig_advance(k.t.r, 5000);
+    accept_new_key(&k.t.b);
+    talk_down(&k);
+}
+
 static void a_challenge_is_answered_with_the_same_key(void **state)
 {
     struct talk k;
@@ -391,6 +438,8 @@ int main(void)
         cmocka_unit_test(a_bye_in_the_middle_is_served),
         cmocka_unit_test(keys_change_after_the_time_of_the_profile),
         cmocka_unit_test(keys_change_after_the_packets_of_the_profile),
+        cmocka_unit_test(a_refusal_is_not_asked_again_before_as_many_packets),
+        cmocka_unit_test(a_refusal_is_not_asked_again_before_as_much_time),
         cmocka_unit_test(a_challenge_is_answered_with_the_same_key),
     };
 

@@ -380,6 +380,13 @@ int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsign
     return 0;
 }
 
+unsigned media_bundle_leader(const struct media_session *s, unsigned stream, unsigned side)
+{
+    const struct fake_side *fs = side_of(s, stream, side);
+
+    return fs->is_bundled ? fs->leader : stream;
+}
+
 int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)
 {
     side_of(s, stream, side)->dscp = dscp;

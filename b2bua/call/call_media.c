@@ -51,15 +51,7 @@ void call_on_silence(struct media_session *s, unsigned stream, unsigned side, vo
 /* It has no ports of its own while it shares those of another stream. */
 static bool is_follower(const struct leg *l, unsigned i)
 {
-    return i < l->nego.n && l->nego.streams[i].is_bundled && l->nego.streams[i].leader != i;
-}
-
-static bool leaves_bundle(const struct sdp *s, unsigned i)
-{
-    uint8_t leader[SDP_STREAMS_MAX];
-
-    sdp_bundle(s, leader);
-    return leader[i] == i;
+    return media_bundle_leader(l->call->media, i, l->side) != i;
 }
 
 static int open_side(struct call *c, unsigned i, const struct leg *l, enum media_kind kind)
@@ -79,7 +71,7 @@ uint16_t media_open_stream(struct call *c, unsigned i, const struct leg *from, c
 {
     const struct sdp *s = &c->t->room->from;
     enum media_kind kind = kind_for_now(from, i, s->streams[i].proto);
-    int err = is_follower(from, i) && !leaves_bundle(s, i) ? 0 : open_side(c, i, from, kind);
+    int err = is_follower(from, i) ? 0 : open_side(c, i, from, kind);
 
     if (err == 0 && !is_follower(to, i)) {
         err = open_side(c, i, to, kind);
@@ -95,6 +87,13 @@ uint16_t media_open_stream(struct call *c, unsigned i, const struct leg *from, c
                  c->cfg->listeners[from->listener].name, c->cfg->listeners[to->listener].name);
     }
     return 503;
+}
+
+int media_part_stream(struct call *c, unsigned i, const struct leg *to)
+{
+    return is_follower(to, i)
+               ? open_side(c, i, to, media_kind_of(c->t->room->offer.streams[i].proto))
+               : 0;
 }
 
 /* --- addresses --- */
@@ -205,7 +204,9 @@ static int bundle_streams(struct call *c, const struct side_plan *p)
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < p->said->n_streams && err == 0; i++) {
             const struct sdp_out_stream *out = &room->out[i];
-            bool is_there = is_follower(p->leg, i) && p->leg->nego.streams[i].leader == out->leader;
+            bool is_there =
+                is_follower(p->leg, i) &&
+                media_bundle_leader(c->media, i, p->leg->side) == out->leader;
 
             if (out->refuse || !out->is_bundled || (out->leader == i) != (pass == 0) || is_there) {
                 continue;

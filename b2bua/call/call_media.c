@@ -151,14 +151,9 @@ static int set_ice(struct call *c, const struct leg *l, const struct sdp *s, uns
                : 0;
 }
 
-static int secure_side(struct call *c, const struct leg *l, const struct sdp *s, unsigned i,
-                       const struct nego_take *t)
+static int set_keys(struct call *c, const struct leg *l, const struct sdp *s, unsigned i,
+                    const struct nego_take *t)
 {
-    int err = set_ice(c, l, s, i, t);
-
-    if (err != 0) {
-        return err;
-    }
     switch (t->security) {
     case NEGO_SDES:
         return media_set_sdes(c->media, i, l->side, &t->tx, &t->rx);
@@ -245,6 +240,24 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
     n->leader = room->out[i].leader;
 }
 
+/* Addresses first, so that a handshake begins at the new ones. What fails half-way is silent: it must
+ * not go on in clear. */
+static int describe_side(struct call *c, const struct side_plan *p, unsigned i, bool early)
+{
+    const struct nego_take *t = &p->takes[i];
+    int err = set_ice(c, p->leg, p->said, i, t);
+
+    if (err != 0) {
+        return err;
+    }
+    point_media(c, i, p->leg, &p->said->streams[i], t, early);
+    err = set_keys(c, p->leg, p->said, i, t);
+    if (err != 0) {
+        media_side_reset(c->media, i, p->leg->side);
+    }
+    return err;
+}
+
 static int commit_stream(struct call *c, const struct side_plan *p, unsigned i, bool early)
 {
     const struct bridge_room *room = c->t->room;
@@ -257,17 +270,17 @@ static int commit_stream(struct call *c, const struct side_plan *p, unsigned i, 
     if (!follows(room, p, i)) {
         err = open_side(c, i, p->leg, media_kind_of(p->said->streams[i].proto));
         if (err == 0) {
-            err = secure_side(c, p->leg, p->said, i, &p->takes[i]);
+            err = describe_side(c, p, i, early);
         }
-        if (err == 0 && dscp != MEDIA_DSCP_DEFAULT &&
-            media_set_dscp(c->media, i, p->leg->side, dscp) != 0) {
+        if (err == 0 && media_set_dscp(c->media, i, p->leg->side, dscp) != 0) {
             log_debug(&p->leg->log, "DSCP could not be set");
         }
+    } else {
+        point_media(c, i, p->leg, &p->said->streams[i], &p->takes[i], early);
     }
     if (err != 0) {
         return err;
     }
-    point_media(c, i, p->leg, &p->said->streams[i], &p->takes[i], early);
     remember_stream(room, p, i);
     if (rekeyed) {
         leg_keyed(p->leg);
@@ -329,6 +342,17 @@ static int commit_formats(struct call *c, struct leg *from, struct leg *to)
     return err;
 }
 
+/* Another device answers than the one that answered early: nothing of that one's is left. */
+static void meet(struct call *c, const struct leg *callee)
+{
+    bool is_other = c->described != 0 && c->described != callee->index;
+
+    for (unsigned i = 0; is_other && i < MEDIA_STREAMS_MAX; i++) {
+        media_side_reset(c->media, i, callee->side);
+    }
+    c->described = callee->index;
+}
+
 uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool early,
                       const char **why)
 {
@@ -342,6 +366,7 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
             media_close(c->media, i);
         }
     }
+    meet(c, from->side == 1 ? from : to);
     err = commit_side(c, &offerer, early);
     if (err == 0) {
         err = commit_side(c, &answerer, early);

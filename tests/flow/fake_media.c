@@ -198,6 +198,19 @@ void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
     s->streams[stream].side[side].n_described++;
 }
 
+void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
+{
+    struct fake_side *fs = &s->streams[stream].side[side];
+    struct fake_side kept = *fs;
+
+    *fs = (struct fake_side){.is_open = kept.is_open,
+                             .listener = kept.listener,
+                             .family = kept.family,
+                             .port = kept.port,
+                             .ice_gen = kept.ice_gen,
+                             .dscp = kept.dscp};
+}
+
 bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
                  struct media_stats *out)
 {

@@ -98,8 +98,8 @@ struct call {
     struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
     struct leg *own;           /* leg that we re-INVITE of our own accord; NULL: none */
     struct media_session *media;
-    const struct leg *callee; /* whose media is on side 1; compared only; NULL: nobody's yet */
     uint8_t n_streams;
+    uint8_t described;  /* index of the leg that media of the callee's side follows; 0: none */
     struct timer timer; /* set-up, then duration */
     struct sl calling, called, route;
     struct sl source, target;

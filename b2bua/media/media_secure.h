@@ -29,11 +29,6 @@ struct media_session;
 MUST_USE int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
                             const struct srtp_key *tx, const struct srtp_key *rx);
 
-/* Another party answers on this side: one of several devices that ring, or the next target. What
- * the former one agreed on with us (keys, DTLS) is forgotten, and the side may be plain again;
- * ports and our ICE credentials stay. Harmless when nothing was agreed. */
-void media_new_party(struct media_session *s, unsigned stream, unsigned side);
-
 /* SRTP and SRTCP packets sent to this side under the present key: re-keying by policy. */
 uint64_t media_tx_packets_under_key(const struct media_session *s, unsigned stream, unsigned side);
 

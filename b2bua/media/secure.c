@@ -278,15 +278,6 @@ int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
     return err;
 }
 
-void media_new_party(struct media_session *s, unsigned stream, unsigned side)
-{
-    struct media_side *sd = media_side_of(s, stream, side);
-
-    if (sd != NULL) {
-        media_secure_free(sd);
-    }
-}
-
 uint64_t media_tx_packets_under_key(const struct media_session *s, unsigned stream, unsigned side)
 {
     const struct media_side *sd = media_side_of(s, stream, side);

@@ -142,6 +142,7 @@ void media_rtcp_translate(struct media_side *from, struct rtcp_packet *r);
 #define BUNDLE_LEARNED_MAX 16
 struct bundle_member {
     struct media_side *side;
+    struct media_secure *spare; /* a follower's, for when it leaves: nothing can fail then */
     uint8_t mid_ext_id, mid_n, n_ssrcs;
     char mid[MEDIA_MID_MAX];
     uint32_t ssrcs[MEDIA_BUNDLE_SSRCS_MAX];

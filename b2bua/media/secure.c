@@ -67,7 +67,8 @@ bool media_secure_open(struct media_flow *f, struct media_pkt *pkt)
     if (err != 0) {
         return open_failed(s, err, pkt->now_ms);
     }
-    if (UNLIKELY(s->sec->dtls != NULL)) {
+    /* With the former key still there it was the one that opened it, which proves nothing. */
+    if (UNLIKELY(s->sec->dtls != NULL) && k->old_rx == NULL) {
         media_handshake_settle(f);
     }
     return true;

@@ -3,6 +3,8 @@
  * 76). */
 #include "media_dtls_rig.h"
 
+#include <malloc.h>
+
 #define A SRTP_AES_CM_128_HMAC_SHA1_80
 
 enum kind { PLAIN, SDES, DTLS_PASSIVE, DTLS_ACTIVE };
@@ -193,6 +195,40 @@ static void a_worse_source_cannot_take_a_handshake_over(void **state)
     rig_down(&r);
 }
 
+/* attacks.md 75: whoever forges a source makes us send nothing to it, however much it sends. */
+static void a_forged_source_gets_no_answer_to_amplify(void **state)
+{
+    struct handset h, thief;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&thief, true, r.stranger);
+    for (unsigned lap = 0; lap < 20; lap++) { /* before the description of keys, and after */
+        if (lap == 10) {
+            assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+        }
+        handset_again(&thief, true);
+        dtls_start(thief.d, 1);
+        assert_true(handset_send(&thief, &rig_side(&r, 0)->rtp));
+        loop_advance(r.loop, 1000); /* retransmissions as well */
+        assert_false(rig_got(r.stranger));
+    }
+    assert_false(rig_got(r.phone[0]));
+    dtls_start(h.d, 1);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    assert_false(rig_got(r.stranger));
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&thief);
+    rig_down(&r);
+}
+
 /* attacks.md 76: no media, and whoever holds the session is told. */
 static void a_certificate_that_fits_no_fingerprint_loses_the_side(void **state)
 {
@@ -250,6 +286,33 @@ static void another_fingerprint_means_another_handshake_and_old_keys_until_then(
     assert_true(rig_hears(&r, 1, &(struct end){0}, 2));
     rig_speak(&r, 0, &h.end, 3);
     assert_false(rig_got(r.phone[1]));
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&next);
+    rig_down(&r);
+}
+
+/* Until a packet under the new key proves that the phone is done, its last flight may have to be
+ * repeated to it; what that takes is all of OpenSSL's memory for it, of tens of KiB. */
+static void packets_under_the_old_key_settle_no_handshake(void **state)
+{
+    struct handset h, next;
+    size_t before;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_PASSIVE, &h);
+    handset_up(&next, true, r.phone[0]);
+    handset_introduce(&next);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &next), 0);
+    dtls_start(next.d, 1);
+    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    before = mallinfo2().uordblks;
+    rig_speak(&r, 0, &h.end, 1);
+    assert_true(rig_hears(&r, 1, &(struct end){0}, 1));
+    assert_true(mallinfo2().uordblks + 8192 >= before);
     media_session_close(&r.s);
     handset_down(&h);
     handset_down(&next);
@@ -367,8 +430,10 @@ int main(void)
         cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
         cmocka_unit_test(a_strangers_hello_is_no_hello),
         cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
+        cmocka_unit_test(a_forged_source_gets_no_answer_to_amplify),
         cmocka_unit_test(a_certificate_that_fits_no_fingerprint_loses_the_side),
         cmocka_unit_test(another_fingerprint_means_another_handshake_and_old_keys_until_then),
+        cmocka_unit_test(packets_under_the_old_key_settle_no_handshake),
         cmocka_unit_test(the_role_may_be_settled_by_the_answer),
         cmocka_unit_test(rtcp_on_its_own_port_has_keys_of_its_own),
         cmocka_unit_test(bad_fingerprints_and_relays_without_dtls_are_refused),

@@ -225,7 +225,7 @@ static uint16_t launch_binding(struct call *c, int user, const struct binding *b
                          .sips = sl_istarts(bd->contact, SL("sips:")),
                          .pin = true};
 
-    if (c->sips && !flow_is_secure(&bd->flow)) {
+    if ((c->sips || p.sips) && !flow_is_secure(&bd->flow)) {
         *err = EPROTONOSUPPORT;
         return 0;
     }

@@ -178,7 +178,9 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     struct tls_client *c = t->client;
     struct tls_session *s;
 
-    pthread_mutex_lock(&c->lock);
+    if (pthread_mutex_trylock(&c->lock) != 0) {
+        return 0; /* this may be the worker's thread, and one session less is no loss */
+    }
     s = session_place(c, &t->to);
     session_drop(s);
     *s = (struct tls_session){.to = t->to, .session = session, .used = ++c->clock};

@@ -147,6 +147,49 @@ static void early_media_reaches_the_caller_and_the_answer_may_repeat_it(void **s
     pair_bye(&t);
 }
 
+static void put_many_formats(struct buf *b, const struct phone *p, unsigned n)
+{
+    buf_reset(b);
+    buf_putf(b, "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %u RTP/AVP",
+             p->media_ip, p->media_ip, p->media_port);
+    for (unsigned i = 0; i < n; i++) {
+        buf_putf(b, " %u", 40 + i);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        buf_putf(b, "\r\na=rtpmap:%u x%u/8000", 40 + i, i);
+    }
+    BUF_LIT(b, "\r\n");
+    buf_putc(b, '\0');
+    assert_int_equal(buf_err(b), 0);
+}
+
+/* Without a list the relay would let numbers through that mean something else over there. */
+static void the_relay_is_told_of_every_format(void **state)
+{
+    static const unsigned counts[] = {1, 64, 66};
+    char text[3072];
+    struct pair t;
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    pair_init(&t, *state);
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        phone_renew(&t.a);
+        put_many_formats(&b, &t.a, counts[i]);
+        phone_invite(&t.a, CALLED, text);
+        EXPECT(&t.a, "100 INVITE");
+        EXPECT(&t.b, "INVITE");
+        put_many_formats(&b, &t.b, counts[i]);
+        phone_answer(&t.b, 200, text);
+        EXPECT(&t.a, "200 INVITE");
+        EXPECT(&t.b, "ACK");
+        phone_ack(&t.a, NULL);
+        assert_int_equal(rig_media(t.r)->streams[0].side[0].n_formats, counts[i]);
+        assert_int_equal(rig_media(t.r)->streams[0].side[1].n_formats, counts[i]);
+        pair_bye(&t);
+    }
+}
+
 static void ringing_with_a_description_carries_early_media_as_well(void **state)
 {
     struct pair t;
@@ -384,6 +427,7 @@ int main(void)
         FLOW_TEST(an_answer_without_ringing_is_an_answer),
         FLOW_TEST(a_repeated_invite_gets_the_last_answer_again_and_no_second_call),
         FLOW_TEST(early_media_reaches_the_caller_and_the_answer_may_repeat_it),
+        FLOW_TEST(the_relay_is_told_of_every_format),
         FLOW_TEST(ringing_with_a_description_carries_early_media_as_well),
         FLOW_TEST(an_answer_without_description_uses_the_one_of_the_early_media),
         FLOW_TEST(a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack),

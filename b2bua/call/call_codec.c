@@ -165,9 +165,15 @@ static void list_answerer(struct format_list *list, const struct codec_answer *a
 
 _Static_assert(MEDIA_FORMATS_MAX >= SDP_FORMATS_MAX, "no list is cut short");
 
-static int set_formats(struct call *c, unsigned stream, const struct leg *l,
+static int set_formats(struct call *c, unsigned stream, struct leg *l,
                        const struct format_list *list)
 {
+    bool has_events = false;
+
+    for (size_t k = 0; k < list->n; k++) {
+        has_events = has_events || list->f[k].kind == MEDIA_FMT_EVENT;
+    }
+    l->nego.streams[stream].has_events = has_events;
     return media_set_formats(c->media, stream, l->side, list->f, list->n);
 }
 

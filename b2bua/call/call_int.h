@@ -134,6 +134,8 @@ struct call_table {
 /* --- call.c --- */
 struct call *call_new(struct call_table *t, struct sip_msg *invite);
 struct leg *leg_new(struct call *c, uint8_t side);
+void call_forget_text(char **textp,
+                      size_t *n); /* wipes and frees what may hold keys; NULL is fine */
 void leg_free(struct leg **lp);
 struct call *call_find(struct call_table *t, uint64_t id);
 void call_set_state(struct call *c, enum call_state s);

@@ -436,7 +436,7 @@ static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
         log_debug(&l->log, "early answer is not usable: %s", why);
         return SL_NULL;
     }
-    mem_free(l->early_sdp);
+    call_forget_text(&l->early_sdp, &l->early_n);
     l->early_sdp = mem_strndup(rsp->body.p, rsp->body.n);
     l->early_n = l->early_sdp != NULL ? rsp->body.n : 0;
     return buf_sl(&c->t->body);
@@ -568,8 +568,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     if (!c->late_offer) {
         call_drop_offer(c);
     }
-    mem_free(l->early_sdp);
-    l->early_sdp = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n);
     answered(c);
 }
 
@@ -610,8 +609,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 
     attempt_done(c, l, status, err);
     l->state = LEG_ENDED;
-    mem_free(l->early_sdp); /* other forks may bring early media now */
-    l->early_sdp = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     leg_hold(l, false);
     if (l->target_counted) {
         policy_peer_release(c->cfg->policy, l->party.peer);

@@ -43,6 +43,7 @@ struct leg {
     size_t ack_n;
     char *early_sdp; /* the answer that came in a 1xx */
     size_t early_n;
+    uint64_t early_id; /* of the dialog that it came in */
     struct sdp_face face;
     struct nego nego;         /* what is agreed about media */
     bool wants_reinvite;      /* as soon as nothing else is under way */

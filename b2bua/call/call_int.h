@@ -43,6 +43,7 @@ struct leg {
     size_t ack_n;
     char *early_sdp; /* the answer that came in a 1xx */
     size_t early_n;
+    uint64_t early_id; /* of the dialog that it came in */
     struct sdp_face face;
     struct nego nego;         /* what is agreed about media */
     bool wants_reinvite;      /* as soon as nothing else is under way */
@@ -135,6 +136,8 @@ struct call_table {
 /* --- call.c --- */
 struct call *call_new(struct call_table *t, struct sip_msg *invite);
 struct leg *leg_new(struct call *c, uint8_t side);
+void call_forget_text(char **textp,
+                      size_t *n); /* wipes and frees what may hold keys; NULL is fine */
 void leg_free(struct leg **lp);
 struct call *call_find(struct call_table *t, uint64_t id);
 void call_set_state(struct call *c, enum call_state s);

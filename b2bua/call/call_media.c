@@ -3,14 +3,19 @@
 
 #define MEDIA_PORT_FLOOR 1024 /* attacks.md 32: no media to well-known services */
 
-/* An address that would make us talk to ourselves. */
-static bool is_own_media(const struct call *c, const struct addr *a)
+/* Nothing of ours is a place for media, whatever its port: SIP, the API and the relay would hear it
+ * from ourselves (attacks.md 32, 84). A peer on this very host, also by loopback, may have its
+ * media there as well, but not on ports of the relay. */
+static bool is_own_media(const struct call *c, const struct leg *from, const struct addr *a)
 {
+    bool is_neighbour = addr_is_loopback(a) || addr_eq_ip(a, &from->dlg.flow.remote);
+
     for (size_t i = 0; i < c->cfg->n_listeners; i++) {
         const struct config_listener *ls = &c->cfg->listeners[i];
         bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise);
 
-        if (ours && addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max) {
+        if (ours &&
+            (!is_neighbour || (addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max))) {
             return true;
         }
     }
@@ -19,7 +24,8 @@ static bool is_own_media(const struct call *c, const struct addr *a)
 
 bool media_is_hostile(const struct call *c, const struct leg *from, const struct addr *a)
 {
-    if (!sdp_addr_is_usable(a) || is_own_media(c, a) || addr_port(a) < MEDIA_PORT_FLOOR) {
+    if (!sdp_addr_is_usable(a) || addr_is_link_local(a) || is_own_media(c, from, a) ||
+        addr_port(a) < MEDIA_PORT_FLOOR) {
         return true;
     }
     return addr_is_loopback(a) && !addr_is_loopback(&from->dlg.flow.remote);
@@ -218,13 +224,13 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
     struct sl mid;
 
     n->security = t->security;
+    p->leg->nego.was_secure = p->leg->nego.was_secure || t->security > NEGO_CLEAR;
     n->proto = p->said->streams[i].proto;
     n->setup = t->setup;
     n->mux = t->mux;
     n->ice = t->ice;
     n->ice_id = t->ice ? nego_ice_id(p->said, i) : 0;
     n->tag = t->tag;
-    p->leg->nego.was_secure = p->leg->nego.was_secure || t->security > NEGO_CLEAR;
     n->tx = t->tx;
     n->rx = t->rx;
     codec_names(&room->from, i, room->map[i], room->n_map[i], n->codecs);

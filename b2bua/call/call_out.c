@@ -422,9 +422,39 @@ static bool is_news(const struct call *c, const struct leg *l, uint16_t status, 
     return sdp || c->last_1xx == 0 || (c->last_1xx_leg == l->index && status != c->last_1xx);
 }
 
+/* Early dialogs of one INVITE, forked further down, are told apart by their tags. */
+static uint64_t dialog_id(const struct sip_msg *rsp)
+{
+    static const uint8_t key[16] = {0};
+
+    return siphash13(rsp->to_tag.p, rsp->to_tag.n, key);
+}
+
+/* Within one dialog the first answer counts, whatever later ones say: they are only repetitions
+ * (RFC 3261 13.2.1, attacks.md 27). Another dialog has an answer of its own. */
+static struct sl answer_that_counts(const struct leg *l, const struct sip_msg *rsp)
+{
+    if (l->early_sdp != NULL && l->early_id == dialog_id(rsp)) {
+        return sl_make(l->early_sdp, l->early_n);
+    }
+    return msg_sdp(rsp);
+}
+
+static void keep_early_answer(struct leg *l, const struct sip_msg *rsp, struct sl sdp)
+{
+    if (sdp.p == l->early_sdp) {
+        return;
+    }
+    call_forget_text(&l->early_sdp, &l->early_n);
+    l->early_sdp = mem_strndup(sdp.p, sdp.n);
+    l->early_n = l->early_sdp != NULL ? sdp.n : 0;
+    l->early_id = dialog_id(rsp);
+}
+
 static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
 {
     struct call *c = l->call;
+    struct sl sdp = answer_that_counts(l, rsp);
     const char *why = NULL;
 
     buf_reset(&c->t->body);
@@ -432,13 +462,11 @@ static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
         (c->b != NULL && c->b->early_sdp != NULL && c->b != l)) {
         return SL_NULL;
     }
-    if (call_bridge_answer(c, l, c->a, rsp->body, &why) != 0) {
+    if (call_bridge_answer(c, l, c->a, sdp, &why) != 0) {
         log_debug(&l->log, "early answer is not usable: %s", why);
         return SL_NULL;
     }
-    mem_free(l->early_sdp);
-    l->early_sdp = mem_strndup(rsp->body.p, rsp->body.n);
-    l->early_n = l->early_sdp != NULL ? rsp->body.n : 0;
+    keep_early_answer(l, rsp, sdp);
     return buf_sl(&c->t->body);
 }
 
@@ -539,7 +567,7 @@ static uint16_t answer_early(struct leg *l, struct sl sdp, const char **why)
 static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
 {
     struct call *c = l->call;
-    struct sl sdp = msg_sdp(rsp);
+    struct sl sdp = c->late_offer ? msg_sdp(rsp) : answer_that_counts(l, rsp);
     const char *why = "answer cannot be used";
     uint16_t status = 0;
 
@@ -568,8 +596,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     if (!c->late_offer) {
         call_drop_offer(c);
     }
-    mem_free(l->early_sdp);
-    l->early_sdp = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n);
     answered(c);
 }
 
@@ -588,6 +615,7 @@ static bool retry_with_credentials(struct leg *l, struct sip_msg *rsp)
         return false;
     }
     l->cli = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n);
     l->dlg.remote_tag = SL_NULL; /* what an 18x said of a dialog ended with this refusal */
     l->dlg.n_routes = 0;
     l->dlg.state = DIALOG_NONE;
@@ -610,8 +638,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 
     attempt_done(c, l, status, err);
     l->state = LEG_ENDED;
-    mem_free(l->early_sdp); /* other forks may bring early media now */
-    l->early_sdp = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     leg_hold(l, false);
     if (l->target_counted) {
         policy_peer_release(c->cfg->policy, l->party.peer);

@@ -408,12 +408,7 @@ int call_keep_offer(struct call *c, const struct leg *from, struct sl body)
 
 void call_drop_offer(struct call *c)
 {
-    if (c->offer != NULL) {
-        mem_wipe(c->offer, c->offer_n); /* it may hold keys */
-    }
-    mem_free(c->offer);
-    c->offer = NULL;
-    c->offer_n = 0;
+    call_forget_text(&c->offer, &c->offer_n);
     if (c->a != NULL) {
         nego_drop_offer(&c->a->nego);
     }

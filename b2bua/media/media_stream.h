@@ -12,8 +12,8 @@ struct media_session;
 
 /* --- payload types --- */
 
-#define MEDIA_FORMATS_MAX 64
-#define MEDIA_PT_NONE 0xff /* the other side has no number for it: dropped there */
+#define MEDIA_FORMATS_MAX 128 /* every payload type once */
+#define MEDIA_PT_NONE 0xff    /* the other side has no number for it: dropped there */
 
 enum media_format_kind { MEDIA_FMT_AUDIO, MEDIA_FMT_EVENT /* RFC 4733 */, MEDIA_FMT_OTHER };
 enum media_codec { /* what loss does to it (ITU-T G.113); MEDIA_CODEC_OTHER counts as G.711 */

@@ -1,6 +1,7 @@
 /* test_flow_keys.c - SDES: where keys may go, which ones are taken, and that nothing secure turns
  * into something clear (attacks.md 30, 31, 82, 83). */
 #include "secure.h"
+#include "call/call_int.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -654,6 +655,35 @@ static void keys_are_in_no_log_line(void **state)
     rig_down(r);
 }
 
+static void has_no_keys(const struct buf *b)
+{
+    assert_non_null(b->p);
+    assert_null(memmem(b->p, b->cap, "inline:", strlen("inline:")));
+}
+
+static void keys_do_not_stay_where_messages_are_written(void **state)
+{
+    struct rig *r = secure_up("secure", "secure", "");
+    const struct call_table *calls = rig_calls(r);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    phone_invite(&t.a, CALLED, secure_offer(&t.a, KIND_SDES, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    HAS(EXPECT(&t.b, "INVITE"), "inline:");
+    has_no_keys(&calls->out);
+    has_no_keys(&calls->body);
+    phone_answer(&t.b, 200, secure_answer(&t.b, t.b.ring, NULL));
+    HAS(EXPECT(&t.a, "200 INVITE"), "inline:");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    has_no_keys(&calls->out);
+    has_no_keys(&calls->body);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -677,6 +707,7 @@ int main(void)
         cmocka_unit_test(each_device_that_rings_has_keys_of_its_own),
         cmocka_unit_test(nothing_of_an_early_answer_binds_the_next_device),
         cmocka_unit_test(keys_are_in_no_log_line),
+        cmocka_unit_test(keys_do_not_stay_where_messages_are_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,7 +98,7 @@ struct call {
     struct leg *own;           /* leg that we re-INVITE of our own accord; NULL: none */
     struct media_session *media;
     uint8_t n_streams;
-    uint8_t described; /* index of the leg that media of the callee's side follows; 0: none */
+    uint8_t described;  /* index of the leg that media of the callee's side follows; 0: none */
     struct timer timer; /* set-up, then duration */
     struct sl calling, called, route;
     struct sl source, target;

@@ -199,9 +199,8 @@ static int bundle_streams(struct call *c, const struct side_plan *p)
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < p->said->n_streams && err == 0; i++) {
             const struct sdp_out_stream *out = &room->out[i];
-            bool is_there =
-                is_follower(p->leg, i) &&
-                media_bundle_leader(c->media, i, p->leg->side) == out->leader;
+            bool is_there = is_follower(p->leg, i) &&
+                            media_bundle_leader(c->media, i, p->leg->side) == out->leader;
 
             if (out->refuse || !out->is_bundled || (out->leader == i) != (pass == 0) || is_there) {
                 continue;
@@ -240,8 +239,8 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
     n->leader = room->out[i].leader;
 }
 
-/* Addresses first, so that a handshake begins at the new ones. What fails half-way is silent: it must
- * not go on in clear. */
+/* Addresses first, so that a handshake begins at the new ones. What fails half-way is silent: it
+ * must not go on in clear. */
 static int describe_side(struct call *c, const struct side_plan *p, unsigned i, bool early)
 {
     const struct nego_take *t = &p->takes[i];

@@ -306,8 +306,8 @@ static int answer_bundles(struct call *c, const struct leg *to)
 
         if (!out->refuse && !follows && media_bundle_leader(c->media, i, to->side) != i) {
             err = media_part_stream(c, i, to);
-            fill_stream(c, to, i,
-                        !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL, out);
+            fill_stream(c, to, i, !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL,
+                        out);
         }
     }
     for (unsigned i = 0; i < room->offer.n_streams; i++) {

@@ -263,7 +263,8 @@ static void a_compound_about_both_streams_is_parted(void **state)
     down(&r, &c);
 }
 
-/* Its neighbour has keys, it has none yet: nothing goes out in clear, and nothing clear comes in. */
+/* Its neighbour has keys, it has none yet: nothing goes out in clear, and nothing clear comes in.
+ */
 static void who_leaves_a_secure_transport_stays_secure(void **state)
 {
     (void)state;

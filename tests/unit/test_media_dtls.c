@@ -337,6 +337,105 @@ static void the_role_may_be_settled_by_the_answer(void **state)
     rig_down(&r);
 }
 
+/* Another certificate and another place, as signalling says it: the place first. */
+static void a_handshake_that_we_begin_goes_where_the_new_description_says(void **state)
+{
+    struct handset h, next;
+    struct rig r;
+    int fd;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_ACTIVE, &h);
+    fd = rig_socket(rig_ip(20));
+    handset_up(&next, false, fd);
+    handset_introduce(&next);
+    r.remote[0].rtp = r.remote[0].rtcp = rig_name(fd);
+    r.remote[0].signalling = rig_ip(20);
+    rig_describe(&r, 0);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &next), 0);
+    assert_false(rig_got(r.phone[0]));
+    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&next);
+    (void)close(fd);
+    rig_down(&r);
+}
+
+/* They were away, or had no answer from us yet. */
+static void a_handshake_that_timed_out_may_be_tried_again(void **state)
+{
+    (void)state;
+    for (unsigned active = 0; active < 2; active++) {
+        enum media_dtls_role role = active == 1 ? MEDIA_DTLS_ACTIVE : MEDIA_DTLS_PASSIVE;
+        struct handset h;
+        struct rig r;
+
+        dtls_up(&r);
+        r.remote[0].mux = true;
+        rig_describe(&r, 0);
+        handset_up(&h, active == 0, r.phone[0]);
+        handset_introduce(&h);
+        assert_int_equal(relay_dtls(&r, 0, role, &h), 0);
+        if (active == 0) {
+            dtls_start(h.d, 1);
+            (void)handset_send(&h, &rig_side(&r, 0)->rtp);
+        }
+        for (unsigned i = 0; i < 900; i++) {
+            loop_advance(r.loop, 100);
+            while (rig_got(r.phone[0])) {
+            }
+        }
+        assert_int_equal(rig_stats(&r, 0).dtls,
+                         active == 1 ? MEDIA_DTLS_FAILED : MEDIA_DTLS_WAITING);
+        handset_again(&h, active == 0);
+        handset_introduce(&h);
+        if (active == 1) {
+            assert_int_equal(relay_dtls(&r, 0, role, &h), 0);
+        }
+        dtls_start(h.d, clock_now_ms(&r.clock));
+        handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+        assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+        media_session_close(&r.s);
+        handset_down(&h);
+        rig_down(&r);
+    }
+}
+
+/* What another device left on the side does not bind the next one. */
+static void a_side_that_was_reset_knows_nobody(void **state)
+{
+    struct media_ice_local ours;
+    char ufrag[16] = "";
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 1, DTLS_PASSIVE, &h);
+    assert_int_equal(media_ice_local(r.s, 0, 1, &ours), 0);
+    assert_int_equal(sl_cstr(ours.ufrag, ufrag, sizeof(ufrag)), 0);
+    assert_int_equal(media_set_ice(r.s, 0, 1, SL("fork1"), SL("0123456789012345678901")), 0);
+    media_side_reset(r.s, 0, 1);
+    rig_say(&r, 0, r.phone[0]);
+    assert_false(rig_got(r.phone[1]));
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(r.phone[0]));
+    assert_int_equal(media_set_ice(r.s, 0, 1, SL("fork2"), SL("0123456789012345678901")), 0);
+    assert_int_equal(media_ice_local(r.s, 0, 1, &ours), 0);
+    assert_true(sl_eq(ours.ufrag, sl_str(ufrag))); /* that is what was offered */
+    media_side_reset(r.s, 0, 1);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), 0);
+    rig_describe(&r, 1);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(r.phone[0]));
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
 /* RFC 5764 4.1.1: RTCP on a port of its own has a handshake of its own. */
 static void rtcp_on_its_own_port_has_keys_of_its_own(void **state)
 {
@@ -435,6 +534,9 @@ int main(void)
         cmocka_unit_test(another_fingerprint_means_another_handshake_and_old_keys_until_then),
         cmocka_unit_test(packets_under_the_old_key_settle_no_handshake),
         cmocka_unit_test(the_role_may_be_settled_by_the_answer),
+        cmocka_unit_test(a_handshake_that_we_begin_goes_where_the_new_description_says),
+        cmocka_unit_test(a_handshake_that_timed_out_may_be_tried_again),
+        cmocka_unit_test(a_side_that_was_reset_knows_nobody),
         cmocka_unit_test(rtcp_on_its_own_port_has_keys_of_its_own),
         cmocka_unit_test(bad_fingerprints_and_relays_without_dtls_are_refused),
         cmocka_unit_test(a_session_may_end_during_a_handshake),

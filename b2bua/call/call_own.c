@@ -60,14 +60,14 @@ static void own_start(struct leg *l)
     l->retries = 0;
     if (other->nego.theirs == NULL ||
         call_keep_offer(c, other, sl_make(other->nego.theirs, other->nego.theirs_n)) != 0) {
-        own_count(l, false);
         leg_keys_refused(l);
+        own_count(l, false);
         return;
     }
     c->own = l;
     if (own_send(l, NULL) != 0) {
-        own_count(l, false);
         leg_keys_refused(l);
+        own_count(l, false);
         own_done(c);
     }
 }
@@ -130,8 +130,8 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
         return;
     }
     log_info(&l->log, "re-INVITE of our own was refused with %u; all stays as it was", status);
-    own_count(l, false);
     leg_keys_refused(l);
+    own_count(l, false);
     own_done(c);
     if (status == 481 || status == 408) { /* the dialog over there is gone (RFC 5057) */
         l->state = status == 481 ? LEG_ENDED : l->state;

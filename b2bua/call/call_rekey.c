@@ -85,7 +85,6 @@ void leg_keys_refused(struct leg *l)
         l->keyed_ms = loop_now_ms(l->call->t->p.loop);
         l->refused_packets = packets_under_key(l);
     }
-    l->wants_keys = false;
 }
 
 void leg_rekey_stop(struct leg *l)

@@ -369,19 +369,19 @@ static void a_refusal_is_not_asked_again_before_as_many_packets(void **state)
 
     (void)state;
     talk_up(&k, "plain", "counted", "  counted: {security: sdes, rekey: {packets: 5000}}\n");
-    k.b->tx_packets = 5000;
+    SIDE_B(&k)->tx_packets = 5000;
     rig_advance(k.t.r, 5000);
     refuse_new_key(&k.t.b);
     rig_advance(k.t.r, 60000);
     QUIET(&k.t.b);
-    k.b->tx_packets = 9999;
+    SIDE_B(&k)->tx_packets = 9999;
     rig_advance(k.t.r, 60000);
     QUIET(&k.t.b);
-    k.b->tx_packets = 10000;
+    SIDE_B(&k)->tx_packets = 10000;
     rig_advance(k.t.r, 5000);
-    k.b->tx_packets = 0;
+    SIDE_B(&k)->tx_packets = 0;
     accept_new_key(&k.t.b);
-    k.b->tx_packets = 5000; /* a new key: counted from nought */
+    SIDE_B(&k)->tx_packets = 5000; /* a new key: counted from nought */
     rig_advance(k.t.r, 5000);
     accept_new_key(&k.t.b);
     talk_down(&k);

@@ -170,6 +170,14 @@ bool addr_is_unspecified(const struct addr *a)
     return ip.n != 0 && memcmp(ip.p, zero, ip.n) == 0;
 }
 
+bool addr_is_link_local(const struct addr *a)
+{
+    if (addr_family(a) == AF_INET) {
+        return ntohl(a->u.in4.sin_addr.s_addr) >> 16 == 0xa9fe;
+    }
+    return addr_family(a) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->u.in6.sin6_addr);
+}
+
 bool addr_is_loopback(const struct addr *a)
 {
     if (addr_family(a) == AF_INET) {

@@ -39,6 +39,7 @@ bool addr_eq(const struct addr *a, const struct addr *b);    /* address and port
 bool addr_eq_ip(const struct addr *a, const struct addr *b); /* address only */
 bool addr_is_unspecified(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
+bool addr_is_link_local(const struct addr *a);                   /* 169.254/16, fe80::/10 */
 bool addr_is_multicast(const struct addr *a);                    /* also 255.255.255.255 */
 uint64_t addr_hash(const struct addr *a, const uint8_t key[16]); /* address and port */
 

@@ -89,6 +89,9 @@
     X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
     X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \
     X(MEDIA_TIMEOUT, "postern_media_timeouts_total", "", "Calls ended for want of media")          \
+    X(REKEY_OK, "postern_rekeys_total", "result=\"ok\"", "Legs that got new SRTP keys of ours")    \
+    X(REKEY_FAIL, "postern_rekeys_total", "result=\"refused\"",                                    \
+      "Legs that got new SRTP keys of ours")                                                       \
     X(STORE_ROWS, "postern_store_rows_total", "", "Rows written")                                  \
     X(STORE_RETRY, "postern_store_retries_total", "", "Batches that could not be written yet")     \
     X(LOG_DROPPED, "postern_log_lines_dropped_total", "", "Log lines over the rate limit")         \

@@ -181,6 +181,16 @@ struct leg *leg_new(struct call *c, uint8_t side)
     return l;
 }
 
+void call_forget_text(char **textp, size_t *n)
+{
+    if (*textp != NULL) {
+        mem_wipe(*textp, *n);
+    }
+    mem_free(*textp);
+    *textp = NULL;
+    *n = 0;
+}
+
 static void close_tx(struct tx **txp)
 {
     if (*txp != NULL) {
@@ -210,8 +220,8 @@ void leg_free(struct leg **lp)
     close_tx(&l->cli);
     close_tx(&l->bye);
     dialog_deinit(&l->dlg);
-    mem_free(l->ack);
-    mem_free(l->early_sdp);
+    call_forget_text(&l->ack, &l->ack_n);
+    call_forget_text(&l->early_sdp, &l->early_n);
     mem_free(l->digest);
     list_del(&l->node);
     l->call->t->n_legs--;

@@ -163,12 +163,18 @@ static void list_answerer(struct format_list *list, const struct codec_answer *a
     }
 }
 
-/* A list cut short would drop what it does not name: then rather none, if no number changes. */
-static int set_formats(struct call *c, unsigned stream, const struct leg *l,
+_Static_assert(MEDIA_FORMATS_MAX >= SDP_FORMATS_MAX, "no list is cut short");
+
+static int set_formats(struct call *c, unsigned stream, struct leg *l,
                        const struct format_list *list)
 {
-    return media_set_formats(c->media, stream, l->side, list->f,
-                             list->n < MEDIA_FORMATS_MAX ? list->n : 0);
+    bool has_events = false;
+
+    for (size_t k = 0; k < list->n; k++) {
+        has_events = has_events || list->f[k].kind == MEDIA_FMT_EVENT;
+    }
+    l->nego.streams[stream].has_events = has_events;
+    return media_set_formats(c->media, stream, l->side, list->f, list->n);
 }
 
 static int set_digits(struct call *c, unsigned stream, const struct leg *l, const struct leg *other)

@@ -104,6 +104,22 @@ static bool wants_events(const struct leg *from, const struct leg *to)
            (way == POLICY_DTMF_PASS && leg_profile(from)->dtmf == POLICY_DTMF_INFO);
 }
 
+/* It may send events, and those are passed or converted: an INFO would be the same digit again.
+ * Between two sides that take what comes nothing is converted, and each gets what the other sent.
+ */
+static bool sends_events(const struct call *c, const struct leg *l, const struct leg *to)
+{
+    if (leg_profile(l)->dtmf != POLICY_DTMF_PASS || leg_profile(to)->dtmf == POLICY_DTMF_PASS) {
+        return false;
+    }
+    for (unsigned i = 0; i < c->n_streams && i < l->nego.n; i++) {
+        if (l->nego.streams[i].has_events && media_is_open(c->media, i, l->side)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void answer(struct leg *l, struct tx *tx, uint16_t status, struct sl extra)
 {
     ladder_add(l, true, SIP_INFO, status, l->dlg.remote_cseq, false);
@@ -125,6 +141,10 @@ bool call_info_digit(struct leg *l, struct tx *tx, struct sip_msg *req)
     }
     if (leg_profile(l)->dtmf == POLICY_DTMF_RFC4733) { /* its digits come as events */
         answer(l, tx, 415, SL("Accept: text/plain\r\n"));
+        return true;
+    }
+    if (sends_events(c, l, to)) { /* attacks.md 87 */
+        answer(l, tx, 200, SL_NULL);
         return true;
     }
     if (!wants_events(l, to)) {

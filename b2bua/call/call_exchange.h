@@ -26,6 +26,8 @@ void call_own_kick(struct call *c); /* something has ended: is there one that wa
 
 /* --- call_rekey.c --- */
 void leg_keyed(struct leg *l); /* a key of ours is new */
+/* New keys were asked for and are not to be had: the old ones serve for another full term. */
+void leg_keys_refused(struct leg *l);
 void leg_rekey_stop(struct leg *l);
 
 /* --- call_dtmf.c --- */

@@ -42,11 +42,13 @@ struct leg {
     size_t ack_n;
     char *early_sdp; /* the answer that came in a 1xx */
     size_t early_n;
+    uint64_t early_id; /* of the dialog that it came in */
     struct sdp_face face;
-    struct nego nego;    /* what is agreed about media */
-    bool wants_reinvite; /* as soon as nothing else is under way */
-    bool wants_keys;     /* with new ones */
-    int64_t keyed_ms;    /* loop time: our oldest key is since then in use; 0: none */
+    struct nego nego;         /* what is agreed about media */
+    bool wants_reinvite;      /* as soon as nothing else is under way */
+    bool wants_keys;          /* with new ones */
+    int64_t keyed_ms;         /* loop time: key in use or last refused since then; 0: none */
+    uint64_t refused_packets; /* under our key when a new one was refused */
     struct timer rekey;
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
@@ -99,6 +101,7 @@ struct call {
     struct leg *own;           /* leg that we re-INVITE of our own accord; NULL: none */
     struct media_session *media;
     uint8_t n_streams;
+    uint8_t described;  /* index of the leg that media of the callee's side follows; 0: none */
     struct timer timer; /* set-up, then duration */
     struct sl calling, called, route;
     struct sl source, target;
@@ -136,6 +139,8 @@ struct call_table {
 /* --- call.c --- */
 struct call *call_new(struct call_table *t, struct sip_msg *invite);
 struct leg *leg_new(struct call *c, uint8_t side);
+void call_forget_text(char **textp,
+                      size_t *n); /* wipes and frees what may hold keys; NULL is fine */
 void leg_free(struct leg **lp);
 struct call *call_find(struct call_table *t, uint64_t id);
 void call_set_state(struct call *c, enum call_state s);
@@ -165,7 +170,6 @@ void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 struct sl call_request_uri(struct sl contact);
-void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 
 /* --- call_mid.c, call_message.c --- */
 /* May this body go to the other side as it is? Only kinds that name no address and no dialog. */

@@ -3,14 +3,19 @@
 
 #define MEDIA_PORT_FLOOR 1024 /* attacks.md 32: no media to well-known services */
 
-/* An address that would make us talk to ourselves. */
-static bool is_own_media(const struct call *c, const struct addr *a)
+/* Nothing of ours is a place for media, whatever its port: SIP, the API and the relay would hear it
+ * from ourselves (attacks.md 32, 84). A peer on this very host, also by loopback, may have its
+ * media there as well, but not on ports of the relay. */
+static bool is_own_media(const struct call *c, const struct leg *from, const struct addr *a)
 {
+    bool is_neighbour = addr_is_loopback(a) || addr_eq_ip(a, &from->dlg.flow.remote);
+
     for (size_t i = 0; i < c->cfg->n_listeners; i++) {
         const struct config_listener *ls = &c->cfg->listeners[i];
         bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise);
 
-        if (ours && addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max) {
+        if (ours &&
+            (!is_neighbour || (addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max))) {
             return true;
         }
     }
@@ -19,7 +24,8 @@ static bool is_own_media(const struct call *c, const struct addr *a)
 
 bool media_is_hostile(const struct call *c, const struct leg *from, const struct addr *a)
 {
-    if (!sdp_addr_is_usable(a) || is_own_media(c, a) || addr_port(a) < MEDIA_PORT_FLOOR) {
+    if (!sdp_addr_is_usable(a) || addr_is_link_local(a) || is_own_media(c, from, a) ||
+        addr_port(a) < MEDIA_PORT_FLOOR) {
         return true;
     }
     return addr_is_loopback(a) && !addr_is_loopback(&from->dlg.flow.remote);
@@ -51,15 +57,7 @@ void call_on_silence(struct media_session *s, unsigned stream, unsigned side, vo
 /* It has no ports of its own while it shares those of another stream. */
 static bool is_follower(const struct leg *l, unsigned i)
 {
-    return i < l->nego.n && l->nego.streams[i].is_bundled && l->nego.streams[i].leader != i;
-}
-
-static bool leaves_bundle(const struct sdp *s, unsigned i)
-{
-    uint8_t leader[SDP_STREAMS_MAX];
-
-    sdp_bundle(s, leader);
-    return leader[i] == i;
+    return media_bundle_leader(l->call->media, i, l->side) != i;
 }
 
 static int open_side(struct call *c, unsigned i, const struct leg *l, enum media_kind kind)
@@ -79,7 +77,7 @@ uint16_t media_open_stream(struct call *c, unsigned i, const struct leg *from, c
 {
     const struct sdp *s = &c->t->room->from;
     enum media_kind kind = kind_for_now(from, i, s->streams[i].proto);
-    int err = is_follower(from, i) && !leaves_bundle(s, i) ? 0 : open_side(c, i, from, kind);
+    int err = is_follower(from, i) ? 0 : open_side(c, i, from, kind);
 
     if (err == 0 && !is_follower(to, i)) {
         err = open_side(c, i, to, kind);
@@ -95,6 +93,13 @@ uint16_t media_open_stream(struct call *c, unsigned i, const struct leg *from, c
                  c->cfg->listeners[from->listener].name, c->cfg->listeners[to->listener].name);
     }
     return 503;
+}
+
+int media_part_stream(struct call *c, unsigned i, const struct leg *to)
+{
+    return is_follower(to, i)
+               ? open_side(c, i, to, media_kind_of(c->t->room->offer.streams[i].proto))
+               : 0;
 }
 
 /* --- addresses --- */
@@ -152,14 +157,9 @@ static int set_ice(struct call *c, const struct leg *l, const struct sdp *s, uns
                : 0;
 }
 
-static int secure_side(struct call *c, const struct leg *l, const struct sdp *s, unsigned i,
-                       const struct nego_take *t)
+static int set_keys(struct call *c, const struct leg *l, const struct sdp *s, unsigned i,
+                    const struct nego_take *t)
 {
-    int err = set_ice(c, l, s, i, t);
-
-    if (err != 0) {
-        return err;
-    }
     switch (t->security) {
     case NEGO_SDES:
         return media_set_sdes(c->media, i, l->side, &t->tx, &t->rx);
@@ -205,7 +205,8 @@ static int bundle_streams(struct call *c, const struct side_plan *p)
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < p->said->n_streams && err == 0; i++) {
             const struct sdp_out_stream *out = &room->out[i];
-            bool is_there = is_follower(p->leg, i) && p->leg->nego.streams[i].leader == out->leader;
+            bool is_there = is_follower(p->leg, i) &&
+                            media_bundle_leader(c->media, i, p->leg->side) == out->leader;
 
             if (out->refuse || !out->is_bundled || (out->leader == i) != (pass == 0) || is_there) {
                 continue;
@@ -223,6 +224,7 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
     struct sl mid;
 
     n->security = t->security;
+    p->leg->nego.was_secure = p->leg->nego.was_secure || t->security > NEGO_CLEAR;
     n->proto = p->said->streams[i].proto;
     n->setup = t->setup;
     n->mux = t->mux;
@@ -244,6 +246,24 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
     n->leader = room->out[i].leader;
 }
 
+/* Addresses first, so that a handshake begins at the new ones. What fails half-way is silent: it
+ * must not go on in clear. */
+static int describe_side(struct call *c, const struct side_plan *p, unsigned i, bool early)
+{
+    const struct nego_take *t = &p->takes[i];
+    int err = set_ice(c, p->leg, p->said, i, t);
+
+    if (err != 0) {
+        return err;
+    }
+    point_media(c, i, p->leg, &p->said->streams[i], t, early);
+    err = set_keys(c, p->leg, p->said, i, t);
+    if (err != 0) {
+        media_side_reset(c->media, i, p->leg->side);
+    }
+    return err;
+}
+
 static int commit_stream(struct call *c, const struct side_plan *p, unsigned i, bool early)
 {
     const struct bridge_room *room = c->t->room;
@@ -256,17 +276,17 @@ static int commit_stream(struct call *c, const struct side_plan *p, unsigned i, 
     if (!follows(room, p, i)) {
         err = open_side(c, i, p->leg, media_kind_of(p->said->streams[i].proto));
         if (err == 0) {
-            err = secure_side(c, p->leg, p->said, i, &p->takes[i]);
+            err = describe_side(c, p, i, early);
         }
-        if (err == 0 && dscp != MEDIA_DSCP_DEFAULT &&
-            media_set_dscp(c->media, i, p->leg->side, dscp) != 0) {
+        if (err == 0 && media_set_dscp(c->media, i, p->leg->side, dscp) != 0) {
             log_debug(&p->leg->log, "DSCP could not be set");
         }
+    } else {
+        point_media(c, i, p->leg, &p->said->streams[i], &p->takes[i], early);
     }
     if (err != 0) {
         return err;
     }
-    point_media(c, i, p->leg, &p->said->streams[i], &p->takes[i], early);
     remember_stream(room, p, i);
     if (rekeyed) {
         leg_keyed(p->leg);
@@ -328,6 +348,17 @@ static int commit_formats(struct call *c, struct leg *from, struct leg *to)
     return err;
 }
 
+/* Another device answers than the one that answered early: nothing of that one's is left. */
+static void meet(struct call *c, const struct leg *callee)
+{
+    bool is_other = c->described != 0 && c->described != callee->index;
+
+    for (unsigned i = 0; is_other && i < MEDIA_STREAMS_MAX; i++) {
+        media_side_reset(c->media, i, callee->side);
+    }
+    c->described = callee->index;
+}
+
 uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool early,
                       const char **why)
 {
@@ -341,6 +372,7 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
             media_close(c->media, i);
         }
     }
+    meet(c, from->side == 1 ? from : to);
     err = commit_side(c, &offerer, early);
     if (err == 0) {
         err = commit_side(c, &answerer, early);

@@ -261,6 +261,9 @@ static bool source_fits(const struct leg *l, const struct flow *flow)
     if (flow_is_secure(&l->dlg.flow) && !flow_is_secure(flow)) {
         return false; /* what began in secret is not changed in the open */
     }
+    if (l->dlg.flow.certified && !l->dlg.flow.dialled) { /* who proved it once can do so again */
+        return flow_same(flow, &l->dlg.flow) || flow_proven(flow) == l->dlg.flow.peer;
+    }
     if (addr_eq_ip(&flow->remote, &l->dlg.flow.remote)) {
         return true;
     }

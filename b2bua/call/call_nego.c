@@ -237,11 +237,17 @@ static bool take_udptl(const struct policy_media_profile *p, struct nego_take *o
     return (p->security == POLICY_MEDIA_RTP || p->optional) && take_clear(out);
 }
 
-/* attacks.md 31: what was secure once stays so until the end of the call. */
+/* A leg that was secure once gets no other clear stream until the end of the call, neither by way
+ * of port 0 nor as a new m-line (attacks.md 31). One that was clear all along stays as it is. */
+static bool must_be_secure(const struct leg *l, unsigned i)
+{
+    return l->nego.was_secure && leg_security(l, i) != NEGO_CLEAR;
+}
+
 static bool is_no_downgrade(const struct leg *l, unsigned i, const struct nego_take *t,
                             const char **why)
 {
-    if (t->security == NEGO_CLEAR && leg_security(l, i) > NEGO_CLEAR) {
+    if (t->security == NEGO_CLEAR && must_be_secure(l, i)) {
         *why = "no change from SRTP to RTP inside a call";
         return false;
     }
@@ -388,7 +394,9 @@ static enum sdp_proto offer_proto(const struct leg *l, const struct sdp_stream *
     if (!p->avpf_is_set && !sdp_proto_is_dtls(from->proto)) {
         feedback = feedback || sdp_proto_has_feedback(from->proto);
     }
-    return protos[p->optional ? POLICY_MEDIA_RTP : p->security][feedback ? 1 : 0];
+    /* No choice where a clear answer could not be taken: they refuse it with port 0, at worst. */
+    return protos[p->optional && !must_be_secure(l, i) ? POLICY_MEDIA_RTP : p->security]
+                 [feedback ? 1 : 0];
 }
 
 static struct nego_key *add_offered(struct nego *g)
@@ -455,7 +463,7 @@ static int offer_sdes(struct leg *l, unsigned i, struct sdp_out_stream *out,
 
     if (stays_clear || !leg_may_see_keys(l)) {
         *why = "SRTP keys are not offered over signalling without TLS";
-        return p->optional && leg_security(l, i) <= NEGO_CLEAR ? 0 : EPERM;
+        return p->optional && !must_be_secure(l, i) ? 0 : EPERM;
     }
     err = has_offered_crypto(l, i) ? 0 : make_keys(l, i); /* said again: the same keys */
     if (err != 0) {

@@ -20,7 +20,8 @@ struct nego_stream { /* one stream of one leg, in force */
     enum sdp_proto proto; /* of its m-line, also for our next offer */
     enum sdp_setup setup; /* NEGO_DTLS: our role */
     bool mux, ice, is_bundled;
-    uint8_t leader; /* is_bundled */
+    bool has_events; /* RFC 4733 was agreed on */
+    uint8_t leader;  /* is_bundled */
     uint8_t mid_n;
     char mid[SDP_MID_MAX];
     uint32_t tag;    /* NEGO_SDES: of the a=crypto line */
@@ -40,6 +41,7 @@ struct nego {
     struct nego_key *offered; /* in our offer that has no answer yet */
     uint16_t n_offered;
     bool fresh_keys; /* our next offer shall have new ones */
+    bool was_secure; /* a stream has had keys: from then on none becomes clear */
     char *theirs;    /* their description in force */
     size_t theirs_n;
 };
@@ -99,7 +101,7 @@ void nego_free(struct nego *g);       /* wipes */
 size_t codec_map_offer(const struct leg *from, const struct leg *to, const struct sdp *s,
                        const struct sdp *known, unsigned i, struct sdp_format_map *map);
 struct codec_answer {
-    const struct leg *from, *to;      /* answerer, offerer */
+    struct leg *from, *to;            /* answerer, offerer */
     const struct sdp *answer, *offer; /* theirs */
     unsigned stream;
     const struct sdp_format_map *offered; /* codec_map_offer() of the offer */

@@ -96,40 +96,6 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     return 0;
 }
 
-static void attempt_add(struct call *c, struct leg *l)
-{
-    struct attempt *at;
-
-    if (c->n_attempts == CALL_ATTEMPTS_MAX) {
-        return;
-    }
-    l->attempt = c->n_attempts;
-    at = &c->attempts[c->n_attempts++];
-    *at = (struct attempt){.to = l->party,
-                           .addr = l->dlg.flow.remote,
-                           .leg = l->index,
-                           .start_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms),
-                           .end_ms = -1};
-}
-
-void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
-{
-    struct attempt *at = l->attempt != UINT8_MAX ? &c->attempts[l->attempt] : NULL;
-
-    if (at != NULL && at->end_ms < 0) {
-        at->status = status;
-        at->err = err;
-        at->end_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms);
-    }
-}
-
-static void attempt_why(struct call *c, const struct leg *l, const char *why)
-{
-    if (l->attempt != UINT8_MAX) {
-        c->attempts[l->attempt].why = why;
-    }
-}
-
 /* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
 static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
 {
@@ -249,7 +215,7 @@ static uint16_t launch_binding(struct call *c, int user, const struct binding *b
                          .sips = sl_istarts(bd->contact, SL("sips:")),
                          .pin = true};
 
-    if (c->sips && !flow_is_secure(&bd->flow)) {
+    if ((c->sips || p.sips) && !flow_is_secure(&bd->flow)) {
         *err = EPROTONOSUPPORT;
         return 0;
     }
@@ -446,9 +412,39 @@ static bool is_news(const struct call *c, const struct leg *l, uint16_t status, 
     return sdp || c->last_1xx == 0 || (c->last_1xx_leg == l->index && status != c->last_1xx);
 }
 
+/* Early dialogs of one INVITE, forked further down, are told apart by their tags. */
+static uint64_t dialog_id(const struct sip_msg *rsp)
+{
+    static const uint8_t key[16] = {0};
+
+    return siphash13(rsp->to_tag.p, rsp->to_tag.n, key);
+}
+
+/* Within one dialog the first answer counts, whatever later ones say: they are only repetitions
+ * (RFC 3261 13.2.1, attacks.md 27). Another dialog has an answer of its own. */
+static struct sl answer_that_counts(const struct leg *l, const struct sip_msg *rsp)
+{
+    if (l->early_sdp != NULL && l->early_id == dialog_id(rsp)) {
+        return sl_make(l->early_sdp, l->early_n);
+    }
+    return msg_sdp(rsp);
+}
+
+static void keep_early_answer(struct leg *l, const struct sip_msg *rsp, struct sl sdp)
+{
+    if (sdp.p == l->early_sdp) {
+        return;
+    }
+    call_forget_text(&l->early_sdp, &l->early_n);
+    l->early_sdp = mem_strndup(sdp.p, sdp.n);
+    l->early_n = l->early_sdp != NULL ? sdp.n : 0;
+    l->early_id = dialog_id(rsp);
+}
+
 static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
 {
     struct call *c = l->call;
+    struct sl sdp = answer_that_counts(l, rsp);
     const char *why = NULL;
 
     buf_reset(&c->t->body);
@@ -456,13 +452,11 @@ static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
         (c->b != NULL && c->b->early_sdp != NULL && c->b != l)) {
         return SL_NULL;
     }
-    if (call_bridge_answer(c, l, c->a, rsp->body, &why) != 0) {
+    if (call_bridge_answer(c, l, c->a, sdp, &why) != 0) {
         log_debug(&l->log, "early answer is not usable: %s", why);
         return SL_NULL;
     }
-    mem_free(l->early_sdp);
-    l->early_sdp = mem_strndup(rsp->body.p, rsp->body.n);
-    l->early_n = l->early_sdp != NULL ? rsp->body.n : 0;
+    keep_early_answer(l, rsp, sdp);
     return buf_sl(&c->t->body);
 }
 
@@ -563,7 +557,7 @@ static uint16_t answer_early(struct leg *l, struct sl sdp, const char **why)
 static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
 {
     struct call *c = l->call;
-    struct sl sdp = msg_sdp(rsp);
+    struct sl sdp = c->late_offer ? msg_sdp(rsp) : answer_that_counts(l, rsp);
     const char *why = "answer cannot be used";
     uint16_t status = 0;
 
@@ -592,8 +586,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     if (!c->late_offer) {
         call_drop_offer(c);
     }
-    mem_free(l->early_sdp);
-    l->early_sdp = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n);
     answered(c);
 }
 
@@ -612,6 +605,7 @@ static bool retry_with_credentials(struct leg *l, struct sip_msg *rsp)
         return false;
     }
     l->cli = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n);
     l->dlg.remote_tag = SL_NULL; /* what an 18x said of a dialog ended with this refusal */
     l->dlg.n_routes = 0;
     l->dlg.state = DIALOG_NONE;
@@ -634,8 +628,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 
     attempt_done(c, l, status, err);
     l->state = LEG_ENDED;
-    mem_free(l->early_sdp); /* other forks may bring early media now */
-    l->early_sdp = NULL;
+    call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     leg_hold(l, false);
     if (l->target_counted) {
         policy_peer_release(c->cfg->policy, l->party.peer);

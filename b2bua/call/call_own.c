@@ -12,6 +12,15 @@ static void own_done(struct call *c)
     call_own_kick(c);
 }
 
+/* What was wanted has happened, or will not. */
+static void own_count(struct leg *l, bool ok)
+{
+    if (l->wants_keys) {
+        stat_inc(ok ? STAT_REKEY_OK : STAT_REKEY_FAIL);
+    }
+    l->wants_keys = false;
+}
+
 static int own_send(struct leg *l, struct sip_msg *challenge)
 {
     struct call *c = l->call;
@@ -30,6 +39,7 @@ static void on_own_retry(void *arg)
     struct leg *l = arg;
 
     if (l->call->own == l && own_send(l, NULL) != 0) {
+        own_count(l, false);
         own_done(l->call);
     }
 }
@@ -50,12 +60,14 @@ static void own_start(struct leg *l)
     l->retries = 0;
     if (other->nego.theirs == NULL ||
         call_keep_offer(c, other, sl_make(other->nego.theirs, other->nego.theirs_n)) != 0) {
-        l->wants_keys = false;
+        leg_keys_refused(l);
+        own_count(l, false);
         return;
     }
     c->own = l;
     if (own_send(l, NULL) != 0) {
-        l->wants_keys = false;
+        leg_keys_refused(l);
+        own_count(l, false);
         own_done(c);
     }
 }
@@ -98,7 +110,7 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
         status = 500;
         why = "ACK could not be sent";
     }
-    l->wants_keys = false;
+    own_count(l, status == 0);
     own_done(c);
     if (status != 0) { /* we and this side no longer agree */
         call_end(c, l == c->a ? "caller" : "callee", why, 0);
@@ -118,7 +130,8 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
         return;
     }
     log_info(&l->log, "re-INVITE of our own was refused with %u; all stays as it was", status);
-    l->wants_keys = false;
+    leg_keys_refused(l);
+    own_count(l, false);
     own_done(c);
     if (status == 481 || status == 408) { /* the dialog over there is gone (RFC 5057) */
         l->state = status == 481 ? LEG_ENDED : l->state;

@@ -48,8 +48,7 @@ int leg_reinvite(struct leg *y, struct sl sdp, struct sip_msg *challenge, tx_res
         tx_close(old);
         tx_unref(&old);
     }
-    mem_free(y->ack);
-    y->ack = NULL;
+    call_forget_text(&y->ack, &y->ack_n);
     return 0;
 }
 

@@ -28,6 +28,14 @@ static uint64_t packets_under_key(const struct leg *l)
     return most;
 }
 
+/* What a refusal of the last one leaves to be sent before the next is asked for. */
+static bool has_sent_enough(const struct leg *l, uint64_t limit)
+{
+    uint64_t n = packets_under_key(l);
+
+    return n >= l->refused_packets && n - l->refused_packets >= limit;
+}
+
 static void on_rekey(void *arg);
 
 static void arm(struct leg *l)
@@ -52,7 +60,7 @@ static void on_rekey(void *arg)
     int64_t age_ms = loop_now_ms(c->t->p.loop) - l->keyed_ms;
     bool is_due =
         (p->rekey_after_ms != 0 && age_ms >= p->rekey_after_ms) ||
-        (p->rekey_packets != 0 && c->media != NULL && packets_under_key(l) >= p->rekey_packets);
+        (p->rekey_packets != 0 && c->media != NULL && has_sent_enough(l, p->rekey_packets));
 
     if (c->state == CALL_ENDED || l->state == LEG_ENDED) {
         return;
@@ -67,7 +75,16 @@ void leg_keyed(struct leg *l)
 {
     leg_rekey_stop(l);
     l->keyed_ms = loop_now_ms(l->call->t->p.loop);
+    l->refused_packets = 0;
     arm(l);
+}
+
+void leg_keys_refused(struct leg *l)
+{
+    if (l->wants_keys && l->call->media != NULL) {
+        l->keyed_ms = loop_now_ms(l->call->t->p.loop);
+        l->refused_packets = packets_under_key(l);
+    }
 }
 
 void leg_rekey_stop(struct leg *l)

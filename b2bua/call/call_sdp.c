@@ -2,11 +2,14 @@
  * where media goes and under which keys (RFC 3264 6, 8). */
 #include "call/call_int.h"
 
+/* As many streams as were looked at; the rest has been clean since before. */
 static void room_wipe(struct bridge_room *room)
 {
-    mem_wipe(room->asked, sizeof(room->asked));
-    mem_wipe(room->told, sizeof(room->told));
-    mem_wipe(room->crypto, sizeof(room->crypto));
+    unsigned n = room->from.n_streams;
+
+    mem_wipe(room->asked, n * sizeof(room->asked[0]));
+    mem_wipe(room->told, n * sizeof(room->told[0]));
+    mem_wipe(room->crypto, n * sizeof(room->crypto[0]));
 }
 
 /* With ICE the address comes from checks, and what is written there is for others (RFC 8839 4.3.1);
@@ -32,22 +35,25 @@ static const struct sdp *what_it_said(struct bridge_room *room, const struct leg
     return &room->known;
 }
 
+static void fill_stream(const struct call *c, const struct leg *to, unsigned i, bool has_rtcp,
+                        struct sdp_out_stream *out)
+{
+    struct addr local;
+
+    media_local(c->media, i, to->side, &local);
+    out->rtp = c->cfg->listeners[to->listener].advertise;
+    addr_set_port(&out->rtp, addr_port(&local));
+    if (has_rtcp) {
+        out->rtcp_port = (uint16_t)(addr_port(&local) + 1);
+    }
+}
+
 static void fill_out(const struct call *c, const struct leg *to, const struct sdp *s,
                      struct sdp_out_stream *out)
 {
-    const struct config_listener *ls = &c->cfg->listeners[to->listener];
-
     for (unsigned i = 0; i < s->n_streams; i++) {
-        struct addr local;
-
-        if (out[i].refuse) {
-            continue;
-        }
-        media_local(c->media, i, to->side, &local);
-        out[i].rtp = ls->advertise;
-        addr_set_port(&out[i].rtp, addr_port(&local));
-        if (s->streams[i].proto != SDP_UDPTL) {
-            out[i].rtcp_port = (uint16_t)(addr_port(&local) + 1);
+        if (!out[i].refuse) {
+            fill_stream(c, to, i, s->streams[i].proto != SDP_UDPTL, &out[i]);
         }
     }
 }
@@ -289,6 +295,34 @@ static int restart_ice(struct call *c, const struct leg *to, unsigned i)
     return media_ice_restart(c->media, i, to->side);
 }
 
+/* Who leads, who follows, and who follows no longer: those get ports now, not with the offer, which
+ * may be refused. 0 or as media_open(). */
+static int answer_bundles(struct call *c, const struct leg *to)
+{
+    struct bridge_room *room = c->t->room;
+    int err = 0;
+
+    nego_answer_bundles(&room->offer, room->asked, room->out);
+    for (unsigned i = 0; i < room->offer.n_streams && err == 0; i++) {
+        struct sdp_out_stream *out = &room->out[i];
+        bool follows = out->is_bundled && out->leader != i;
+
+        if (!out->refuse && !follows && media_bundle_leader(c->media, i, to->side) != i) {
+            err = media_part_stream(c, i, to);
+            fill_stream(c, to, i, !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL,
+                        out);
+        }
+    }
+    for (unsigned i = 0; i < room->offer.n_streams; i++) {
+        struct sdp_out_stream *out = &room->out[i];
+
+        if (!out->refuse && out->is_bundled) {
+            out->rtp = room->out[out->leader].rtp;
+        }
+    }
+    return err;
+}
+
 static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
 {
     struct bridge_room *room = c->t->room;
@@ -305,13 +339,9 @@ static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
             return 500;
         }
     }
-    nego_answer_bundles(&room->offer, room->asked, room->out);
-    for (unsigned i = 0; i < room->offer.n_streams; i++) {
-        const struct sdp_out_stream *out = &room->out[i];
-
-        if (!out->refuse && out->is_bundled) {
-            room->out[i].rtp = room->out[out->leader].rtp;
-        }
+    if (answer_bundles(c, to) != 0) {
+        *why = "media ports cannot be opened";
+        return 500;
     }
     return 0;
 }
@@ -378,12 +408,7 @@ int call_keep_offer(struct call *c, const struct leg *from, struct sl body)
 
 void call_drop_offer(struct call *c)
 {
-    if (c->offer != NULL) {
-        mem_wipe(c->offer, c->offer_n); /* it may hold keys */
-    }
-    mem_free(c->offer);
-    c->offer = NULL;
-    c->offer_n = 0;
+    call_forget_text(&c->offer, &c->offer_n);
     if (c->a != NULL) {
         nego_drop_offer(&c->a->nego);
     }

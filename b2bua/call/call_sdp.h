@@ -42,6 +42,9 @@ enum media_kind media_kind_of(enum sdp_proto p);
 /* 0 or a SIP status and *why. */
 uint16_t media_open_stream(struct call *c, unsigned i, const struct leg *from, const struct leg *to,
                            const char **why);
+/* Before the answer is written to leg `to`: a stream that shared the ports of another one and no
+ * longer does gets some of its own. 0 or as media_open(). */
+MUST_USE int media_part_stream(struct call *c, unsigned i, const struct leg *to);
 uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool early,
                       const char **why);
 

@@ -101,6 +101,26 @@ static void put_rules_response(struct buf *b, const struct leg *l, size_t mark)
                 b, mark);
 }
 
+static void wipe_buf(struct buf *b)
+{
+    if (b->p != NULL) {
+        mem_wipe(b->p, b->cap);
+    }
+    buf_reset(b);
+}
+
+/* The message is out (its transaction has a copy): no keys stay behind in what all calls share. */
+static void forget_keys(struct call_table *t, struct sl sdp)
+{
+    if (sdp.n == 0) {
+        return;
+    }
+    wipe_buf(&t->out);
+    if (sdp.p == t->body.p) {
+        wipe_buf(&t->body);
+    }
+}
+
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
     struct call *c = l->call;
@@ -135,7 +155,11 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
     ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
     err = buf_err(b);
-    return err != 0 ? err : tx_server_respond(l->srv, status, buf_sl(b));
+    if (err == 0) {
+        err = tx_server_respond(l->srv, status, buf_sl(b));
+    }
+    forget_keys(c->t, sdp);
+    return err;
 }
 
 static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_t cseq,
@@ -297,6 +321,7 @@ int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg 
                             .fn = fn};
     int err = leg_send(l, &l->cli, &r);
 
+    forget_keys(l->call->t, sdp);
     if (err == 0) {
         l->cli_cseq = r.cseq;
         if (flow_is_reliable(&l->dlg.flow)) {
@@ -346,13 +371,13 @@ int leg_ack(struct leg *l, struct sl sdp)
     if (buf_err(b) != 0) {
         return buf_err(b);
     }
-    mem_free(l->ack);
-    l->ack_n = 0;
+    call_forget_text(&l->ack, &l->ack_n);
     l->ack = mem_strndup(b->p, b->n);
+    l->ack_n = l->ack != NULL ? b->n : 0;
+    forget_keys(l->call->t, sdp);
     if (l->ack == NULL) {
         return ENOMEM;
     }
-    l->ack_n = b->n;
     l->owes_ack = false;
     ladder_add(l, true, SIP_ACK, 0, l->cli_cseq, sdp.n != 0);
     send_ack(l);
@@ -454,7 +479,7 @@ void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp)
         tx_close(l->bye); /* nobody waits for its answer */
         tx_unref(&l->bye);
     }
-    mem_free(l->ack);
+    call_forget_text(&l->ack, &l->ack_n);
     mine.local_cseq = l->dlg.local_cseq; /* one CSeq space for what we sent under this Call-ID */
     dialog_deinit(&l->dlg);
     l->dlg = mine;

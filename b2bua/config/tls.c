@@ -338,8 +338,8 @@ static void cfg_tls_call(struct cfg *c, const struct cfg_node *section,
     const struct policy_peer_tls *t = &peer->tls;
     struct tls_client_params p = {.id = {t->certificate, t->key},
                                   .verify = t->verify,
-                                  .names = t->names,
-                                  .n_names = t->n_names};
+                                  .names = t->n_names != 0 ? t->names : peer->certificates,
+                                  .n_names = t->n_names != 0 ? t->n_names : peer->n_certificates};
     struct cfg_tls_ref *ref;
     struct tls_problem why;
     int err;
@@ -377,7 +377,13 @@ void cfg_tls_peer(struct cfg *c, const struct cfg_node *node, const struct polic
         }
     }
     cfg_check_certificates(c, node, peer, l);
-    if (section != NULL || cfg_dials_tls(peer)) {
+    for (size_t i = 0; i < peer->n_certificates; i++) {
+        if (peer->certificates[i] == NULL) {
+            return; /* reported */
+        }
+    }
+    /* Who only calls us is dialled too, when its connection has ended during a call. */
+    if (section != NULL || cfg_dials_tls(peer) || (l != NULL && l->port[CONFIG_TLS] != 0)) {
         cfg_tls_call(c, section != NULL ? section : node, peer);
     }
 }

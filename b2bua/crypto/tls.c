@@ -146,10 +146,12 @@ static int tls_make_ssl(struct tls *t)
 
 /* --- what went wrong --- */
 
-/* An alert of the other side has its number above this (ssl.h: SSL_AD_REASON_OFFSET). */
-static bool is_alert(unsigned long e)
+/* Alerts have one byte above this offset; the reasons that all libraries share lie higher still. */
+bool tls_is_alert(unsigned long e)
 {
-    return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET;
+    return ERR_GET_LIB(e) == ERR_LIB_SSL && !ERR_COMMON_ERROR(e) &&
+           ERR_GET_REASON(e) >= SSL_AD_REASON_OFFSET &&
+           ERR_GET_REASON(e) < SSL_AD_REASON_OFFSET + 256;
 }
 
 static int tls_classify(struct tls *t)
@@ -166,7 +168,7 @@ static int tls_classify(struct tls *t)
     if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE) {
         return ENOMEM;
     }
-    if (is_alert(e)) {
+    if (tls_is_alert(e)) {
         return ECONNREFUSED;
     }
     if (ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {

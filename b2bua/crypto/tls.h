@@ -57,7 +57,8 @@ int64_t tls_client_expiry(const struct tls_client *c); /* Unix s; 0: no certific
 bool tls_client_verifies(const struct tls_client *c);
 
 /* New ticket keys when the ones in use are old; those before stay valid for as long again. To be
- * called now and then, from any one thread. Resumption is possible until about twice that age. */
+ * called now and then, from any one thread. Resumption, also time and again, is possible until the
+ * full handshake is about twice that old. */
 #define TLS_TICKET_LIFE_MS (6 * 3600 * 1000LL)
 void tls_tickets_tick(int64_t now_ms);
 

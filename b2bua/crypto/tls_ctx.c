@@ -156,19 +156,29 @@ static int64_t ctx_expiry(const SSL_CTX *ctx)
 
 /* --- listeners --- */
 
+static int hash_anchor(const X509_OBJECT *o, EVP_MD_CTX *md)
+{
+    const X509 *cert = X509_OBJECT_get0_X509(o);
+    X509_CRL *crl = X509_OBJECT_get0_X509_CRL(o);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+    int ok = 1;
+
+    if (cert != NULL) {
+        ok = X509_digest(cert, EVP_sha256(), digest, &n);
+    } else if (crl != NULL) {
+        ok = X509_CRL_digest(crl, EVP_sha256(), digest, &n);
+    }
+    return ok == 1 ? EVP_DigestUpdate(md, digest, n) : ok;
+}
+
+/* Revocation lists too: a session may be one that they end. */
 static int hash_anchors(const STACK_OF(X509_OBJECT) * all, EVP_MD_CTX *md)
 {
     int ok = 1;
 
     for (int i = 0; ok == 1 && i < sk_X509_OBJECT_num(all); i++) {
-        const X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        unsigned int n = 0;
-
-        if (cert != NULL) {
-            ok = X509_digest(cert, EVP_sha256(), digest, &n) == 1 &&
-                 EVP_DigestUpdate(md, digest, n) == 1;
-        }
+        ok = hash_anchor(sk_X509_OBJECT_value(all, i), md);
     }
     return ok;
 }

@@ -96,12 +96,53 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
     return found != 0 && !ok ? -1 : found;
 }
 
+/* A ticket carries the name of the key that was in use at its session's full handshake. */
+static int on_ticket_make(SSL *ssl, void *arg)
+{
+    struct ticket_key k;
+    int ok = 1;
+
+    (void)arg;
+    if (SSL_session_reused(ssl) != 1) {
+        (void)ticket_key_get(NULL, &k);
+        ok = SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), k.name, sizeof(k.name));
+        mem_wipe(&k, sizeof(k));
+    }
+    return ok;
+}
+
+/* That key must still be good, or a chain of renewed tickets would never again have to show a
+ * certificate. */
+static bool ticket_is_young(SSL_SESSION *session)
+{
+    struct ticket_key k;
+    void *name = NULL;
+    size_t n = 0;
+    bool young = SSL_SESSION_get0_ticket_appdata(session, &name, &n) == 1 && name != NULL &&
+                 n == TICKET_NAME_LEN && ticket_key_get(name, &k) != 0;
+
+    mem_wipe(&k, sizeof(k));
+    return young;
+}
+
+static SSL_TICKET_RETURN on_ticket_use(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                       size_t n, SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl, (void)name, (void)n, (void)arg;
+    if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
+        !ticket_is_young(session)) {
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 void tls_tickets_use(SSL_CTX *ctx)
 {
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* the client keeps them */
     (void)SSL_CTX_set_timeout(ctx, TICKET_TIMEOUT_S);
     (void)SSL_CTX_set_num_tickets(ctx, 1); /* each costs a tenth of a handshake */
     (void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket_key);
+    (void)SSL_CTX_set_session_ticket_cb(ctx, on_ticket_make, on_ticket_use, NULL);
 }
 
 /* --- dialler --- */
@@ -137,7 +178,9 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     struct tls_client *c = t->client;
     struct tls_session *s;
 
-    pthread_mutex_lock(&c->lock);
+    if (pthread_mutex_trylock(&c->lock) != 0) {
+        return 0; /* this may be the worker's thread, and one session less is no loss */
+    }
     s = session_place(c, &t->to);
     session_drop(s);
     *s = (struct tls_session){.to = t->to, .session = session, .used = ++c->clock};

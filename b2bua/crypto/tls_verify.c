@@ -51,8 +51,8 @@ static struct sl sip_domain(struct sl uri)
         return SL_NULL;
     }
     host = sl_from(uri, 4);
-    while (n < host.n && strchr(":;?", host.p[n]) == NULL) {
-        n++;
+    while (n < host.n && memchr(":;?", host.p[n], 3) == NULL) {
+        n++; /* a NUL is no end: name_is_clean() refuses it */
     }
     return sl_head(host, n);
 }

@@ -192,6 +192,22 @@ static bool bundle_add_out(struct media_bundle *b, uint32_t ssrc, struct media_s
     return true;
 }
 
+/* No more names fit: the new source goes on as the last one of its stream. */
+static bool bundle_rename(struct media_side *to, uint8_t *p)
+{
+    struct media_side *from = media_side_other(to);
+    const struct remap_source *src = media_remap_by_out(from->remap, rtp_ssrc(p));
+    uint32_t in_ssrc = src != NULL ? src->in_ssrc : rtp_ssrc(p);
+    uint16_t seq = (uint16_t)(to->out_seq + 1);
+
+    if (!to->has_out || !media_remap_continue(from, in_ssrc, rtp_seq(p), to->out_ssrc, seq)) {
+        return false;
+    }
+    rtp_put16(p + 2, seq);
+    rtp_put32(p + 8, to->out_ssrc);
+    return true;
+}
+
 bool media_bundle_claim(struct media_side *to, uint8_t *p)
 {
     struct media_bundle *b = to->via->bundle;
@@ -205,6 +221,9 @@ bool media_bundle_claim(struct media_side *to, uint8_t *p)
     if (owner == to) {
         return true;
     }
+    if (b->n_out == BUNDLE_LEARNED_MAX) {
+        return bundle_rename(to, p);
+    }
     if (owner == NULL) {
         return bundle_add_out(b, ssrc, to);
     }
@@ -212,8 +231,7 @@ bool media_bundle_claim(struct media_side *to, uint8_t *p)
     do {
         name = crypto_random_u32();
     } while (!bundle_is_free(b, name));
-    if (b->n_out == BUNDLE_LEARNED_MAX ||
-        !media_remap_continue(media_side_other(to), ssrc, rtp_seq(p), name, rtp_seq(p))) {
+    if (!media_remap_continue(media_side_other(to), ssrc, rtp_seq(p), name, rtp_seq(p))) {
         return false;
     }
     rtp_put32(p + 8, name);
@@ -252,32 +270,52 @@ static void bundle_forget(struct media_bundle *b, const struct media_side *s)
     b->n_out = n;
 }
 
+/* Who shared a secure transport stays secure, without keys: it neither hears nor is heard until
+ * it gets some. */
+static void bundle_part(struct bundle_member *m, const struct media_side *leader)
+{
+    struct media_side *s = m->side;
+
+    s->via = s;
+    if (s == leader) {
+        return;
+    }
+    if (leader->sec != NULL && s->sec == NULL) {
+        s->sec = m->spare;
+        s->sec->was_up = leader->sec->was_up || leader->sec->dtls != NULL;
+        media_side_rewire(s);
+    } else {
+        mem_free(m->spare);
+    }
+    m->spare = NULL;
+}
+
 void media_bundle_leave(struct media_side *s)
 {
     struct media_side *leader = s->via;
 
     if (leader != s) {
+        bundle_part(bundle_member(leader->bundle, s), leader);
         bundle_forget(leader->bundle, s);
-        s->via = s;
         return;
     }
     if (s->bundle == NULL) {
         return;
     }
     for (uint8_t i = 0; i < s->bundle->n; i++) {
-        s->bundle->member[i].side->via = s->bundle->member[i].side;
+        bundle_part(&s->bundle->member[i], s);
     }
     mem_free(s->bundle);
     s->bundle = NULL;
 }
 
-static void bundle_put(struct media_bundle *b, struct media_side *s,
+static void bundle_put(struct media_bundle *b, struct media_side *s, struct media_secure *spare,
                        const struct media_bundle_key *key)
 {
     struct bundle_member *m = bundle_member(b, s);
 
     m = m != NULL ? m : &b->member[b->n++];
-    *m = (struct bundle_member){.side = s};
+    *m = (struct bundle_member){.side = s, .spare = spare};
     if (key == NULL) {
         return;
     }
@@ -299,9 +337,32 @@ static int bundle_want(struct media_side *leader)
         if (leader->bundle == NULL) {
             return ENOMEM;
         }
-        bundle_put(leader->bundle, leader, NULL);
+        bundle_put(leader->bundle, leader, NULL, NULL);
     }
     return media_remap_want(media_side_other(leader));
+}
+
+/* sd has no ports and no keys of its own from here on. ENOMEM: nothing changed. */
+static int bundle_follow(struct media_side *sd, struct media_side *lead,
+                         const struct media_bundle_key *key)
+{
+    struct media_secure *spare;
+
+    if (sd->via == lead) {
+        bundle_put(lead->bundle, sd, bundle_member(lead->bundle, sd)->spare, key);
+        return 0;
+    }
+    spare = mem_zalloc(sizeof(*spare));
+    if (spare == NULL) {
+        return ENOMEM;
+    }
+    media_bundle_leave(sd);
+    media_side_unbind(sd);
+    media_secure_free(sd);
+    media_checks_free(sd);
+    sd->via = lead;
+    bundle_put(lead->bundle, sd, spare, key);
+    return 0;
 }
 
 int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsigned leader,
@@ -328,19 +389,20 @@ int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsign
     if (err == 0) {
         err = media_remap_want(media_side_other(sd));
     }
-    if (err != 0) {
-        return err;
+    if (err == 0 && sd != lead) {
+        err = bundle_follow(sd, lead, key);
+    } else if (err == 0) {
+        bundle_put(lead->bundle, sd, NULL, key);
     }
-    if (sd != lead) {
-        if (sd->via != lead) {
-            media_bundle_leave(sd);
-        }
-        media_side_unbind(sd);
-        media_secure_free(sd);
-        media_checks_free(sd);
-        sd->via = lead;
+    if (err == 0) {
+        media_silence_arm(s);
     }
-    bundle_put(lead->bundle, sd, key);
-    media_silence_arm(s);
-    return 0;
+    return err;
+}
+
+unsigned media_bundle_leader(const struct media_session *s, unsigned stream, unsigned side)
+{
+    const struct media_side *sd = media_side_of(s, stream, side);
+
+    return sd != NULL ? sd->via->stream->index : stream;
 }

@@ -166,6 +166,14 @@ static void checks_leave(struct media_side *s)
     }
 }
 
+void media_checks_reset(struct media_side *s)
+{
+    checks_leave(s);
+    if (s->ice != NULL) {
+        ice_forget_remote(s->ice->agent);
+    }
+}
+
 int media_set_ice(struct media_session *s, unsigned stream, unsigned side, struct sl ufrag,
                   struct sl pwd)
 {

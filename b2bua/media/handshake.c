@@ -184,25 +184,29 @@ static void handshake_pump(struct handshake *h)
     }
 }
 
+static void handshake_drop(struct handshake *h)
+{
+    timer_stop(handshake_media(handshake_dtls(h))->p.loop, &h->timer);
+    dtls_free(&h->d);
+    h->is_started = h->is_told = false;
+}
+
 static void handshake_on_timer(void *arg)
 {
     struct handshake *h = arg;
 
     dtls_on_timeout(h->d, handshake_now(handshake_dtls(h)));
     handshake_pump(h);
+    if (dtls_state(h->d) == DTLS_FAILED && dtls_error(h->d) == ETIMEDOUT &&
+        handshake_dtls(h)->role == MEDIA_DTLS_PASSIVE) {
+        handshake_drop(h); /* who began and went away may begin again */
+    }
 }
 
 static void handshake_on_change(struct dtls *d, void *arg)
 {
     (void)d;
     handshake_pump(arg);
-}
-
-static void handshake_drop(struct handshake *h)
-{
-    timer_stop(handshake_media(handshake_dtls(h))->p.loop, &h->timer);
-    dtls_free(&h->d);
-    h->is_started = h->is_told = false;
 }
 
 static int handshake_make(struct media_dtls *dtls, struct handshake *h)
@@ -446,6 +450,14 @@ static void dtls_apply(struct media_dtls *dtls, struct handshake *h, bool is_ren
     handshake_pump(h);
 }
 
+/* Described again: what came to nothing is begun anew, but not with a stranger's certificate. */
+static void dtls_retry(struct handshake *h)
+{
+    if (h->d != NULL && dtls_state(h->d) == DTLS_FAILED && dtls_error(h->d) != EACCES) {
+        handshake_drop(h);
+    }
+}
+
 int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
                    const struct media_dtls_params *p)
 {
@@ -478,6 +490,9 @@ int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
         dtls->role = p->role;
         dtls_apply(dtls, &dtls->port[0], true);
         dtls_apply(dtls, &dtls->port[1], true);
+    } else {
+        dtls_retry(&dtls->port[0]);
+        dtls_retry(&dtls->port[1]);
     }
     media_handshake_go(sd);
     return 0;

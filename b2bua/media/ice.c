@@ -196,6 +196,14 @@ int ice_set_remote(struct ice *a, const struct ice_remote *r, bool *restarted)
     return 0;
 }
 
+void ice_forget_remote(struct ice *a)
+{
+    a->now.remote_n = 0;
+    a->now.described = a->described = a->lite = false;
+    a->has_before = false;
+    memset(a->component, 0, sizeof(a->component));
+}
+
 bool ice_is_used(const struct ice *a)
 {
     return a->described && !a->lite;

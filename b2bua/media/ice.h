@@ -45,6 +45,8 @@ MUST_USE int ice_set_remote(struct ice *a, const struct ice_remote *r, bool *res
 /* We restart: new credentials for our next offer, at the moment of writing it; the peer's answer
  * follows by ice_set_remote(). */
 void ice_restart(struct ice *a);
+/* The peer is somebody else: as before any description and check, with our present credentials. */
+void ice_forget_remote(struct ice *a);
 bool ice_is_used(const struct ice *a); /* the peer has described itself and is a full agent */
 
 /* Why a datagram was not answered. */

@@ -378,6 +378,34 @@ static struct addr media_clean(const struct media_session *s, const struct addr 
     return media_is_own(s, a) ? none : *a;
 }
 
+static void media_flow_reset(struct media_flow *f)
+{
+    media_flow_forget(f);
+    f->sdp = (struct addr){0};
+    f->heard_ms = 0;
+}
+
+void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
+{
+    struct media_side *sd = media_side_of(s, stream, side);
+
+    if (sd == NULL) {
+        return;
+    }
+    media_bundle_leave(sd);
+    media_secure_free(sd);
+    media_checks_reset(sd);
+    media_flow_reset(&sd->rtp);
+    media_flow_reset(&sd->rtcp);
+    sd->signalling = (struct addr){0};
+    sd->mux = sd->may_send = sd->may_receive = sd->avpf = false;
+    sd->wait_for_source = sd->has_remote = false;
+    if (s->lost == sd) {
+        s->lost = NULL;
+    }
+    media_silence_arm(s);
+}
+
 void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
                       const struct media_remote *r)
 {

@@ -119,5 +119,9 @@ struct media_remote {
  * has not been answered. */
 void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
                       const struct media_remote *r);
+/* The side is about to be described by another party, as with the next device of a fork: keys,
+ * DTLS, checked pairs, sources and the description go, and nobody is heard or sent to until there
+ * is a new one. Our ports and our ICE credentials, which that party was offered, stay. */
+void media_side_reset(struct media_session *s, unsigned stream, unsigned side);
 
 #endif

@@ -53,9 +53,11 @@ struct media_dtls_params {
  * come before the first call that names fingerprints: it is answered, or the last one is kept until
  * then. Handshake packets are taken from the address that ICE validated, or, without ICE, from
  * where media of this side may come; anything else is a stranger. Where media_remote says
- * wait_for_source we do not begin either. A certificate that fits none of the fingerprints ends the
- * association for good: see media_silence_fn. EBADMSG: not one usable fingerprint of n; EINVAL: n
- * too large; ENOTSUP: params.dtls or params.crypto is NULL; ENOMEM. */
+ * wait_for_source we do not begin either. A handshake that came to nothing is begun anew by the
+ * next call, or, when we are passive and it timed out, by their next ClientHello. A certificate
+ * that fits none of the fingerprints ends the association for good: see media_silence_fn. EBADMSG:
+ * not one usable fingerprint of n; EINVAL: n too large; ENOTSUP: params.dtls or params.crypto is
+ * NULL; ENOMEM. */
 MUST_USE int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
                             const struct media_dtls_params *p);
 /* Our certificate's value for a=fingerprint. *out is borrowed from m and stays. Empty without DTLS.

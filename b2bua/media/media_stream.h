@@ -12,8 +12,8 @@ struct media_session;
 
 /* --- payload types --- */
 
-#define MEDIA_FORMATS_MAX 64
-#define MEDIA_PT_NONE 0xff /* the other side has no number for it: dropped there */
+#define MEDIA_FORMATS_MAX 128 /* every payload type once */
+#define MEDIA_PT_NONE 0xff    /* the other side has no number for it: dropped there */
 
 enum media_format_kind { MEDIA_FMT_AUDIO, MEDIA_FMT_EVENT /* RFC 4733 */, MEDIA_FMT_OTHER };
 enum media_codec { /* what loss does to it (ITU-T G.113); MEDIA_CODEC_OTHER counts as G.711 */
@@ -84,12 +84,15 @@ struct media_bundle_key {
  * here on; the leader is called with its own number as leader, for its key, before the others. Its
  * own ports, if it had some, go to rest; media_is_open() is true, media_local() and the security
  * words of media_stats() are the leader's; media_set_remote() still says may_send, may_receive and
- * avpf. RTCP is muxed. Undone by media_open() of this side, or when the leader's stream closes.
+ * avpf. RTCP is muxed. Undone by media_open() of this side, or when the leader's stream closes: if
+ * the transport was secure, the side stays so, without keys, until it is given some of its own.
  * What is nobody's is dropped and counted as malformed at the leader.
  * ENOENT: the leader's side is not open; EPROTO: it follows another one itself, or is itself
  * followed; EINVAL; ENOMEM. */
 MUST_USE int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsigned leader,
                           const struct media_bundle_key *key);
+/* The stream whose transport this side uses: its own number unless it follows another one. */
+unsigned media_bundle_leader(const struct media_session *s, unsigned stream, unsigned side);
 
 /* --- the network --- */
 

@@ -95,7 +95,9 @@ static enum media_class relay_classify(const struct media_flow *f, const struct 
                    ? class
                    : MEDIA_CLASS_BAD;
     }
-    return media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    return side->wire == MEDIA_WIRE_SRTP
+               ? media_classify_srtp(pkt->p, pkt->n, side->mux || side->bundle != NULL)
+               : media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
 }
 
 /* Goes on where the source of this flow left off: the same SSRC, the next numbers. */
@@ -125,6 +127,9 @@ static bool relay_admit(struct media_flow *f, struct media_pkt *pkt)
     if (way->open != NULL && !way->open(f, pkt)) {
         return false;
     }
+    if (way->open != NULL && pkt->class == MEDIA_CLASS_RTP && !media_rtp_is_sound(pkt->p, pkt->n)) {
+        return media_drop(at, MEDIA_DROP_MALFORMED, pkt->now_ms);
+    }
     if (who == MEDIA_SOURCE_NEW) {
         if (way->open == NULL && media_flow_is_taken(f, rank, pkt->now_ms) &&
             !relay_continues(at, pkt)) {
@@ -149,23 +154,29 @@ static void relay_quality(struct media_side *s, const struct media_format *f, in
     media_quality_tick(&s->quality, &s->track, &l, now_ms);
 }
 
+/* Numbers towards the other side have a history: SRTP indices, or offsets of remap.c. */
+static bool relay_has_history(struct media_side *s, uint32_t ssrc)
+{
+    return media_side_other(s)->via->wire == MEDIA_WIRE_SRTP ||
+           media_remap_by_in(s->remap, ssrc) != NULL;
+}
+
 /* A source that starts its numbers anew, backwards, would repeat indices under our key (RFC 3711
- * 9.1): for a secure side it goes on where it was. */
+ * 9.1), or numbers of ours: it goes on where it was. Forwards nothing needs to be done. */
 static void relay_restarted(struct media_side *s, uint16_t high, const uint8_t *p)
 {
     const struct remap_source *src = media_remap_by_in(s->remap, rtp_ssrc(p));
     uint32_t out_ssrc = src != NULL ? src->out_ssrc : rtp_ssrc(p);
 
-    if (media_side_other(s)->via->wire != MEDIA_WIRE_SRTP ||
-        (uint16_t)(rtp_seq(p) - high) < 0x8000) {
+    if (!relay_has_history(s, rtp_ssrc(p)) || (uint16_t)(rtp_seq(p) - high) < 0x8000) {
         return;
     }
     high = src != NULL ? media_remap_high(src) : high;
     (void)media_remap_continue(s, rtp_ssrc(p), rtp_seq(p), out_ssrc, (uint16_t)(high + 1));
 }
 
-static void relay_account(struct media_side *s, const struct media_format *f,
-                          const struct media_pkt *pkt)
+static enum media_seen relay_account(struct media_side *s, const struct media_format *f,
+                                     const struct media_pkt *pkt)
 {
     bool is_same = s->track.started && s->track.ssrc == rtp_ssrc(pkt->p);
     uint16_t high = s->track.max_seq;
@@ -179,6 +190,7 @@ static void relay_account(struct media_side *s, const struct media_format *f,
         relay_restarted(s, high, pkt->p);
     }
     s->last_rx_ms = pkt->now_ms;
+    return seen;
 }
 
 static void relay_rtp(struct media_side *s, struct media_pkt *pkt)
@@ -186,7 +198,12 @@ static void relay_rtp(struct media_side *s, struct media_pkt *pkt)
     struct media_side *to = media_side_other(s);
     const struct media_format *f = media_format_find(s->fmt, pkt->p[1] & RTP_PT_MASK);
 
-    relay_account(s, f, pkt);
+    /* One stray number would put all that follow behind it: the next one has to confirm it. */
+    if (UNLIKELY(relay_account(s, f, pkt) == MEDIA_SEEN_JUMP) &&
+        relay_has_history(s, rtp_ssrc(pkt->p))) {
+        (void)media_drop(s, MEDIA_DROP_REPLAY, pkt->now_ms);
+        return;
+    }
     if (s->fmt != NULL && !media_format_apply(s, f, pkt)) {
         return;
     }
@@ -290,6 +307,17 @@ static const struct addr *relay_dest(const struct media_side *to, enum media_cla
     return dest;
 }
 
+static void relay_note_out(struct media_side *to, const uint8_t *p)
+{
+    bool is_same = to->has_out && to->out_ssrc == rtp_ssrc(p);
+
+    if (!is_same || (uint16_t)(rtp_seq(p) - to->out_seq) < 0x8000) {
+        to->out_seq = rtp_seq(p);
+    }
+    to->out_ssrc = rtp_ssrc(p);
+    to->has_out = true;
+}
+
 bool media_send(struct media_side *to, struct media_pkt *pkt)
 {
     const struct media_flow *f = NULL;
@@ -306,8 +334,7 @@ bool media_send(struct media_side *to, struct media_pkt *pkt)
         return false;
     }
     if (pkt->class == MEDIA_CLASS_RTP) {
-        to->out_ssrc = rtp_ssrc(pkt->p);
-        to->has_out = true;
+        relay_note_out(to, pkt->p);
     }
     if (!media_io_send(f, pkt, dest)) {
         return media_drop(to, MEDIA_DROP_SEND, pkt->now_ms);

@@ -39,18 +39,39 @@ static struct remap_source *remap_mutable(const struct remap_source *src)
     return (struct remap_source *)(uintptr_t)src;
 }
 
-/* NULL: no room. A source that is not known yet goes out as it comes, up to `high`. */
+static struct remap_source *remap_room(struct media_remap *m)
+{
+    struct remap_source *oldest = &m->source[0];
+
+    if (m->n < REMAP_SOURCES) {
+        return &m->source[m->n++];
+    }
+    for (uint8_t i = 1; i < m->n; i++) {
+        if (m->clock - m->source[i].used > m->clock - oldest->used) {
+            oldest = &m->source[i];
+        }
+    }
+    return oldest;
+}
+
+static void remap_use(struct media_remap *m, struct remap_source *src)
+{
+    src->used = ++m->clock;
+}
+
+/* NULL: nobody wanted it. A source that is not known yet goes out as it comes, up to `high`. */
 static struct remap_source *remap_add(struct media_remap *m, uint32_t ssrc, uint16_t high)
 {
     struct remap_source *src;
 
-    if (m == NULL || m->n == REMAP_SOURCES) {
+    if (m == NULL) {
         return NULL;
     }
-    src = &m->source[m->n++];
+    src = remap_room(m);
     *src = (struct remap_source){
         .in_ssrc = ssrc, .out_ssrc = ssrc, .has_in = true, .in_high = high, .n_bounds = 1};
     src->bound[0].from = (uint16_t)(high - REMAP_KEEP / 2);
+    remap_use(m, src);
     return src;
 }
 
@@ -101,6 +122,7 @@ bool media_remap_apply(struct media_remap *m, uint8_t *p)
     if (src == NULL) {
         return true;
     }
+    remap_use(m, src);
     if (remap_is_before(src->in_high, seq)) {
         src->in_high = seq;
         remap_age(src);
@@ -129,6 +151,7 @@ void media_remap_swallow(struct media_side *from, const uint8_t *p, size_t n)
     if (src == NULL || !remap_is_before(src->in_high, seq)) {
         return;
     }
+    remap_use(from->remap, src);
     src->in_high = seq;
     remap_age(src);
     remap_bound(src, (uint16_t)(seq + 1), (int16_t)(src->bound[0].offset - 1), 1);
@@ -148,6 +171,7 @@ bool media_remap_insert(struct media_side *from, uint32_t out_ssrc, size_t octet
     if (src == NULL) {
         return false;
     }
+    remap_use(from->remap, src);
     remap_bound(src, (uint16_t)(src->in_high + 1), (int16_t)(src->bound[0].offset + 1), 0);
     *seq = media_remap_high(src);
     src->packets++;
@@ -171,6 +195,7 @@ bool media_remap_continue(struct media_side *from, uint32_t in_ssrc, uint16_t in
     if (src == NULL) {
         return false;
     }
+    remap_use(from->remap, src);
     src->in_ssrc = in_ssrc;
     src->out_ssrc = out_ssrc;
     src->has_in = true;

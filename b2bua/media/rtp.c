@@ -4,8 +4,8 @@
 
 #include "media/stun.h"
 
-/* Header, sources, extension and padding all within the packet. */
-static bool rtp_is_sound(const uint8_t *p, size_t n)
+/* Header, sources and extension all within the packet; *end: theirs. */
+static bool rtp_has_header(const uint8_t *p, size_t n, size_t *end)
 {
     size_t need = RTP_HEADER + 4 * (size_t)(p[0] & 15);
 
@@ -18,13 +18,18 @@ static bool rtp_is_sound(const uint8_t *p, size_t n)
         }
         need += 4 + 4 * (size_t)rtp_u16(p + need + 2);
     }
-    if ((p[0] & 0x20) != 0) {
-        if (n <= need || p[n - 1] == 0) {
-            return false;
-        }
-        need += p[n - 1];
-    }
+    *end = need;
     return n >= need;
+}
+
+bool media_rtp_is_sound(const uint8_t *p, size_t n)
+{
+    size_t end;
+
+    if (!rtp_has_header(p, n, &end)) {
+        return false;
+    }
+    return (p[0] & 0x20) == 0 || (n > end && p[n - 1] != 0 && n - end >= p[n - 1]);
 }
 
 /* RFC 6189 5: a ZRTP packet is told from RTP by its first bits and a cookie. */
@@ -49,8 +54,10 @@ enum media_class media_classify_rtcp(const uint8_t *p, size_t n)
     return MEDIA_CLASS_RTCP;
 }
 
-enum media_class media_classify_rtp(const uint8_t *p, size_t n, bool mux)
+static enum media_class rtp_classify(const uint8_t *p, size_t n, bool mux, bool is_cipher)
 {
+    size_t end;
+
     switch (media_demux(n != 0 ? p[0] : 0xff, n)) {
     case MEDIA_DEMUX_RTP:
         break;
@@ -69,7 +76,18 @@ enum media_class media_classify_rtp(const uint8_t *p, size_t n, bool mux)
     if (mux && rtp_is_rtcp_type(p[1])) {
         return media_classify_rtcp(p, n);
     }
-    return rtp_is_sound(p, n) ? MEDIA_CLASS_RTP : MEDIA_CLASS_BAD;
+    return (is_cipher ? rtp_has_header(p, n, &end) : media_rtp_is_sound(p, n)) ? MEDIA_CLASS_RTP
+                                                                               : MEDIA_CLASS_BAD;
+}
+
+enum media_class media_classify_rtp(const uint8_t *p, size_t n, bool mux)
+{
+    return rtp_classify(p, n, mux, false);
+}
+
+enum media_class media_classify_srtp(const uint8_t *p, size_t n, bool mux)
+{
+    return rtp_classify(p, n, mux, true);
 }
 
 /* The header's end; the packet is sound. */
@@ -84,7 +102,7 @@ struct sl media_rtp_payload(const uint8_t *p, size_t n)
 {
     size_t head = rtp_header_len(p), tail = (p[0] & 0x20) != 0 ? p[n - 1] : 0;
 
-    return sl_make(p + head, n - head - tail);
+    return n >= head + tail ? sl_make(p + head, n - head - tail) : SL_NULL;
 }
 
 uint32_t media_rtp_clock(uint8_t payload_type)

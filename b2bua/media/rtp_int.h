@@ -53,8 +53,12 @@ enum media_class {
     MEDIA_CLASS_DTLS
 };
 enum media_class media_classify_rtp(const uint8_t *p, size_t n, bool mux);
+/* The same for SRTP: what its padding is, only the plain text tells; see media_rtp_is_sound(). */
+enum media_class media_classify_srtp(const uint8_t *p, size_t n, bool mux);
+/* Header, sources, extension and padding all lie within the packet. */
+bool media_rtp_is_sound(const uint8_t *p, size_t n);
 enum media_class media_classify_rtcp(const uint8_t *p, size_t n);
-/* The payload of a sound packet: behind header, sources and extension, without padding. */
+/* Behind header, sources and extension, without padding; nothing when the padding is a lie. */
 struct sl media_rtp_payload(const uint8_t *p, size_t n);
 uint32_t media_rtp_clock(uint8_t payload_type); /* RFC 3551 tables 4 and 5; 8000 for the rest */
 

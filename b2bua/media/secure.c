@@ -3,8 +3,8 @@
 #include "media/secure_int.h"
 #include "media/stage_int.h"
 
-#define SECURE_RX_SSRCS 16 /* a peer that moves between sources brings a new one each time */
-#define SECURE_TX_SSRCS 8  /* one more goes on under the name of the last */
+#define SECURE_RX_SSRCS SRTP_SSRCS_MAX /* hold music and transfers bring a new one each time */
+#define SECURE_TX_SSRCS 8              /* one more goes on under the name of the last */
 #define SECURE_OLD_KEY_MS 2000
 
 struct media_keys *media_secure_keys(const struct media_flow *f)
@@ -67,7 +67,8 @@ bool media_secure_open(struct media_flow *f, struct media_pkt *pkt)
     if (err != 0) {
         return open_failed(s, err, pkt->now_ms);
     }
-    if (UNLIKELY(s->sec->dtls != NULL)) {
+    /* With the former key still there it was the one that opened it, which proves nothing. */
+    if (UNLIKELY(s->sec->dtls != NULL) && k->old_rx == NULL) {
         media_handshake_settle(f);
     }
     return true;

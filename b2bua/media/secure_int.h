@@ -56,6 +56,7 @@ struct media_ice {
 void media_checks_packet(struct media_flow *f, struct media_pkt *pkt);
 bool media_checks_allow(const struct media_flow *f, const struct addr *src);
 void media_checks_free(struct media_side *s);
+void media_checks_reset(struct media_side *s); /* our credentials stay */
 enum media_ice_state media_checks_state(const struct media_side *s);
 
 #endif

@@ -76,6 +76,7 @@ struct media_side {
     uint8_t wire;                /* enum media_wire */
     bool mux, may_send, may_receive, avpf;
     uint32_t out_ssrc; /* last one sent to this side, with has_out */
+    uint16_t out_seq;  /* highest of out_ssrc */
     bool has_out;
     int64_t last_rx_ms; /* a packet that shows life; 0: none */
     struct media_flow rtp;

@@ -74,6 +74,7 @@ struct remap_source {
     uint32_t in_ssrc, out_ssrc;
     bool has_in; /* false: a stream of our own */
     uint8_t n_bounds;
+    uint32_t used;    /* media_remap.clock of its last packet */
     uint16_t in_high; /* highest number that came */
     struct {
         uint16_t from; /* first number that gets this offset */
@@ -83,6 +84,7 @@ struct remap_source {
 };
 struct media_remap {
     uint8_t n;
+    uint32_t clock; /* one tick per use of a source; the one unused for longest makes room */
     struct remap_source source[REMAP_SOURCES];
 };
 /* Makes room, so that no packet needs to. ENOMEM. */
@@ -92,10 +94,10 @@ bool media_remap_apply(struct media_remap *m, uint8_t *p);
 /* The packet is not relayed; later ones close the gap. */
 void media_remap_swallow(struct media_side *from, const uint8_t *p, size_t n);
 /* A number for a packet of our own behind all others, with a payload of so many octets; *seq is the
- * one before the first when nothing was ever sent as out_ssrc. False: no room. */
+ * one before the first when nothing was ever sent as out_ssrc. False: nobody wanted it. */
 bool media_remap_insert(struct media_side *from, uint32_t out_ssrc, size_t octets, uint16_t *seq);
-/* What comes as in_ssrc, beginning with in_seq, goes on in out_ssrc with out_seq. False: no room.
- */
+/* What comes as in_ssrc, beginning with in_seq, goes on in out_ssrc with out_seq. False: nobody
+ * wanted it. */
 bool media_remap_continue(struct media_side *from, uint32_t in_ssrc, uint16_t in_seq,
                           uint32_t out_ssrc, uint16_t out_seq);
 static inline uint16_t media_remap_high(const struct remap_source *src) /* highest that went out */
@@ -140,6 +142,7 @@ void media_rtcp_translate(struct media_side *from, struct rtcp_packet *r);
 #define BUNDLE_LEARNED_MAX 16
 struct bundle_member {
     struct media_side *side;
+    struct media_secure *spare; /* a follower's, for when it leaves: nothing can fail then */
     uint8_t mid_ext_id, mid_n, n_ssrcs;
     char mid[MEDIA_MID_MAX];
     uint32_t ssrcs[MEDIA_BUNDLE_SSRCS_MAX];
@@ -160,7 +163,8 @@ struct media_bundle {
 /* Whose packet it is; NULL: nobody's. */
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p); /* sound RTP */
 struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r);
-/* An SSRC that another stream already has on this transport gets another name. False: no room. */
+/* An SSRC that another stream already has on this transport gets another name; with no name left it
+ * goes on under the last one of its stream. False: the stream has none. */
 bool media_bundle_claim(struct media_side *to, uint8_t *p);
 void media_bundle_leave(struct media_side *s); /* as follower and as leader; harmless */
 

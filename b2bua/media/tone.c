@@ -91,13 +91,17 @@ static void tone_send(struct media_tone *t, bool is_first, int64_t now_ms)
         .p = p, .n = RTP_HEADER + TONE_PAYLOAD, .now_ms = now_ms, .class = MEDIA_CLASS_RTP};
 
     if (!media_remap_insert(media_side_other(to), ssrc, TONE_PAYLOAD, &seq)) {
+        (void)media_drop(to, MEDIA_DROP_SEND, now_ms); /* a digit that is lost is counted */
         return;
     }
+    t->own_seq = ssrc == t->own_ssrc ? seq : t->own_seq; /* goes on there, known or forgotten */
     ms = t->ends != 0 || ms > t->ms ? t->ms : ms;
     tone_put(t, p, seq, ssrc, (uint32_t)((uint64_t)ms * t->clock_hz / 1000));
     p[1] |= is_first ? RTP_MARKER : 0;
     if (to->via->bundle == NULL || media_bundle_claim(to, p)) {
         (void)media_send(to, &pkt);
+    } else {
+        (void)media_drop(to, MEDIA_DROP_SEND, now_ms);
     }
 }
 

@@ -151,9 +151,13 @@ void conn_opened(struct conn *c)
 
 void conn_half(struct conn *c)
 {
-    if (!c->incoming) {
+    if (!c->incoming || !c->spoke) {
+        /* What we asked for can no longer be answered: let the caller know now. Or nobody asked. */
         conn_flush(c);
-        conn_kill(c, 0); /* what we asked for can no longer be answered: let the caller know now */
+        if (!c->incoming && c->tls != NULL && !c->heard && c->state == CONN_OPEN) {
+            backoff_fail(c->net, &c->flow); /* it may not like our certificate (TLS 1.3) */
+        }
+        conn_kill(c, 0);
         return;
     }
     hmap_remove(&c->net->by_remote, &c->by_remote);
@@ -187,11 +191,13 @@ static void conn_farewell(struct conn *c)
     }
 }
 
-/* We could not get in. A client certificate that is not liked shows only after TLS 1.3 was up. */
+/* We could not get in, and that was not our own doing. A client certificate that is not liked shows
+ * only after TLS 1.3 was up: as an alert, a reset or a plain end. */
 static bool conn_was_refused(const struct conn *c, int err)
 {
-    return !c->incoming && err != 0 && err != ENOMEM &&
-           (c->state < CONN_OPEN || (!c->heard && err == ECONNREFUSED));
+    bool is_ours = err == 0 || err == ENOMEM || err == ENOBUFS || err == ECANCELED;
+
+    return !c->incoming && !is_ours && (c->state < CONN_OPEN || (c->tls != NULL && !c->heard));
 }
 
 void conn_kill(struct conn *c, int err)

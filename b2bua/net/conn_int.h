@@ -74,7 +74,8 @@ struct conn {
     bool fin_sent;
     bool heard;       /* something came: the far side is there */
     bool awaits_pong; /* our ping is out and nothing came since */
-    bool ponged;      /* it answers pings */
+    uint8_t pongs;    /* pings answered in a row, up to PONGS_SURE */
+    bool missed;      /* the answer before did not come either */
     uint8_t crlfs;    /* CRLFs since the last message or pong: two are a ping */
     int why;          /* errno for `gone`; set when draining begins, else at the end */
     uint32_t hold;    /* users that keep it from idling out */

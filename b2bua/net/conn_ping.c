@@ -2,6 +2,8 @@
  * on a silent connection, and what its answer tells. */
 #include "net/net_int.h"
 
+enum { PONGS_SURE = 3 }; /* answers in a row that make it one of those that answer pings */
+
 /* Spread over 80 to 100 % of the interval, so that a restart does not make all ping at once. */
 static int64_t ping_interval(const struct net *n)
 {
@@ -18,11 +20,9 @@ void conn_ping_start(struct conn *c)
     }
 }
 
-/* True: it was asked, it is one of those that answer, and nothing came. Others are left to TCP,
- * which notices when a ping is not even acknowledged (TCP_USER_TIMEOUT). */
 static bool ping_is_lost(const struct conn *c, int64_t quiet_ms)
 {
-    return c->awaits_pong && c->ponged && quiet_ms >= c->net->lim.pong_ms;
+    return c->awaits_pong && quiet_ms >= c->net->lim.pong_ms;
 }
 
 static void ping_send(struct conn *c)
@@ -38,6 +38,19 @@ static void ping_send(struct conn *c)
     timer_start_lazy(n->loop, &c->ping, n->lim.pong_ms);
 }
 
+/* One that answers pings is asked once more, then it is over. Others are left to TCP, which notices
+ * when a ping is not even acknowledged (TCP_USER_TIMEOUT). */
+static void ping_lost(struct conn *c)
+{
+    if (c->missed || c->state != CONN_OPEN) {
+        stat_inc(STAT_SIP_PING_LOST);
+        conn_kill(c, ETIMEDOUT);
+        return;
+    }
+    c->missed = true;
+    ping_send(c);
+}
+
 void on_conn_ping(void *arg)
 {
     struct conn *c = arg;
@@ -46,11 +59,11 @@ void on_conn_ping(void *arg)
 
     if (c->hold == 0) {
         c->awaits_pong = false; /* nothing depends on it any more */
-    } else if (ping_is_lost(c, quiet_ms)) {
-        stat_inc(STAT_SIP_PING_LOST);
-        conn_kill(c, ETIMEDOUT);
+    } else if (ping_is_lost(c, quiet_ms) && c->pongs == PONGS_SURE) {
+        ping_lost(c);
     } else if (c->state != CONN_OPEN || c->awaits_pong || quiet_ms < n->lim.ping_ms / 2) {
-        c->awaits_pong = false;
+        c->pongs = ping_is_lost(c, quiet_ms) ? 0 : c->pongs;
+        c->awaits_pong = c->missed = false;
         timer_start_lazy(n->loop, &c->ping, ping_interval(n));
     } else {
         ping_send(c);
@@ -62,7 +75,7 @@ void conn_ping_crlf(struct conn *c, unsigned *crlfs)
 {
     if (c->awaits_pong && *crlfs % 2 == 1) {
         (*crlfs)--;
-        c->ponged = true;
+        c->pongs = c->pongs < PONGS_SURE ? (uint8_t)(c->pongs + 1) : PONGS_SURE;
     }
     c->awaits_pong = false;
 }

@@ -206,6 +206,7 @@ static void on_conn_tls_ran(void *arg)
 
     t->lent = false;
     if (t->orphan) {
+        list_del(&c->node);
         conn_destroy(c);
         return;
     }
@@ -332,7 +333,8 @@ void conn_tls_readable(struct conn *c)
 
 static int conn_tls_hold_back(struct conn *c, struct sl bytes)
 {
-    int err = conn_buf_put(&c->tls->plain, bytes, c->net->lim.max_send_queue);
+    size_t max = c->net->lim.max_send_queue;
+    int err = conn_buf_put(&c->tls->plain, bytes, max - max / 256); /* its records add less */
 
     if (err == EMSGSIZE) {
         stat_inc(STAT_QUEUE_FULL);

@@ -86,6 +86,7 @@ static void on_net_report(void *arg)
         n->ev.gone(n->arg, &c->flow, c->why);
         if (conn_is_lent(c)) {
             c->tls->orphan = true; /* its note buries it */
+            list_push_back(&n->orphans, &c->node);
         } else {
             conn_destroy(c); /* a timer's turn: no frame of the connection is above us */
         }
@@ -98,6 +99,7 @@ static void net_init_tables(struct net *n)
     list_init(&n->tcp);
     list_init(&n->dirty);
     list_init(&n->dying);
+    list_init(&n->orphans);
     list_init(&n->backoff_age);
     slots_init(&n->conns, 2 * n->lim.max_conns);
     hmap_init(&n->by_remote, 0);
@@ -145,6 +147,10 @@ static void net_free_conns(struct net *n)
         conn_kill(c, 0);
     }
     for (struct list *it = list_pop_front(&n->dying); it != NULL; it = list_pop_front(&n->dying)) {
+        conn_destroy(CONTAINER_OF(it, struct conn, node));
+    }
+    for (struct list *it = list_pop_front(&n->orphans); it != NULL;
+         it = list_pop_front(&n->orphans)) {
         conn_destroy(CONTAINER_OF(it, struct conn, node));
     }
 }

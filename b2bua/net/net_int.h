@@ -70,6 +70,7 @@ struct net {
     struct list tcp;
     struct list dirty; /* connections with bytes to flush */
     struct list dying;
+    struct list orphans; /* dead and told, still lent to the crypto pool */
     struct slots conns;
     struct hmap by_remote;
     struct hmap sources;

@@ -107,6 +107,10 @@ static bool read_contact(struct reg_work *w, const struct sip_nameaddr *na)
         na->uri_text.n > REG_CONTACT_MAX || w->n_changes == REG_BINDINGS_MAX) {
         return false;
     }
+    if (na->uri.scheme == SIP_SCHEME_SIPS && !flow_is_secure(tx_server_flow(w->tx))) {
+        w->status = 403; /* it would be called in the open */
+        return false;
+    }
     *ch = (struct change){.contact = na->uri_text};
     if (sip_param(na->params, SL("+sip.instance"), &v) && v.n <= 128) {
         ch->instance = v;

@@ -98,7 +98,7 @@ static void on_handed_send(void *owner, struct loop_msg *m)
     if (err != 0) {
         log_debug(NULL, "a handed message could not be sent: %s", strerror(err));
     }
-    if ((err == ENOTCONN || err == EHOSTUNREACH) && !sl_istarts(bytes, SL("SIP/"))) {
+    if (err != 0 && err != ENOMEM && !sl_istarts(bytes, SL("SIP/"))) {
         (void)post_parcel(w, p->from, on_handed_gone, &flow, SL_NULL, (uint64_t)err);
     }
     mem_free(p);

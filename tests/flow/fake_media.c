@@ -198,6 +198,19 @@ void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
     s->streams[stream].side[side].n_described++;
 }
 
+void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
+{
+    struct fake_side *fs = &s->streams[stream].side[side];
+    struct fake_side kept = *fs;
+
+    *fs = (struct fake_side){.is_open = kept.is_open,
+                             .listener = kept.listener,
+                             .family = kept.family,
+                             .port = kept.port,
+                             .ice_gen = kept.ice_gen,
+                             .dscp = kept.dscp};
+}
+
 bool media_stats(const struct media_session *s, unsigned stream, unsigned side,
                  struct media_stats *out)
 {
@@ -378,6 +391,13 @@ int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsign
         fs->leader = leader;
     }
     return 0;
+}
+
+unsigned media_bundle_leader(const struct media_session *s, unsigned stream, unsigned side)
+{
+    const struct fake_side *fs = side_of(s, stream, side);
+
+    return fs->is_bundled ? fs->leader : stream;
 }
 
 int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)

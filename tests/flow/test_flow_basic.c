@@ -147,6 +147,100 @@ static void early_media_reaches_the_caller_and_the_answer_may_repeat_it(void **s
     pair_bye(&t);
 }
 
+/* attacks.md 27, RFC 3261 13.2.1: within one dialog the first answer counts. */
+static void another_answer_in_the_same_dialog_changes_nothing(void **state)
+{
+    static const unsigned again[] = {180, 183, 200};
+    struct pair t;
+    uint16_t first;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer_invite(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    first = t.b.media_port;
+    for (size_t i = 0; i < COUNT_OF(again); i++) {
+        const struct fake_side *b = &rig_media(t.r)->streams[0].side[1];
+
+        t.b.media_port = (uint16_t)(first + 100 * (i + 1));
+        phone_answer_invite(&t.b, again[i], phone_sdp(&t.b, "sendonly"));
+        LACKS(EXPECT(&t.a, ""), "a=sendonly");
+        assert_int_equal(addr_port(&b->remote.rtp), first);
+        assert_true(b->remote.may_receive);
+    }
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    pair_bye(&t);
+}
+
+/* A device that rang first and another one behind the same INVITE that took the call. */
+static void the_answer_of_another_dialog_counts_for_itself(void **state)
+{
+    struct pair t;
+    struct phone fork;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer_invite(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    phone_fork(&fork, &t.b);
+    fork.media_port = (uint16_t)(t.b.media_port + 100);
+    phone_answer_invite(&fork, 200, phone_sdp(&fork, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    assert_int_equal(addr_port(&rig_media(t.r)->streams[0].side[1].remote.rtp), fork.media_port);
+    EXPECT(&fork, "ACK");
+    phone_ack(&t.a, NULL);
+    t.b = fork;
+    pair_bye(&t);
+}
+
+static void put_many_formats(struct buf *b, const struct phone *p, unsigned n)
+{
+    buf_reset(b);
+    buf_putf(b, "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %u RTP/AVP",
+             p->media_ip, p->media_ip, p->media_port);
+    for (unsigned i = 0; i < n; i++) {
+        buf_putf(b, " %u", 40 + i);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        buf_putf(b, "\r\na=rtpmap:%u x%u/8000", 40 + i, i);
+    }
+    BUF_LIT(b, "\r\n");
+    buf_putc(b, '\0');
+    assert_int_equal(buf_err(b), 0);
+}
+
+/* Without a list the relay would let numbers through that mean something else over there. */
+static void the_relay_is_told_of_every_format(void **state)
+{
+    static const unsigned counts[] = {1, 64, 66};
+    char text[3072];
+    struct pair t;
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    pair_init(&t, *state);
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        phone_renew(&t.a);
+        put_many_formats(&b, &t.a, counts[i]);
+        phone_invite(&t.a, CALLED, text);
+        EXPECT(&t.a, "100 INVITE");
+        EXPECT(&t.b, "INVITE");
+        put_many_formats(&b, &t.b, counts[i]);
+        phone_answer(&t.b, 200, text);
+        EXPECT(&t.a, "200 INVITE");
+        EXPECT(&t.b, "ACK");
+        phone_ack(&t.a, NULL);
+        assert_int_equal(rig_media(t.r)->streams[0].side[0].n_formats, counts[i]);
+        assert_int_equal(rig_media(t.r)->streams[0].side[1].n_formats, counts[i]);
+        pair_bye(&t);
+    }
+}
+
 static void ringing_with_a_description_carries_early_media_as_well(void **state)
 {
     struct pair t;
@@ -384,6 +478,9 @@ int main(void)
         FLOW_TEST(an_answer_without_ringing_is_an_answer),
         FLOW_TEST(a_repeated_invite_gets_the_last_answer_again_and_no_second_call),
         FLOW_TEST(early_media_reaches_the_caller_and_the_answer_may_repeat_it),
+        FLOW_TEST(another_answer_in_the_same_dialog_changes_nothing),
+        FLOW_TEST(the_answer_of_another_dialog_counts_for_itself),
+        FLOW_TEST(the_relay_is_told_of_every_format),
         FLOW_TEST(ringing_with_a_description_carries_early_media_as_well),
         FLOW_TEST(an_answer_without_description_uses_the_one_of_the_early_media),
         FLOW_TEST(a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack),

@@ -328,6 +328,70 @@ static void a_leader_that_is_refused_leaves_the_other_stream_alone(void **state)
     rig_down(r);
 }
 
+/* In a call: the video, which had no port of its own, goes on by itself. */
+static void a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone(void **state)
+{
+    struct rig *r = secure_up("browser", "plain", "");
+    const char *video;
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite(&t, sdp_of(&t.a, browser_av, ""));
+    answer(&t, plain_answer(&t.b, pbx_av));
+    phone_reinvite(&t.a, sdp_of(&t.a, browser_av, ""));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer(&t.b, 200,
+                 plain_answer(&t.b, "m=audio 0 RTP/AVP 0\r\nm=video 50002 RTP/AVP 96\r\n"
+                                    "a=rtpmap:96 VP8/90000\r\n"));
+    EXPECT(&t.a, "200 INVITE");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    video = strstr(t.a.got, "m=video ");
+    assert_non_null(video);
+    LACKS(video, "m=video 20000 ");
+    LACKS(video, "m=video 0 ");
+    assert_true(media_side(r, 1, 0)->is_open);
+    assert_false(media_side(r, 1, 0)->is_bundled);
+    pair_bye(&t);
+    rig_down(r);
+}
+
+static void an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was(void **state)
+{
+    struct rig *r = secure_up("browser", "plain", "");
+    char alone[sizeof(browser_av)];
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite(&t, sdp_of(&t.a, browser_av, ""));
+    answer(&t, plain_answer(&t.b, pbx_av));
+    memcpy(alone, browser_av, sizeof(alone));
+    memcpy(strstr(alone, "BUNDLE 0 v"), "BUNDLE 0  ", 10);
+    phone_reinvite(&t.a, sdp_of(&t.a, alone, ""));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    assert_true(media_side(r, 1, 0)->is_bundled); /* not before the answer */
+    phone_answer_invite(&t.b, 488, NULL);
+    EXPECT(&t.b, "ACK");
+    EXPECT(&t.a, "488 INVITE");
+    phone_ack_failure(&t.a);
+    assert_true(media_side(r, 1, 0)->is_bundled);
+    phone_reinvite(&t.a, sdp_of(&t.a, alone, ""));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer(&t.b, 200, plain_answer(&t.b, pbx_av));
+    EXPECT(&t.a, "200 INVITE");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    assert_false(media_side(r, 1, 0)->is_bundled);
+    assert_true(media_side(r, 1, 0)->is_open && media_side(r, 1, 0)->n_dtls != 0);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 /* --- numbers --- */
 
 static const struct media_format *format(const struct fake_side *fs, unsigned pt)
@@ -451,6 +515,8 @@ int main(void)
         cmocka_unit_test(a_peer_without_ice_gets_none_from_a_profile_that_has_it),
         cmocka_unit_test(one_port_of_the_browser_is_two_plain_streams_for_the_pbx),
         cmocka_unit_test(a_leader_that_is_refused_leaves_the_other_stream_alone),
+        cmocka_unit_test(a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone),
+        cmocka_unit_test(an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was),
         cmocka_unit_test(numbers_that_differ_are_mapped_in_both_directions),
         cmocka_unit_test(codecs_are_filtered_and_ordered_by_the_profiles),
         cmocka_unit_test(dscp_and_feedback_follow_the_profile),

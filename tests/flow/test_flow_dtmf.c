@@ -61,7 +61,7 @@ static void an_info_becomes_an_event(void **state)
     struct pair t;
 
     (void)state;
-    up(&t, "pass", "events");
+    up(&t, "info", "events");
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fake_side *b = media_side(t.r, 0, 1);
 
@@ -82,7 +82,7 @@ static void an_info_that_names_no_digit_is_a_400(void **state)
     struct pair t;
 
     (void)state;
-    up(&t, "pass", "events");
+    up(&t, "info", "events");
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         info(&t.a, RELAY, bodies[i]);
         EXPECT(&t.a, "400 INFO");
@@ -134,7 +134,7 @@ static void a_full_queue_of_events_says_come_again(void **state)
     struct pair t;
 
     (void)state;
-    up(&t, "pass", "events");
+    up(&t, "info", "events");
     memset(media_side(t.r, 0, 1)->sent_dtmf, '1', MEDIA_DTMF_QUEUE);
     info(&t.a, RELAY, "Signal=5\r\n");
     HAS(EXPECT(&t.a, "503 INFO"), "Retry-After: 2\r\n");
@@ -266,9 +266,44 @@ static void a_side_that_speaks_events_has_no_second_way(void **state)
     info(&t.a, RELAY, "Signal=5\r\nDuration=160\r\n");
     EXPECT(&t.a, "415 INFO");
     QUIET(&t.b);
-    info(&t.b, RELAY, "Signal=5\r\nDuration=160\r\n"); /* the other way round it is converted */
-    EXPECT(&t.b, "200 INFO");
-    assert_string_equal(media_side(t.r, 0, 0)->sent_dtmf, "5");
+    down(&t);
+}
+
+/* attacks.md 87: what it also sends as events would be there twice. */
+static void an_info_beside_events_is_taken_and_goes_no_further(void **state)
+{
+    static const char *const others[] = {"events", "info"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        struct pair t;
+
+        up(&t, "pass", others[i]);
+        info(&t.a, RELAY, "Signal=5\r\nDuration=160\r\n");
+        EXPECT(&t.a, "200 INFO");
+        QUIET(&t.b);
+        assert_string_equal(media_side(t.r, 0, 1)->sent_dtmf, "");
+        down(&t);
+        up(&t, others[i], "pass"); /* the other way round */
+        info(&t.b, PLAIN, "5");
+        EXPECT(&t.b, "200 INFO");
+        QUIET(&t.a);
+        assert_string_equal(media_side(t.r, 0, 0)->sent_dtmf, "");
+        down(&t);
+    }
+}
+
+/* Nothing is converted here: both ways come from the caller, as it sent them. */
+static void an_info_between_two_sides_that_take_all_is_relayed(void **state)
+{
+    struct pair t;
+
+    (void)state;
+    up(&t, "pass", "pass");
+    info(&t.a, RELAY, "Signal=5\r\nDuration=160\r\n");
+    HAS(EXPECT(&t.b, "INFO"), "Signal=5\r\nDuration=160\r\n");
+    phone_answer(&t.b, 200, NULL);
+    EXPECT(&t.a, "200 INFO");
     down(&t);
 }
 
@@ -319,6 +354,8 @@ int main(void)
         cmocka_unit_test(a_digit_that_meets_no_dialog_ends_the_call),
         cmocka_unit_test(a_hang_up_while_digits_wait_leaves_nothing),
         cmocka_unit_test(a_side_that_speaks_events_has_no_second_way),
+        cmocka_unit_test(an_info_beside_events_is_taken_and_goes_no_further),
+        cmocka_unit_test(an_info_between_two_sides_that_take_all_is_relayed),
         cmocka_unit_test(between_two_info_sides_it_is_relayed),
         cmocka_unit_test(an_info_of_a_stranger_or_outside_a_dialog_does_nothing),
     };

@@ -211,6 +211,70 @@ static void a_stream_refused_in_early_media_may_be_taken_by_the_one_who_answers(
     pair_bye(&t);
 }
 
+/* attacks.md 32, 84: ours at any port, and what is only on the link. */
+static void no_media_to_ourselves_or_along_the_link(void **state)
+{
+    static const char *const at[][2] = {
+        {"203.0.113.1", "20010"},    {"203.0.113.1", "5060"}, {"198.51.100.1", "40000"},
+        {"10.1.1.1", "30010"},       {"10.1.1.1", "8080"},    {"169.254.1.1", "40000"},
+        {"169.254.169.254", "4000"}, {"127.0.0.1", "40000"},
+    };
+    char sdp[256];
+    struct pair t;
+
+    pair_init(&t, *state);
+    for (size_t i = 0; i < COUNT_OF(at); i++) {
+        struct buf b;
+
+        buf_init_fixed(&b, sdp, sizeof(sdp));
+        buf_putf(&b,
+                 "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n"
+                 "m=audio %s RTP/AVP 0\r\n",
+                 at[i][0], at[i][0], at[i][1]);
+        buf_putc(&b, '\0');
+        assert_int_equal(buf_err(&b), 0);
+        phone_renew(&t.a);
+        phone_invite(&t.a, CALLED, sdp);
+        EXPECT(&t.a, "100 INVITE");
+        EXPECT(&t.a, "488 INVITE");
+        phone_ack_failure(&t.a);
+        QUIET(&t.b);
+    }
+}
+
+/* Everything on one host, as in a laboratory or with a PBX next to us. */
+static void a_neighbour_on_our_host_has_its_media_there(void **state)
+{
+    static const char yaml[] =
+        "listeners:\n"
+        "  one: {address: 127.0.0.1, sip: {udp: 5060}, rtp: {ports: 20000-20999}}\n"
+        "  two: {address: 10.1.1.1, sip: {udp: 5060}, rtp: {ports: 30000-30999}}\n"
+        "peers:\n"
+        "  pbx: {listener: two, sources: [10.1.1.1/32], targets: [\"sip:10.1.1.1:5070\"]}\n"
+        "  carrier: {listener: one, sources: [127.0.0.1/32], targets: [\"sip:127.0.0.1:5080\"]}\n"
+        "routes:\n"
+        "  - {name: inbound, from: carrier, to: [pbx]}\n";
+    struct rig *r = rig_up(yaml, 1);
+    struct pair t;
+
+    (void)state;
+    t.r = r;
+    phone_init(&t.a, r, 0, "alice", "127.0.0.1:5080");
+    phone_init(&t.b, r, 1, "bob", "10.1.1.1:5070");
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    pair_answer(&t);
+    pair_bye(&t);
+    phone_renew(&t.a);
+    t.a.media_port = 20010; /* but not where the relay has its own */
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.a, "488 INVITE");
+    phone_ack_failure(&t.a);
+    rig_down(r);
+}
+
 static void a_refusal_carries_our_tag(void **state)
 {
     struct pair t;
@@ -287,6 +351,8 @@ int main(void)
         FLOW_TEST(an_ack_of_the_invite_before_is_not_taken_for_the_newest),
         FLOW_TEST(rtcp_is_not_sent_where_somebody_else_lives),
         FLOW_TEST(a_stream_refused_in_early_media_may_be_taken_by_the_one_who_answers),
+        FLOW_TEST(no_media_to_ourselves_or_along_the_link),
+        cmocka_unit_test(a_neighbour_on_our_host_has_its_media_there),
         FLOW_TEST(a_refusal_carries_our_tag),
         FLOW_TEST(hop_counts_are_never_raised),
         FLOW_TEST(messages_outside_a_call_keep_the_other_sides_secrets_too),

@@ -1,6 +1,7 @@
 /* test_flow_keys.c - SDES: where keys may go, which ones are taken, and that nothing secure turns
  * into something clear (attacks.md 30, 31, 82, 83). */
 #include "secure.h"
+#include "call/call_int.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -311,6 +312,102 @@ static void no_side_gets_from_srtp_to_rtp_inside_a_call(void **state)
     }
 }
 
+static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind k)
+{
+    phone_reinvite(x, secure_offer(x, k, NULL));
+    EXPECT(x, "100 INVITE");
+    EXPECT(y, "INVITE");
+    phone_answer(y, 200, secure_answer(y, y->ring, NULL));
+    EXPECT(x, "200 INVITE");
+    EXPECT(y, "ACK");
+    phone_ack(x, NULL);
+    (void)t;
+}
+
+/* The nth m-line of a message has port 0. */
+static bool is_refused_stream(const char *msg, unsigned nth)
+{
+    const char *at = strstr(msg, "\nm=");
+
+    while (at != NULL && nth-- != 0) {
+        at = strstr(at + 1, "\nm=");
+    }
+    at = at != NULL ? strchr(at, ' ') : NULL;
+    return at != NULL && strncmp(at, " 0 ", 3) == 0;
+}
+
+/* x offers this; y answers that, and x is told so. */
+static void exchange(struct phone *x, struct phone *y, const char *offer, const char *answer)
+{
+    phone_reinvite(x, offer);
+    EXPECT(x, "100 INVITE");
+    EXPECT(y, "INVITE");
+    phone_answer(y, 200, answer);
+    EXPECT(x, "200 INVITE");
+    EXPECT(y, "ACK");
+    phone_ack(x, NULL);
+}
+
+#define DOWN(ip)                                                                                   \
+    "v=0\r\no=z 7 9 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip "\r\nt=0 0\r\n"                          \
+    "m=audio 0 RTP/AVP 0\r\n"
+
+/* attacks.md 31: port 0 does not lift the lock. */
+static void a_stream_that_was_secure_does_not_come_back_in_clear_after_port_0(void **state)
+{
+    struct rig *r = secure_up("offered", "offered", "");
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    up(&t, KIND_OFFERED, KIND_OFFERED);
+    exchange(&t.a, &t.b, DOWN("192.0.2.30"), DOWN("10.1.1.20"));
+    assert_false(media_side(r, 0, 0)->is_open);
+    exchange(&t.a, &t.b, secure_offer(&t.a, KIND_RTP, NULL), DOWN("10.1.1.20"));
+    assert_true(is_refused_stream(t.b.ring, 0) && is_refused_stream(t.a.got, 0));
+    assert_false(media_side(r, 0, 0)->is_open || media_side(r, 0, 1)->is_open);
+    phone_reinvite(&t.b, secure_offer(&t.b, KIND_RTP, NULL)); /* nor for the other side */
+    EXPECT(&t.b, "100 INVITE");
+    EXPECT(&t.a, "INVITE");
+    assert_true(is_refused_stream(t.a.ring, 0));
+    phone_answer(&t.a, 200, DOWN("192.0.2.30"));
+    EXPECT(&t.b, "200 INVITE");
+    EXPECT(&t.a, "ACK");
+    phone_ack(&t.b, NULL);
+    reinvite(&t, &t.a, &t.b, KIND_OFFERED); /* with keys it may */
+    assert_true(media_side(r, 0, 0)->has_tx && media_side(r, 0, 1)->has_tx);
+    HAS(t.b.ring, " RTP/SAVP ");
+    pair_bye(&t);
+    rig_down(r);
+}
+
+static void a_stream_added_to_a_secure_call_is_not_clear(void **state)
+{
+    static const char video[] = "m=video 40100 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+    struct rig *r = secure_up("offered", "plain", "");
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    up(&t, KIND_OFFERED, KIND_RTP);
+    (void)secure_offer(&t.a, KIND_OFFERED, NULL);
+    memcpy(t.a.sdp + strlen(t.a.sdp), video, sizeof(video));
+    phone_reinvite(&t.a, t.a.sdp);
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    assert_true(is_refused_stream(t.b.ring, 1) && !is_refused_stream(t.b.ring, 0));
+    (void)secure_answer(&t.b, t.b.ring, NULL);
+    memcpy(t.b.sdp + strlen(t.b.sdp), "m=video 0 RTP/AVP 96\r\n",
+           sizeof("m=video 0 RTP/AVP 96\r\n"));
+    phone_answer(&t.b, 200, t.b.sdp);
+    assert_true(is_refused_stream(EXPECT(&t.a, "200 INVITE"), 1));
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    assert_false(media_side(r, 1, 0)->is_open);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void an_answer_in_clear_to_a_secure_reinvite_ends_the_call(void **state)
 {
     struct rig *r = secure_up("offered", "offered", "");
@@ -334,38 +431,24 @@ static void an_answer_in_clear_to_a_secure_reinvite_ends_the_call(void **state)
     rig_down(r);
 }
 
-static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind k)
-{
-    phone_reinvite(x, secure_offer(x, k, NULL));
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
-    phone_answer(y, 200, secure_answer(y, y->ring, NULL));
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
-    (void)t;
-}
-
 static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **state)
 {
     struct rig *r = secure_up("secure", "secure", "");
-    struct fake_side *a, *b;
     struct srtp_key tx;
     struct pair t;
 
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_SDES, KIND_SDES);
-    a = media_side(r, 0, 0);
-    b = media_side(r, 0, 1);
-    tx = a->tx;
+    tx = media_side(r, 0, 0)->tx;
     reinvite(&t, &t.a, &t.b, KIND_SDES);
     reinvite(&t, &t.b, &t.a, KIND_SDES);
-    assert_true(a->n_keyed == 1 && b->n_keyed == 1);
+    assert_true(media_side(r, 0, 0)->n_keyed == 1 && media_side(r, 0, 1)->n_keyed == 1);
     secure_new_key(&t.a);
     reinvite(&t, &t.a, &t.b, KIND_SDES);
-    assert_true(a->n_keyed == 2 && b->n_keyed == 1);
-    assert_true(key_is(&a->rx, sl_str(t.a.key)) && srtp_key_equal(&a->tx, &tx));
+    assert_true(media_side(r, 0, 0)->n_keyed == 2 && media_side(r, 0, 1)->n_keyed == 1);
+    assert_true(key_is(&media_side(r, 0, 0)->rx, sl_str(t.a.key)) &&
+                srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
     pair_bye(&t);
     rig_down(r);
 }
@@ -373,15 +456,13 @@ static void the_same_key_goes_on_and_a_new_one_changes_one_direction(void **stat
 static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
 {
     struct rig *r = secure_up("secure", "plain", "");
-    struct fake_side *a;
     struct srtp_key tx;
     struct pair t;
 
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_SDES, KIND_RTP);
-    a = media_side(r, 0, 0);
-    tx = a->tx;
+    tx = media_side(r, 0, 0)->tx;
     phone_reinvite(&t.a, raw_sdp(&t.a, "RTP/SAVP",
                                  "a=crypto:4 AEAD_AES_128_GCM inline:"
                                  "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3Bxcg==\r\n"));
@@ -391,8 +472,9 @@ static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
     EXPECT(&t.a, "200 INVITE");
     EXPECT(&t.b, "ACK");
     phone_ack(&t.a, NULL);
-    assert_true(a->rx.suite == SRTP_AEAD_AES_128_GCM && a->tx.suite == SRTP_AEAD_AES_128_GCM);
-    assert_false(srtp_key_equal(&a->tx, &tx));
+    assert_true(media_side(r, 0, 0)->rx.suite == SRTP_AEAD_AES_128_GCM &&
+                media_side(r, 0, 0)->tx.suite == SRTP_AEAD_AES_128_GCM);
+    assert_false(srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
     pair_bye(&t);
     rig_down(r);
 }
@@ -500,6 +582,46 @@ static void each_device_that_rings_has_keys_of_its_own(void **state)
     rig_down(r);
 }
 
+/* The first one's early answer was secure, the second one's is not, and may be so. */
+static void nothing_of_an_early_answer_binds_the_next_device(void **state)
+{
+    struct rig *r = secure_up("plain", "plain", "");
+    struct phone a, u, v;
+
+    (void)state;
+    phone_init(&a, r, 0, "alice", "192.0.2.30:5060");
+    phone_init(&u, r, 1, "1001", "198.51.100.7:5064");
+    phone_init(&v, r, 1, "1001", "198.51.100.8:5066");
+    memcpy(u.password, "one", sizeof("one"));
+    memcpy(v.password, "one", sizeof("one"));
+    talk_register(&u, 600);
+    talk_register(&v, 600);
+    phone_invite(&a, "sip:1001@203.0.113.1", secure_offer(&a, KIND_RTP, NULL));
+    EXPECT(&a, "100 INVITE");
+    EXPECT(&u, "INVITE");
+    EXPECT(&v, "INVITE");
+    assert_true(msg_key(u.ring, 0).n != 0);
+    phone_answer(&u, 183, secure_answer(&u, u.ring, NULL));
+    EXPECT(&a, "183 INVITE");
+    assert_true(media_side(r, 0, 1)->is_secure);
+    phone_answer(&v, 200, secure_offer(&v, KIND_RTP, NULL));
+    EXPECT(&v, "ACK");
+    EXPECT(&a, "200 INVITE");
+    phone_ack(&a, NULL);
+    assert_false(media_side(r, 0, 1)->is_secure);
+    assert_int_equal(media_side(r, 0, 1)->dscp, MEDIA_DSCP_DEFAULT);
+    EXPECT(&u, "CANCEL");
+    phone_answer(&u, 200, NULL);
+    phone_answer_invite(&u, 487, NULL);
+    EXPECT(&u, "ACK");
+    phone_bye(&a);
+    EXPECT(&a, "200 BYE");
+    EXPECT(&v, "BYE");
+    phone_answer(&v, 200, NULL);
+    r->is_leaky = true; /* both listen on the users' listener */
+    rig_down(r);
+}
+
 /* --- nobody else is told --- */
 
 static void keys_are_in_no_log_line(void **state)
@@ -533,6 +655,35 @@ static void keys_are_in_no_log_line(void **state)
     rig_down(r);
 }
 
+static void has_no_keys(const struct buf *b)
+{
+    assert_non_null(b->p);
+    assert_null(memmem(b->p, b->cap, "inline:", strlen("inline:")));
+}
+
+static void keys_do_not_stay_where_messages_are_written(void **state)
+{
+    struct rig *r = secure_up("secure", "secure", "");
+    const struct call_table *calls = rig_calls(r);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    phone_invite(&t.a, CALLED, secure_offer(&t.a, KIND_SDES, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    HAS(EXPECT(&t.b, "INVITE"), "inline:");
+    has_no_keys(&calls->out);
+    has_no_keys(&calls->body);
+    phone_answer(&t.b, 200, secure_answer(&t.b, t.b.ring, NULL));
+    HAS(EXPECT(&t.a, "200 INVITE"), "inline:");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    has_no_keys(&calls->out);
+    has_no_keys(&calls->body);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,13 +697,17 @@ int main(void)
         cmocka_unit_test(an_answer_that_takes_no_key_of_ours_ends_the_call_in_order),
         cmocka_unit_test(a_callee_that_sends_our_own_key_back_is_hung_up),
         cmocka_unit_test(no_side_gets_from_srtp_to_rtp_inside_a_call),
+        cmocka_unit_test(a_stream_that_was_secure_does_not_come_back_in_clear_after_port_0),
+        cmocka_unit_test(a_stream_added_to_a_secure_call_is_not_clear),
         cmocka_unit_test(an_answer_in_clear_to_a_secure_reinvite_ends_the_call),
         cmocka_unit_test(the_same_key_goes_on_and_a_new_one_changes_one_direction),
         cmocka_unit_test(another_suite_in_a_reinvite_gets_another_key_of_ours),
         cmocka_unit_test(a_refused_reinvite_leaves_everything_as_it_was),
         cmocka_unit_test(a_fax_is_refused_where_media_must_be_secure),
         cmocka_unit_test(each_device_that_rings_has_keys_of_its_own),
+        cmocka_unit_test(nothing_of_an_early_answer_binds_the_next_device),
         cmocka_unit_test(keys_are_in_no_log_line),
+        cmocka_unit_test(keys_do_not_stay_where_messages_are_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

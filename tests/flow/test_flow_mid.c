@@ -258,6 +258,30 @@ static void a_request_from_a_foreign_address_is_a_481_and_changes_nothing(void *
     pair_bye(&t);
 }
 
+static void who_began_with_a_certificate_goes_on_with_it(void **state)
+{
+    struct pair t;
+    struct flow own;
+    const struct policy *policy;
+
+    pair_init(&t, *state);
+    policy = t.r->b.cfg->policy;
+    phone_on(&t.a, 0, SIP_TCP); /* the house has no port for TLS: what is proven is what counts */
+    t.a.flow.certified = true;
+    t.a.flow.peer = policy_def(policy)->peers[policy_peer_of(policy, 0, &t.a.flow.remote, 0)].id;
+    pair_up(&t);
+    own = t.a.flow;
+    t.a.flow.conn_slot += 1000; /* somebody else behind that address, who has proven nothing */
+    t.a.flow.certified = false;
+    t.a.flow.peer = 0;
+    phone_bye(&t.a);
+    EXPECT(&t.a, "481 BYE");
+    QUIET(&t.b);
+    own.conn_gen++; /* a new connection, with the certificate */
+    t.a.flow = own;
+    pair_bye(&t);
+}
+
 static void a_peer_may_speak_from_any_of_its_sources(void **state)
 {
     struct pair t;
@@ -473,6 +497,7 @@ int main(void)
         FLOW_TEST(a_request_without_hops_left_goes_no_further),
         FLOW_TEST(a_request_from_a_foreign_address_is_a_481_and_changes_nothing),
         FLOW_TEST(a_peer_may_speak_from_any_of_its_sources),
+        FLOW_TEST(who_began_with_a_certificate_goes_on_with_it),
         FLOW_TEST(wrong_tags_are_a_481),
         FLOW_TEST(a_cseq_that_does_not_rise_is_a_500),
         FLOW_TEST(a_repeated_bye_is_answered_again),

@@ -2,6 +2,8 @@
  * credentials at a peer that asks for them. */
 #include "rig.h"
 
+#include <stdio.h>
+
 #define CALLED "sip:+4930123@203.0.113.1"
 #define LISTENERS                                                                                  \
     "listeners:\n"                                                                                 \
@@ -329,6 +331,24 @@ static void a_running_call_keeps_the_configuration_that_decided(void **state)
     rig_down(r);
 }
 
+static void a_sips_contact_is_not_registered_in_the_open(void **state)
+{
+    static const char secret[] = "Contact: <sips:dev@10.1.1.20:5061>\r\n";
+    struct rig *r = *state;
+    struct phone u;
+
+    phone_init(&u, r, 1, "1001", "192.0.2.43:5064");
+    memcpy(u.password, "one", sizeof("one"));
+    snprintf(u.local, sizeof(u.local), "<sip:1001@example.test>");
+    snprintf(u.remote, sizeof(u.remote), "<sip:1001@example.test>");
+    phone_request(&u, "REGISTER", "sip:example.test", NULL);
+    EXPECT(&u, "401 REGISTER");
+    phone_credentials(&u, "REGISTER", "sip:example.test");
+    snprintf(u.extra + strlen(u.extra), sizeof(u.extra) - strlen(u.extra), "%s", secret);
+    phone_request(&u, "REGISTER", "sip:example.test", NULL);
+    EXPECT(&u, "403 REGISTER");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +359,7 @@ int main(void)
         FLOW_TEST(a_known_source_without_a_route_is_a_404_with_a_record),
         cmocka_unit_test(the_limits_of_peer_and_node_are_a_503_and_come_back),
         cmocka_unit_test(the_limit_of_a_target_is_a_503_for_those_who_call_it),
+        FLOW_TEST(a_sips_contact_is_not_registered_in_the_open),
         FLOW_TEST(a_full_store_refuses_new_calls),
         cmocka_unit_test(asked_for_credentials_we_give_them_and_the_caller_hears_nothing),
         cmocka_unit_test(credentials_that_are_refused_are_a_502),

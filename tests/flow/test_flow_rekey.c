@@ -6,14 +6,15 @@
 
 struct talk {
     struct pair t;
-    struct fake_side *a, *b;
     struct srtp_key tx_a, tx_b; /* as they were */
 };
+#define SIDE_A(k) media_side((k)->t.r, 0, 0)
+#define SIDE_B(k) media_side((k)->t.r, 0, 1)
 
 static void note_keys(struct talk *k)
 {
-    k->tx_a = k->a->tx;
-    k->tx_b = k->b->tx;
+    k->tx_a = SIDE_A(k)->tx;
+    k->tx_b = SIDE_B(k)->tx;
 }
 
 static void talk_up(struct talk *k, const char *a, const char *b, const char *more)
@@ -29,8 +30,6 @@ static void talk_up(struct talk *k, const char *a, const char *b, const char *mo
     EXPECT(&t->a, "200 INVITE");
     EXPECT(&t->b, "ACK");
     phone_ack(&t->a, NULL);
-    k->a = media_side(t->r, 0, 0);
-    k->b = media_side(t->r, 0, 1);
     note_keys(k);
 }
 
@@ -61,16 +60,19 @@ static void one_side_gets_a_new_key_and_the_other_hears_nothing(void **state)
     assert_int_equal(rekey(&k, 2), 0);
     QUIET(&k.t.a);
     EXPECT(&k.t.b, "INVITE");
-    assert_true(srtp_key_equal(&k.b->tx, &k.tx_b)); /* not before the answer */
+    assert_true(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b)); /* not before the answer */
     assert_false(key_is(&k.tx_b, msg_key(k.t.b.ring, 0)));
     phone_answer(&k.t.b, 200, secure_answer(&k.t.b, k.t.b.ring, NULL));
     EXPECT(&k.t.b, "ACK");
-    assert_true(key_is(&k.b->tx, msg_key(k.t.b.ring, 0)));
-    assert_true(k.b->n_keyed == 2 && k.a->n_keyed == 1 && srtp_key_equal(&k.a->tx, &k.tx_a));
+    assert_true(key_is(&SIDE_B(&k)->tx, msg_key(k.t.b.ring, 0)));
+    assert_true(SIDE_B(&k)->n_keyed == 2 && SIDE_A(&k)->n_keyed == 1 &&
+                srtp_key_equal(&SIDE_A(&k)->tx, &k.tx_a));
     QUIET(&k.t.a);
+    assert_true(stat_sum(STAT_REKEY_OK) == 1 && stat_sum(STAT_REKEY_FAIL) == 0);
     assert_int_equal(rekey(&k, 1), 0);
     accept_new_key(&k.t.a);
-    assert_false(srtp_key_equal(&k.a->tx, &k.tx_a));
+    assert_true(stat_sum(STAT_REKEY_OK) == 2);
+    assert_false(srtp_key_equal(&SIDE_A(&k)->tx, &k.tx_a));
     talk_down(&k);
 }
 
@@ -85,12 +87,14 @@ static void both_sides_are_done_one_after_the_other(void **state)
     accept_new_key(&k.t.a);
     accept_new_key(&k.t.b);
     QUIET(&k.t.a);
-    assert_false(srtp_key_equal(&k.a->tx, &k.tx_a) || srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_false(srtp_key_equal(&SIDE_A(&k)->tx, &k.tx_a) ||
+                 srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     note_keys(&k);
     assert_int_equal(rekey(&k, 3), 0); /* and again */
     accept_new_key(&k.t.a);
     accept_new_key(&k.t.b);
-    assert_false(srtp_key_equal(&k.a->tx, &k.tx_a) || srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_false(srtp_key_equal(&SIDE_A(&k)->tx, &k.tx_a) ||
+                 srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     talk_down(&k);
 }
 
@@ -150,7 +154,7 @@ static void a_491_is_tried_again_with_the_same_key(void **state)
     assert_true(sl_eq(msg_key(k.t.b.ring, 0), sl_str(first)));
     phone_answer(&k.t.b, 200, secure_answer(&k.t.b, k.t.b.ring, NULL));
     EXPECT(&k.t.b, "ACK");
-    assert_false(srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_false(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     talk_down(&k);
 }
 
@@ -168,7 +172,7 @@ static void a_side_that_always_says_491_keeps_its_key(void **state)
         wait_for_mail(&k.t.b);
     }
     QUIET(&k.t.b);
-    assert_true(srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_true(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     talk_down(&k);
 }
 
@@ -188,7 +192,7 @@ static void their_reinvites_meanwhile_get_a_491(void **state)
     phone_ack_failure(&k.t.b);
     phone_answer_invite(&k.t.b, 200, secure_answer(&k.t.b, k.t.b.ring, NULL));
     EXPECT(&k.t.b, "ACK");
-    assert_false(srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_false(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     talk_down(&k);
 }
 
@@ -216,7 +220,7 @@ static void an_exchange_under_way_is_waited_for(void **state)
     HAS(EXPECT(&t->b, "INVITE"), "a=sendonly\r\n");
     phone_answer(&t->b, 200, secure_answer(&t->b, t->b.ring, "recvonly"));
     EXPECT(&t->b, "ACK");
-    assert_false(k.a->remote.may_receive);
+    assert_false(SIDE_A(&k)->remote.may_receive);
     talk_down(&k);
 }
 
@@ -251,11 +255,12 @@ static void a_refusal_leaves_the_old_key_and_the_call(void **state)
         EXPECT(&k.t.b, "INVITE");
         phone_answer(&k.t.b, answers[i], NULL);
         EXPECT(&k.t.b, "ACK");
-        assert_true(srtp_key_equal(&k.b->tx, &k.tx_b));
+        assert_true(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     }
+    assert_true(stat_sum(STAT_REKEY_FAIL) == COUNT_OF(answers));
     assert_int_equal(rekey(&k, 2), 0);
     accept_new_key(&k.t.b);
-    assert_false(srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_false(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     talk_down(&k);
 }
 
@@ -323,7 +328,7 @@ static void keys_change_after_the_time_of_the_profile(void **state)
     for (int i = 0; i < 3; i++) {
         rig_advance(k.t.r, 1000);
         accept_new_key(&k.t.b);
-        assert_false(srtp_key_equal(&k.b->tx, &k.tx_b));
+        assert_false(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
         note_keys(&k);
         rig_advance(k.t.r, 59000);
         QUIET(&k.t.b);
@@ -338,16 +343,63 @@ static void keys_change_after_the_packets_of_the_profile(void **state)
 
     (void)state;
     talk_up(&k, "plain", "counted", "  counted: {security: sdes, rekey: {packets: 5000}}\n");
-    k.b->tx_packets = 4999;
+    SIDE_B(&k)->tx_packets = 4999;
     rig_advance(k.t.r, 60000);
     QUIET(&k.t.b);
-    k.b->tx_packets = 5000;
+    SIDE_B(&k)->tx_packets = 5000;
     rig_advance(k.t.r, 5000);
-    k.b->tx_packets = 0;
+    SIDE_B(&k)->tx_packets = 0;
     accept_new_key(&k.t.b);
-    assert_false(srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_false(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     rig_advance(k.t.r, 60000);
     QUIET(&k.t.b);
+    talk_down(&k);
+}
+
+static void refuse_new_key(struct phone *p)
+{
+    EXPECT(p, "INVITE");
+    phone_answer(p, 488, NULL);
+    EXPECT(p, "ACK");
+}
+
+static void a_refusal_is_not_asked_again_before_as_many_packets(void **state)
+{
+    struct talk k;
+
+    (void)state;
+    talk_up(&k, "plain", "counted", "  counted: {security: sdes, rekey: {packets: 5000}}\n");
+    SIDE_B(&k)->tx_packets = 5000;
+    rig_advance(k.t.r, 5000);
+    refuse_new_key(&k.t.b);
+    rig_advance(k.t.r, 60000);
+    QUIET(&k.t.b);
+    SIDE_B(&k)->tx_packets = 9999;
+    rig_advance(k.t.r, 60000);
+    QUIET(&k.t.b);
+    SIDE_B(&k)->tx_packets = 10000;
+    rig_advance(k.t.r, 5000);
+    SIDE_B(&k)->tx_packets = 0;
+    accept_new_key(&k.t.b);
+    SIDE_B(&k)->tx_packets = 5000; /* a new key: counted from nought */
+    rig_advance(k.t.r, 5000);
+    accept_new_key(&k.t.b);
+    talk_down(&k);
+}
+
+static void a_refusal_is_not_asked_again_before_as_much_time(void **state)
+{
+    struct talk k;
+
+    (void)state;
+    talk_up(&k, "plain", "both",
+            "  both: {security: sdes, rekey: {after: 1m, packets: 1000000}}\n");
+    rig_advance(k.t.r, 60000);
+    refuse_new_key(&k.t.b);
+    rig_advance(k.t.r, 55000);
+    QUIET(&k.t.b);
+    rig_advance(k.t.r, 5000);
+    accept_new_key(&k.t.b);
     talk_down(&k);
 }
 
@@ -364,7 +416,7 @@ static void a_challenge_is_answered_with_the_same_key(void **state)
     phone_answer(&k.t.b, 407, NULL); /* we have no name there: all stays as it was */
     EXPECT(&k.t.b, "ACK");
     QUIET(&k.t.b);
-    assert_true(srtp_key_equal(&k.b->tx, &k.tx_b));
+    assert_true(srtp_key_equal(&SIDE_B(&k)->tx, &k.tx_b));
     talk_down(&k);
 }
 
@@ -386,6 +438,8 @@ int main(void)
         cmocka_unit_test(a_bye_in_the_middle_is_served),
         cmocka_unit_test(keys_change_after_the_time_of_the_profile),
         cmocka_unit_test(keys_change_after_the_packets_of_the_profile),
+        cmocka_unit_test(a_refusal_is_not_asked_again_before_as_many_packets),
+        cmocka_unit_test(a_refusal_is_not_asked_again_before_as_much_time),
         cmocka_unit_test(a_challenge_is_answered_with_the_same_key),
     };
 

@@ -141,6 +141,23 @@ static void special_addresses_are_known(void **state)
     }
 }
 
+static void addresses_of_a_link_are_known(void **state)
+{
+    static const struct {
+        const char *text;
+        bool link_local;
+    } rows[] = {{"169.253.255.255", false}, {"169.254.0.0", true}, {"169.254.255.255", true},
+                {"169.255.0.0", false},     {"fe80::1", true},     {"febf::1", true},
+                {"fec0::1", false},         {"fd00::1", false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct addr a = must_parse(rows[i].text);
+
+        assert_int_equal(addr_is_link_local(&a), rows[i].link_local);
+    }
+}
+
 static void prefixes_contain_what_they_should(void **state)
 {
     static const struct {
@@ -252,6 +269,7 @@ int main(void)
         cmocka_unit_test(mapped_addresses_from_sockets_become_ipv4),
         cmocka_unit_test(equality_looks_at_the_port_or_not),
         cmocka_unit_test(special_addresses_are_known),
+        cmocka_unit_test(addresses_of_a_link_are_known),
         cmocka_unit_test(prefixes_contain_what_they_should),
         cmocka_unit_test(sloppy_prefixes_are_refused),
         cmocka_unit_test(virtual_clocks_move_only_when_told),

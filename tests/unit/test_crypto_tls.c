@@ -1,6 +1,5 @@
 /* TLS over memory: two ends in one thread, certificates of every kind, and what must not pass. */
-#include "tests/unit/tls_rig.h"
-#include "crypto/tls_int.h"
+#include "tests/unit/tls_pair.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -9,144 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-#define WIRE_MAX 262144
-
-static struct pki_cert ca, other_ca, server_cert, client_cert;
-static const char *const wanted[] = {"sip.example.com", NULL};
-
-struct end {
-    struct tls *tls;
-    size_t n; /* bytes on their way to the other end */
-    char wire[WIRE_MAX];
-    int result;        /* of the handshake; ENODATA: goes on */
-    char plain[65536]; /* received */
-    size_t plain_n;
-};
-
-struct pair {
-    struct end a; /* dialler */
-    struct end b; /* listener */
-    size_t chunk; /* bytes fed at once */
-};
-
-static struct pair pair;
-
-static int end_out(void *arg, struct sl bytes)
-{
-    struct end *e = arg;
-
-    assert_true(e->n + bytes.n <= sizeof(e->wire));
-    memcpy(e->wire + e->n, bytes.p, bytes.n);
-    e->n += bytes.n;
-    return 0;
-}
-
-static struct addr at_peer(const char *text)
-{
-    struct addr a;
-
-    assert_int_equal(addr_parse_hostport(sl_str(text), 5061, &a), 0);
-    return a;
-}
-
-static void pair_up(struct tls_client *c, struct tls_server *s, size_t chunk)
-{
-    struct addr to = at_peer("127.0.0.1:5061");
-
-    memset(&pair, 0, sizeof(pair));
-    pair.chunk = chunk;
-    pair.a.result = pair.b.result = ENODATA;
-    assert_int_equal(tls_dial(&pair.a.tls, c, &to, end_out, &pair.a), 0);
-    assert_int_equal(tls_accept(&pair.b.tls, s, end_out, &pair.b), 0);
-}
-
-static void pair_down(void)
-{
-    tls_free(&pair.a.tls);
-    tls_free(&pair.b.tls);
-}
-
-static void end_read(struct end *e, struct sl *in)
-{
-    int err = 0;
-
-    while (err == 0) {
-        size_t n = 0;
-
-        err = tls_read(e->tls, in, e->plain + e->plain_n, sizeof(e->plain) - e->plain_n, &n);
-        e->plain_n += n;
-    }
-    if (err != ENODATA) {
-        e->result = err;
-    }
-}
-
-/* Hands over what waits at `from`, in pieces. */
-static void deliver(struct end *from, struct end *to)
-{
-    static char wire[WIRE_MAX];
-    size_t n = from->n;
-
-    memcpy(wire, from->wire, n);
-    from->n = 0;
-    for (size_t at = 0; at < n;) {
-        size_t len = n - at < pair.chunk ? n - at : pair.chunk;
-        struct sl in = sl_make(wire + at, len);
-
-        if (to->result == ENODATA) {
-            to->result = tls_step(to->tls, &in);
-        }
-        if (to->result == 0) {
-            end_read(to, &in);
-        }
-        at += len;
-    }
-}
-
-/* Until nothing moves any more. */
-static void settle(void)
-{
-    while (pair.a.n != 0 || pair.b.n != 0) {
-        deliver(&pair.a, &pair.b);
-        deliver(&pair.b, &pair.a);
-    }
-}
-
-static void shake(void)
-{
-    struct sl none = SL_NULL;
-
-    pair.a.result = tls_step(pair.a.tls, &none);
-    assert_int_equal(pair.a.result, ENODATA);
-    settle();
-}
-
-static struct tls_info info_of(const struct end *e)
-{
-    struct tls_info info;
-
-    tls_info(e->tls, &info);
-    return info;
-}
-
-/* Handshake between these two; both references are given away. */
-static void meet(struct tls_client *c, struct tls_server *s)
-{
-    pair_up(c, s, WIRE_MAX);
-    shake();
-    tls_client_unref(&c);
-    tls_server_unref(&s);
-}
-
-static void talk(struct end *from, struct end *to, struct sl what)
-{
-    to->plain_n = 0;
-    assert_int_equal(tls_write(from->tls, what), 0);
-    settle();
-    assert_int_equal(to->plain_n, what.n);
-    assert_memory_equal(to->plain, what.p, what.n);
-}
 
 static void two_ends_meet_and_talk(void **state)
 {
@@ -220,6 +81,14 @@ static const struct name_case {
     {"DNS:127.0.0.1", "x", NULL, true},
     {"IP:2001:db8::1", "x", "2001:db8::1", true},
     {"DNS:sip.example.com", "127.0.0.1", NULL, false},
+    /* URI:sip:good.example, a NUL, .evil.example */
+    {"DER:302086"
+     "1e7369703a676f6f642e6578616d706c65"
+     "002e6576696c2e6578616d706c65",
+     "x", "good.example", false},
+    /* DNS:good.example, a NUL, .evil.example */
+    {"DER:301c821a676f6f642e6578616d706c65002e6576696c2e6578616d706c65", "x", "good.example",
+     false},
 };
 
 static void a_dialler_takes_the_name_it_wants_and_no_other(void **state)
@@ -385,126 +254,6 @@ static void the_certificate_follows_the_name_asked_for(void **state)
         assert_int_equal(pair.a.result, cases[i].result);
         pair_down();
     }
-    tls_server_unref(&s);
-}
-
-/* --- resumption --- */
-
-/* One connection between them; true when it was resumed. */
-static bool resumes(struct tls_client *c, struct tls_server *s)
-{
-    bool resumed;
-
-    meet(tls_client_ref(c), tls_server_ref(s));
-    assert_int_equal(pair.a.result, 0);
-    assert_int_equal(pair.b.result, 0);
-    resumed = info_of(&pair.a).resumed;
-    assert_int_equal(info_of(&pair.b).resumed, resumed);
-    talk(&pair.a, &pair.b, SL("x"));
-    pair_down();
-    return resumed;
-}
-
-static void a_session_is_resumed_with_what_was_proven(void **state)
-{
-    struct tls_client *c = pki_client(&ca, wanted, &client_cert);
-    struct tls_server *s = pki_server(&server_cert, &ca, TLS_VERIFY_REQUIRED);
-    struct tls_server *reloaded = pki_server(&server_cert, &ca, TLS_VERIFY_REQUIRED);
-    struct sl names[TLS_NAMES_MAX];
-
-    (void)state;
-    assert_false(resumes(c, s));
-    assert_true(resumes(c, s));
-    assert_true(resumes(c, s));        /* each time with a fresh ticket */
-    assert_true(resumes(c, reloaded)); /* tickets outlive configurations */
-    meet(tls_client_ref(c), tls_server_ref(s));
-    assert_true(info_of(&pair.b).resumed);
-    assert_true(info_of(&pair.b).verified);
-    assert_true(tls_names(pair.b.tls, names, 1) == 1 && sl_eq(names[0], SL("pbx.example.net")));
-    pair_down();
-    tls_client_unref(&c);
-    tls_server_unref(&s);
-    tls_server_unref(&reloaded);
-}
-
-static void no_session_crosses_to_other_authorities(void **state)
-{
-    struct tls_client *c = pki_client(&ca, wanted, &client_cert);
-    struct tls_server *lax = pki_server(&server_cert, &ca, TLS_VERIFY_OPTIONAL);
-    struct tls_server *strict = pki_server(&server_cert, &other_ca, TLS_VERIFY_REQUIRED);
-
-    (void)state;
-    assert_false(resumes(c, lax));
-    assert_true(resumes(c, lax));
-    meet(tls_client_ref(c), tls_server_ref(strict)); /* the ticket is not worth anything there */
-    assert_int_equal(pair.b.result, EACCES);
-    pair_down();
-    tls_client_unref(&c);
-    tls_server_unref(&lax);
-    tls_server_unref(&strict);
-}
-
-/* The check behind a resumed session; waiting for a real one to end would take seconds. */
-static void a_certificate_ends_when_it_says(void **state)
-{
-    struct clock clock;
-    FILE *f = fopen(server_cert.certificate, "r");
-    X509 *cert = PEM_read_X509(f, NULL, NULL, NULL);
-    time_t now;
-
-    (void)state;
-    (void)fclose(f);
-    clock_init_real(&clock);
-    now = (time_t)(clock_wall_ms(&clock) / 1000);
-    assert_false(tls_has_ended(cert, now));
-    assert_false(tls_has_ended(cert, now + 86000));
-    assert_true(tls_has_ended(cert, now + 86401));
-    X509_free(cert);
-}
-
-static void ticket_keys_rotate_and_the_one_before_stays_good(void **state)
-{
-    struct tls_client *c = pki_client(&ca, wanted, NULL);
-    struct tls_server *s = pki_server(&server_cert, NULL, TLS_VERIFY_OFF);
-
-    (void)state;
-    tls_tickets_tick(1);
-    assert_false(resumes(c, s));
-    tls_tickets_tick(TLS_TICKET_LIFE_MS - 1); /* too early for new ones */
-    tls_tickets_tick(TLS_TICKET_LIFE_MS + 1);
-    assert_true(resumes(c, s)); /* under the key before; the new ticket is under the new key */
-    tls_tickets_tick(2 * TLS_TICKET_LIFE_MS + 1);
-    assert_true(resumes(c, s));
-    tls_tickets_tick(3 * TLS_TICKET_LIFE_MS + 1);
-    tls_tickets_tick(4 * TLS_TICKET_LIFE_MS + 1);
-    assert_false(resumes(c, s)); /* two changes later */
-    tls_client_unref(&c);
-    tls_server_unref(&s);
-}
-
-static void sessions_are_kept_by_address(void **state)
-{
-    struct tls_client *c = pki_client(NULL, NULL, NULL);
-    struct tls_server *s = pki_server(&server_cert, NULL, TLS_VERIFY_OFF);
-
-    (void)state;
-    for (unsigned round = 0; round < 2; round++) {
-        for (unsigned i = 0; i < 20; i++) { /* more than are kept */
-            char text[32];
-            struct addr to;
-
-            (void)snprintf(text, sizeof(text), "127.0.0.1:%u", 6000 + i);
-            to = at_peer(text);
-            pair_up(c, s, WIRE_MAX);
-            tls_free(&pair.a.tls);
-            assert_int_equal(tls_dial(&pair.a.tls, c, &to, end_out, &pair.a), 0);
-            shake();
-            assert_int_equal(pair.a.result, 0);
-            assert_false(round == 0 && info_of(&pair.a).resumed);
-            pair_down();
-        }
-    }
-    tls_client_unref(&c);
     tls_server_unref(&s);
 }
 
@@ -741,27 +490,6 @@ static void the_first_certificate_to_end_is_told(void **state)
     tls_client_unref(&c);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    assert_int_equal(crypto_init(), 0);
-    pki_make(&ca, "ca", &(struct pki_spec){.cn = "Test CA"});
-    pki_make(&other_ca, "other", &(struct pki_spec){.cn = "Other CA"});
-    pki_make(&server_cert, "server",
-             &(struct pki_spec){.cn = "server", .san = "DNS:sip.example.com", .ca = &ca});
-    pki_make(
-        &client_cert, "client",
-        &(struct pki_spec){.cn = "client", .san = "DNS:PBX.example.net,IP:192.0.2.7", .ca = &ca});
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -776,11 +504,6 @@ int main(void)
         cmocka_unit_test(a_client_without_certificate_passes_only_where_it_is_optional),
         cmocka_unit_test(a_client_of_a_strange_authority_is_refused),
         cmocka_unit_test(the_certificate_follows_the_name_asked_for),
-        cmocka_unit_test(a_session_is_resumed_with_what_was_proven),
-        cmocka_unit_test(no_session_crosses_to_other_authorities),
-        cmocka_unit_test(a_certificate_ends_when_it_says),
-        cmocka_unit_test(ticket_keys_rotate_and_the_one_before_stays_good),
-        cmocka_unit_test(sessions_are_kept_by_address),
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(a_flipped_bit_ends_the_connection),
         cmocka_unit_test(what_cannot_be_sent_ends_the_handshake),
@@ -790,5 +513,5 @@ int main(void)
         cmocka_unit_test(the_first_certificate_to_end_is_told),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, pair_setup, pair_teardown);
 }

@@ -298,6 +298,41 @@ static void packets_are_marked_as_the_call_wants_and_the_next_call_anew(void **s
     rig_down(&r);
 }
 
+/* 85: junk at a port of the call costs a counter, and none of the call's packets. */
+static void junk_costs_a_counter_and_no_packet_of_the_call(void **state)
+{
+    enum { JUNK = 10000, EVERY = 100 };
+    struct media_stats st;
+    uint8_t p[172];
+    unsigned heard = 0;
+    uint32_t random = 1;
+    struct rig r;
+
+    (void)state;
+    up(&r);
+    for (unsigned i = 0; i < JUNK; i++) {
+        size_t n = 1 + i % sizeof(p);
+
+        for (size_t k = 0; k < n; k++) {
+            random = random * 1664525 + 1013904223;
+            p[k] = (uint8_t)(random >> 24);
+        }
+        rig_send(&rig_side(&r, 0)->rtp, r.stranger, p, n);
+        if (i % EVERY == 0) {
+            speak_as(&r, 0, r.phone[0], "SSRC", (uint16_t)(i / EVERY));
+            heard += rig_got(r.phone[1]) ? 1 : 0;
+        }
+    }
+    st = rig_stats(&r, 0);
+    assert_int_equal(heard, JUNK / EVERY);
+    assert_int_equal(st.rx_packets, JUNK / EVERY);
+    assert_int_equal(st.lost, 0);
+    assert_true(st.strangers + st.malformed != 0);
+    assert_true(st.strangers + st.malformed <= JUNK);
+    assert_false(rig_got(r.phone[1]) || rig_got(r.phone[0]) || rig_got(r.stranger));
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +345,7 @@ int main(void)
         cmocka_unit_test(addresses_are_compared_after_canonicalising),
         cmocka_unit_test(junk_costs_a_counter_and_payloads_are_not_read),
         cmocka_unit_test(a_late_sender_does_not_speak_into_the_next_call),
+        cmocka_unit_test(junk_costs_a_counter_and_no_packet_of_the_call),
         cmocka_unit_test(packets_are_marked_as_the_call_wants_and_the_next_call_anew),
     };
 

@@ -263,6 +263,64 @@ static void a_compound_about_both_streams_is_parted(void **state)
     down(&r, &c);
 }
 
+static void one_name_too_many_goes_on_under_the_last(void **state)
+{
+    uint8_t p[512];
+    struct callee c;
+    uint32_t last = 0;
+    uint16_t seq = 0;
+    struct rig r;
+
+    (void)state;
+    up(&r, &c);
+    for (uint32_t k = 0; k < 3 * BUNDLE_LEARNED_MAX; k++) {
+        size_t n = rig_rtp(p, 5);
+
+        rtp_put32(p + 8, 1000 + k);
+        rig_send(&rig_side(&r, 1)->rtp, r.phone[1], p, n);
+        assert_int_equal(rig_recv(r.phone[0], p, sizeof(p), NULL), 172);
+        assert_true(rtp_ssrc(p) != last || rtp_seq(p) == (uint16_t)(seq + 1));
+        last = rtp_ssrc(p);
+        seq = rtp_seq(p);
+    }
+    assert_int_equal(last, 1000 + BUNDLE_LEARNED_MAX - 1);
+    down(&r, &c);
+}
+
+/* Its neighbour has keys, it has none yet: nothing goes out in clear, and nothing clear comes in.
+ */
+static void who_leaves_a_secure_transport_stays_secure(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < 2; k++) { /* by itself, or as the leader is refused */
+        uint8_t p[512];
+        struct end e = {0};
+        struct media_remote m;
+        struct callee c;
+        struct rig r;
+        size_t n;
+
+        up(&r, &c);
+        rig_sdes(&r, 0, &e, SRTP_AES_CM_128_HMAC_SHA1_80, 1);
+        assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), AUDIO);
+        if (k == 1) {
+            media_close(r.s, AUDIO);
+        }
+        assert_int_equal(media_open(r.s, VIDEO, 0, MEDIA_RTP, 1, AF_INET), 0);
+        assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), VIDEO);
+        m = r.remote[0];
+        media_set_remote(r.s, VIDEO, 0, &m);
+        n = put_said(p, &(struct said){.ssrc = 7, .pt = 96}, 1);
+        rig_send(&r.s->streams[VIDEO]->side[1].rtp, c.rtp, p, n);
+        assert_false(rig_got(r.phone[0]));
+        rig_send(&r.s->streams[VIDEO]->side[0].rtp, r.phone[0], p, n);
+        assert_false(rig_got(c.rtp));
+        assert_int_equal(media_set_sdes(r.s, VIDEO, 0, NULL, NULL), EPROTO);
+        rig_end_free(&e);
+        down(&r, &c);
+    }
+}
+
 static int group_up(void **state)
 {
     (void)state;
@@ -283,7 +341,9 @@ int main(void)
         cmocka_unit_test(followers_have_no_ports_but_the_leaders),
         cmocka_unit_test(both_streams_go_out_by_one_transport_under_one_key),
         cmocka_unit_test(a_name_that_another_stream_has_is_changed),
+        cmocka_unit_test(one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(a_compound_about_both_streams_is_parted),
+        cmocka_unit_test(who_leaves_a_secure_transport_stays_secure),
     };
 
     return cmocka_run_group_tests(tests, group_up, group_down);

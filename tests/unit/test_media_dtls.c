@@ -3,6 +3,8 @@
  * 76). */
 #include "media_dtls_rig.h"
 
+#include <malloc.h>
+
 #define A SRTP_AES_CM_128_HMAC_SHA1_80
 
 enum kind { PLAIN, SDES, DTLS_PASSIVE, DTLS_ACTIVE };
@@ -193,6 +195,40 @@ static void a_worse_source_cannot_take_a_handshake_over(void **state)
     rig_down(&r);
 }
 
+/* attacks.md 75: whoever forges a source makes us send nothing to it, however much it sends. */
+static void a_forged_source_gets_no_answer_to_amplify(void **state)
+{
+    struct handset h, thief;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&thief, true, r.stranger);
+    for (unsigned lap = 0; lap < 20; lap++) { /* before the description of keys, and after */
+        if (lap == 10) {
+            assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+        }
+        handset_again(&thief, true);
+        dtls_start(thief.d, 1);
+        assert_true(handset_send(&thief, &rig_side(&r, 0)->rtp));
+        loop_advance(r.loop, 1000); /* retransmissions as well */
+        assert_false(rig_got(r.stranger));
+    }
+    assert_false(rig_got(r.phone[0]));
+    dtls_start(h.d, 1);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    assert_false(rig_got(r.stranger));
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&thief);
+    rig_down(&r);
+}
+
 /* attacks.md 76: no media, and whoever holds the session is told. */
 static void a_certificate_that_fits_no_fingerprint_loses_the_side(void **state)
 {
@@ -256,6 +292,33 @@ static void another_fingerprint_means_another_handshake_and_old_keys_until_then(
     rig_down(&r);
 }
 
+/* Until a packet under the new key proves that the phone is done, its last flight may have to be
+ * repeated to it; what that takes is all of OpenSSL's memory for it, of tens of KiB. */
+static void packets_under_the_old_key_settle_no_handshake(void **state)
+{
+    struct handset h, next;
+    size_t before;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_PASSIVE, &h);
+    handset_up(&next, true, r.phone[0]);
+    handset_introduce(&next);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &next), 0);
+    dtls_start(next.d, 1);
+    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    before = mallinfo2().uordblks;
+    rig_speak(&r, 0, &h.end, 1);
+    assert_true(rig_hears(&r, 1, &(struct end){0}, 1));
+    assert_true(mallinfo2().uordblks + 8192 >= before);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&next);
+    rig_down(&r);
+}
+
 static void the_role_may_be_settled_by_the_answer(void **state)
 {
     struct handset h;
@@ -269,6 +332,105 @@ static void the_role_may_be_settled_by_the_answer(void **state)
     assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &h), 0);    /* they chose passive */
     handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
     assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
+/* Another certificate and another place, as signalling says it: the place first. */
+static void a_handshake_that_we_begin_goes_where_the_new_description_says(void **state)
+{
+    struct handset h, next;
+    struct rig r;
+    int fd;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_ACTIVE, &h);
+    fd = rig_socket(rig_ip(20));
+    handset_up(&next, false, fd);
+    handset_introduce(&next);
+    r.remote[0].rtp = r.remote[0].rtcp = rig_name(fd);
+    r.remote[0].signalling = rig_ip(20);
+    rig_describe(&r, 0);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &next), 0);
+    assert_false(rig_got(r.phone[0]));
+    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&next);
+    (void)close(fd);
+    rig_down(&r);
+}
+
+/* They were away, or had no answer from us yet. */
+static void a_handshake_that_timed_out_may_be_tried_again(void **state)
+{
+    (void)state;
+    for (unsigned active = 0; active < 2; active++) {
+        enum media_dtls_role role = active == 1 ? MEDIA_DTLS_ACTIVE : MEDIA_DTLS_PASSIVE;
+        struct handset h;
+        struct rig r;
+
+        dtls_up(&r);
+        r.remote[0].mux = true;
+        rig_describe(&r, 0);
+        handset_up(&h, active == 0, r.phone[0]);
+        handset_introduce(&h);
+        assert_int_equal(relay_dtls(&r, 0, role, &h), 0);
+        if (active == 0) {
+            dtls_start(h.d, 1);
+            (void)handset_send(&h, &rig_side(&r, 0)->rtp);
+        }
+        for (unsigned i = 0; i < 900; i++) {
+            loop_advance(r.loop, 100);
+            while (rig_got(r.phone[0])) {
+            }
+        }
+        assert_int_equal(rig_stats(&r, 0).dtls,
+                         active == 1 ? MEDIA_DTLS_FAILED : MEDIA_DTLS_WAITING);
+        handset_again(&h, active == 0);
+        handset_introduce(&h);
+        if (active == 1) {
+            assert_int_equal(relay_dtls(&r, 0, role, &h), 0);
+        }
+        dtls_start(h.d, clock_now_ms(&r.clock));
+        handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+        assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+        media_session_close(&r.s);
+        handset_down(&h);
+        rig_down(&r);
+    }
+}
+
+/* What another device left on the side does not bind the next one. */
+static void a_side_that_was_reset_knows_nobody(void **state)
+{
+    struct media_ice_local ours;
+    char ufrag[16] = "";
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 1, DTLS_PASSIVE, &h);
+    assert_int_equal(media_ice_local(r.s, 0, 1, &ours), 0);
+    assert_int_equal(sl_cstr(ours.ufrag, ufrag, sizeof(ufrag)), 0);
+    assert_int_equal(media_set_ice(r.s, 0, 1, SL("fork1"), SL("0123456789012345678901")), 0);
+    media_side_reset(r.s, 0, 1);
+    rig_say(&r, 0, r.phone[0]);
+    assert_false(rig_got(r.phone[1]));
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(r.phone[0]));
+    assert_int_equal(media_set_ice(r.s, 0, 1, SL("fork2"), SL("0123456789012345678901")), 0);
+    assert_int_equal(media_ice_local(r.s, 0, 1, &ours), 0);
+    assert_true(sl_eq(ours.ufrag, sl_str(ufrag))); /* that is what was offered */
+    media_side_reset(r.s, 0, 1);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), 0);
+    rig_describe(&r, 1);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(r.phone[0]));
     media_session_close(&r.s);
     handset_down(&h);
     rig_down(&r);
@@ -367,9 +529,14 @@ int main(void)
         cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
         cmocka_unit_test(a_strangers_hello_is_no_hello),
         cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
+        cmocka_unit_test(a_forged_source_gets_no_answer_to_amplify),
         cmocka_unit_test(a_certificate_that_fits_no_fingerprint_loses_the_side),
         cmocka_unit_test(another_fingerprint_means_another_handshake_and_old_keys_until_then),
+        cmocka_unit_test(packets_under_the_old_key_settle_no_handshake),
         cmocka_unit_test(the_role_may_be_settled_by_the_answer),
+        cmocka_unit_test(a_handshake_that_we_begin_goes_where_the_new_description_says),
+        cmocka_unit_test(a_handshake_that_timed_out_may_be_tried_again),
+        cmocka_unit_test(a_side_that_was_reset_knows_nobody),
         cmocka_unit_test(rtcp_on_its_own_port_has_keys_of_its_own),
         cmocka_unit_test(bad_fingerprints_and_relays_without_dtls_are_refused),
         cmocka_unit_test(a_session_may_end_during_a_handshake),

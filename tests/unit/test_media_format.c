@@ -506,7 +506,7 @@ static void stragglers_get_the_offset_of_their_time(void **state)
     rig_down(&r);
 }
 
-static void numbers_are_remembered_for_a_few_sources_only(void **state)
+static void the_source_unused_for_longest_makes_room(void **state)
 {
     struct told t;
     struct media_side *s;
@@ -523,11 +523,43 @@ static void numbers_are_remembered_for_a_few_sources_only(void **state)
         assert_true(media_remap_insert(s, k, 4, &seq));
         assert_int_equal(seq, 8);
     }
-    assert_false(media_remap_insert(s, 99, 4, &seq));
-    assert_false(media_remap_continue(s, 98, 1, 97, 1));
+    assert_true(media_remap_insert(s, 0, 4, &seq));
+    assert_true(media_remap_insert(s, 99, 4, &seq));
+    assert_null(media_remap_by_out(s->remap, 1));
+    assert_true(media_remap_continue(s, 97, 1, 96, 1));
+    assert_null(media_remap_by_out(s->remap, 2));
+    assert_int_equal(s->remap->n, REMAP_SOURCES);
     assert_true(media_remap_continue(s, 98, 1, 0, 9)); /* a source's successor */
     assert_null(media_remap_by_in(s->remap, 0));
     assert_int_equal(media_remap_by_in(s->remap, 98)->out_ssrc, 0);
+    rig_down(&r);
+}
+
+static void a_digit_goes_out_however_often_the_source_changes(void **state)
+{
+    uint8_t p[512];
+    struct told t;
+    struct rig r;
+
+    (void)state;
+    up(&r, &t);
+    for (uint32_t k = 0; k < 3 * REMAP_SOURCES; k++) {
+        size_t n = rig_rtp(p, 100);
+        unsigned events = 0;
+
+        rtp_put32(p + 8, 1000 + k);
+        rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, n);
+        assert_int_equal(rig_recv(r.phone[1], p, sizeof(p), NULL), 172);
+        assert_int_equal(media_send_dtmf(r.s, 0, 1, '5', 100), 0);
+        for (unsigned i = 0; i < 20; i++) {
+            loop_advance(r.loop, 20);
+            for (; rig_recv(r.phone[1], p, sizeof(p), NULL) >= 0; events++) {
+                assert_int_equal(rtp_ssrc(p), 1000 + k);
+                assert_int_equal(rtp_seq(p), 101 + events);
+            }
+        }
+        assert_true(events > 3);
+    }
     rig_down(&r);
 }
 
@@ -562,7 +594,8 @@ int main(void)
         cmocka_unit_test(an_event_needs_no_stream_beside_it),
         cmocka_unit_test(what_cannot_be_sent_is_refused),
         cmocka_unit_test(stragglers_get_the_offset_of_their_time),
-        cmocka_unit_test(numbers_are_remembered_for_a_few_sources_only),
+        cmocka_unit_test(the_source_unused_for_longest_makes_room),
+        cmocka_unit_test(a_digit_goes_out_however_often_the_source_changes),
     };
 
     return cmocka_run_group_tests(tests, group_up, group_down);

@@ -62,9 +62,11 @@ static void who_has_answered_and_stops_is_closed(void **state)
 
     (void)state;
     held_up(&limits);
-    until_got(4);
-    rig_peer_put(rig.peer, SL("\r\n"));
-    until_got(8); /* the next ping, which is not answered */
+    for (unsigned i = 1; i <= 3; i++) {
+        until_got(4 * i);
+        rig_peer_put(rig.peer, SL("\r\n"));
+    }
+    until_got(20); /* two pings that are not answered */
     rig_until(&rig, has_no_conns);
     rig.want = 1;
     rig_until(&rig, rig_has_gone);
@@ -72,6 +74,20 @@ static void who_has_answered_and_stops_is_closed(void **state)
     assert_false(rig.gone.unused);
     assert_int_equal(stat_sum(STAT_SIP_PING_LOST), 1);
     assert_int_equal(stat_sum(STAT_SIP_KEEPALIVE), 0); /* a pong is no ping */
+    rig_down(&rig);
+}
+
+static void an_odd_line_end_is_no_promise(void **state)
+{
+    struct net_limits limits = quick_pings();
+
+    (void)state;
+    held_up(&limits);
+    until_got(4);
+    rig_peer_put(rig.peer, SL("\r\n"));
+    until_got(20);
+    assert_int_equal(net_conn_count(rig.net), 1);
+    assert_int_equal(stat_sum(STAT_SIP_PING_LOST), 0);
     rig_down(&rig);
 }
 
@@ -269,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_connection_is_pinged),
         cmocka_unit_test(who_has_answered_and_stops_is_closed),
+        cmocka_unit_test(an_odd_line_end_is_no_promise),
         cmocka_unit_test(who_answers_stays),
         cmocka_unit_test(a_ping_that_crosses_ours_is_answered),
         cmocka_unit_test(a_connection_that_nothing_hangs_on_is_not_pinged),

@@ -177,6 +177,27 @@ static void a_client_certificate_that_is_not_liked_delays_the_next_try(void **st
     rig_down(&rig);
 }
 
+static void hang_up(struct rig *r, const struct flow *flow, struct sl bytes)
+{
+    (void)bytes;
+    net_conn_close(r->net, flow->conn_slot, flow->conn_gen);
+}
+
+static void a_far_side_that_hangs_up_without_a_word_is_left_alone_for_a_while(void **state)
+{
+    struct flow flow;
+
+    (void)state;
+    tls_up(NULL);
+    rig.on_message = hang_up;
+    flow = flow_to(7, &rig.at[SIP_TLS]);
+    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    until_gone(2);
+    flow = flow_to(7, &rig.at[SIP_TLS]);
+    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTDOWN);
+    rig_down(&rig);
+}
+
 static bool is_open_again(struct rig *r)
 {
     return stat_sum(STAT_TLS_OK) == 4 && r->n_msg == 2;
@@ -184,10 +205,12 @@ static bool is_open_again(struct rig *r)
 
 static void the_second_connection_resumes(void **state)
 {
+    struct net_limits limits = net_limits_default;
     struct flow flow;
 
     (void)state;
-    tls_up(NULL);
+    limits.backoff_max_ms = 0; /* the far side hangs up without a word */
+    tls_up(&limits);
     flow = flow_to(7, &rig.at[SIP_TLS]);
     assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
     until_messages(1);
@@ -489,6 +512,8 @@ static void a_full_pool_refuses_handshakes(void **state)
     until_gone(2); /* both ends of it */
     assert_int_equal(stat_sum(STAT_TLS_LIMIT), 1);
     assert_int_equal(stat_sum(STAT_CRYPTO_FULL), 1);
+    flow = flow_to(7, &rig.at[SIP_TLS]); /* that was our own doing: no reason to wait */
+    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
     sem_post(&stop.go);
     rig_down(&rig);
 }
@@ -522,6 +547,7 @@ int main(void)
         cmocka_unit_test(nobody_is_dialled_without_a_peer),
         cmocka_unit_test(the_wrong_server_gets_nothing_and_is_left_alone_for_a_while),
         cmocka_unit_test(a_client_certificate_that_is_not_liked_delays_the_next_try),
+        cmocka_unit_test(a_far_side_that_hangs_up_without_a_word_is_left_alone_for_a_while),
         cmocka_unit_test(the_second_connection_resumes),
         cmocka_unit_test(new_handshakes_see_the_new_certificate_and_nothing_drops),
         cmocka_unit_test(who_a_client_is_follows_the_configuration),

@@ -130,6 +130,44 @@ void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spe
     X509_free(cert);
 }
 
+void pki_make_crl(struct pki_cert *out, const char *name, const struct pki_cert *from,
+                  const struct pki_cert *revoked)
+{
+    X509 *issuer = pki_read_cert(from->certificate);
+    EVP_PKEY *key = pki_read_key(from->key);
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *at = ASN1_TIME_new();
+    FILE *f;
+
+    assert_int_equal(X509_CRL_set_version(crl, 1), 1);
+    assert_int_equal(X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer)), 1);
+    assert_non_null(X509_gmtime_adj(at, -3600));
+    assert_int_equal(X509_CRL_set1_lastUpdate(crl, at), 1);
+    if (revoked != NULL) {
+        X509 *cert = pki_read_cert(revoked->certificate);
+        X509_REVOKED *r = X509_REVOKED_new();
+
+        assert_int_equal(X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(cert)), 1);
+        assert_int_equal(X509_REVOKED_set_revocationDate(r, at), 1);
+        assert_int_equal(X509_CRL_add0_revoked(crl, r), 1);
+        X509_free(cert);
+    }
+    assert_non_null(X509_gmtime_adj(at, 86400));
+    assert_int_equal(X509_CRL_set1_nextUpdate(crl, at), 1);
+    assert_true(X509_CRL_sign(crl, key, EVP_sha256()) > 0);
+    pki_path(out->certificate, name, ".pem");
+    pki_path(out->key, name, ".key");
+    pki_write(out, issuer, key);
+    f = fopen(out->certificate, "a");
+    assert_non_null(f);
+    assert_int_equal(PEM_write_X509_CRL(f, crl), 1);
+    (void)fclose(f);
+    ASN1_TIME_free(at);
+    X509_CRL_free(crl);
+    EVP_PKEY_free(key);
+    X509_free(issuer);
+}
+
 const char *pki_file(char path[PKI_PATH_MAX], const char *name, const char *text)
 {
     FILE *f;

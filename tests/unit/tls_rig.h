@@ -22,6 +22,10 @@ struct pki_spec {
 void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spec);
 /* A file beside the certificates. */
 const char *pki_file(char path[PKI_PATH_MAX], const char *name, const char *text);
+/* *out: the certificate of `from`, a CA, and its revocation list in one file; revoked NULL: nobody
+ * is on it. */
+void pki_make_crl(struct pki_cert *out, const char *name, const struct pki_cert *from,
+                  const struct pki_cert *revoked);
 struct tls_identity pki_identity(const struct pki_cert *c);
 struct tls_anchors *pki_anchors(const struct pki_cert *ca); /* the caller's */
 struct tls_server *pki_server(const struct pki_cert *c, const struct pki_cert *client_ca,

@@ -187,7 +187,7 @@ $(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lm
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lcrypto -lm
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

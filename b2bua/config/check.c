@@ -1,5 +1,6 @@
 /* check.c - what no single value can be wrong about: ports that overlap, names that are there
  * twice, peers that nobody could reach. */
+#include "config/schema_int.h"
 #include "config/tls_int.h"
 
 static const struct cfg_node *cfg_find2(const struct cfg *c, const struct cfg_node *node,

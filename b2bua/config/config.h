@@ -7,7 +7,7 @@
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
  *   tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off, keepalive_answer
  *   10s, reconnect_max 30s or off
- *   media.inactivity 60s or off, media.learn 3s
+ *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
@@ -73,6 +73,9 @@ struct config {
     /* media */
     uint32_t media_inactivity_ms; /* 0: never; default 60s */
     uint32_t media_learn_ms;
+    uint8_t media_io; /* 0 auto, 1 epoll, 2 io_uring */
+    uint32_t media_gather_us;
+    uint32_t media_ready; /* pairs of sockets per listener, of all workers */
     /* limits */
     uint32_t setup_ms, duration_ms; /* 3m, 12h */
     uint32_t max_transactions;

@@ -1,5 +1,5 @@
 /* config_int.h - what the files of b2bua/config/ share: the node tree, the shape of the tables of
- * settings, and the state of one load. Thread: the one that loads. */
+ * settings, the state of one load. Thread: the one that loads. */
 #ifndef POSTERN_CONFIG_INT_H
 #define POSTERN_CONFIG_INT_H
 
@@ -37,6 +37,7 @@ enum cfg_type {
     CFG_INT,      /* words[] stand for 0, 1, ... */
     CFG_DURATION, /* stored in ms; words as CFG_INT */
     CFG_SECONDS,  /* stored in s */
+    CFG_MICROS,   /* a short duration, stored in us */
     CFG_SIZE,     /* stored in bytes */
     CFG_ENUM,     /* stored as index in words; size 0: only checked */
     CFG_STRING,
@@ -178,23 +179,14 @@ int64_t cfg_names_find(const struct hmap *map, struct sl name); /* index, or -1 
 /* value*.c, secret.c: readers of one value. n is never NULL. */
 typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
                           void *at);
-cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_size, cfg_read_enum, cfg_read_string,
-    cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address, cfg_read_prefix,
-    cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token, cfg_read_target, cfg_read_uri,
-    cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_certname;
+cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_micros, cfg_read_size, cfg_read_enum,
+    cfg_read_string, cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address,
+    cfg_read_prefix, cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token,
+    cfg_read_target, cfg_read_uri, cfg_read_listener, cfg_read_profile, cfg_read_party,
+    cfg_read_certname;
 void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
+void cfg_put_micros(struct buf *b, uint64_t us);
 void cfg_put_size(struct buf *b, uint64_t bytes);
 bool cfg_is_later(const char *const *later, struct sl value);
-
-/* check.c: across keys. */
-void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_rtp(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_account(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at);
-void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at);
 
 #endif

@@ -5,6 +5,7 @@ static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_INT] = "number",
     [CFG_DURATION] = "duration",
     [CFG_SECONDS] = "duration",
+    [CFG_MICROS] = "duration",
     [CFG_SIZE] = "size",
     [CFG_ENUM] = "word",
     [CFG_STRING] = "text",
@@ -62,6 +63,8 @@ static void cfg_put_type(struct buf *b, const struct cfg_key *k)
         cfg_put_range(b, k, buf_putu);
     } else if (k->type == CFG_DURATION || k->type == CFG_SECONDS) {
         cfg_put_range(b, k, cfg_put_duration);
+    } else if (k->type == CFG_MICROS) {
+        cfg_put_range(b, k, cfg_put_micros);
     } else if (k->type == CFG_SIZE) {
         cfg_put_range(b, k, cfg_put_size);
     }

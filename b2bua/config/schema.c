@@ -6,6 +6,7 @@
 static const char *const word_auto[] = {"auto", NULL};
 static const char *const word_off[] = {"off", NULL};
 static const char *const words_level[] = {"error", "warn", "info", "debug", NULL};
+static const char *const words_io[] = {"auto", "epoll", "io_uring", NULL}; /* enum media_io */
 static const char *const words_format[] = {"text", "json", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
@@ -241,6 +242,30 @@ static const struct cfg_key cfg_media_keys[] = {
      .min = 100,
      .max = MS_M,
      .help = "How long a better source may still take over a stream; then it is locked."},
+    {.key = "io",
+     .type = CFG_ENUM,
+     .flags = CFG_RESTART,
+     AT(config, media_io),
+     .dflt = "auto",
+     .words = words_io,
+     .help =
+         "How packets get in and out: auto is io_uring where the kernel allows it, else epoll."},
+    {.key = "gather",
+     .type = CFG_MICROS,
+     .flags = CFG_RESTART,
+     AT(config, media_gather_us),
+     .dflt = "250us",
+     .max = 2000,
+     .help =
+         "How long packets may wait for others, so that they share a wake-up; slow traffic never "
+         "waits. 0us: no packet does."},
+    {.key = "ready_ports",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, media_ready),
+     .dflt = "64",
+     .max = 4096,
+     .help = "Pairs of RTP and RTCP sockets that each listener holds open for the next calls."},
 };
 OBJECT(cfg_media, config, NULL);
 

@@ -22,4 +22,15 @@
 extern const struct cfg_object cfg_profile; /* schema_media.c */
 extern const char *const cfg_words_bool[];  /* false, true: stored in a bool */
 
+/* check.c: across keys. */
+void cfg_check_listener(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_rtp(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_account(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at);
+void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at);
+
 #endif

@@ -9,6 +9,7 @@ struct cfg_unit {
 static const struct cfg_unit cfg_time_units[] = {
     {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
 };
+static const struct cfg_unit cfg_micro_units[] = {{"s", 1000000}, {"ms", 1000}, {"us", 1}};
 static const struct cfg_unit cfg_size_units[] = {
     {"GiB", 1u << 30},
     {"MiB", 1u << 20},
@@ -35,6 +36,15 @@ void cfg_put_duration(struct buf *b, uint64_t ms)
         return;
     }
     cfg_put_unit(b, ms, cfg_time_units, COUNT_OF(cfg_time_units));
+}
+
+void cfg_put_micros(struct buf *b, uint64_t us)
+{
+    if (us == 0) {
+        BUF_LIT(b, "0us");
+        return;
+    }
+    cfg_put_unit(b, us, cfg_micro_units, COUNT_OF(cfg_micro_units));
 }
 
 void cfg_put_size(struct buf *b, uint64_t bytes)
@@ -164,6 +174,27 @@ void cfg_read_duration(struct cfg *c, const struct cfg_key *k, const struct cfg_
         cfg_error(c, n, "'%.*s' must be whole seconds", SL_ARG(shown));
     } else {
         cfg_store(k, at, k->type == CFG_SECONDS ? ms / 1000 : ms);
+    }
+}
+
+void cfg_read_micros(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+{
+    struct sl shown = cfg_shown(n->value);
+    uint64_t us = 0;
+    int err;
+
+    if (!cfg_is_scalar(c, n)) {
+        return;
+    }
+    err = cfg_unit_parse(n->value, cfg_micro_units, COUNT_OF(cfg_micro_units), &us);
+    if (err == ENODATA) {
+        cfg_error(c, n, "'%.*s' has no unit: us, ms or s, as in %s", SL_ARG(shown), k->dflt);
+    } else if (err == EBADMSG) {
+        cfg_error(c, n, "'%.*s' is not a duration such as 250us or 2ms", SL_ARG(shown));
+    } else if (err != 0 || !cfg_in_range(k, us)) {
+        cfg_refuse_range(c, k, n, cfg_put_micros);
+    } else {
+        cfg_store(k, at, us);
     }
 }
 

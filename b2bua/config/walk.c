@@ -345,19 +345,20 @@ static void cfg_read_later(struct cfg *c, const struct cfg_key *k, const struct 
 
 static cfg_read_fn *const cfg_readers[CFG_NTYPES] = {
     [CFG_INT] = cfg_read_int,           [CFG_DURATION] = cfg_read_duration,
-    [CFG_SECONDS] = cfg_read_duration,  [CFG_SIZE] = cfg_read_size,
-    [CFG_ENUM] = cfg_read_enum,         [CFG_STRING] = cfg_read_string,
-    [CFG_NAME] = cfg_read_name,         [CFG_USER] = cfg_read_user,
-    [CFG_HOST] = cfg_read_host,         [CFG_GLOB] = cfg_read_glob,
-    [CFG_SECRET] = cfg_read_secret,     [CFG_TOKEN] = cfg_read_token,
-    [CFG_LISTEN] = cfg_read_listen,     [CFG_ADDRESS] = cfg_read_address,
-    [CFG_PREFIX] = cfg_read_prefix,     [CFG_PORTS] = cfg_read_ports,
-    [CFG_TARGET] = cfg_read_target,     [CFG_URI] = cfg_read_uri,
-    [CFG_LISTENER] = cfg_read_listener, [CFG_PROFILE] = cfg_read_profile,
-    [CFG_CERTNAME] = cfg_read_certname, [CFG_PARTY] = cfg_read_party,
-    [CFG_OBJECT] = cfg_read_sub,        [CFG_MAP] = cfg_read_map,
-    [CFG_ITEMS] = cfg_read_list,        [CFG_LIST] = cfg_read_list,
-    [CFG_EMPTY] = cfg_read_empty,       [CFG_LATER] = cfg_read_later,
+    [CFG_SECONDS] = cfg_read_duration,  [CFG_MICROS] = cfg_read_micros,
+    [CFG_SIZE] = cfg_read_size,         [CFG_ENUM] = cfg_read_enum,
+    [CFG_STRING] = cfg_read_string,     [CFG_NAME] = cfg_read_name,
+    [CFG_USER] = cfg_read_user,         [CFG_HOST] = cfg_read_host,
+    [CFG_GLOB] = cfg_read_glob,         [CFG_SECRET] = cfg_read_secret,
+    [CFG_TOKEN] = cfg_read_token,       [CFG_LISTEN] = cfg_read_listen,
+    [CFG_ADDRESS] = cfg_read_address,   [CFG_PREFIX] = cfg_read_prefix,
+    [CFG_PORTS] = cfg_read_ports,       [CFG_TARGET] = cfg_read_target,
+    [CFG_URI] = cfg_read_uri,           [CFG_LISTENER] = cfg_read_listener,
+    [CFG_CERTNAME] = cfg_read_certname, [CFG_PROFILE] = cfg_read_profile,
+    [CFG_PARTY] = cfg_read_party,       [CFG_OBJECT] = cfg_read_sub,
+    [CFG_MAP] = cfg_read_map,           [CFG_ITEMS] = cfg_read_list,
+    [CFG_LIST] = cfg_read_list,         [CFG_EMPTY] = cfg_read_empty,
+    [CFG_LATER] = cfg_read_later,
 };
 
 void cfg_read_key(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)

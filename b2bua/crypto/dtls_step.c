@@ -83,6 +83,12 @@ static bool dtls_profile_lengths(uint16_t profile, struct dtls_srtp_keys *k)
     return false;
 }
 
+static void dtls_take(uint8_t *to, const uint8_t **from, size_t n)
+{
+    memcpy(to, *from, n);
+    *from += n;
+}
+
 /* RFC 5764 4.2: client key, server key, client salt, server salt. */
 static int dtls_step_export(struct dtls_step *s)
 {
@@ -101,10 +107,10 @@ static int dtls_step_export(struct dtls_step *s)
                                    EXPORT_LABEL, sizeof(EXPORT_LABEL) - 1, NULL, 0, 0) != 1) {
         err = ENOMEM;
     } else {
-        memcpy(client->key, at, k->key_len);
-        memcpy(server->key, at += k->key_len, k->key_len);
-        memcpy(client->salt, at += k->key_len, k->salt_len);
-        memcpy(server->salt, at += k->salt_len, k->salt_len);
+        dtls_take(client->key, &at, k->key_len);
+        dtls_take(server->key, &at, k->key_len);
+        dtls_take(client->salt, &at, k->salt_len);
+        dtls_take(server->salt, &at, k->salt_len);
     }
     mem_wipe(block, sizeof(block));
     return err;

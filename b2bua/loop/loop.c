@@ -18,8 +18,11 @@ static bool loop_is_cached(const struct loop *l)
 void loop_touch(struct loop *l)
 {
     if (!l->now_valid || !loop_is_cached(l)) {
+        int64_t now_us = clock_now_us(loop_clock(l));
+
         mailbox_awake(&l->mail);
-        l->now_ms = clock_now_ms(loop_clock(l));
+        gather_woke(&l->gather, now_us);
+        l->now_ms = now_us >= 1000 ? now_us / 1000 : 1; /* 0 means "never" in many structs */
         l->wall_ms = clock_wall_ms(loop_clock(l));
         l->now_valid = true;
     }
@@ -203,16 +206,43 @@ bool loop_is_pending(struct loop *l)
            wheel_next(&l->wheel) <= l->now_ms;
 }
 
+void loop_set_gather(struct loop *l, uint32_t tick_us, loop_sleep_fn *sleep, void *arg)
+{
+    gather_init(&l->gather, tick_us < LOOP_GATHER_MAX_US ? tick_us : LOOP_GATHER_MAX_US,
+                sleep == NULL, clock_now_us(loop_clock(l)));
+    l->sleep = sleep;
+    l->sleep_arg = arg;
+}
+
+void loop_note_packets(struct loop *l, uint32_t n)
+{
+    gather_note(&l->gather, n);
+}
+
+/* False: the next packets are to be waited for. */
+static bool loop_gather(struct loop *l)
+{
+    int64_t us = gather_next(&l->gather, clock_now_us(&l->clock));
+
+    if (us > 0 && l->sleep != NULL) {
+        l->sleep(l->sleep_arg, us);
+    } else if (us > 0) {
+        loop_port_sleep(us);
+    }
+    return us != GATHER_BLOCK;
+}
+
 void loop_run(struct loop *l)
 {
     if (l->virt != NULL) {
         return;
     }
+    loop_port_start();
     l->in_run = true;
     l->now_valid = false;
     loop_touch(l);
     while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
-        bool block = !loop_is_pending(l) && mailbox_may_sleep(&l->mail);
+        bool block = !loop_is_pending(l) && !loop_gather(l) && mailbox_may_sleep(&l->mail);
 
         if (block) {
             loop_port_arm(l);

@@ -75,7 +75,9 @@ void turn_cancel(struct turn *t);
 typedef void(fd_fn)(int fd, int what, void *arg); /* what: LOOP_READ | LOOP_WRITE */
 struct fdw;                                       /* one watched descriptor, level triggered */
 MUST_USE int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn,
-                     void *arg);               /* watches READ */
+                     void *arg); /* watches READ */
+/* The same, edge triggered: an eventfd that is written and never read. */
+MUST_USE int fdw_new_edge(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg);
 MUST_USE int fdw_set(struct fdw *w, int what); /* 0 pauses */
 void fdw_free(struct fdw **wp); /* stops watching; does not close fd. Safe inside its callback. */
 
@@ -102,6 +104,17 @@ struct loop_note {
 /* Any thread; not again before fn was called. In the order of sending. What is not delivered when
  * the loop ends is forgotten: the objects are their owners'. */
 void loop_notify(struct loop *l, struct loop_note *n);
+
+/* --- gathering: a loop that carries media looks for packets once in a tick and serves all that
+ * came, instead of waking up for each. Everything else waits for the tick as well, so it bounds the
+ * delay of all. Slow traffic is served as it comes. --- */
+#define LOOP_GATHER_MAX_US 2000
+/* Sleeps for at most us; may end early when many packets wait. */
+typedef void(loop_sleep_fn)(void *arg, int64_t us);
+/* tick_us 0: no gathering. sleep NULL: the loop sleeps by itself, and looks again before it does,
+ * as there may be more packets than a descriptor was read for. */
+void loop_set_gather(struct loop *l, uint32_t tick_us, loop_sleep_fn *sleep, void *arg);
+void loop_note_packets(struct loop *l, uint32_t n); /* served just now */
 
 /* Counters for /v1/system: milliseconds that timers ran late at worst in the last 10 s. */
 int64_t loop_lag_ms(const struct loop *l);

@@ -2,6 +2,7 @@
 #ifndef POSTERN_LOOP_INT_H
 #define POSTERN_LOOP_INT_H
 
+#include "loop/gather.h"
 #include "loop/mailbox.h"
 #include "loop/wheel.h"
 
@@ -27,6 +28,9 @@ struct loop {
     int64_t now_ms;
     int64_t wall_ms;
     struct wheel wheel;
+    struct gather gather;
+    loop_sleep_fn *sleep; /* NULL: loop_port_sleep() */
+    void *sleep_arg;
     struct list turns;
     struct list graves;
     struct {
@@ -45,7 +49,9 @@ bool loop_is_pending(struct loop *l);
 /* port.c: the side of the loop that talks to libevent and the kernel. */
 MUST_USE int loop_port_open(struct loop *l);
 void loop_port_close(struct loop *l); /* accepts a half-opened one */
+void loop_port_start(void);           /* once, on the loop's thread */
 void loop_port_wait(struct loop *l, bool block);
+void loop_port_sleep(int64_t us);
 void loop_port_wake(struct loop *l); /* any thread */
 void loop_port_arm(struct loop *l);  /* sees to it that the next deadline wakes the loop */
 

@@ -5,7 +5,9 @@
 #include <event2/event_struct.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static pthread_once_t port_once = PTHREAD_ONCE_INIT;
@@ -106,6 +108,19 @@ void loop_port_close(struct loop *l)
     }
 }
 
+void loop_port_start(void)
+{
+    /* The default of 50 us would lengthen each tick. Whoever lacks it has longer ticks. */
+    (void)prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
+}
+
+void loop_port_sleep(int64_t us)
+{
+    struct timespec ts = {.tv_nsec = us * 1000}; /* below a second: LOOP_GATHER_MAX_US */
+
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
 void loop_port_wait(struct loop *l, bool block)
 {
     (void)event_base_loop(l->base, block ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -142,6 +157,7 @@ struct fdw {
     int fd;
     int what; /* LOOP_READ | LOOP_WRITE; 0: paused */
     bool closed;
+    bool is_edge;
 };
 
 static void on_fdw(evutil_socket_t fd, short what, void *arg)
@@ -166,7 +182,7 @@ static void fdw_pause(struct fdw *w)
 
 int fdw_set(struct fdw *w, int what)
 {
-    short flags = EV_PERSIST;
+    short flags = (short)(EV_PERSIST | (w->is_edge ? EV_ET : 0));
 
     if (what == w->what) {
         return 0;
@@ -186,7 +202,7 @@ int fdw_set(struct fdw *w, int what)
     return 0;
 }
 
-int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg)
+static int fdw_make(struct fdw **wp, struct loop *l, int fd, bool is_edge, fd_fn *fn, void *arg)
 {
     struct fdw *w;
     int err;
@@ -202,6 +218,7 @@ int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg)
     w->fn = fn;
     w->arg = arg;
     w->fd = fd;
+    w->is_edge = is_edge;
     err = fdw_set(w, LOOP_READ);
     if (err != 0) {
         mem_free(w);
@@ -209,6 +226,16 @@ int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg)
     }
     *wp = w;
     return 0;
+}
+
+int fdw_new(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg)
+{
+    return fdw_make(wp, l, fd, false, fn, arg);
+}
+
+int fdw_new_edge(struct fdw **wp, struct loop *l, int fd, fd_fn *fn, void *arg)
+{
+    return fdw_make(wp, l, fd, true, fn, arg);
 }
 
 void fdw_free(struct fdw **wp)

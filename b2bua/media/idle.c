@@ -69,27 +69,40 @@ static unsigned idle_read(struct media *m, int fd, unsigned max)
     return n;
 }
 
-void media_idle_on_readable(struct media_sock *s)
+static void idle_disturb(struct media_pair *p, unsigned n)
 {
-    struct media_pair *p = idle_pair_of(s);
-    struct media *m = p->realm->m;
-    unsigned n = idle_read(m, s->fd, IDLE_READ_MAX);
-
-    p->junk += (uint16_t)(n != 0 ? n : 1); /* a bad checksum wakes us and leaves nothing to read */
+    p->junk += (uint16_t)n;
     if (p->junk > IDLE_JUNK_MAX) {
         idle_close(p);
         return;
     }
-    p->rest_ms = loop_now_ms(m->p.loop);
+    p->rest_ms = loop_now_ms(p->realm->m->p.loop);
     list_del(&p->node);
     list_push_back(idle_list(p->realm, p->family), &p->node);
+}
+
+void media_idle_on_readable(struct media_sock *s)
+{
+    struct media_pair *p = idle_pair_of(s);
+    unsigned n = idle_read(p->realm->m, s->fd, IDLE_READ_MAX);
+
+    idle_disturb(p, n != 0 ? n : 1); /* a bad checksum wakes us and leaves nothing to read */
+}
+
+void media_idle_on_packet(struct media_sock *s)
+{
+    stat_inc(STAT_RTP_RX);
+    stat_inc(STAT_RTP_STRANGER);
+    idle_disturb(idle_pair_of(s), 1);
 }
 
 /* --- in and out --- */
 
 static uint32_t idle_floor(const struct media *m)
 {
-    return m->p.idle_max < IDLE_FLOOR ? m->p.idle_max : IDLE_FLOOR;
+    uint32_t floor = m->p.ready > IDLE_FLOOR ? m->p.ready : IDLE_FLOOR;
+
+    return m->p.idle_max < floor ? m->p.idle_max : floor;
 }
 
 static bool idle_is_welcome(const struct media_pair *p, const struct addr *local)
@@ -120,17 +133,32 @@ void media_idle_put(struct media_pair *p, const struct addr *local)
     }
 }
 
+void media_idle_add(struct media_pair *p)
+{
+    struct media_realm *r = p->realm;
+
+    p->rest_ms = 0; /* longer than all */
+    list_push_front(idle_list(r, p->family), &p->node);
+    r->n_idle++;
+    r->m->n_idle += idle_fds(p);
+}
+
 struct media_pair *media_idle_take(struct media_realm *r, int family, bool any)
 {
     struct media_pair *p = idle_pair(list_first(idle_list(r, family)));
     bool has_rested = p != NULL && idle_has_rested(p, r->m->p.quarantine_ms);
 
+    if (any && !has_rested) {
+        media_io_drain(r->m); /* another one may be the first now */
+        p = idle_pair(list_first(idle_list(r, family)));
+    }
     if (p == NULL || (!has_rested && !any)) {
         return NULL;
     }
     idle_remove(p);
+    media_ready_check(r, false);
     /* What came to a watched pair has woken us before its rest was over. */
-    if (!has_rested || p->rtp.w == NULL) {
+    if (!has_rested || !media_io_is_watched(&p->rtp)) {
         (void)idle_read(r->m, p->rtp.fd, IDLE_DRAIN_MAX);
         if (p->rtcp.fd >= 0) {
             (void)idle_read(r->m, p->rtcp.fd, IDLE_DRAIN_MAX);

@@ -1,5 +1,6 @@
-/* io.c - packets in and out of the sockets. Nothing here knows what a packet is; relay.c does. */
-#include "media/media_int.h"
+/* io.c - packets in and out of the sockets, by io_uring (io_ring.c) or, here, by one system call
+ * each and epoll. Nothing here knows what a packet is; relay.c does. */
+#include "media/io_ring.h"
 
 static bool io_receive(struct media *m, int fd, struct media_pkt *pkt)
 {
@@ -18,6 +19,11 @@ static bool io_receive(struct media *m, int fd, struct media_pkt *pkt)
 
 bool media_io_send(const struct media_flow *f, const struct media_pkt *pkt, const struct addr *dest)
 {
+    struct media *m = f->side->stream->session->m;
+
+    if (m->ring != NULL) {
+        return media_ring_send(m->ring, f, pkt, dest);
+    }
     return sendto(f->fd, pkt->p, pkt->n, MSG_NOSIGNAL, &dest->u.sa, addr_len(dest)) >= 0;
 }
 
@@ -32,6 +38,7 @@ void media_on_readable(int fd, int what, void *flow)
     (void)what;
     if (io_receive(m, fd, &pkt)) {
         media_relay(f, &pkt);
+        loop_note_packets(m->p.loop, 1);
     }
 }
 
@@ -43,5 +50,53 @@ void media_on_socket(int fd, int what, void *sock)
         media_on_readable(fd, what, s->flow);
     } else {
         media_idle_on_readable(s);
+    }
+}
+
+int media_io_open(struct media *m)
+{
+    int err = m->p.io != MEDIA_IO_EPOLL ? media_ring_new(&m->ring, m) : 0;
+
+    if (err != 0 && err != ENOMEM) {
+        if (m->p.io == MEDIA_IO_URING) {
+            log_warn(NULL, "media goes without io_uring, which does not work here: %s",
+                     strerror(err));
+        }
+        err = 0;
+    }
+    loop_set_gather(m->p.loop, m->p.gather_us, m->ring != NULL ? media_ring_sleep : NULL, m->ring);
+    return err;
+}
+
+void media_io_close(struct media *m)
+{
+    loop_set_gather(m->p.loop, 0, NULL, NULL);
+    media_ring_free(&m->ring);
+}
+
+int media_io_watch(struct media *m, struct media_sock *s)
+{
+    return m->ring != NULL ? media_ring_watch(m->ring, s)
+                           : fdw_new(&s->watch.w, m->p.loop, s->fd, media_on_socket, s);
+}
+
+void media_io_unwatch(struct media *m, struct media_sock *s)
+{
+    if (m->ring != NULL) {
+        media_ring_unwatch(m->ring, s);
+    } else {
+        fdw_free(&s->watch.w);
+    }
+}
+
+bool media_io_is_watched(const struct media_sock *s)
+{
+    return s->watch.tag != 0;
+}
+
+void media_io_drain(struct media *m)
+{
+    if (m->ring != NULL) {
+        media_ring_serve(m->ring);
     }
 }

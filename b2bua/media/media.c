@@ -14,6 +14,7 @@
 int media_new(struct media **mp, const struct media_params *p)
 {
     struct media *m;
+    int err;
 
     if (p->n_workers == 0 || p->worker >= p->n_workers) {
         return EINVAL;
@@ -27,13 +28,16 @@ int media_new(struct media **mp, const struct media_params *p)
     m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
     m->p.quarantine_ms = p->quarantine_ms != 0 ? p->quarantine_ms : MEDIA_QUARANTINE_MS;
     m->p.idle_max = p->idle_max != 0 ? p->idle_max : MEDIA_IDLE_MAX;
+    m->p.idle_max = m->p.idle_max > p->ready ? m->p.idle_max : p->ready;
     pool_init(&m->sessions, sizeof(struct media_session), MEDIA_POOLED);
     pool_init(&m->streams, sizeof(struct media_stream), MEDIA_POOLED);
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
-    if (media_handshake_init(m) != 0) {
-        mem_free(m);
-        return ENOMEM;
+    media_ready_init(m);
+    err = media_handshake_init(m) == 0 ? media_io_open(m) : ENOMEM;
+    if (err != 0) {
+        media_free(&m);
+        return err;
     }
     *mp = m;
     return 0;
@@ -47,6 +51,7 @@ void media_free(struct media **mp)
     if (m == NULL) {
         return;
     }
+    media_io_close(m);
     for (unsigned i = 0; i < MEDIA_LISTENERS; i++) {
         if (m->realms[i] != NULL) {
             media_idle_flush(m->realms[i]);
@@ -55,6 +60,7 @@ void media_free(struct media **mp)
         }
     }
     timer_stop(m->p.loop, &m->idle_timer);
+    timer_stop(m->p.loop, &m->ready_timer);
     media_handshake_deinit(m);
     pool_drain(&m->sessions);
     pool_drain(&m->streams);
@@ -102,6 +108,7 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
     m->realms[p->listener] = r;
     if (err == 0 && moves) {
         media_idle_flush(r);
+        media_ready_check(r, true);
     }
     return err;
 }

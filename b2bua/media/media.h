@@ -24,13 +24,20 @@ struct media_realm_params { /* one per listener with an rtp section */
     uint16_t port_min, port_max; /* whole range of the listener; each worker takes its share: pairs
                                     are dealt out by (pair index % n_workers) */
 };
+/* How packets get in and out: AUTO is io_uring where the kernel has it and allows it, else epoll.
+ */
+enum media_io { MEDIA_IO_AUTO, MEDIA_IO_EPOLL, MEDIA_IO_URING };
 struct media_params {
     struct loop *loop;
     uint8_t worker, n_workers;
+    enum media_io io;
+    uint32_t gather_us; /* how long packets may wait for others, so that they share a wake-up; 0:
+                           not at all. At most LOOP_GATHER_MAX_US */
     uint32_t inactivity_ms; /* no valid RTP from anybody who should send: on_silence; 0: never */
     uint32_t learn_ms;      /* hold-off in which a better ranked source may still win; 3000 */
     uint32_t rcvbuf;        /* bytes per RTP socket; 65536 */
     uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 250 */
+    uint32_t ready;         /* pairs of each realm that are opened before anybody asks; 0 */
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
                                rests, all realms and workers have at most half of
                                RLIMIT_NOFILE open */

@@ -11,9 +11,14 @@
 #define MEDIA_PKT_ROOM (MEDIA_PKT_MAX + 160) /* with what encryption may add */
 #define MEDIA_BIND_TRIES 64 /* pairs that somebody else may hold before we give up */
 
+struct media_ring;
+
 /* --- an even port and the next one: bound, watched, and kept from call to call --- */
 struct media_sock {
-    struct fdw *w;           /* NULL on virtual loops */
+    union {
+        struct fdw *w;       /* epoll */
+        uint64_t tag;        /* io_uring */
+    } watch;                 /* 0: not watched, as on virtual loops */
     struct media_flow *flow; /* whose packets come here; NULL: the pair is at rest */
     int fd;                  /* -1: not open */
     bool is_rtcp;
@@ -57,8 +62,9 @@ struct media {
     uint32_t n_sessions, n_sockets;
     uint32_t n_idle;   /* sockets at rest */
     uint32_t idle_fds; /* how many there may be */
-    struct timer idle_timer;
+    struct timer idle_timer, ready_timer;
     struct pool sessions, streams, pairs;
+    struct media_ring *ring; /* NULL: epoll */
     struct media_realm *realms[MEDIA_LISTENERS];
     struct dtls_hub *hub; /* NULL: no DTLS */
     struct loop_note hub_note;
@@ -72,6 +78,10 @@ struct media {
 MUST_USE int media_side_bind(struct media_side *s, struct media_realm *r, int family);
 MUST_USE int media_side_bind_rtcp(struct media_side *s); /* the odd port; harmless when open */
 void media_side_unbind(struct media_side *s);            /* harmless when not open */
+/* A pair of the realm's next port, RTP bound and watched. EADDRINUSE: somebody else has it, another
+ * one may be free; ENOBUFS, EMFILE, ENOMEM, ENOENT: no such address. */
+MUST_USE int media_pair_open(struct media_pair **pp, struct media_realm *r, const struct addr *ip);
+MUST_USE int media_pair_open_rtcp(struct media_pair *p, const struct addr *ip); /* the odd port */
 /* Closes a pair that nobody uses and that is not at rest; its ports go back to the realm. */
 void media_pair_close(struct media_pair *p);
 
@@ -81,10 +91,16 @@ void media_idle_init(struct media *m);
  * (unless any is true) none whose quarantine is over. */
 struct media_pair *media_idle_take(struct media_realm *r, int family, bool any);
 void media_idle_put(struct media_pair *p, const struct addr *local); /* rests or is closed */
+void media_idle_add(struct media_pair *p); /* a new one, which need not rest */
 /* Closes the pair that has rested longest, of one realm or (NULL) of all. False: there is none. */
 bool media_idle_evict(struct media *m, struct media_realm *r);
 void media_idle_flush(struct media_realm *r);
 void media_idle_on_readable(struct media_sock *s);
+void media_idle_on_packet(struct media_sock *s); /* that was read already */
+
+/* --- ready.c: pairs opened beforehand --- */
+void media_ready_init(struct media *m);
+void media_ready_check(struct media_realm *r, bool now); /* opens some soon, if too few rest */
 
 /* --- io.c: packets in and out of the sockets --- */
 struct media_pkt {
@@ -94,6 +110,14 @@ struct media_pkt {
     int64_t now_ms;
     enum media_class class;
 };
+MUST_USE int media_io_open(struct media *m); /* chooses; falls back to epoll unless out of memory */
+void media_io_close(struct media *m);        /* before the sockets are */
+/* Watches a socket from now on, at rest and in use. ENOTSUP on virtual loops: its test calls
+ * media_on_socket(). */
+MUST_USE int media_io_watch(struct media *m, struct media_sock *s);
+void media_io_unwatch(struct media *m, struct media_sock *s); /* before it is closed */
+bool media_io_is_watched(const struct media_sock *s);
+void media_io_drain(struct media *m);                 /* hands out what has been read ahead */
 void media_on_readable(int fd, int what, void *flow); /* a packet for this flow */
 void media_on_socket(int fd, int what, void *sock);   /* fd_fn */
 /* Sends now, or together with others once all packets of this wake-up were relayed. pkt->p is

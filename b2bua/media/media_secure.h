@@ -10,6 +10,8 @@
 struct media;
 struct media_session;
 
+/* A secure side carries RTP and RTCP alone: a MEDIA_DATAGRAM stream is not heard there. */
+
 /* --- SDES (RFC 4568) --- */
 
 /* tx: the key of OUR a=crypto line towards this side, with which we encrypt; rx: the one of THEIRS.
@@ -50,9 +52,10 @@ struct media_dtls_params {
  * others: a new association (RFC 5763 6.6), the old keys go on until it is done. A ClientHello may
  * come before the first call that names fingerprints: it is answered, or the last one is kept until
  * then. Handshake packets are taken from the address that ICE validated, or, without ICE, from
- * where media of this side may come; anything else is a stranger. A certificate that fits none of
- * the fingerprints ends the association for good: see media_silence_fn. EBADMSG: not one usable
- * fingerprint of n; EINVAL: n too large; ENOTSUP: params.dtls or params.crypto is NULL; ENOMEM. */
+ * where media of this side may come; anything else is a stranger. Where media_remote says
+ * wait_for_source we do not begin either. A certificate that fits none of the fingerprints ends the
+ * association for good: see media_silence_fn. EBADMSG: not one usable fingerprint of n; EINVAL: n
+ * too large; ENOTSUP: params.dtls or params.crypto is NULL; ENOMEM. */
 MUST_USE int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
                             const struct media_dtls_params *p);
 /* Our certificate's value for a=fingerprint. *out is borrowed from m and stays. Empty without DTLS.
@@ -74,7 +77,8 @@ enum media_dtls_state {
 struct media_ice_local {
     struct sl ufrag, pwd; /* borrowed; until media_ice_restart() or the side closes */
 };
-/* Our credentials for the side, made at the first call. They stay until media_ice_restart(). The
+/* Our credentials for the side, made at the first call. They stay until media_ice_restart(), or
+ * until media_set_ice() meets a restart by the peer: look again before an answer is written. The
  * candidate is media_local(); ice-lite says the rest. ENOMEM. */
 MUST_USE int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
                              struct media_ice_local *out);
@@ -83,7 +87,9 @@ MUST_USE int media_ice_restart(struct media_session *s, unsigned stream, unsigne
  * is taken from addresses only that sent a check with the right password, and goes to the one that
  * they nominated (before that, to the one that checked first). Changed ones are an ICE restart: the
  * former pair goes on until another one is nominated. A peer that checks its consent (RFC 7675) and
- * stops doing so for 30 s counts as media lost. EBADMSG: length or characters; ENOMEM. */
+ * stops doing so for 30 s counts as media lost. A peer that is lite itself sends no checks: it is
+ * not to be described here, and goes by its addresses (RFC 8445 8.2). EBADMSG: length or
+ * characters; ENOMEM. */
 MUST_USE int media_set_ice(struct media_session *s, unsigned stream, unsigned side, struct sl ufrag,
                            struct sl pwd);
 

@@ -36,7 +36,8 @@ struct media_format {
  * directions of a format the same number unless the peer says otherwise.
  * n == 0: everything passes as it is, clocks by RFC 3551. A number that is not in the list is
  * counted (wrong_pt); it is dropped only when the other side has that number for something else.
- * EINVAL: n > MEDIA_FORMATS_MAX, pt > 127; ENOMEM: the former list stays. */
+ * Payloads are not read: a format that names others inside itself (RED, RFC 2198) needs equal
+ * numbers on both sides. EINVAL: n > MEDIA_FORMATS_MAX, pt > 127; ENOMEM: the former list stays. */
 MUST_USE int media_set_formats(struct media_session *s, unsigned stream, unsigned side,
                                const struct media_format *f, size_t n);
 
@@ -60,9 +61,9 @@ void media_set_dtmf_handler(struct media_session *s, media_dtmf_fn *fn, void *ar
 #define MEDIA_DTMF_QUEUE 32
 /* Our own event packets TO this side: marker at the first, every 20 ms, the end three times, 50 ms
  * of pause to the next digit; in the SSRC of the stream that goes there, with continuous sequence
- * numbers; audio gives way meanwhile. Returns at once. ms is clamped to 40..5000; 0: 160.
- * ENOTSUP: the side has no event format; EINVAL: no such digit (0-9 * # A-D, either case, F);
- * ENOBUFS: MEDIA_DTMF_QUEUE digits wait; ENOMEM. */
+ * numbers; audio gives way meanwhile. Returns at once. ms is clamped to 40..5000 and to what 16
+ * bits of the clock hold; 0: 160. ENOTSUP: the side has no event format; EINVAL: no such digit (0-9
+ * * # A-D, either case, F); ENOBUFS: MEDIA_DTMF_QUEUE digits wait; ENOMEM. */
 MUST_USE int media_send_dtmf(struct media_session *s, unsigned stream, unsigned side, char digit,
                              unsigned ms);
 

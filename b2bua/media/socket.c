@@ -72,7 +72,7 @@ static int sock_open(struct media_pair *p, struct media_sock *s, const struct ad
     if (err != 0) {
         return err;
     }
-    err = fdw_new(&s->w, m->p.loop, s->fd, media_on_socket, s);
+    err = media_io_watch(m, s);
     if (err != 0 && err != ENOTSUP) { /* a virtual loop watches nothing, its test does */
         (void)close(s->fd);
         s->fd = -1;
@@ -81,16 +81,16 @@ static int sock_open(struct media_pair *p, struct media_sock *s, const struct ad
     return 0;
 }
 
-static void sock_close(struct media_sock *s)
+static void sock_close(struct media *m, struct media_sock *s)
 {
     if (s->fd >= 0) {
-        fdw_free(&s->w);
+        media_io_unwatch(m, s);
         (void)close(s->fd);
         s->fd = -1;
     }
 }
 
-static int pair_open(struct media_pair **pp, struct media_realm *r, const struct addr *ip)
+int media_pair_open(struct media_pair **pp, struct media_realm *r, const struct addr *ip)
 {
     struct media_pair *p = pool_get(&r->m->pairs);
     int err;
@@ -116,12 +116,17 @@ static int pair_open(struct media_pair **pp, struct media_realm *r, const struct
     return 0;
 }
 
+int media_pair_open_rtcp(struct media_pair *p, const struct addr *ip)
+{
+    return sock_open(p, &p->rtcp, ip);
+}
+
 void media_pair_close(struct media_pair *p)
 {
     struct media_realm *r = p->realm;
 
-    sock_close(&p->rtp);
-    sock_close(&p->rtcp);
+    sock_close(r->m, &p->rtp);
+    sock_close(r->m, &p->rtcp);
     media_pair_give(r, p->port); /* port 0: none was taken */
     pool_put(&r->m->pairs, p);
 }
@@ -154,7 +159,7 @@ int media_side_bind_rtcp(struct media_side *s)
     if (s->rtcp.fd >= 0) {
         return 0;
     }
-    err = sock_open(s->pair, &s->pair->rtcp, &s->local);
+    err = media_pair_open_rtcp(s->pair, &s->local);
     if (err == 0) {
         side_lend(&s->rtcp, &s->pair->rtcp);
     }
@@ -220,7 +225,7 @@ static int side_bind_new(struct media_side *s, struct media_realm *r, const stru
     for (uint32_t i = 0; i < tries && err == EADDRINUSE; i++) {
         struct media_pair *p = NULL;
 
-        err = pair_open(&p, r, ip);
+        err = media_pair_open(&p, r, ip);
         if (err == 0) {
             err = side_attach(s, p, ip);
         }

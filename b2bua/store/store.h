@@ -11,7 +11,8 @@ struct store;
 struct store_params {
     const char *path;
     const char *node;
-    uint32_t batch_ms;    /* 50; a call that lives is written after at most five of these */
+    uint32_t batch_ms;    /* 50; what is posted is written after at most four of these, a call that
+                             lives after at most eight */
     uint32_t backlog_max; /* records waiting at which store_is_full() says so; 200000 */
 };
 /* Opens or creates, migrates, closes the calls that a crash left open (each gets its CDR: state

@@ -118,7 +118,7 @@ struct store {
 };
 
 /* --- pending.c: what waits, one record per key. Writer thread. --- */
-#define PENDING_HOLD_BATCHES 4 /* a live call waits so many batch_ms for its next state */
+#define PENDING_HOLD_BATCHES 3 /* a live call waits so many batch_ms for its next state */
 void pending_init(struct store *s);
 void pending_take(struct store *s); /* moves what was posted into the set */
 int64_t pending_due_ms(const struct store *s, int64_t now_ms); /* -1: nothing is held */

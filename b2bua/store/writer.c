@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#define WRITER_FEW 100    /* records in a batch: */
+#define WRITER_MORE 3     /* fewer wait so many batch_ms for others, as each transaction is dear */
 #define WRITER_BUSY_MS 50 /* how long SQLite itself waits for a lock */
 #define WRITER_BACKOFF_MIN_MS 100
 #define WRITER_BACKOFF_MAX_MS 2000
@@ -63,6 +65,10 @@ static void writer_wait(struct store *s)
     }
     if (writer_has_posts(s)) {
         writer_poll(s, (int)s->batch_ms, false);
+        if (atomic_load_explicit(&s->backlog, memory_order_relaxed) < WRITER_FEW &&
+            !atomic_load(&s->stopping)) {
+            writer_poll(s, (int)s->batch_ms * WRITER_MORE, false);
+        }
     }
 }
 

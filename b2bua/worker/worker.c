@@ -86,14 +86,18 @@ static int make_tables(struct worker *w)
                                                               .max = max_transactions(w->b)});
 
     if (err == 0) {
-        err = media_new(&w->media, &(struct media_params){.loop = w->loop,
-                                                          .worker = w->index,
-                                                          .n_workers = (uint8_t)w->b->n_workers,
-                                                          .inactivity_ms = cfg->media_inactivity_ms,
-                                                          .learn_ms = cfg->media_learn_ms,
-                                                          .rcvbuf = 65536,
-                                                          .dtls = w->b->dtls,
-                                                          .crypto = w->b->pool});
+        err = media_new(&w->media,
+                        &(struct media_params){.loop = w->loop,
+                                               .worker = w->index,
+                                               .n_workers = (uint8_t)w->b->n_workers,
+                                               .inactivity_ms = cfg->media_inactivity_ms,
+                                               .learn_ms = cfg->media_learn_ms,
+                                               .io = (enum media_io)cfg->media_io,
+                                               .gather_us = cfg->media_gather_us,
+                                               .ready = share_of(cfg->media_ready, w->b->n_workers),
+                                               .rcvbuf = 65536,
+                                               .dtls = w->b->dtls,
+                                               .crypto = w->b->pool});
     }
     if (err == 0) {
         err = registrar_new(&w->registrar,

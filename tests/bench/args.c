@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum opt_type { OPT_FLAG, OPT_COUNT, OPT_SECONDS, OPT_ADDR, OPT_TEXT, OPT_PORTS };
+enum opt_type { OPT_FLAG, OPT_COUNT, OPT_SECONDS, OPT_ADDR, OPT_TEXT, OPT_PATH, OPT_PORTS };
 
 struct opt_def {
     const char *name;
@@ -35,7 +35,16 @@ static const struct opt_def opt_defs[] = {
     {"--packets", OPT_COUNT, AT(packets), 1, 1e9, "N",
      "with --media: N packets a stream, then none"},
     {"--rtcp", OPT_FLAG, AT(rtcp), 0, 0, NULL, "with --media: RTCP on the next port too"},
+    {"--even", OPT_FLAG, AT(even), 0, 0, NULL,
+     "with --media: no bursts each millisecond; never sleeps"},
     {"--rtp-ports", OPT_PORTS, AT(rtp_first), 1024, 65535, "A-B", "our RTP ports [40000-59999]"},
+    {"--srtp-caller", OPT_FLAG, AT(srtp_caller), 0, 0, NULL, "the caller offers SDES-SRTP"},
+    {"--srtp-callee", OPT_FLAG, AT(srtp_callee), 0, 0, NULL, "the callee wants SDES-SRTP"},
+    {"--streams", OPT_PATH, AT(streams), 0, 0, "FILE", "no calls, only the media that FILE names"},
+    {"--burst", OPT_COUNT, AT(burst), 1, 1000, "N",
+     "with --held: N packets a stream at once, --rounds times"},
+    {"--rounds", OPT_COUNT, AT(rounds), 1, 1e6, "N", "of --burst [10]"},
+    {"--stop-pid", OPT_COUNT, AT(stop_pid), 2, 4194304, "PID", "whom --burst stops meanwhile"},
     {"--json", OPT_FLAG, AT(json), 0, 0, NULL, "one JSON object instead of lines"},
     {"--help", OPT_FLAG, AT(help), 0, 0, NULL, "this text"},
 };
@@ -48,7 +57,7 @@ void args_usage(FILE *f)
     for (size_t i = 0; i < COUNT_OF(opt_defs); i++) {
         const struct opt_def *d = &opt_defs[i];
 
-        fprintf(f, "  %-12s %-8s %s\n", d->name, d->arg != NULL ? d->arg : "", d->help);
+        fprintf(f, "  %-13s %-8s %s\n", d->name, d->arg != NULL ? d->arg : "", d->help);
     }
 }
 
@@ -62,7 +71,7 @@ static int args_number(const struct opt_def *d, const char *text, double *v)
                                                                                         : 0;
 }
 
-static int args_addr(const char *text, struct sockaddr_in *sa)
+int args_addr(const char *text, struct sockaddr_in *sa)
 {
     char uri[64];
     int n = snprintf(uri, sizeof(uri), "sip:%s", text);
@@ -113,6 +122,9 @@ static int args_set(struct opts *o, const struct opt_def *d, const char *text)
         err = text[0] == '\0' || strlen(text) > 64 || strpbrk(text, "<>@ \r\n\"") != NULL ? EINVAL
                                                                                           : 0;
         break;
+    case OPT_PATH:
+        *(const char **)at = text;
+        break;
     case OPT_PORTS:
         err = args_ports(d, text, at);
         break;
@@ -130,11 +142,13 @@ static const struct opt_def *args_find(const char *name)
     return NULL;
 }
 
-/* A run that nothing would end is refused; the deadline leaves room for two full SIP time-outs. */
-static int args_settle(struct opts *o)
+/* A run that nothing would end is refused. */
+static int args_check(const struct opts *o)
 {
-    double ramp_s = o->duration_s;
-
+    if (o->burst != 0 && (!o->held || !o->media || o->stop_pid == 0)) {
+        fputs("loadgen: --burst needs --held, --media and --stop-pid\n", stderr);
+        return EINVAL;
+    }
     if (o->held && (o->calls == 0 || o->duration_s <= 0 || o->inflight != 0)) {
         fputs("loadgen: --held needs --calls and --duration, and no --inflight\n", stderr);
         return EINVAL;
@@ -143,25 +157,46 @@ static int args_settle(struct opts *o)
         fputs("loadgen: --calls or --duration is needed\n", stderr);
         return EINVAL;
     }
+    return 0;
+}
+
+/* Leaves room for two full SIP time-outs. */
+static double args_deadline_s(const struct opts *o)
+{
+    double ramp_s = o->duration_s;
+
+    if (o->held) {
+        ramp_s += 2.0 * o->calls / o->rate;
+    } else if (o->duration_s <= 0) {
+        ramp_s = o->mode == MODE_OPEN ? (double)o->calls / o->rate : 600;
+    }
+    return ramp_s + o->hold_ms / 1000.0 + 2 * SIP_GIVE_UP_MS / 1000.0 + 10;
+}
+
+static int args_settle(struct opts *o)
+{
+    if (o->streams != NULL) {
+        o->held = o->media = true;
+        o->calls = 1;
+    }
     o->mode = o->held ? MODE_HELD : o->inflight != 0 ? MODE_CLOSED : MODE_OPEN;
     if (o->direct) {
         o->target = o->callee;
     }
     if (o->deadline_s <= 0) {
-        if (o->held) {
-            ramp_s += 2.0 * o->calls / o->rate;
-        } else if (o->duration_s <= 0) {
-            ramp_s = o->mode == MODE_OPEN ? (double)o->calls / o->rate : 600;
-        }
-        o->deadline_s = ramp_s + o->hold_ms / 1000.0 + 2 * SIP_GIVE_UP_MS / 1000.0 + 10;
+        o->deadline_s = args_deadline_s(o);
     }
-    return 0;
+    return args_check(o);
 }
 
 int args_parse(struct opts *o, int argc, char **argv)
 {
-    *o = (struct opts){
-        .rate = 100, .hold_ms = 50, .rtp_first = 40000, .rtp_last = 59999, .called = "+15550100"};
+    *o = (struct opts){.rate = 100,
+                       .hold_ms = 50,
+                       .rounds = 10,
+                       .rtp_first = 40000,
+                       .rtp_last = 59999,
+                       .called = "+15550100"};
     (void)args_addr("127.0.0.1:5060", &o->target);
     (void)args_addr("127.0.0.3:5060", &o->caller);
     (void)args_addr("127.0.0.2:5070", &o->callee);

@@ -61,6 +61,12 @@ static uint32_t load_owed(const struct lg *lg)
 
 static void load_ramp(struct lg *lg)
 {
+    if (lg->o.streams != NULL) { /* they run already; a second later every one was heard */
+        if (load_elapsed_s(lg, lg->load.start_ns) >= 1) {
+            load_enter(lg, LOAD_HOLD);
+        }
+        return;
+    }
     if (load_ramp_over(lg)) {
         if (!lg->o.held) {
             load_enter(lg, LOAD_DRAIN);
@@ -110,7 +116,8 @@ void load_turn(struct lg *lg)
         load_ramp(lg);
         break;
     case LOAD_HOLD:
-        if (load_elapsed_s(lg, l->phase_ns) >= lg->o.duration_s) {
+        if (lg->o.burst != 0 ? !burst_turn(lg)
+                             : load_elapsed_s(lg, l->phase_ns) >= lg->o.duration_s) {
             lg->rtp.silent = true;
             load_enter(lg, LOAD_QUIET);
         }

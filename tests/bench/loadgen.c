@@ -60,14 +60,17 @@ static int lg_open(struct lg *lg)
     if (err == 0) {
         err = uas_init(lg, live + live / 4);
     }
-    return err == 0 ? rtp_init(lg) : err;
+    if (err == 0) {
+        err = rtp_init(lg);
+    }
+    return err == 0 ? streams_open(lg) : err;
 }
 
 static void lg_wait(struct lg *lg)
 {
     struct epoll_event ev[LG_EVENTS];
     int64_t left = load_next_ns(lg) - io_clock_ns();
-    struct timespec ts = {0, left > 0 ? left : 0};
+    struct timespec ts = {0, left > 0 && !lg->o.even ? left : 0};
     int n = epoll_pwait2(lg->epfd, ev, LG_EVENTS, &ts, NULL);
 
     lg->now_ns = io_clock_ns();

@@ -20,8 +20,10 @@ enum {
     SIP_T2_MS = 4000,
     SIP_GIVE_UP_MS = 64 * SIP_T1_MS, /* timers B, F and H */
     WHEEL_SLOTS = 8192,              /* of one millisecond; longer timers stay for another round */
-    RTP_SLOTS = 20,                  /* of one millisecond: a G.711 packet each 20 ms */
-    RTP_QUIET_MS = 200, /* both ends fall silent this long before BYE, so that loss is exact */
+    RTP_FRAME_MS = 20,               /* a G.711 packet each */
+    RTP_SLOTS = 20,                  /* of one millisecond, */
+    RTP_SLOTS_EVEN = 400, /* or of 50 us: as calls come that know nothing of each other */
+    RTP_QUIET_MS = 200,   /* both ends fall silent this long before BYE, so that loss is exact */
 };
 
 struct lg;
@@ -45,8 +47,9 @@ struct opts {
     double deadline_s;
     uint32_t rate, calls, inflight, hold_ms, packets;
     uint32_t rtp_first, rtp_last;
-    const char *called;
-    bool media, rtcp, json, held, direct, help;
+    uint32_t burst, rounds, stop_pid;
+    const char *called, *streams;
+    bool media, rtcp, even, json, held, direct, help, srtp_caller, srtp_callee;
     enum opt_mode mode;
 };
 
@@ -65,11 +68,12 @@ struct rtp_pool { /* free streams of one side, the longest unused first */
 };
 
 struct rtp {
-    struct rtp_stream *heads[RTP_SLOTS]; /* who sends in this slot */
+    struct rtp_stream *heads[RTP_SLOTS_EVEN]; /* who sends in this slot */
     struct rtp_pool pool[2];
     struct rtp_stream **all; /* every stream made, to find a sender by its number */
     uint32_t nall, max;
-    uint32_t next_slot;
+    uint32_t next_slot, slots;
+    int64_t slot_ns;
     int64_t tick_ns; /* when the next slot is due */
     uint64_t tick;
     bool silent; /* no more packets: the calls are about to end */
@@ -94,6 +98,17 @@ struct uas {
     uint64_t *recent; /* hashes of ended calls, to know late INVITE retransmissions */
 };
 
+struct burst { /* burst.c */
+    uint32_t rounds;
+    bool waiting;          /* for the packets of this round */
+    int64_t progress_ns;   /* when a packet came last; 0: a round has just begun */
+    uint64_t last_missing; /* at that moment */
+    int64_t cpu_ns;        /* of the relay when this round began */
+    uint64_t sent;
+    int64_t total_cpu_ns;
+    uint64_t total_packets;
+};
+
 enum load_phase { LOAD_RAMP, LOAD_HOLD, LOAD_QUIET, LOAD_RELEASE, LOAD_DRAIN, LOAD_DONE };
 
 struct load {
@@ -114,12 +129,14 @@ struct lg {
     struct uas uas;
     struct rtp rtp;
     struct load load;
+    struct burst burst;
     struct stats st;
 };
 
 /* args.c: 0, or EINVAL after a message on stderr. */
 int args_parse(struct opts *o, int argc, char **argv);
 void args_usage(FILE *f);
+int args_addr(const char *text, struct sockaddr_in *sa); /* IP:PORT; EINVAL */
 
 /* timer.c */
 void wheel_init(struct wheel *w, int64_t now_ms);
@@ -150,6 +167,17 @@ uint32_t rtp_port(const struct rtp_stream *s);
 void rtp_start(struct lg *lg, struct rtp_stream *s, const struct sockaddr_in *to);
 void rtp_release(struct lg *lg, struct rtp_stream *s); /* accepts NULL */
 void rtp_tick(struct lg *lg);
+void rtp_send_all(struct lg *lg); /* one packet in each stream, now */
+/* SRTP: our master key and salt in base64, made by rtp_take() where SRTP is wanted; empty: none. */
+struct sl rtp_key(const struct rtp_stream *s);
+/* The key that we send with, or the one that we hear. False: not a key of this suite. */
+bool rtp_set_key(struct rtp_stream *s, bool ours, struct sl base64);
+
+/* streams.c: 0 also when no file was named. */
+int streams_open(struct lg *lg);
+
+/* burst.c: false when all rounds are done, or a packet is missing. */
+bool burst_turn(struct lg *lg);
 
 /* load.c: when calls start and end. */
 void load_init(struct lg *lg);

@@ -68,6 +68,11 @@ static void report_rates(struct report *r, const struct lg *lg)
             (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
     report_put(r, "calls_per_s", wall_s > 0 ? done / wall_s : 0, "calls/s");
     report_put(r, "wall", wall_s, "s");
+    if (lg->burst.total_packets != 0) {
+        report_put(r, "burst_packets", (double)lg->burst.total_packets, "packets");
+        report_put(r, "burst_cpu",
+                   (double)lg->burst.total_cpu_ns / 1e3 / (double)lg->burst.total_packets, "us");
+    }
     report_put(r, "own_cpu", cpu_s, "s");
     report_put(r, "own_cpu_per_call", done > 0 ? cpu_s * 1e6 / done : 0, "us");
     report_put(r, "own_drops", (double)io_drops(&lg->caller) + (double)io_drops(&lg->callee),

@@ -1,17 +1,21 @@
 /* rtp.c - G.711-sized RTP in both directions, paced in slots of one millisecond. Each packet names
  * the stream that sent it, so that a stream which hears the wrong one is noticed. */
 #include "loadgen.h"
+#include "srtp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     RTP_PAYLOAD = 160,
     RTP_LEN = 12 + RTP_PAYLOAD,
+    RTP_KEY_TEXT = SRTP_MASTER / 3 * 4,
     RTP_MAGIC = 0x4c475254,
     RTP_REUSE_MS = 200,   /* a port rests this long, for stragglers of its last call */
     RTP_FILES_SPARE = 64, /* descriptors that are not streams */
@@ -31,6 +35,8 @@ struct rtp_stream {
     enum rtp_side side;
     enum rtp_state state;
     uint32_t port, slot;
+    struct srtp *tx, *rx;       /* NULL: plain RTP */
+    char key[RTP_KEY_TEXT + 1]; /* ours, in base64 */
     struct sockaddr_in to;
     int64_t stop_ns; /* 0: until told */
     int64_t freed_ns;
@@ -122,6 +128,40 @@ static struct rtp_stream *rtp_pool_pop(struct rtp_pool *pool)
     return s;
 }
 
+struct sl rtp_key(const struct rtp_stream *s)
+{
+    return (struct sl){s->key, strlen(s->key)};
+}
+
+bool rtp_set_key(struct rtp_stream *s, bool ours, struct sl base64)
+{
+    struct srtp **ctx = ours ? &s->tx : &s->rx;
+    uint8_t master[SRTP_MASTER];
+
+    if (base64.n != RTP_KEY_TEXT ||
+        EVP_DecodeBlock(master, (const unsigned char *)base64.p, RTP_KEY_TEXT) != SRTP_MASTER) {
+        return false;
+    }
+    srtp_free(ctx);
+    *ctx = srtp_new(master);
+    return *ctx != NULL;
+}
+
+static bool rtp_make_key(struct lg *lg, struct rtp_stream *s)
+{
+    uint8_t master[SRTP_MASTER];
+
+    s->key[0] = '\0';
+    if (!(s->side == RTP_CALLER ? lg->o.srtp_caller : lg->o.srtp_callee) || lg->o.streams != NULL) {
+        return true;
+    }
+    if (getrandom(master, sizeof(master), 0) != (ssize_t)sizeof(master)) {
+        return false;
+    }
+    (void)EVP_EncodeBlock((unsigned char *)s->key, master, SRTP_MASTER);
+    return rtp_set_key(s, true, rtp_key(s));
+}
+
 struct rtp_stream *rtp_take(struct lg *lg, enum rtp_side side)
 {
     struct rtp_pool *pool = &lg->rtp.pool[side];
@@ -141,6 +181,10 @@ struct rtp_stream *rtp_take(struct lg *lg, enum rtp_side side)
         s->peer_session = 0;
         s->top_seq = 0;
         s->seen = 0;
+        if (!rtp_make_key(lg, s)) {
+            rtp_release(lg, s);
+            s = NULL;
+        }
     }
     return s;
 }
@@ -153,7 +197,7 @@ void rtp_start(struct lg *lg, struct rtp_stream *s, const struct sockaddr_in *to
     s->to = *to;
     s->state = RTP_SENDING;
     s->stop_ns = lg->o.held ? 0 : lg->now_ns + ((int64_t)lg->o.hold_ms - quiet_ms) * 1000000;
-    s->slot = r->next_slot++ % RTP_SLOTS;
+    s->slot = r->next_slot++ % r->slots;
     s->prev = NULL;
     s->next = r->heads[s->slot];
     if (s->next != NULL) {
@@ -188,6 +232,8 @@ void rtp_release(struct lg *lg, struct rtp_stream *s)
         return;
     }
     rtp_stop(lg, s);
+    srtp_free(&s->tx);
+    srtp_free(&s->rx);
     if (s->sent > 10 && s->received == 0) {
         lg->st.c[ST_RTP_ONE_WAY]++;
     }
@@ -233,7 +279,8 @@ static void rtp_send_report(struct lg *lg, struct rtp_stream *s)
 
 static void rtp_send(struct lg *lg, struct rtp_stream *s)
 {
-    uint8_t p[RTP_LEN];
+    uint8_t p[RTP_LEN + SRTP_TAG];
+    size_t n = RTP_LEN;
     struct rtp_mark mark = {.magic = RTP_MAGIC,
                             .seed = lg->seed,
                             .number = s->number,
@@ -249,7 +296,10 @@ static void rtp_send(struct lg *lg, struct rtp_stream *s)
     rtp_put_be32(p + 4, s->sent * RTP_PAYLOAD);
     rtp_put_be32(p + 8, rtp_ssrc(lg, s));
     memcpy(p + 12, &mark, sizeof(mark));
-    if (sendto(s->fd, p, sizeof(p), MSG_DONTWAIT, (struct sockaddr *)&s->to, sizeof(s->to)) > 0) {
+    if (s->tx != NULL) {
+        n = srtp_protect(s->tx, p, n);
+    }
+    if (sendto(s->fd, p, n, MSG_DONTWAIT, (struct sockaddr *)&s->to, sizeof(s->to)) > 0) {
         lg->st.c[ST_RTP_SENT]++;
     } else {
         lg->st.c[ST_RTP_SEND_ERRORS]++;
@@ -264,13 +314,22 @@ static void rtp_serve_slot(struct lg *lg, unsigned slot)
     struct rtp_stream *next = NULL;
 
     for (struct rtp_stream *s = lg->rtp.heads[slot]; s != NULL; s = next) {
+        bool has_enough = lg->o.packets != 0 && s->sent >= lg->o.packets;
+
         next = s->next;
-        if (lg->rtp.silent || (lg->o.packets != 0 && s->sent >= lg->o.packets) ||
+        if (lg->rtp.silent || (has_enough && lg->o.burst == 0) ||
             (s->stop_ns != 0 && lg->now_ns >= s->stop_ns)) {
             rtp_stop(lg, s);
-        } else {
+        } else if (!has_enough || lg->load.phase == LOAD_HOLD) { /* bursts come on top */
             rtp_send(lg, s);
         }
+    }
+}
+
+void rtp_send_all(struct lg *lg)
+{
+    for (unsigned slot = 0; slot < lg->rtp.slots; slot++) {
+        rtp_serve_slot(lg, slot);
     }
 }
 
@@ -279,17 +338,18 @@ void rtp_tick(struct lg *lg)
     struct rtp *r = &lg->rtp;
     int64_t behind_ms = (lg->now_ns - r->tick_ns) / 1000000;
 
-    if (!lg->o.media) {
+    if (!lg->o.media || (lg->o.burst != 0 && lg->load.phase == LOAD_HOLD)) {
+        r->tick_ns = lg->now_ns;
         return;
     }
     /* After a stall of ours a burst would only measure itself: the time is skipped instead. */
-    if (behind_ms > 5 * RTP_SLOTS) {
+    if (behind_ms > 5 * RTP_FRAME_MS) {
         lg->st.c[ST_RTP_SLOTS_SKIPPED] += (uint64_t)behind_ms;
         r->tick_ns += behind_ms * 1000000;
     }
     while (r->tick_ns <= lg->now_ns) {
-        rtp_serve_slot(lg, (unsigned)(r->tick++ % RTP_SLOTS));
-        r->tick_ns += 1000000;
+        rtp_serve_slot(lg, (unsigned)(r->tick++ % r->slots));
+        r->tick_ns += r->slot_ns;
     }
 }
 
@@ -345,6 +405,9 @@ static void on_rtp_readable(struct lg *lg, struct ev_src *src)
 
     if (n < 0) {
         return;
+    }
+    if (s->rx != NULL) {
+        n = (ssize_t)srtp_unprotect(s->rx, p, (size_t)n);
     }
     memcpy(&m, p + 12, sizeof(m));
     if (n != RTP_LEN || p[0] >> 6 != 2 || (p[1] & 0x7f) != 0 || m.magic != RTP_MAGIC ||
@@ -402,5 +465,7 @@ int rtp_init(struct lg *lg)
     r->pool[RTP_CALLER].next_port = (lg->o.rtp_first + 1) & ~1u;
     r->pool[RTP_CALLEE].next_port = r->pool[RTP_CALLER].next_port;
     r->tick_ns = lg->now_ns;
+    r->slots = lg->o.even ? RTP_SLOTS_EVEN : RTP_SLOTS;
+    r->slot_ns = RTP_FRAME_MS * 1000000 / r->slots;
     return r->all != NULL ? 0 : ENOMEM;
 }

@@ -97,16 +97,27 @@ def pinned(core, command):
     return ["taskset", "-c", str(core)] + command if core is not None else command
 
 
+def process_cpu_s(pid):
+    """utime + stime of all threads; the process clock counts the same in nanoseconds."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+    except OSError:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Daemon:
     """One run of the daemon with a database and a configuration of its own."""
 
-    def __init__(self, args, cores):
+    def __init__(self, args, cores, template=CONFIG, taken=None):
         self.args = args
+        self.template = template
         self.core = cores[0]
         self.process = None
         self.directory = tempfile.TemporaryDirectory(prefix="postern-bench-")
         self.log_path = os.path.join(self.directory.name, "daemon.log")
-        taken = set()
+        taken = taken if taken is not None else set()
         self.ports = {
             "outside_port": free_port(socket.SOCK_DGRAM, OUTSIDE, taken),
             "inside_port": free_port(socket.SOCK_DGRAM, INSIDE, taken),
@@ -132,7 +143,7 @@ class Daemon:
         token = os.path.join(self.directory.name, "admin.token")
         self.certificate = tls.make_certificate(self.directory.name)
         with open(config, "w", encoding="ascii") as out:
-            out.write(CONFIG.format(dir=self.directory.name, level=self.args.log_level,
+            out.write(self.template.format(dir=self.directory.name, level=self.args.log_level,
                                     outside=OUTSIDE, inside=INSIDE, caller=CALLER, callee=CALLEE,
                                     **self.ports))
         with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
@@ -177,15 +188,9 @@ class Daemon:
         self.directory.cleanup()
 
     def cpu_s(self):
-        """utime + stime of all threads; the process clock counts the same in nanoseconds."""
         if self.process.poll() is not None:
             raise BenchError(f"daemon ended with {self.process.returncode}: {self.last_log()}")
-        try:
-            return time.clock_gettime_ns((~self.process.pid << 3) | 2) / 1e9
-        except OSError:
-            with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-                fields = stat.read().rsplit(")", 1)[1].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process_cpu_s(self.process.pid)
 
     def settled_cpu_s(self):
         """CPU once the work left behind (rows to write) is done: less than 1 % busy, or 3 s."""

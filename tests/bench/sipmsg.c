@@ -332,6 +332,35 @@ int sdp_audio(struct sl body, struct sockaddr_in *rtp)
     return port == 0 || addr.p == NULL ? EBADMSG : host_addr(addr, port, rtp);
 }
 
+struct sl sdp_key(struct sl body)
+{
+    static const char suite[] = " AES_CM_128_HMAC_SHA1_80 inline:";
+
+    while (body.n != 0) {
+        struct sl line = sl_until(body, '\n');
+        const char *at = line.n > 9 && memcmp(line.p, "a=crypto:", 9) == 0
+                             ? memmem(line.p, line.n, suite, sizeof(suite) - 1)
+                             : NULL;
+
+        body = sl_skip(body, line.n + 1);
+        if (at != NULL) {
+            struct sl key = sl_trim(sl_skip(line, (size_t)(at - line.p) + sizeof(suite) - 1));
+
+            return sl_until(sl_until(key, '|'), ' ');
+        }
+    }
+    return (struct sl){NULL, 0};
+}
+
+void sdp_put_key(struct out *o, struct sl key)
+{
+    if (key.n != 0) {
+        out_str(o, "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:");
+        out_sl(o, key);
+        out_str(o, "\r\n");
+    }
+}
+
 void out_u32(struct out *o, uint32_t v)
 {
     char text[10];

@@ -44,6 +44,8 @@ bool sl_u32(struct sl s, uint32_t *v);
 /* 0, or EBADMSG: only sip: URIs with a dotted quad can be dialled here. */
 int uri_addr(struct sl uri, struct sockaddr_in *sa);
 int sdp_audio(struct sl body, struct sockaddr_in *rtp);
+/* Key and salt in base64 of the first AES_CM_128_HMAC_SHA1_80 (RFC 4568); empty: there is none. */
+struct sl sdp_key(struct sl body);
 
 struct out { /* capped writer with a sticky mark of overflow */
     char *p;
@@ -73,5 +75,6 @@ static inline void out_str(struct out *o, const char *s)
 
 void out_u32(struct out *o, uint32_t v);
 void out_hex8(struct out *o, uint32_t v);
+void sdp_put_key(struct out *o, struct sl key); /* nothing when empty */
 
 #endif

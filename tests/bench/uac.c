@@ -68,6 +68,7 @@ static size_t uac_put_sdp(struct lg *lg, const struct uac_call *c, char *buf, si
 {
     struct out o = {.p = buf, .cap = cap};
     uint32_t port = c->media != NULL ? rtp_port(c->media) : lg->o.rtp_first + c->id.slot % 5000 * 2;
+    struct sl key = c->media != NULL ? rtp_key(c->media) : (struct sl){NULL, 0};
 
     out_str(&o, "v=0\r\no=caller ");
     out_u32(&o, c->id.slot + 1);
@@ -77,8 +78,10 @@ static size_t uac_put_sdp(struct lg *lg, const struct uac_call *c, char *buf, si
     out_str(&o, lg->caller.host);
     out_str(&o, "\r\nt=0 0\r\nm=audio ");
     out_u32(&o, port);
-    out_str(&o, " RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+    out_str(&o, key.n != 0 ? " RTP/SAVP" : " RTP/AVP");
+    out_str(&o, " 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
                 "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n");
+    sdp_put_key(&o, key);
     return o.n;
 }
 
@@ -323,7 +326,8 @@ static void uac_establish(struct lg *lg, struct uac_call *c, const struct msg *m
     lg->uac.pending--;
     c->state = UAC_UP;
     uac_send_in_dialog(lg, c, "ACK");
-    if (sdp_audio(m->body, &rtp) != 0) {
+    if (sdp_audio(m->body, &rtp) != 0 || (lg->o.srtp_caller && c->media != NULL &&
+                                          !rtp_set_key(c->media, false, sdp_key(m->body)))) {
         lg->st.c[ST_SIP_BAD_SDP]++;
     } else if (c->media != NULL) {
         rtp_start(lg, c->media, &rtp);

@@ -227,8 +227,9 @@ static void uas_send_provisional(struct lg *lg, const struct uas_call *c, bool r
 static void uas_send_answer(struct lg *lg, const struct uas_call *c)
 {
     struct out *o = io_begin(lg, &lg->callee);
-    char text[256];
+    char text[400];
     struct out sdp = {.p = text, .cap = sizeof(text)};
+    struct sl key = c->media != NULL ? rtp_key(c->media) : (struct sl){NULL, 0};
 
     out_str(&sdp, "v=0\r\no=callee ");
     out_u32(&sdp, c->id.slot + 1);
@@ -238,7 +239,9 @@ static void uas_send_answer(struct lg *lg, const struct uas_call *c)
     out_str(&sdp, lg->callee.host);
     out_str(&sdp, "\r\nt=0 0\r\nm=audio ");
     out_u32(&sdp, c->media != NULL ? rtp_port(c->media) : lg->o.rtp_first + c->id.slot % 5000 * 2);
-    out_str(&sdp, " RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n");
+    out_str(&sdp, key.n != 0 ? " RTP/SAVP" : " RTP/AVP");
+    out_str(&sdp, " 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n");
+    sdp_put_key(&sdp, key);
 
     out_str(o, "SIP/2.0 200 OK\r\n");
     out_mem(o, c->head, c->head_len);
@@ -326,7 +329,8 @@ static void uas_accept(struct lg *lg, const struct msg *m, const struct sockaddr
         uas_refuse(lg, m, from, c);
         return;
     }
-    if (sdp_audio(m->body, &c->rtp) != 0) {
+    if (sdp_audio(m->body, &c->rtp) != 0 || (lg->o.srtp_callee && c->media != NULL &&
+                                             !rtp_set_key(c->media, false, sdp_key(m->body)))) {
         lg->st.c[ST_SIP_BAD_SDP]++;
         c->rtp.sin_family = 0;
     }

@@ -91,6 +91,7 @@ static inline void rig_rtp(struct rig_packet *p, uint32_t ssrc, uint16_t seq)
     rig_put32(p->b + 4, seq * 160U);
     rig_put32(p->b + 8, ssrc);
     memset(p->b + 12, seq & 0xff, 160);
+    memset(p->b + 172, 0, SRTP_TRAILER_MAX); /* for those who forge one */
     p->n = 172;
 }
 
@@ -103,6 +104,7 @@ static inline void rig_rtcp(struct rig_packet *p, uint32_t ssrc)
     for (unsigned i = 8; i < 28; i++) {
         p->b[i] = (uint8_t)i;
     }
+    memset(p->b + 28, 0, SRTP_TRAILER_MAX);
     p->n = 28;
 }
 

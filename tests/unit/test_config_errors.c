@@ -122,6 +122,12 @@ static void a_bad_admin_section_is_refused_line_by_line(void **state)
 }
 
 static const struct rig_case sip_cases[] = {
+    {"media: {gather: 250}\n",
+     "t:2:17: media.gather: '250' has no unit: us, ms or s, as in 250us\n"},
+    {"media: {gather: 1m}\n",
+     "t:2:17: media.gather: '1m' is not a duration such as 250us or 2ms\n"},
+    {"media: {gather: 3ms}\n", "t:2:17: media.gather: '3ms' is out of range: 0us to 2ms\n"},
+    {"media: {io: uring}\n", "t:2:13: media.io: 'uring' is not one of auto, epoll, io_uring\n"},
     {"sip: {t1: 500}\n", "t:2:11: sip.t1: '500' has no unit: ms, s, m, h or d, as in 500ms\n"},
     {"sip: {t1: 50ms}\n", "t:2:11: sip.t1: '50ms' is out of range: 100ms to 5s\n"},
     {"sip: {t1: 6s}\n", "t:2:11: sip.t1: '6s' is out of range: 100ms to 5s\n"},

@@ -52,6 +52,9 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(c->tcp_idle_ms, 600000);
     assert_int_equal(c->media_inactivity_ms, 60000);
     assert_int_equal(c->media_learn_ms, 3000);
+    assert_int_equal(c->media_io, 0);
+    assert_int_equal(c->media_gather_us, 250);
+    assert_int_equal(c->media_ready, 64);
     assert_int_equal(c->setup_ms, 180000);
     assert_int_equal(c->duration_ms, 43200000);
     assert_int_equal(c->max_transactions, 200000);
@@ -100,16 +103,17 @@ static void peers_users_and_routes_have_defaults_of_their_own(void **state)
 
 static void every_setting_of_the_node_arrives(void **state)
 {
-    struct config *c =
-        rig_good(RIG_BASE "node: {name: edge-1, id: 1023, workers: 64, key: /k, drain: 0s,\n"
-                          "       log: {level: debug, format: text}}\n"
-                          "store: {path: /tmp/x.db}\n"
-                          "admin: {listen: '[::1]:9090', token: 0123456789abcdef}\n"
-                          "sip: {t1: 1s, t2: 8s, t4: 10s, max_message: 8KiB, tcp_connections: 10,\n"
-                          "      tcp_per_source: 2, tcp_idle: 1h}\n"
-                          "media: {inactivity: off, learn: 500ms}\n"
-                          "limits: {calls: off, calls_per_second: 7, setup: 1m, duration: 7d,\n"
-                          "         transactions: 100}\n");
+    struct config *c = rig_good(
+        RIG_BASE
+        "node: {name: edge-1, id: 1023, workers: 64, key: /k, drain: 0s,\n"
+        "       log: {level: debug, format: text}}\n"
+        "store: {path: /tmp/x.db}\n"
+        "admin: {listen: '[::1]:9090', token: 0123456789abcdef}\n"
+        "sip: {t1: 1s, t2: 8s, t4: 10s, max_message: 8KiB, tcp_connections: 10,\n"
+        "      tcp_per_source: 2, tcp_idle: 1h}\n"
+        "media: {inactivity: off, learn: 500ms, io: io_uring, gather: 2ms, ready_ports: 7}\n"
+        "limits: {calls: off, calls_per_second: 7, setup: 1m, duration: 7d,\n"
+        "         transactions: 100}\n");
 
     (void)state;
     assert_string_equal(c->node_name, "edge-1");
@@ -132,6 +136,9 @@ static void every_setting_of_the_node_arrives(void **state)
     assert_int_equal(c->tcp_idle_ms, 3600000);
     assert_int_equal(c->media_inactivity_ms, 0);
     assert_int_equal(c->media_learn_ms, 500);
+    assert_int_equal(c->media_io, 2);
+    assert_int_equal(c->media_gather_us, 2000);
+    assert_int_equal(c->media_ready, 7);
     assert_int_equal(c->def.limit.calls, 0);
     assert_int_equal(c->def.limit.calls_per_second, 7);
     assert_int_equal(c->setup_ms, 60000);

@@ -102,6 +102,34 @@ static void hmac_matches_rfc_4231(void **state)
     }
 }
 
+/* RFC 2202 test cases 1, 2 and 6; the two kinds of HMAC do not disturb each other. */
+static void hmac_sha1_matches_rfc_2202(void **state)
+{
+    static uint8_t long_key[80], key20[20];
+    const struct {
+        struct sl key;
+        const char *text, *want;
+    } rows[] = {
+        {sl_make(key20, 20), "Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"},
+        {SL("Jefe"), "what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
+        {sl_make(long_key, 80), "Test Using Larger Than Block-Size Key - Hash Key First",
+         "aa4ae5e15272d00e95705637ce8a3b55ed402112"},
+    };
+
+    (void)state;
+    memset(key20, 0x0b, sizeof(key20));
+    memset(long_key, 0xaa, sizeof(long_key));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct sl text = sl_str(rows[i].text);
+        struct sl parts[2] = {sl_head(text, 5), sl_from(text, 5)};
+        uint8_t out[CRYPTO_SHA1_LEN], other[CRYPTO_SHA256_LEN];
+
+        assert_int_equal(crypto_hmac_sha256(rows[i].key, parts, 1, other), 0);
+        assert_int_equal(crypto_hmac_sha1(rows[i].key, parts, 2, out), 0);
+        assert_hex(out, sizeof(out), rows[i].want);
+    }
+}
+
 static void an_empty_key_is_not_the_key_of_last_time(void **state)
 {
     struct sl part = SL("");
@@ -124,6 +152,7 @@ static void nothing_works_before_init(void **state)
     crypto_deinit();
     assert_int_equal(crypto_digest(CRYPTO_MD5, &part, 1, out), ENOTSUP);
     assert_int_equal(crypto_hmac_sha256(part, &part, 1, out), ENOTSUP);
+    assert_int_equal(crypto_hmac_sha1(part, &part, 1, out), ENOTSUP);
     assert_int_equal(token_ring_random(&r), ENOTSUP);
     assert_null(r);
     assert_int_equal(crypto_init(), 0);
@@ -201,6 +230,7 @@ int main(void)
         cmocka_unit_test(digests_match_the_published_vectors),
         cmocka_unit_test(a_digest_of_parts_is_that_of_their_concatenation),
         cmocka_unit_test(hmac_matches_rfc_4231),
+        cmocka_unit_test(hmac_sha1_matches_rfc_2202),
         cmocka_unit_test(an_empty_key_is_not_the_key_of_last_time),
         cmocka_unit_test(nothing_works_before_init),
         cmocka_unit_test(equality_sees_every_byte),

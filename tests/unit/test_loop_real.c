@@ -23,7 +23,8 @@ static void on_guard(void *arg)
 
 struct rig {
     struct loop *loop;
-    struct timer guard;
+    struct timer guard, timer;
+    unsigned timer_steps;
     int fds[2][2]; /* two socket pairs: [i][0] is watched */
     struct fdw *w[2];
     int calls;
@@ -81,6 +82,45 @@ static void a_readable_descriptor_calls_until_it_is_drained(void **state)
     send_byte(&r, 0); /* one read per call: the second needs level triggering */
     loop_run(r.loop);
     assert_int_equal(r.calls, 2);
+    rig_down(&r);
+}
+
+static void on_edge(int fd, int what, void *arg)
+{
+    struct rig *r = arg;
+
+    (void)fd;
+    assert_int_equal(what, LOOP_READ);
+    r->calls++; /* reads nothing: a level triggered watch would call again and again */
+}
+
+static void on_edge_timer(void *arg)
+{
+    struct rig *r = arg;
+    static const int calls[] = {0, 1, 1, 2};
+    int step = (int)r->timer_steps++;
+
+    assert_int_equal(r->calls, calls[step]);
+    if (step == 3) {
+        loop_stop(r->loop);
+        return;
+    }
+    if (step != 1) {
+        send_byte(r, 0);
+    }
+    timer_start(r->loop, &r->timer, 1);
+}
+
+static void an_edge_calls_once_for_each_write(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_up(&r);
+    assert_int_equal(fdw_new_edge(&r.w[0], r.loop, r.fds[0][0], on_edge, &r), 0);
+    timer_init(&r.timer, on_edge_timer, &r);
+    timer_start(r.loop, &r.timer, 0);
+    loop_run(r.loop);
     rig_down(&r);
 }
 
@@ -477,6 +517,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_readable_descriptor_calls_until_it_is_drained),
+        cmocka_unit_test(an_edge_calls_once_for_each_write),
         cmocka_unit_test(interest_in_reading_and_writing_can_change),
         cmocka_unit_test(a_freed_watch_never_calls_not_even_in_the_same_turn),
         cmocka_unit_test(time_stands_still_within_a_turn),

@@ -1,5 +1,6 @@
-/* test_media_loop.c - the relay on the real loop: nothing is lost under a steady stream, sockets
- * are set up as promised, and silence is noticed in real time. */
+/* test_media_loop.c - the relay on the real loop, with epoll and with io_uring, gathering and not:
+ * nothing is lost under a steady stream, sockets are set up as promised, and silence is noticed in
+ * real time. */
 #include "media_rig.h"
 
 #include <fcntl.h>
@@ -8,6 +9,12 @@
 #define BURST 20
 #define LATE 5
 #define QUARANTINE_MS 30
+
+/* How the tests of this group run. */
+struct way {
+    enum media_io io;
+    uint32_t gather_us;
+};
 
 struct live {
     struct loop *loop;
@@ -58,11 +65,15 @@ static void live_call(struct live *t)
     }
 }
 
-static void live_up(struct live *t, uint32_t inactivity_ms)
+static void live_up(struct live *t, void **state, uint32_t inactivity_ms)
 {
+    const struct way *way = *state;
     struct loop_params lp = {.mailbox = 16};
-    struct media_params mp = {
-        .n_workers = 1, .inactivity_ms = inactivity_ms, .quarantine_ms = QUARANTINE_MS};
+    struct media_params mp = {.n_workers = 1,
+                              .inactivity_ms = inactivity_ms,
+                              .quarantine_ms = QUARANTINE_MS,
+                              .io = way->io,
+                              .gather_us = way->gather_us};
     struct media_realm_params rp = {
         .listener = 1, .address = rig_ip(1), .port_min = 40000, .port_max = 40999};
 
@@ -70,6 +81,7 @@ static void live_up(struct live *t, uint32_t inactivity_ms)
     assert_int_equal(loop_new(&t->loop, &lp), 0);
     mp.loop = t->loop;
     assert_int_equal(media_new(&t->m, &mp), 0);
+    assert_true((t->m->ring != NULL) == (way->io == MEDIA_IO_URING));
     assert_int_equal(media_set_realm(t->m, &rp), 0);
     t->phone[0] = rig_socket(rig_ip(10));
     t->phone[1] = rig_socket(rig_ip(11));
@@ -146,8 +158,7 @@ static void a_thousand_packets_each_way_arrive_in_order(void **state)
     int64_t live = mem_live();
     struct live t;
 
-    (void)state;
-    live_up(&t, 0);
+    live_up(&t, state, 0);
     timer_init(&t.tick, on_tick, &t);
     timer_start(t.loop, &t.tick, 0);
     loop_run(t.loop);
@@ -209,8 +220,7 @@ static void the_second_call_has_the_sockets_of_the_first_but_not_its_packets(voi
     int64_t live = mem_live();
     struct live t;
 
-    (void)state;
-    live_up(&t, 0);
+    live_up(&t, state, 0);
     timer_init(&t.tick, on_hang_up, &t);
     timer_start(t.loop, &t.tick, 0);
     loop_run(t.loop);
@@ -238,8 +248,7 @@ static void a_resting_pair_that_is_flooded_is_closed(void **state)
     int64_t live = mem_live();
     struct live t;
 
-    (void)state;
-    live_up(&t, 0);
+    live_up(&t, state, 0);
     media_local(t.s, 0, 0, &t.old_local);
     media_session_close(&t.s);
     timer_init(&t.tick, on_flood, &t);
@@ -254,8 +263,7 @@ static void silence_is_noticed_in_real_time(void **state)
     int64_t live = mem_live();
     struct live t;
 
-    (void)state;
-    live_up(&t, 30);
+    live_up(&t, state, 30);
     loop_run(t.loop);
     assert_false(t.timed_out);
     assert_int_equal(t.silences, 1);
@@ -276,8 +284,7 @@ static void sockets_are_nonblocking_close_on_exec_and_marked_expedited(void **st
     int64_t live = mem_live();
     struct live t;
 
-    (void)state;
-    live_up(&t, 0);
+    live_up(&t, state, 0);
     for (unsigned i = 0; i < 2; i++) {
         const struct media_side *s = &t.s->streams[0]->side[i];
         const int fds[] = {s->rtp.fd, s->rtcp.fd};
@@ -306,14 +313,176 @@ static void ipv6_sockets_are_ipv6_only_and_marked_expedited(void **state)
     rig_down(&r);
 }
 
+/* --- what only one of the two has --- */
+
+/* More at once than the ring has buffers: what does not fit waits in the sockets. */
+#define FLOOD_ROUNDS 40
+
+static void flood_once(struct live *t)
+{
+    for (unsigned i = 0; i < BURST && t->sent < PACKETS; i++, t->sent++) {
+        for (unsigned side = 0; side < 2; side++) {
+            uint8_t p[172];
+            struct addr to;
+
+            media_local(t->s, 0, side, &to);
+            assert_int_equal(sendto(t->phone[side], p, rig_rtp(p, (uint16_t)t->sent), 0, &to.u.sa,
+                                    addr_len(&to)),
+                             172);
+        }
+    }
+}
+
+static void on_all_sent(void *arg)
+{
+    struct live *t = arg;
+
+    live_drain(t, 0);
+    live_drain(t, 1);
+    if (t->got[0] == t->sent && t->got[1] == t->sent) {
+        loop_stop(t->loop);
+        return;
+    }
+    timer_start(t->loop, &t->tick, 1);
+}
+
+static void on_send_all(void *arg)
+{
+    struct live *t = arg;
+
+    for (unsigned i = 0; i < FLOOD_ROUNDS; i++) {
+        flood_once(t);
+    }
+    timer_init(&t->tick, on_all_sent, t);
+    timer_start(t->loop, &t->tick, 1);
+}
+
+static void a_flood_beyond_all_buffers_waits_in_the_sockets(void **state)
+{
+    const int big = 4 << 20;
+    int64_t live = mem_live();
+    struct live t;
+
+    live_up(&t, state, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = t.s->streams[0]->side[i].rtp.fd;
+
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
+        (void)setsockopt(t.phone[i], SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
+    }
+    if (sock_opt(t.phone[0], SOL_SOCKET, SO_RCVBUF) < big) {
+        live_down(&t, live);
+        skip();
+    }
+    timer_init(&t.tick, on_send_all, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    assert_int_equal(t.sent, FLOOD_ROUNDS * BURST);
+    assert_false(t.timed_out);
+    live_down(&t, live);
+}
+
+static void on_unsendable(void *arg)
+{
+    struct live *t = arg;
+    struct media_stats st;
+
+    assert_true(media_stats(t->s, 0, 1, &st));
+    if (st.send_failed == 1) {
+        loop_stop(t->loop);
+        return;
+    }
+    timer_start(t->loop, &t->tick, 1);
+}
+
+/* The kernel says so during the call with epoll and afterwards with io_uring. */
+static void a_packet_that_the_kernel_refuses_is_counted_as_failed_and_not_as_sent(void **state)
+{
+    int64_t live = mem_live();
+    struct addr nowhere = {0}, to;
+    struct media_remote r = {.may_receive = true, .may_send = true};
+    struct media_stats st;
+    struct live t;
+    uint8_t p[172];
+
+    live_up(&t, state, 0);
+    /* a socket bound to a loopback address cannot reach what is not on this machine */
+    assert_int_equal(addr_parse(sl_str("192.0.2.1"), 9, &nowhere), 0);
+    r.rtp = r.signalling = nowhere;
+    media_set_remote(t.s, 0, 1, &r);
+    media_local(t.s, 0, 0, &to);
+    assert_int_equal(sendto(t.phone[0], p, rig_rtp(p, 1), 0, &to.u.sa, addr_len(&to)), 172);
+    timer_init(&t.tick, on_unsendable, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    assert_false(t.timed_out);
+    assert_true(media_stats(t.s, 0, 1, &st));
+    assert_int_equal(st.tx_packets + st.tx_bytes, 0);
+    live_down(&t, live);
+}
+
+static void on_ready(void *arg)
+{
+    struct live *t = arg;
+    struct media_counts c;
+
+    media_counts(t->m, &c);
+    if (c.idle_sockets == 20) {
+        loop_stop(t->loop);
+        return;
+    }
+    timer_start(t->loop, &t->tick, 1);
+}
+
+static void pairs_are_opened_before_they_are_asked_for(void **state)
+{
+    int64_t live = mem_live();
+    struct media_counts c;
+    struct live t;
+
+    live_up(&t, state, 0);
+    media_session_close(&t.s);
+    media_idle_flush(t.m->realms[1]);
+    t.m->p.ready = 10;
+    media_ready_check(t.m->realms[1], true);
+    timer_init(&t.tick, on_ready, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    assert_false(t.timed_out);
+    live_call(&t); /* takes two pairs without a rest, */
+    media_counts(t.m, &c);
+    assert_int_equal(c.idle_sockets, 16);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop); /* which are made up for */
+    assert_false(t.timed_out);
+    timer_init(&t.tick, on_tick, &t);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    all_arrived(&t);
+    live_down(&t, live);
+}
+
+#define LIVE(test, way)                                                                            \
+    {                                                                                              \
+#test " " #way, test, NULL, NULL, &way                                                     \
+    }
+#define EACH_WAY(test)                                                                             \
+    LIVE(test, by_epoll), LIVE(test, by_epoll_gathered), LIVE(test, by_ring),                      \
+        LIVE(test, by_ring_gathered)
+
 int main(void)
 {
+    static struct way by_epoll = {MEDIA_IO_EPOLL, 0}, by_epoll_gathered = {MEDIA_IO_EPOLL, 250},
+                      by_ring = {MEDIA_IO_URING, 0}, by_ring_gathered = {MEDIA_IO_URING, 2000};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_thousand_packets_each_way_arrive_in_order),
-        cmocka_unit_test(the_second_call_has_the_sockets_of_the_first_but_not_its_packets),
-        cmocka_unit_test(a_resting_pair_that_is_flooded_is_closed),
-        cmocka_unit_test(silence_is_noticed_in_real_time),
-        cmocka_unit_test(sockets_are_nonblocking_close_on_exec_and_marked_expedited),
+        EACH_WAY(a_thousand_packets_each_way_arrive_in_order),
+        EACH_WAY(the_second_call_has_the_sockets_of_the_first_but_not_its_packets),
+        EACH_WAY(a_resting_pair_that_is_flooded_is_closed),
+        EACH_WAY(a_flood_beyond_all_buffers_waits_in_the_sockets),
+        EACH_WAY(a_packet_that_the_kernel_refuses_is_counted_as_failed_and_not_as_sent),
+        EACH_WAY(pairs_are_opened_before_they_are_asked_for),
+        EACH_WAY(silence_is_noticed_in_real_time),
+        LIVE(sockets_are_nonblocking_close_on_exec_and_marked_expedited, by_ring),
         cmocka_unit_test(ipv6_sockets_are_ipv6_only_and_marked_expedited),
     };
 

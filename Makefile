@@ -260,6 +260,10 @@ bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs
 bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per key pair, both engines
 	$(Q)$<
 
+.PHONY: bench-media
+bench-media: all loadgen ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/media.py
+
 # --- Rules -------------------------------------------------------------------------------------------------------------
 .PHONY: fmt fmt-check lint tidy cppcheck check-layers check-size check-banned compile-both
 check: fmt-check lint compile-both unit flow fuzz-smoke ## what to run before every commit

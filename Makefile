@@ -262,6 +262,9 @@ bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per ke
 
 bench-policy: $(BUILD)/bench/micro_policy ## measure: prefix look-up and a decision over 10,000 routes
 	$(Q)$<
+.PHONY: bench-media
+bench-media: all loadgen ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/media.py
 
 # --- Rules -------------------------------------------------------------------------------------------------------------
 .PHONY: fmt fmt-check lint tidy cppcheck check-layers check-size check-banned compile-both

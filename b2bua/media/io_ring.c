@@ -8,10 +8,13 @@
 #define RING_SENDS 512        /* of one system call */
 #define RING_BUFFERS 512      /* received packets in hand */
 #define RING_COMPLETIONS 2048 /* all buffers, and an error from each of many sockets */
+#define RING_WORK 256         /* rounds of kernel work that complete nothing */
 #define RING_PASS 512         /* completions served before other descriptors get a turn */
 #define RING_ENOUGH 128       /* packets that end a sleep early */
 #define RING_COPIES 32        /* packets of our own making in one pass */
-#define RING_NAME 32          /* room for a source address */
+#define RING_LOOK_MS 250      /* after packets: does one wait that nobody told us of? */
+#define RING_NONE UINT32_MAX
+#define RING_NAME 32 /* room for a source address */
 #define RING_HEAD (sizeof(struct io_uring_recvmsg_out) + RING_NAME)
 
 /* What a completion belongs to: slot of the socket, its generation, bytes and class of what was
@@ -22,9 +25,10 @@ enum ring_kind { RING_RECEIVE = 1, RING_SENT };
      (uint64_t)(gen) << 32 | (slot))
 
 struct ring_slot {
-    struct media_sock *sock; /* NULL: free */
-    uint32_t next_free;
+    struct media_sock *sock; /* NULL: free, or about to be */
+    uint32_t next;           /* in one of the two lists below */
     uint16_t gen;
+    bool is_deaf; /* in r->deaf: its receive ended, or was never started */
 };
 
 struct media_ring {
@@ -32,23 +36,56 @@ struct media_ring {
     struct fdw *w;
     struct uring u;
     struct ring_slot *slots;
-    uint32_t n_slots, free_slot; /* UINT32_MAX: none */
-    struct msghdr hdr;           /* what the kernel is to tell about each packet */
-    struct turn turn;            /* asks for what came up outside a pass, or did not fit in it */
+    uint32_t n_slots;
+    uint32_t free, deaf, deaf_last; /* lists of slots, the second in order; RING_NONE: empty */
+    struct msghdr hdr;              /* what the kernel is to tell about each packet */
+    struct turn turn;               /* asks for what came up outside a pass, or did not fit in it */
+    struct timer look;
     bool in_pass;
-    uint32_t n_sends, n_used, n_copies, n_again;
+    uint32_t n_sends, n_used, n_copies;
     struct addr to[RING_SENDS];
     uint16_t used[RING_BUFFERS]; /* to be given back once their packets are sent */
-    uint64_t again[RING_PASS];   /* receives that ended */
     uint8_t copies[RING_COPIES][MEDIA_PKT_ROOM];
 };
 
-static void ring_receive(struct media_ring *r, const struct media_sock *s)
+/* --- slots --- */
+
+static struct media_sock *ring_sock(const struct media_ring *r, uint64_t tag)
+{
+    uint32_t slot = (uint32_t)tag;
+
+    return slot < r->n_slots && r->slots[slot].gen == (uint16_t)(tag >> 32) ? r->slots[slot].sock
+                                                                            : NULL;
+}
+
+static void ring_slot_free(struct media_ring *r, uint32_t i)
+{
+    r->slots[i].next = r->free;
+    r->free = i;
+}
+
+static void ring_slot_deafen(struct media_ring *r, uint32_t i)
+{
+    if (r->slots[i].is_deaf) {
+        return;
+    }
+    r->slots[i].is_deaf = true;
+    r->slots[i].next = RING_NONE;
+    if (r->deaf != RING_NONE) {
+        r->slots[r->deaf_last].next = i;
+    } else {
+        r->deaf = i;
+    }
+    r->deaf_last = i;
+}
+
+/* False: the kernel takes nothing for the moment. */
+static bool ring_receive(struct media_ring *r, const struct media_sock *s)
 {
     struct io_uring_sqe *e = uring_entry(&r->u);
 
     if (e == NULL) {
-        return; /* only when the kernel takes nothing any more */
+        return false;
     }
     e->opcode = IORING_OP_RECVMSG;
     e->ioprio = IORING_RECV_MULTISHOT;
@@ -59,17 +96,32 @@ static void ring_receive(struct media_ring *r, const struct media_sock *s)
     e->len = 1;
     e->msg_flags = MSG_TRUNC;
     e->user_data = s->watch.tag;
+    return true;
+}
+
+/* Lets those hear that do not, the longest first, as many as there are buffers: more would only
+ * fail once more. */
+static void ring_listen(struct media_ring *r)
+{
+    for (unsigned n = 0; r->deaf != RING_NONE && n < RING_BUFFERS; n++) {
+        uint32_t i = r->deaf;
+        struct ring_slot *slot = &r->slots[i];
+
+        if (slot->sock != NULL && !ring_receive(r, slot->sock)) {
+            break;
+        }
+        r->deaf = slot->next;
+        slot->is_deaf = false;
+        if (slot->sock == NULL) {
+            ring_slot_free(r, i);
+        }
+    }
+    if (r->deaf != RING_NONE) {
+        loop_end_of_turn(r->m->p.loop, &r->turn);
+    }
 }
 
 /* --- sending --- */
-
-static struct media_sock *ring_sock(const struct media_ring *r, uint64_t tag)
-{
-    uint32_t slot = (uint32_t)tag;
-
-    return slot < r->n_slots && r->slots[slot].gen == (uint16_t)(tag >> 32) ? r->slots[slot].sock
-                                                                            : NULL;
-}
 
 static void ring_hand_over(struct media_ring *r)
 {
@@ -86,15 +138,11 @@ static void ring_flush(struct media_ring *r)
     for (uint32_t i = 0; i < r->n_used; i++) {
         uring_give(&r->u, r->used[i]);
     }
-    for (uint32_t i = 0; i < r->n_again; i++) {
-        const struct media_sock *s = ring_sock(r, r->again[i]);
-
-        if (s != NULL) {
-            ring_receive(r, s);
-        }
+    r->n_used = 0;
+    if (r->deaf != RING_NONE) {
+        ring_listen(r);
+        ring_hand_over(r);
     }
-    r->n_used = r->n_again = 0;
-    ring_hand_over(r);
 }
 
 static const uint8_t *ring_keep(struct media_ring *r, const struct media_pkt *pkt)
@@ -195,7 +243,7 @@ static void ring_on_receive(struct media_ring *r, const struct io_uring_cqe *c)
     }
     if (s != NULL && (c->flags & IORING_CQE_F_MORE) == 0 &&
         (c->res >= 0 || ring_may_go_on(-c->res))) {
-        r->again[r->n_again++] = c->user_data; /* out of buffers: more waits in the socket */
+        ring_slot_deafen(r, (uint32_t)c->user_data); /* out of buffers: more waits in the socket */
     }
 }
 
@@ -203,7 +251,11 @@ static const struct io_uring_cqe *ring_completion(struct media_ring *r)
 {
     const struct io_uring_cqe *c = uring_peek(&r->u);
 
-    if (c == NULL && uring_has_work(&r->u)) {
+    for (unsigned i = 0; c == NULL && uring_take_work(&r->u); i++) {
+        if (i == RING_WORK) {
+            loop_end_of_turn(r->m->p.loop, &r->turn);
+            break;
+        }
         uring_enter(&r->u, 0, 0); /* sends what waits, too */
         c = uring_peek(&r->u);
     }
@@ -232,6 +284,9 @@ void media_ring_serve(struct media_ring *r)
     if (c != NULL) {
         loop_end_of_turn(r->m->p.loop, &r->turn);
     }
+    if (n != 0 && !timer_is_armed(&r->look)) {
+        timer_start_lazy(r->m->p.loop, &r->look, RING_LOOK_MS);
+    }
     loop_note_packets(r->m->p.loop, r->n_used);
     ring_flush(r);
     r->in_pass = false;
@@ -240,6 +295,12 @@ void media_ring_serve(struct media_ring *r)
 static void on_ring_turn(void *ring)
 {
     ring_hand_over(ring);
+    media_ring_serve(ring);
+}
+
+/* No event is known to get lost. If a kernel lost one, calls would fall silent for good. */
+static void on_ring_look(void *ring)
+{
     media_ring_serve(ring);
 }
 
@@ -270,9 +331,10 @@ int media_ring_new(struct media_ring **rp, struct media *m)
     }
     r->m = m;
     r->u.fd = -1;
-    r->free_slot = UINT32_MAX;
+    r->free = r->deaf = RING_NONE;
     r->hdr = (struct msghdr){.msg_namelen = RING_NAME};
     turn_init(&r->turn, on_ring_turn, r);
+    timer_init(&r->look, on_ring_look, r);
     err = uring_probe();
     if (err == 0) {
         err = uring_open(&r->u, &p);
@@ -297,6 +359,7 @@ void media_ring_free(struct media_ring **rp)
         return;
     }
     turn_cancel(&r->turn);
+    timer_stop(r->m->p.loop, &r->look);
     fdw_free(&r->w);
     for (uint32_t i = 0; i < r->n_slots; i++) {
         if (r->slots[i].sock != NULL) {
@@ -319,28 +382,27 @@ static int ring_more_slots(struct media_ring *r)
         return ENOMEM;
     }
     for (uint32_t i = r->n_slots; i < n; i++) {
-        slots[i] = (struct ring_slot){.next_free = i + 1 < n ? i + 1 : UINT32_MAX};
+        slots[i] = (struct ring_slot){.next = i + 1 < n ? i + 1 : RING_NONE};
     }
     r->slots = slots;
-    r->free_slot = r->n_slots;
+    r->free = r->n_slots;
     r->n_slots = n;
     return 0;
 }
 
 int media_ring_watch(struct media_ring *r, struct media_sock *s)
 {
-    uint32_t i = r->free_slot;
-    int err = i == UINT32_MAX ? ring_more_slots(r) : 0;
+    int err = r->free == RING_NONE ? ring_more_slots(r) : 0;
+    uint32_t i = r->free;
 
     if (err != 0) {
         return err;
     }
-    i = r->free_slot;
-    r->free_slot = r->slots[i].next_free;
+    r->free = r->slots[i].next;
     r->slots[i].sock = s;
     r->slots[i].gen++;
     s->watch.tag = RING_TAG(RING_RECEIVE, 0, 0, r->slots[i].gen, i);
-    ring_receive(r, s);
+    ring_slot_deafen(r, i);
     loop_end_of_turn(r->m->p.loop, &r->turn);
     return 0;
 }
@@ -352,10 +414,11 @@ void media_ring_unwatch(struct media_ring *r, struct media_sock *s)
     if (s->watch.tag == 0) {
         return;
     }
-    uring_cancel(&r->u, s->watch.tag);
+    uring_cancel(&r->u, s->watch.tag); /* also sends what it has still to send */
     r->slots[i].sock = NULL;
     r->slots[i].gen++; /* what was read already is nobody's */
-    r->slots[i].next_free = r->free_slot;
-    r->free_slot = i;
+    if (!r->slots[i].is_deaf) {
+        ring_slot_free(r, i);
+    }
     s->watch.tag = 0;
 }

@@ -173,10 +173,17 @@ void uring_enter(struct uring *u, uint32_t wanted, int64_t us)
     }
 }
 
-bool uring_has_work(const struct uring *u)
+/* The kernel sets the flag after it queued the work, maybe after we have done it already, and
+ * clears it only when it finds some: it is ours to clear, or a late one would look like work for
+ * ever. */
+bool uring_take_work(struct uring *u)
 {
-    return (atomic_load_explicit(u->sq_flags, memory_order_relaxed) &
-            (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+    uint32_t flags = atomic_load_explicit(u->sq_flags, memory_order_relaxed);
+
+    if ((flags & IORING_SQ_TASKRUN) != 0) {
+        atomic_fetch_and_explicit(u->sq_flags, ~(uint32_t)IORING_SQ_TASKRUN, memory_order_acq_rel);
+    }
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 const struct io_uring_cqe *uring_peek(const struct uring *u)

@@ -50,8 +50,9 @@ static inline bool uring_has_entries(const struct uring *u) /* that wait to be h
 /* Hands over all entries; then waits up to us for `wanted` completions (0 of both: does not wait).
  */
 void uring_enter(struct uring *u, uint32_t wanted, int64_t us);
-/* True: uring_enter() would make further completions at once. */
-bool uring_has_work(const struct uring *u);
+/* True: the kernel has work left for us: uring_enter() before anything else, and ask again, as it
+ * does not always end in a completion and nothing else tells of it. */
+bool uring_take_work(struct uring *u);
 /* The oldest completion, NULL: none. It is gone after uring_next(). */
 const struct io_uring_cqe *uring_peek(const struct uring *u);
 void uring_next(struct uring *u);

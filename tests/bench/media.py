@@ -227,18 +227,19 @@ def bench_latency(args, cores):
 
 
 def bench_stall(args, cores):
-    """Zero loss: the daemon stands still for 50 ms at a time under paced load, and once more with three
-    packets waiting in each socket of 3,000 calls (60 ms of theirs)."""
+    """Zero loss: the daemon stands still for 50 ms at a time under paced load, once for 0.8 s, and once more
+    with three packets waiting in each socket of 3,000 calls (60 ms of theirs)."""
     with PosternRelay(args, cores) as ours:
-        def freeze():
-            for _ in range(10):
+        def freeze(times, seconds):
+            for _ in range(times):
                 time.sleep(0.2)
                 os.kill(ours.pid, signal.SIGSTOP)
-                time.sleep(0.05)
+                time.sleep(seconds)
                 os.kill(ours.pid, signal.SIGCONT)
 
-        row = ours.run(args.calls // 2, 4, on_hold=freeze)
-        remark(f"stall: {row['packets']} packets through ten stalls of 50 ms, none lost, p99 {row['p99']:.1f} ms")
+        for times, seconds in ((10, 0.05), (1, 0.8)):
+            row = ours.run(args.calls // 2, 4, on_hold=lambda t=times, s=seconds: freeze(t, s))
+            remark(f"stall: {row['packets']} packets through {times} of {seconds} s, none lost, p99 {row['p99']:.1f} ms")
         row = ours.run(3 * args.calls, 600, ["--burst", 3, "--rounds", 5, "--packets", 5, "--stop-pid", ours.pid])
         remark(f"stall: {row['packets']} packets in bursts of three a socket, none lost")
     figure("relay_stall_lost", 0, "packets")

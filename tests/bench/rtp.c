@@ -147,6 +147,14 @@ bool rtp_set_key(struct rtp_stream *s, bool ours, struct sl base64)
     return *ctx != NULL;
 }
 
+/* Packets that overtake the answer with their key wait in the socket. */
+static void rtp_hear(struct lg *lg, struct rtp_stream *s, bool on)
+{
+    struct epoll_event ev = {.events = on ? EPOLLIN : 0, .data = {.ptr = &s->src}};
+
+    (void)epoll_ctl(lg->epfd, EPOLL_CTL_MOD, s->fd, &ev);
+}
+
 static bool rtp_make_key(struct lg *lg, struct rtp_stream *s)
 {
     uint8_t master[SRTP_MASTER];
@@ -159,6 +167,7 @@ static bool rtp_make_key(struct lg *lg, struct rtp_stream *s)
         return false;
     }
     (void)EVP_EncodeBlock((unsigned char *)s->key, master, SRTP_MASTER);
+    rtp_hear(lg, s, false);
     return rtp_set_key(s, true, rtp_key(s));
 }
 
@@ -194,6 +203,9 @@ void rtp_start(struct lg *lg, struct rtp_stream *s, const struct sockaddr_in *to
     struct rtp *r = &lg->rtp;
     int64_t quiet_ms = lg->o.hold_ms / 4 < RTP_QUIET_MS ? lg->o.hold_ms / 4 : RTP_QUIET_MS;
 
+    if (s->tx != NULL) {
+        rtp_hear(lg, s, true);
+    }
     s->to = *to;
     s->state = RTP_SENDING;
     s->stop_ns = lg->o.held ? 0 : lg->now_ns + ((int64_t)lg->o.hold_ms - quiet_ms) * 1000000;
@@ -232,6 +244,9 @@ void rtp_release(struct lg *lg, struct rtp_stream *s)
         return;
     }
     rtp_stop(lg, s);
+    if (s->tx != NULL) {
+        rtp_hear(lg, s, true);
+    }
     srtp_free(&s->tx);
     srtp_free(&s->rx);
     if (s->sent > 10 && s->received == 0) {

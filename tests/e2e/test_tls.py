@@ -56,6 +56,34 @@ def test_two_phones_over_tls_hear_each_other(house, phone, pki):
     check_recording(two, one.hz)
 
 
+def test_srtp_keys_travel_over_tls_and_nowhere_else(house, phone, pki):
+    """RFC 4568 9: the same users and profile, no trusted network; over UDP the key would be readable on the way."""
+    from test_baresip import check_recording
+    daemon = house(listeners=tls_house(pki), media_profiles={"secure": {"security": "sdes"}}, users={"media": "secure"})
+    how = {"transport": "tls", "proxy": (net.OUT, 5061), "ca": pki.cert, "mediaenc": "srtp-mand"}
+    one = phone(net.PHONE1, "1001", "one-secret", hz=500, **how).connect().registered()
+    two = phone(net.PHONE2, "1002", "two-secret", hz=900, **how).connect().registered()
+    listed(daemon, 2)
+    one.dial("1002")
+    one.wait("CALL_ESTABLISHED")
+    two.wait("CALL_ESTABLISHED")
+    live = daemon.live()
+
+    def counted():
+        media = daemon.api.get("/v1/calls/" + live["id"])["media"][0]
+        return min(media["caller"]["rx_packets"], media["callee"]["rx_packets"]) > 110
+    net.until(counted, 10, "two seconds of media did not come through")
+    one.command("hangup")
+    one.wait("CALL_CLOSED")
+    two.wait("CALL_CLOSED")
+    legs = daemon.cdr()["legs"]
+    assert [leg["streams"][0]["keys"] for leg in legs] == ["sdes", "sdes"] and all(leg["tls"] for leg in legs)
+    one.end()
+    two.end()
+    check_recording(one, two.hz)
+    check_recording(two, one.hz)
+
+
 def test_sipp_at_both_ends_through_a_tls_shim(house, sipp, ear, keep, pki):
     """The carrier proves itself by certificate, from an address that nobody knows; the PBX by the name that we want."""
     daemon = house(listeners=tls_house(pki, client_ca=pki.cert, verify_client="optional"),
@@ -230,12 +258,13 @@ def test_a_connection_that_stops_answering_pings_is_dropped_with_its_registratio
     assert register(near, "1001", "one-secret").status == 200
     listed(daemon, 1)
     near.uplink.sock.settimeout(10)
-    assert near.uplink.sock.recv(100) == b"\r\n\r\n"
-    near.uplink.sock.sendall(b"\r\n")
+    for _ in range(3):  # answered so often, an answer is what silence is measured by
+        assert near.uplink.sock.recv(100) == b"\r\n\r\n"
+        near.uplink.sock.sendall(b"\r\n")
     assert near.uplink.sock.recv(100) == b"\r\n\r\n"
     listed(daemon, 0)
     metrics = daemon.api.metrics()
-    assert metrics['postern_sip_pings_total{result="lost"}'] == 1
+    assert metrics['postern_sip_pings_total{result="lost"}'] >= 1
     near.uplink.closed = True
     assert register(near, "1001", "one-secret").status == 200  # a new connection, as if nothing had been
     near.uplink.sock.sendall(b"\r\n\r\n")  # and it answers ours

@@ -7,6 +7,7 @@
 
 #define PACKETS 1000
 #define BURST 20
+#define IN_FLIGHT 100 /* packets on their way, so that a slow machine overruns no buffer */
 #define LATE 5
 #define QUARANTINE_MS 30
 
@@ -25,7 +26,7 @@ struct live {
     unsigned sent, silences;
     unsigned got[2];
     uint16_t next_seq[2];
-    bool timed_out;
+    bool timed_out, all_came;
     int old_fd[2];
     struct addr old_local;
     uint64_t strangers;
@@ -113,16 +114,8 @@ static void live_drain(struct live *t, unsigned side)
     }
 }
 
-static void on_tick(void *arg)
+static void live_send(struct live *t)
 {
-    struct live *t = arg;
-
-    live_drain(t, 0);
-    live_drain(t, 1);
-    if (t->got[0] == PACKETS && t->got[1] == PACKETS) {
-        loop_stop(t->loop);
-        return;
-    }
     for (unsigned i = 0; i < BURST && t->sent < PACKETS; i++, t->sent++) {
         for (unsigned side = 0; side < 2; side++) {
             uint8_t p[172];
@@ -133,6 +126,21 @@ static void on_tick(void *arg)
                                     addr_len(&to)),
                              172);
         }
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct live *t = arg;
+
+    live_drain(t, 0);
+    live_drain(t, 1);
+    if (t->got[0] == PACKETS && t->got[1] == PACKETS) {
+        loop_stop(t->loop);
+        return;
+    }
+    if (t->sent < t->got[0] + IN_FLIGHT && t->sent < t->got[1] + IN_FLIGHT) {
+        live_send(t);
     }
     timer_start(t->loop, &t->tick, 1);
 }
@@ -161,7 +169,10 @@ static void a_thousand_packets_each_way_arrive_in_order(void **state)
     live_up(&t, state, 0);
     timer_init(&t.tick, on_tick, &t);
     timer_start(t.loop, &t.tick, 0);
+    mem_fault_arm(1);
     loop_run(t.loop);
+    assert_false(mem_fault_hit()); /* nothing asked for memory */
+    mem_fault_arm(0);
     all_arrived(&t);
     live_down(&t, live);
 }
@@ -182,7 +193,8 @@ static void on_second_call(void *arg)
 {
     struct live *t = arg;
 
-    if (stat_sum(STAT_RTP_STRANGER) - t->strangers < LATE) {
+    if (!t->all_came) { /* the last of them came before now */
+        t->all_came = stat_sum(STAT_RTP_STRANGER) - t->strangers == LATE;
         t->at_ms = loop_now_ms(t->loop);
     }
     if (loop_now_ms(t->loop) - t->at_ms <= QUARANTINE_MS) {
@@ -318,21 +330,6 @@ static void ipv6_sockets_are_ipv6_only_and_marked_expedited(void **state)
 /* More at once than the ring has buffers: what does not fit waits in the sockets. */
 #define FLOOD_ROUNDS 40
 
-static void flood_once(struct live *t)
-{
-    for (unsigned i = 0; i < BURST && t->sent < PACKETS; i++, t->sent++) {
-        for (unsigned side = 0; side < 2; side++) {
-            uint8_t p[172];
-            struct addr to;
-
-            media_local(t->s, 0, side, &to);
-            assert_int_equal(sendto(t->phone[side], p, rig_rtp(p, (uint16_t)t->sent), 0, &to.u.sa,
-                                    addr_len(&to)),
-                             172);
-        }
-    }
-}
-
 static void on_all_sent(void *arg)
 {
     struct live *t = arg;
@@ -351,7 +348,7 @@ static void on_send_all(void *arg)
     struct live *t = arg;
 
     for (unsigned i = 0; i < FLOOD_ROUNDS; i++) {
-        flood_once(t);
+        live_send(t);
     }
     timer_init(&t->tick, on_all_sent, t);
     timer_start(t->loop, &t->tick, 1);
@@ -379,6 +376,92 @@ static void a_flood_beyond_all_buffers_waits_in_the_sockets(void **state)
     loop_run(t.loop);
     assert_int_equal(t.sent, FLOOD_ROUNDS * BURST);
     assert_false(t.timed_out);
+    live_down(&t, live);
+}
+
+/* --- a worker that stood still --- */
+
+#define CROWD 120
+#define CROWD_PACKETS 40 /* in each socket: more than a receive takes at once */
+#define CROWD_ROUNDS 3
+
+struct crowd {
+    struct live *t;
+    struct media_session *s[CROWD];
+    int phone[CROWD][2];
+    uint16_t sent;
+    unsigned got, rounds;
+};
+
+static void crowd_send(struct crowd *c)
+{
+    for (unsigned n = 0; n < CROWD_PACKETS; n++, c->sent++) {
+        for (unsigned i = 0; i < 2 * CROWD; i++) {
+            uint8_t p[172];
+            struct addr to;
+
+            media_local(c->s[i / 2], 0, i % 2, &to);
+            assert_int_equal(
+                sendto(c->phone[i / 2][i % 2], p, rig_rtp(p, c->sent), 0, &to.u.sa, addr_len(&to)),
+                172);
+        }
+    }
+}
+
+static void on_crowd(void *arg)
+{
+    struct crowd *c = arg;
+    uint8_t p[256];
+
+    for (unsigned i = 0; i < 2 * CROWD; i++) {
+        while (rig_recv(c->phone[i / 2][i % 2], p, sizeof(p), NULL) == 172) {
+            c->got++;
+        }
+    }
+    if (c->got == 2u * CROWD * c->sent) {
+        if (c->rounds++ == CROWD_ROUNDS) {
+            loop_stop(c->t->loop);
+            return;
+        }
+        crowd_send(c); /* all at once, and nothing is read meanwhile */
+    }
+    timer_start(c->t->loop, &c->t->tick, 1);
+}
+
+static void crowd_join(struct crowd *c, unsigned i)
+{
+    assert_int_equal(media_session_new(&c->s[i], c->t->m, NULL, NULL), 0);
+    for (unsigned side = 0; side < 2; side++) {
+        struct media_remote r = {.may_send = true, .may_receive = true};
+
+        c->phone[i][side] = rig_socket(rig_ip(10 + side));
+        r.rtp = rig_name(c->phone[i][side]);
+        r.signalling = rig_ip(10 + side);
+        assert_int_equal(media_open(c->s[i], 0, side, MEDIA_RTP, 1, AF_INET), 0);
+        media_set_remote(c->s[i], 0, side, &r);
+    }
+}
+
+static void a_worker_that_stood_still_loses_nothing(void **state)
+{
+    int64_t live = mem_live();
+    struct crowd c = {0};
+    struct live t;
+
+    live_up(&t, state, 0);
+    c.t = &t;
+    for (unsigned i = 0; i < CROWD; i++) {
+        crowd_join(&c, i);
+    }
+    timer_init(&t.tick, on_crowd, &c);
+    timer_start(t.loop, &t.tick, 0);
+    loop_run(t.loop);
+    assert_false(t.timed_out);
+    for (unsigned i = 0; i < CROWD; i++) {
+        media_session_close(&c.s[i]);
+        (void)close(c.phone[i][0]);
+        (void)close(c.phone[i][1]);
+    }
     live_down(&t, live);
 }
 
@@ -479,6 +562,7 @@ int main(void)
         EACH_WAY(the_second_call_has_the_sockets_of_the_first_but_not_its_packets),
         EACH_WAY(a_resting_pair_that_is_flooded_is_closed),
         EACH_WAY(a_flood_beyond_all_buffers_waits_in_the_sockets),
+        EACH_WAY(a_worker_that_stood_still_loses_nothing),
         EACH_WAY(a_packet_that_the_kernel_refuses_is_counted_as_failed_and_not_as_sent),
         EACH_WAY(pairs_are_opened_before_they_are_asked_for),
         EACH_WAY(silence_is_noticed_in_real_time),

@@ -435,7 +435,7 @@ static void handshakes_in_progress_are_limited(void **state)
 
 /* --- what happens while a step is on the pool --- */
 
-struct stopper { /* keeps the only thread of the pool busy */
+struct stopper { /* keeps the only thread of the pool busy, also when its test has failed: static */
     struct crypto_job job;
     sem_t go;
 };
@@ -453,7 +453,7 @@ static void stopper_done(struct crypto_job *j, bool ran)
 static void a_connection_may_die_while_it_is_lent(void **state)
 {
     struct net_limits limits = net_limits_default;
-    struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
+    static struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
     struct flow flow;
 
     (void)state;
@@ -473,7 +473,7 @@ static void a_connection_may_die_while_it_is_lent(void **state)
 
 static void the_house_may_end_while_a_connection_is_lent(void **state)
 {
-    struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
+    static struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
     struct flow flow;
 
     (void)state;
@@ -490,7 +490,7 @@ static void the_house_may_end_while_a_connection_is_lent(void **state)
 
 static void a_full_pool_refuses_handshakes(void **state)
 {
-    struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
+    static struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
     static struct stopper fill[RIG_POOL_QUEUE];
     struct crypto_pool_counts counts = {0};
     struct flow flow;

@@ -73,7 +73,7 @@ endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
-PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2
+PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2 libpcre2-8
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -250,7 +250,7 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 		-artifact_prefix=build/fuzz/$*- -print_final_stats=1 build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 # --- Bench -------------------------------------------------------------------------------------------------------------
-.PHONY: bench bench-srtp loadgen
+.PHONY: bench bench-srtp bench-policy loadgen
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
@@ -260,6 +260,8 @@ bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs
 bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per key pair, both engines
 	$(Q)$<
 
+bench-policy: $(BUILD)/bench/micro_policy ## measure: prefix look-up and a decision over 10,000 routes
+	$(Q)$<
 .PHONY: bench-media
 bench-media: all loadgen ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/media.py

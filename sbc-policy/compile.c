@@ -65,26 +65,6 @@ static int policy_compile_names(struct policy *p)
     return err;
 }
 
-/* Hosts are compared without regard to case (RFC 3261 19.1.4), so the pattern is lowered once. */
-static int policy_lower(struct policy *p, const char *text, struct sl *out)
-{
-    struct sl s = sl_str(text);
-    char *copy;
-
-    if (text == NULL) {
-        return 0;
-    }
-    copy = arena_cstr(&p->arena, s);
-    if (copy == NULL) {
-        return ENOMEM;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        copy[i] = (char)(copy[i] >= 'A' && copy[i] <= 'Z' ? copy[i] | 0x20 : copy[i]);
-    }
-    *out = sl_make(copy, s.n);
-    return 0;
-}
-
 /* One certificate name is one peer's on a listener; the first of two stands. */
 static int policy_add_certificate(struct policy *p, size_t index, const struct policy_peer *peer,
                                   const char *name)
@@ -156,29 +136,6 @@ static int policy_compile_ids(struct policy *p)
     return err;
 }
 
-static int policy_compile_routes(struct policy *p)
-{
-    const struct policy_def *def = p->def;
-    int err = 0;
-
-    if (def->n_routes == 0) {
-        return 0;
-    }
-    p->routes = mem_zalloc(def->n_routes * sizeof(*p->routes));
-    if (p->routes == NULL) {
-        return ENOMEM;
-    }
-    for (size_t i = 0; err == 0 && i < def->n_routes; i++) {
-        struct policy_match *m = &p->routes[i];
-
-        m->called = sl_str(def->routes[i].called);
-        m->calling = sl_str(def->routes[i].calling);
-        m->method = sl_str(def->routes[i].method);
-        err = policy_lower(p, def->routes[i].domain, &m->domain);
-    }
-    return err;
-}
-
 static int policy_compile_counters(struct policy *p)
 {
     int err = 0;
@@ -216,7 +173,10 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
     }
     err = policy_compile_names(p);
     if (err == 0) {
-        err = policy_compile_routes(p);
+        err = policy_matches_build(p);
+    }
+    if (err == 0) {
+        err = policy_index_build(&p->index, p);
     }
     if (err == 0) {
         err = policy_sources_build(&p->sources, def);
@@ -260,6 +220,7 @@ void policy_free(struct policy **pp)
     policy_targets_free(&p->targets);
     policy_names_free(&p->peers);
     policy_names_free(&p->accounts);
+    policy_index_free(&p->index);
     policy_names_free(&p->certificates);
     hmap_free(&p->ids.map);
     mem_free(p->ids.e);

@@ -5,10 +5,10 @@
 /* Routes that did not match must not push out the steps that decided. */
 #define POLICY_TRACE_LAST 4
 
-static void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
-                        enum policy_step_result result, size_t index)
+void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
+                 enum policy_step_result result, size_t index)
 {
-    bool is_miss = kind == POLICY_STEP_ROUTE && result != POLICY_HIT && result != POLICY_NOT_FOUND;
+    bool is_miss = kind == POLICY_STEP_ROUTE && policy_is_miss(result);
     size_t room = is_miss ? POLICY_TRACE_MAX - POLICY_TRACE_LAST : POLICY_TRACE_MAX;
 
     if (v->n_kept < room) {
@@ -23,7 +23,7 @@ static void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
     }
 }
 
-static void policy_refuse(struct policy_verdict *v, uint16_t code, const char *reason)
+void policy_refuse(struct policy_verdict *v, uint16_t code, const char *reason)
 {
     v->action = POLICY_REFUSE;
     v->sip_code = code;
@@ -40,7 +40,7 @@ static bool policy_identify(const struct policy *p, const struct policy_request 
     if (peer >= 0) {
         bool is_proven = rq->proven != 0 && p->def->peers[peer].id == rq->proven;
 
-        v->source = (struct policy_ref){POLICY_PEER, (uint16_t)peer};
+        v->source = (struct policy_ref){.kind = POLICY_PEER, .peer = (uint16_t)peer};
         policy_note(v, is_proven ? POLICY_STEP_CERTIFICATE : POLICY_STEP_SOURCE, POLICY_HIT,
                     (size_t)peer);
         return true;
@@ -61,100 +61,6 @@ static bool policy_identify(const struct policy *p, const struct policy_request 
     v->sip_code = sl_eq(rq->method, SL("REGISTER")) ? 401 : 407;
     v->reason = "Credentials are needed";
     return false;
-}
-
-static bool policy_is_from(const struct policy_route *route, const struct policy_ref *source)
-{
-    for (size_t i = 0; i < route->n_from; i++) {
-        if (route->from[i].kind == source->kind &&
-            (source->kind != POLICY_PEER || route->from[i].peer == source->peer)) {
-            return true;
-        }
-    }
-    return route->n_from == 0;
-}
-
-static bool policy_fits(struct sl pattern, struct sl s)
-{
-    return pattern.p == NULL || sl_glob(pattern, s);
-}
-
-struct policy_facts { /* of the request, made ready once */
-    const struct policy_request *rq;
-    struct sl host; /* in lower case; p NULL: too long for any pattern */
-    char text[POLICY_HOST_MAX];
-};
-
-static void policy_facts_init(struct policy_facts *f, const struct policy_request *rq)
-{
-    f->rq = rq;
-    f->host = SL_NULL;
-    if (rq->called_host.n > sizeof(f->text)) {
-        return;
-    }
-    for (size_t i = 0; i < rq->called_host.n; i++) {
-        char c = rq->called_host.p[i];
-
-        f->text[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-    }
-    f->host = sl_make(f->text, rq->called_host.n);
-}
-
-static enum policy_step_result policy_try(const struct policy_route *route,
-                                          const struct policy_match *m,
-                                          const struct policy_ref *source,
-                                          const struct policy_facts *f)
-{
-    if (!policy_is_from(route, source)) {
-        return POLICY_MISS_FROM;
-    }
-    if (!policy_fits(m->method, f->rq->method)) {
-        return POLICY_MISS_METHOD;
-    }
-    if (!policy_fits(m->called, f->rq->called)) {
-        return POLICY_MISS_CALLED;
-    }
-    if (!policy_fits(m->calling, f->rq->calling)) {
-        return POLICY_MISS_CALLING;
-    }
-    if (m->domain.p != NULL && (f->host.p == NULL || !sl_glob(m->domain, f->host))) {
-        return POLICY_MISS_DOMAIN;
-    }
-    return POLICY_HIT;
-}
-
-/* True: a route leads somewhere. Else the verdict is complete. */
-static bool policy_find_route(const struct policy *p, const struct policy_request *rq,
-                              struct policy_verdict *v)
-{
-    const struct policy_def *def = p->def;
-    const struct policy_route *route;
-    struct policy_facts facts;
-
-    policy_facts_init(&facts, rq);
-    for (size_t i = 0; i < def->n_routes && v->route < 0; i++) {
-        enum policy_step_result result =
-            policy_try(&def->routes[i], &p->routes[i], &v->source, &facts);
-
-        policy_note(v, POLICY_STEP_ROUTE, result, i);
-        v->route = result == POLICY_HIT ? (int)i : -1;
-    }
-    if (v->route < 0) {
-        policy_note(v, POLICY_STEP_ROUTE, POLICY_NOT_FOUND, POLICY_NODE);
-        policy_refuse(v, 404, "No route");
-        return false;
-    }
-    route = &def->routes[v->route];
-    if (route->n_to == 0) {
-        policy_refuse(v, route->refuse_code != 0 ? route->refuse_code : 403,
-                      route->refuse_reason != NULL ? route->refuse_reason : "Refused by a route");
-        return false;
-    }
-    v->n_to = route->n_to < POLICY_TARGETS_MAX ? route->n_to : POLICY_TARGETS_MAX;
-    for (size_t i = 0; i < v->n_to; i++) {
-        v->to[i] = route->to[i];
-    }
-    return true;
 }
 
 static void policy_over(struct policy_verdict *v, enum policy_room room, uint16_t who)
@@ -206,7 +112,7 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
     if (!policy_identify(p, rq, out) || !policy_find_route(p, rq, out)) {
         return;
     }
-    if (rq->new_call && !policy_take(p, out, now_ms)) {
+    if (out->action == POLICY_REDIRECT || (rq->new_call && !policy_take(p, out, now_ms))) {
         return;
     }
     out->action = POLICY_ROUTE;

@@ -8,10 +8,16 @@
 #include "sbc-policy/guard.h"
 #include "sbc-policy/policy_media.h"
 
-#define POLICY_TARGETS_MAX 8 /* of one route */
-#define POLICY_TRACE_MAX 24  /* steps kept; the rest is counted */
-#define POLICY_NAME_MAX 64   /* bytes of any name in the configuration */
+#define POLICY_NAME_MAX 64 /* bytes of any name in the configuration */
 #define POLICY_HOSTNAME_MAX 253
+
+#include "sbc-policy/table.h"
+#include "sbc-policy/pattern.h"
+#include "sbc-policy/zone.h"
+#include "sbc-policy/number.h"
+#include "sbc-policy/route.h"
+#include "sbc-policy/header.h"
+#include "sbc-policy/verdict.h"
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
 struct policy_limit {
@@ -47,6 +53,11 @@ struct policy_peer {
     uint8_t media;        /* index of the media profile */
     bool trusted_network; /* SDES keys may go there without TLS */
     struct policy_limit limit;
+    struct policy_sides numbers;
+    struct policy_header_rule *headers;
+    struct policy_reply_rule *replies;
+    size_t n_headers, n_replies;
+    struct policy_identity identity;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
@@ -72,22 +83,13 @@ struct policy_users {
     uint32_t nonce_life_s;
     struct policy_account *accounts;
     size_t n_accounts;
+    struct policy_sides numbers;
 };
 
-enum policy_party { POLICY_NOBODY, POLICY_USERS, POLICY_PEER };
-struct policy_ref {
-    enum policy_party kind;
-    uint16_t peer; /* POLICY_PEER */
-};
-struct policy_route {
+struct policy_table_ref { /* owned by the snapshot */
     const char *name;
-    struct policy_ref *from; /* empty: anybody known */
-    size_t n_from;
-    const char *called, *calling, *domain, *method; /* globs; NULL: any */
-    struct policy_ref to[POLICY_TARGETS_MAX];
-    size_t n_to;          /* 0: refuse with code */
-    uint16_t refuse_code; /* 403 unless set */
-    const char *refuse_reason;
+    const char *file;
+    struct policy_table *table;
 };
 
 /* What the configuration says; strings and arrays belong to its snapshot and outlive the policy. */
@@ -99,6 +101,10 @@ struct policy_def {
     struct policy_peer *peers;
     size_t n_peers;
     struct policy_users users;
+    struct policy_group *groups;
+    size_t n_groups;
+    struct policy_table_ref *tables;
+    size_t n_tables;
     struct policy_route *routes;
     size_t n_routes;
     struct policy_limit limit; /* of the node */
@@ -136,48 +142,19 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
     uint32_t proven; /* policy_peer.id that a certificate has proven; 0: none */
     struct sl called, called_host;
     struct sl calling;
-    int auth_user; /* proven account, or -1 */
-    bool new_call; /* INVITE: limits count */
+    int auth_user;                       /* proven account, or -1 */
+    bool new_call;                       /* INVITE: limits count */
+    int64_t wall_ms;                     /* Unix time, for routes with a time of day */
+    uint64_t random;                     /* for routes with weights */
+    const struct policy_header *headers; /* when policy_wants_headers() */
+    size_t n_headers;
+    const struct sl *codecs; /* of the offer, when policy_wants_codecs() */
+    size_t n_codecs;
 };
+/* Do any routes look at them? Nobody needs to gather what nobody asks for. */
+bool policy_wants_headers(const struct policy *p);
+bool policy_wants_codecs(const struct policy *p);
 
-enum policy_action { POLICY_REFUSE, POLICY_CHALLENGE, POLICY_ROUTE };
-enum policy_step_kind {
-    POLICY_STEP_SOURCE,
-    POLICY_STEP_AUTH,
-    POLICY_STEP_ROUTE,
-    POLICY_STEP_LIMIT,
-    POLICY_STEP_CERTIFICATE
-};
-enum policy_step_result {
-    POLICY_HIT,
-    POLICY_MISS_FROM,
-    POLICY_MISS_CALLED,
-    POLICY_MISS_CALLING,
-    POLICY_MISS_DOMAIN,
-    POLICY_MISS_METHOD,
-    POLICY_NOT_FOUND,
-    POLICY_OVER,
-    POLICY_WITHIN
-};
-struct policy_step {
-    uint8_t kind, result;
-    uint16_t index; /* route or peer; UINT16_MAX: the node, or nobody */
-};
-struct policy_verdict {
-    enum policy_action action;
-    uint16_t sip_code;        /* refuse */
-    const char *reason;       /* static or the configuration's; why in words */
-    struct policy_ref source; /* who is asking */
-    int user;                 /* account index or -1 */
-    int route;                /* index or -1 */
-    struct policy_ref to[POLICY_TARGETS_MAX];
-    size_t n_to;
-    uint32_t retry_after_s; /* 503: 0 = none */
-    bool counted;           /* limits were taken: policy_release() gives them back */
-    uint16_t n_steps;       /* steps gone through, may exceed POLICY_TRACE_MAX */
-    uint8_t n_kept;         /* in steps[]: the first ones and always those that decided */
-    struct policy_step steps[POLICY_TRACE_MAX];
-};
 /* First match wins, no match refuses (404 for known sources, 403 for strangers on listeners without
  * users). Strangers on the users' listener get POLICY_CHALLENGE whatever they ask for, so that
  * nothing distinguishes known from unknown. Takes the node's and the source peer's limits when

@@ -4,11 +4,11 @@
 
 #include "sbc-policy/marks.h"
 #include "sbc-policy/policy.h"
+#include "sbc-policy/route_int.h"
 
 #include <stdatomic.h>
 
 #define POLICY_NODE UINT16_MAX /* the index of the node, or of nobody, in a step */
-#define POLICY_HOST_MAX 256    /* a longer host matches no domain pattern */
 #define POLICY_RETRY_CALLS_S 5 /* a call has to end first: longer than a slot of the rate */
 
 /* One per name and process. All workers write it: a cache line of its own. */
@@ -49,14 +49,14 @@ struct policy_source {
     uint16_t peer;
     uint8_t key[16]; /* the address in network order, IPv4 in the first four */
 };
-struct policy_group { /* sources of one listener, family and prefix length */
+struct policy_net { /* sources of one listener, family and prefix length */
     uint8_t is_v6, bits;
     uint32_t first, n;
 };
 struct policy_sources {
     struct policy_source *e; /* sorted; groups of one listener from long to short prefixes */
     size_t n;
-    struct policy_group *groups;
+    struct policy_net *groups;
     uint32_t first_group[UINT8_MAX + 2]; /* by listener */
 };
 MUST_USE int policy_sources_build(struct policy_sources *s, const struct policy_def *def);
@@ -91,11 +91,6 @@ struct policy_ids {
     struct policy_id *e;
 };
 
-struct policy_match { /* a route as the loop in decide.c wants it; p NULL: any */
-    struct sl called, calling, method;
-    struct sl domain; /* in lower case */
-};
-
 struct policy {
     struct policy_def *def;
     struct policy_book *book;
@@ -107,7 +102,10 @@ struct policy {
     struct policy_names certificates; /* the listener's number, then the name in lower case */
     struct policy_ids ids;
     struct policy_match *routes;
-    struct arena arena; /* patterns in lower case */
+    struct policy_index index;
+    uint8_t **groups; /* a bit for each peer */
+    bool wants_headers, wants_codecs;
+    struct arena arena; /* patterns in lower case, conditions */
 };
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static bool policy_key(const struct addr *a, uint8_t key[16])
+static bool policy_source_key(const struct addr *a, uint8_t key[16])
 {
     memset(key, 0, 16);
     if (addr_family(a) == AF_INET6) {
@@ -59,7 +59,7 @@ static void policy_sources_fill(struct policy_sources *s, const struct policy_de
 
             *e = (struct policy_source){
                 .listener = peer->listener, .bits = peer->sources[i].bits, .peer = (uint16_t)p};
-            e->is_v6 = policy_key(&peer->sources[i].addr, e->key);
+            e->is_v6 = policy_source_key(&peer->sources[i].addr, e->key);
             policy_mask(e->key, e->bits);
         }
     }
@@ -85,14 +85,14 @@ static void policy_sources_group(struct policy_sources *s)
 
     for (uint32_t i = 0; i < s->n; i++) {
         const struct policy_source *e = &s->e[i];
-        struct policy_group *last = n != 0 ? &s->groups[n - 1] : NULL;
+        struct policy_net *last = n != 0 ? &s->groups[n - 1] : NULL;
 
         if (last == NULL || s->e[last->first].listener != e->listener || last->is_v6 != e->is_v6 ||
             last->bits != e->bits) {
             while (listener <= e->listener) {
                 s->first_group[listener++] = n;
             }
-            s->groups[n] = (struct policy_group){.is_v6 = e->is_v6, .bits = e->bits, .first = i};
+            s->groups[n] = (struct policy_net){.is_v6 = e->is_v6, .bits = e->bits, .first = i};
             last = &s->groups[n++];
         }
         last->n++;
@@ -134,7 +134,7 @@ void policy_sources_free(struct policy_sources *s)
     s->n = 0;
 }
 
-static int policy_group_find(const struct policy_source *e, size_t n, const uint8_t key[16])
+static int policy_net_find(const struct policy_source *e, size_t n, const uint8_t key[16])
 {
     size_t lo = 0;
 
@@ -163,14 +163,14 @@ int policy_sources_find(const struct policy_sources *s, uint8_t listener, const 
     if (addr_family(src) != AF_INET && addr_family(src) != AF_INET6) {
         return -1;
     }
-    is_v6 = policy_key(src, key);
+    is_v6 = policy_source_key(src, key);
     for (uint32_t i = s->first_group[listener]; i < s->first_group[listener + 1u]; i++) {
-        const struct policy_group *g = &s->groups[i];
+        const struct policy_net *g = &s->groups[i];
         int peer = -1;
 
         if (g->is_v6 == is_v6) {
             policy_mask(key, g->bits); /* prefixes only get shorter on the way */
-            peer = policy_group_find(&s->e[g->first], g->n, key);
+            peer = policy_net_find(&s->e[g->first], g->n, key);
         }
         if (peer >= 0) {
             return peer;

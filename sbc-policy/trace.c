@@ -7,6 +7,8 @@ static const char *const policy_step_words[] = {
     [POLICY_STEP_ROUTE] = "route",
     [POLICY_STEP_LIMIT] = "limit",
     [POLICY_STEP_CERTIFICATE] = "certificate",
+    [POLICY_STEP_CALLED] = "called",
+    [POLICY_STEP_CALLING] = "calling",
 };
 
 static const char *const policy_result_words[] = {
@@ -16,9 +18,17 @@ static const char *const policy_result_words[] = {
     [POLICY_MISS_CALLING] = "calling number differs",
     [POLICY_MISS_DOMAIN] = "domain differs",
     [POLICY_MISS_METHOD] = "method differs",
+    [POLICY_MISS_LISTENER] = "listener differs",
+    [POLICY_MISS_USER] = "user differs",
+    [POLICY_MISS_HEADER] = "header fields differ",
+    [POLICY_MISS_TIME] = "time differs",
+    [POLICY_MISS_CODEC] = "codec is not offered",
+    [POLICY_MISS_COSTLY] = "pattern takes too many steps",
     [POLICY_NOT_FOUND] = "none found",
     [POLICY_OVER] = "over the limit",
     [POLICY_WITHIN] = "within the limit",
+    [POLICY_GOES_ON] = "matched, goes on",
+    [POLICY_REWRITTEN] = "rewritten",
 };
 
 static const char *policy_peer_name(const struct policy_def *def, uint16_t index)
@@ -40,10 +50,23 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
                    : NULL;
     case POLICY_STEP_ROUTE:
         return step->index < def->n_routes ? def->routes[step->index].name : NULL;
+    case POLICY_STEP_CALLED:
+    case POLICY_STEP_CALLING:
+        if (step->index < def->n_routes) {
+            return def->routes[step->index].name;
+        }
+        return v->source.kind == POLICY_USERS ? "users" : policy_peer_name(def, v->source.peer);
     case POLICY_STEP_LIMIT:
         return step->index == POLICY_NODE ? "node" : policy_peer_name(def, step->index);
     }
     return NULL;
+}
+
+static const char *policy_number_cstr(const struct policy_number *n, char *text)
+{
+    memcpy(text, n->p, n->n);
+    text[n->n] = '\0';
+    return text;
 }
 
 static void policy_put_step(struct json *j, const char *step, const char *name, const char *result)
@@ -53,6 +76,19 @@ static void policy_put_step(struct json *j, const char *step, const char *name, 
     json_kcstr(j, "name", name);
     json_kcstr(j, "result", result);
     json_obj_end(j);
+}
+
+/* What the rewriting came to; the rules above say who did it. */
+static void policy_put_numbers(struct json *j, const struct policy_verdict *v)
+{
+    char text[POLICY_NUMBER_MAX + 4];
+
+    if (v->called.changed) {
+        policy_put_step(j, "called", policy_number_cstr(&v->called, text), "number used");
+    }
+    if (v->calling.changed) {
+        policy_put_step(j, "calling", policy_number_cstr(&v->calling, text), "number used");
+    }
 }
 
 /* Stands where the routes are that were tried but not kept. */
@@ -74,15 +110,14 @@ void policy_trace_json(const struct policy *p, const struct policy_verdict *v, s
     json_arr(j);
     for (size_t i = 0; i < v->n_kept; i++) {
         const struct policy_step *step = &v->steps[i];
-        bool is_miss = step->kind == POLICY_STEP_ROUTE && step->result >= POLICY_MISS_FROM &&
-                       step->result <= POLICY_MISS_METHOD;
 
-        if (is_gap && i > 1 && !is_miss && v->steps[i - 1].kind == POLICY_STEP_ROUTE) {
+        if (is_gap && step->kind == POLICY_STEP_ROUTE && !policy_is_miss(step->result)) {
             policy_put_gap(j, v);
             is_gap = false;
         }
         policy_put_step(j, policy_step_words[step->kind], policy_step_name(p->def, v, step),
                         policy_result_words[step->result]);
     }
+    policy_put_numbers(j, v);
     json_arr_end(j);
 }

@@ -1,5 +1,6 @@
 /* call_in.c - a new INVITE: who asks, what the policy says, and the caller's leg. */
-#include "call/call_int.h"
+#include "call/call_facts.h"
+#include "call/call_rules.h"
 
 void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                            uint16_t status, const char *reason, struct sl extra)
@@ -45,9 +46,31 @@ static struct sl plain_user(const struct sip_uri *u, char *dst, size_t cap)
 struct asker {
     struct policy_request rq;
     char called[128], calling[128];
+    struct policy_fields fields;
+    struct sl codecs[CALL_CODECS_MAX];
     enum auth_result auth;
     bool echoed;
 };
+
+/* What only some rules ask for. */
+static void gather(struct call_table *t, const struct sip_msg *req, struct asker *a)
+{
+    a->rq.wall_ms = loop_wall_ms(t->p.loop);
+    crypto_random(&a->rq.random, sizeof(a->rq.random));
+    if (policy_wants_headers(t->cfg->policy)) {
+        int peer = policy_peer_by_source(t->cfg->policy, a->rq.listener, &a->rq.source);
+        struct policy_ref from = {.kind = peer >= 0 ? POLICY_PEER : POLICY_NOBODY,
+                                  .peer = peer >= 0 ? (uint16_t)peer : 0};
+
+        rules_view(t->cfg, &from, req, &a->fields);
+        a->rq.headers = a->fields.e;
+        a->rq.n_headers = a->fields.n;
+    }
+    if (policy_wants_codecs(t->cfg->policy)) {
+        a->rq.codecs = a->codecs;
+        a->rq.n_codecs = call_gather_codecs(req, a->codecs, COUNT_OF(a->codecs));
+    }
+}
 
 static void identify(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                      struct asker *a)
@@ -129,6 +152,7 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     struct asker a;
 
     identify(t, req, flow, &a);
+    gather(t, req, &a);
     policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
     hold_against(t, req, flow, &a, v);
     if (v->action == POLICY_CHALLENGE) {
@@ -183,14 +207,19 @@ void call_name_target(struct call *c, const struct leg *l)
 static int fill_record(struct call *c, const struct sip_msg *req)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
+    const struct policy_verdict *v = &c->verdict;
     char text[128];
 
-    c->called = arena_dup(&c->arena, plain_user(&req->ruri, text, sizeof(text)));
-    if (c->verdict.source.kind == POLICY_USERS && c->verdict.user >= 0) {
-        c->calling = sl_str(def->users.accounts[c->verdict.user].name); /* proven, not claimed */
+    c->called = arena_dup(
+        &c->arena, policy_number_text(&v->called, plain_user(&req->ruri, text, sizeof(text))));
+    if (v->source.kind == POLICY_USERS && v->user >= 0) {
+        c->calling = policy_number_text(
+            &v->calling, sl_str(def->users.accounts[v->user].name)); /* proven, not claimed */
     } else {
-        c->calling = arena_dup(&c->arena, plain_user(&req->from.uri, text, sizeof(text)));
+        c->calling =
+            policy_number_text(&v->calling, plain_user(&req->from.uri, text, sizeof(text)));
     }
+    c->calling = arena_dup(&c->arena, c->calling);
     if (c->verdict.route >= 0) {
         c->route = sl_str(def->routes[c->verdict.route].name);
     }
@@ -292,6 +321,37 @@ static uint16_t check_body(const struct sip_msg *req, const char **why)
     return 0;
 }
 
+static void redirect(struct call *c)
+{
+    char text[512];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    policy_put_redirect(&b, c->cfg->policy, &c->verdict, c->called);
+    if (buf_err(&b) == 0) {
+        c->redirect = arena_dup(&c->arena, buf_sl(&b));
+    }
+    if (c->redirect.n == 0) {
+        call_reject_a(c, 500, "system", "Contact of the redirection is too long");
+        return;
+    }
+    call_reject_a(c, c->verdict.sip_code, "policy", c->verdict.reason);
+}
+
+static void refuse(struct call *c)
+{
+    const struct policy_verdict *v = &c->verdict;
+
+    stat_inc(STAT_CALL_REFUSED);
+    if (v->sip_code == 503) {
+        stat_inc(STAT_CALL_FULL);
+    }
+    if (v->route >= 0 && v->retry_after_s == 0) {
+        c->phrase = policy_def(c->cfg->policy)->routes[v->route].refuse_reason;
+    }
+    call_reject_a(c, v->sip_code, "policy", v->reason != NULL ? v->reason : "refused");
+}
+
 static void begin(struct call *c, struct sip_msg *req)
 {
     const char *why = NULL;
@@ -301,12 +361,11 @@ static void begin(struct call *c, struct sip_msg *req)
     tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
     ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
     if (c->verdict.action == POLICY_REFUSE) {
-        stat_inc(STAT_CALL_REFUSED);
-        if (c->verdict.sip_code == 503) {
-            stat_inc(STAT_CALL_FULL);
-        }
-        call_reject_a(c, c->verdict.sip_code, "policy",
-                      c->verdict.reason != NULL ? c->verdict.reason : "refused");
+        refuse(c);
+        return;
+    }
+    if (c->verdict.action == POLICY_REDIRECT) {
+        redirect(c);
         return;
     }
     status = check_body(req, &why);

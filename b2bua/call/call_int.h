@@ -7,7 +7,6 @@
 #include "sdp/sdp.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
-
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
@@ -96,6 +95,8 @@ struct call {
     char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
+    const struct sip_msg *heard; /* B's answer to our INVITE, while it is dealt with; from: */
+    const struct leg *heard_leg;
     struct leg *reinvite_from; /* re-INVITE being bridged: who asked; NULL: none */
     struct leg *own;           /* leg that we re-INVITE of our own accord; NULL: none */
     struct media_session *media;
@@ -108,6 +109,8 @@ struct call {
     int64_t start_wall, ring_wall, answer_wall, end_wall;
     uint16_t end_code;
     const char *end_by, *end_reason; /* static */
+    const char *phrase;              /* of the refusal, as the route has it; NULL: the usual one */
+    struct sl redirect;              /* Contact of a 3xx of ours */
     const char *warning;             /* static; told to the caller with a failure */
     struct attempt attempts[CALL_ATTEMPTS_MAX];
     uint8_t n_attempts;
@@ -161,12 +164,12 @@ void call_reject_a(struct call *c, uint16_t status, const char *by, const char *
 void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg);
 
 /* --- call_out.c --- */
+void call_put_called(struct buf *b, const struct policy_number out[2], const struct sip_msg *m);
 /* Tries the next target; none left: the caller gets the best failure. */
 void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 struct sl call_request_uri(struct sl contact);
-void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 
 /* --- call_mid.c, call_message.c --- */
 /* May this body go to the other side as it is? Only kinds that name no address and no dialog. */

@@ -1,6 +1,6 @@
 /* call_message.c - MESSAGE outside a dialog (RFC 3428): a transaction on each side, targets one
  * after the other until one takes it. */
-#include "call/call_int.h"
+#include "call/call_rules.h"
 
 #define MESSAGES_MAX 10000
 #define MESSAGE_TARGETS_MAX 16
@@ -9,6 +9,7 @@
 struct message_target {
     struct flow flow;
     char uri[512];
+    struct policy_ref to;
     bool is_user;
     uint32_t failover_ms; /* nothing heard within it: the next target; 0: no such limit */
 };
@@ -83,6 +84,25 @@ static void message_refuse_body(struct message *m)
     message_close(m);
 }
 
+static void message_redirect(struct message *m)
+{
+    char text[512], user[128];
+    struct sl called = SL_NULL;
+    struct buf b;
+    size_t n = 0;
+
+    if (sip_unescape(m->req->ruri.user, user, sizeof(user), &n) == 0) {
+        called = sl_make(user, n);
+    }
+    buf_init_fixed(&b, text, sizeof(text));
+    BUF_LIT(&b, "Contact: <");
+    policy_put_redirect(&b, m->cfg->policy, &m->verdict, called);
+    BUF_LIT(&b, ">\r\n");
+    tx_answer(m->t, m->srv, buf_err(&b) == 0 ? m->verdict.sip_code : 500,
+              sl_make(m->tag, sizeof(m->tag)), buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
+    message_close(m);
+}
+
 /* --- targets --- */
 
 static struct message_target *target_add(struct message *m, const struct flow *flow)
@@ -98,8 +118,30 @@ static struct message_target *target_add(struct message *m, const struct flow *f
     return tg;
 }
 
-static void add_peer(struct message *m, const struct policy_peer *peer)
+static void message_numbers(const struct message *m, const struct policy_ref *to,
+                            struct policy_number out[2])
 {
+    char called[128], calling[128];
+    struct policy_request own = {0};
+    size_t n = 0;
+
+    if (sip_unescape(m->req->ruri.user, called, sizeof(called), &n) == 0) {
+        own.called = sl_make(called, n);
+    }
+    if (m->verdict.source.kind == POLICY_USERS) {
+        own.calling = sl_str(policy_def(m->cfg->policy)->users.accounts[m->verdict.user].name);
+    } else if (sip_unescape(m->req->from.uri.user, calling, sizeof(calling), &n) == 0) {
+        own.calling = sl_make(calling, n);
+    }
+    policy_numbers_out(m->cfg->policy, &m->verdict, to, &own, out);
+}
+
+static void add_peer(struct message *m, const struct policy_ref *to)
+{
+    const struct policy_peer *peer = &policy_def(m->cfg->policy)->peers[to->peer];
+    struct policy_number numbers[2];
+
+    message_numbers(m, to, numbers);
     for (size_t i = 0; i < peer->n_targets; i++) {
         const struct policy_uri_target *pt = &peer->targets[i];
         bool sips = pt->sips || m->req->ruri.scheme == SIP_SCHEME_SIPS;
@@ -113,16 +155,19 @@ static void add_peer(struct message *m, const struct policy_peer *peer)
                             .local = m->cfg->listeners[peer->listener].address};
         struct message_target *tg = target_add(m, &flow);
         struct buf b;
+        size_t scheme;
 
         if (tg == NULL) {
             continue;
         }
         buf_init_fixed(&b, tg->uri, sizeof(tg->uri));
         buf_puts(&b, sips ? "sips:" : "sip:");
-        sip_put_user(&b, m->req->ruri.user);
-        buf_puts(&b, m->req->ruri.user.n != 0 ? "@" : "");
+        scheme = b.n;
+        call_put_called(&b, numbers, m->req);
+        buf_puts(&b, b.n != scheme ? "@" : "");
         addr_put(&b, &pt->addr);
         buf_putc(&b, 0);
+        tg->to = *to;
         tg->failover_ms = peer->failover_ms;
         m->n_targets += buf_err(&b) == 0 ? 1 : 0;
     }
@@ -144,6 +189,7 @@ static void add_user(struct message *m, struct sl user)
         if (tg != NULL &&
             sl_cstr(call_request_uri(list[i]->contact), tg->uri, sizeof(tg->uri)) == 0) {
             tg->is_user = true;
+            tg->to.kind = POLICY_USERS;
             tg->failover_ms = MESSAGE_USER_MS;
             m->n_targets++;
         }
@@ -152,14 +198,15 @@ static void add_user(struct message *m, struct sl user)
 
 static void collect_targets(struct message *m)
 {
-    const struct policy_def *def = policy_def(m->cfg->policy);
     char text[128];
     size_t n = 0;
 
     m->best = 480;
     for (size_t i = 0; i < m->verdict.n_to; i++) {
         if (m->verdict.to[i].kind == POLICY_PEER) {
-            add_peer(m, &def->peers[m->verdict.to[i].peer]);
+            add_peer(m, &m->verdict.to[i]);
+        } else if (m->verdict.called.changed) {
+            add_user(m, policy_number_text(&m->verdict.called, SL_NULL));
         } else if (sip_unescape(m->req->ruri.user, text, sizeof(text), &n) == 0) {
             add_user(m, sl_make(text, n));
         }
@@ -172,13 +219,23 @@ static void put_from(struct buf *b, const struct message *m, const struct messag
 {
     const struct policy_def *def = policy_def(m->cfg->policy);
 
+    struct policy_number numbers[2];
+    struct identity id;
+    struct sl user = m->verdict.source.kind == POLICY_USERS /* attacks.md 48 */
+                         ? sl_str(def->users.accounts[m->verdict.user].name)
+                         : m->req->from.uri.user;
+
+    identity_of(m->cfg, &m->verdict.source, m->verdict.user, m->req, &id);
+    if (identity_is_hidden(&id, m->cfg, &tg->to)) {
+        BUF_LIT(b, IDENTITY_ANONYMOUS);
+        return;
+    }
+    message_numbers(m, &tg->to, numbers);
+    user = policy_number_text(&numbers[1], user);
     sip_put_display(b, m->req->from.display);
     BUF_LIT(b, "<sip:");
-    if (m->verdict.source.kind == POLICY_USERS) {
-        sip_put_user(b, sl_str(def->users.accounts[m->verdict.user].name)); /* attacks.md 48 */
-        buf_putc(b, '@');
-    } else if (m->req->from.uri.user.n != 0) {
-        sip_put_user(b, m->req->from.uri.user);
+    if (user.n != 0) {
+        sip_put_user(b, user);
         buf_putc(b, '@');
     }
     if (tg->is_user) {
@@ -187,6 +244,21 @@ static void put_from(struct buf *b, const struct message *m, const struct messag
         addr_put_host(b, &m->cfg->listeners[tg->flow.listener].advertise);
     }
     buf_putc(b, '>');
+}
+
+static void put_extra(struct buf *b, const struct message *m, const struct message_target *tg)
+{
+    struct identity id;
+    size_t mark = b->n;
+
+    identity_of(m->cfg, &m->verdict.source, m->verdict.user, m->req, &id);
+    identity_put(b, &id, m->cfg, &m->verdict.source, &tg->to);
+    rules_apply(&(struct rules_out){.cfg = m->cfg,
+                                    .to = &tg->to,
+                                    .message = {.method = SL("MESSAGE")},
+                                    .heard = m->req,
+                                    .heard_from = &m->verdict.source},
+                b, mark);
 }
 
 static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
@@ -225,6 +297,7 @@ static int write_message(struct message *m, const struct message_target *tg, str
                                                     .via = &via,
                                                     .transport = tg->flow.transport,
                                                     .max_forwards = call_hops_left(m->req)});
+        put_extra(b, m, tg);
         sip_put_body(b, sip_hdr_value(m->req, HDR_CONTENT_TYPE), m->req->body);
         err = buf_err(b);
     }
@@ -278,6 +351,15 @@ static void on_silent_target(void *arg)
     send_next(m);
 }
 
+/* Any failure but 6xx, unless the route says which. */
+static bool message_goes_on(const struct message *m, uint16_t status)
+{
+    if (policy_def(m->cfg->policy)->routes[m->verdict.route].has_failover) {
+        return policy_fails_over(m->cfg->policy, &m->verdict, status);
+    }
+    return status >= 300 && status < 600;
+}
+
 static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
 {
     struct message *m = arg;
@@ -288,8 +370,11 @@ static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, voi
     }
     tx_close(tx);
     tx_unref(&m->cli);
-    if (err == 0 && (rsp->status < 300 || rsp->status >= 600)) {
-        message_finish(m, rsp->status == 202 ? 202 : rsp->status < 300 ? 200 : rsp->status);
+    if (err == 0 && !message_goes_on(m, rsp->status)) {
+        message_finish(m, rsp->status == 202   ? 202
+                          : rsp->status < 300  ? 200
+                          : rsp->status >= 400 ? rsp->status
+                                               : 480);
         return;
     }
     m->best = err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status < 400 ? 480 : rsp->status;
@@ -359,6 +444,10 @@ void call_message(struct call_table *t, struct sip_msg *req, const struct flow *
     }
     if (v.action == POLICY_REFUSE) {
         message_finish(m, v.sip_code);
+        return;
+    }
+    if (v.action == POLICY_REDIRECT) {
+        message_redirect(m);
         return;
     }
     if (!call_may_relay_body(req)) {

@@ -1,6 +1,6 @@
 /* call_mid.c - requests inside a dialog: the bridging table says for each method whether it is
  * relayed, answered here, or refused. */
-#include "call/call_int.h"
+#include "call/call_rules.h"
 
 typedef void(mid_fn)(struct leg *l, struct tx *tx, struct sip_msg *req);
 
@@ -165,6 +165,12 @@ static int relay_send(struct relay *r, struct sip_msg *req)
     if (r->method == SIP_INFO && sip_hdr(req, HDR_INFO_PACKAGE) != NULL) {
         sip_put_hdr(b, "Info-Package", sip_hdr_value(req, HDR_INFO_PACKAGE));
     }
+    rules_apply(&(struct rules_out){.cfg = r->call->cfg,
+                                    .to = &r->to->party,
+                                    .message = {.method = sl_str(sip_method_name(r->method))},
+                                    .heard = req,
+                                    .heard_from = &r->from->party},
+                b, b->n);
     sip_put_body(b, sip_hdr_value(req, HDR_CONTENT_TYPE), req->body);
     err = buf_err(b);
     if (err == 0) {

@@ -1,22 +1,42 @@
 /* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
  * what each answer means for the caller. */
-#include "call/call_int.h"
+#include "call/call_rules.h"
 
 /* --- making a leg --- */
+
+/* The user part of the Request-URI as this target gets it: rewritten, or as it came. */
+void call_put_called(struct buf *b, const struct policy_number out[2], const struct sip_msg *m)
+{
+    sip_put_user(b, out[0].changed ? policy_number_text(&out[0], SL_NULL) : m->ruri.user);
+}
+
+static void numbers_for(const struct call *c, const struct policy_ref *to,
+                        struct policy_number out[2])
+{
+    policy_numbers_out(c->cfg->policy, &c->verdict, to,
+                       &(struct policy_request){.called = c->called, .calling = c->calling}, out);
+}
 
 static void put_local(struct buf *b, const struct call *c, const struct leg *l)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct sip_msg *inv = c->invite;
+    struct policy_number numbers[2];
+    struct identity id;
+    struct sl user;
 
+    identity_of(c->cfg, &c->verdict.source, c->verdict.user, inv, &id);
+    if (identity_is_hidden(&id, c->cfg, &l->party)) {
+        BUF_LIT(b, IDENTITY_ANONYMOUS);
+        return;
+    }
+    numbers_for(c, &l->party, numbers);
+    user = policy_number_text(
+        &numbers[1], c->verdict.source.kind == POLICY_USERS ? c->calling : inv->from.uri.user);
     sip_put_display(b, inv->from.display);
     BUF_LIT(b, "<sip:");
-    if (c->calling.n != 0) {
-        if (c->verdict.source.kind == POLICY_USERS) {
-            sip_put_user(b, c->calling);
-        } else {
-            sip_put_user(b, inv->from.uri.user);
-        }
+    if (user.n != 0) {
+        sip_put_user(b, user);
         buf_putc(b, '@');
     }
     if (l->party.kind == POLICY_USERS) {
@@ -76,40 +96,6 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     return 0;
 }
 
-static void attempt_add(struct call *c, struct leg *l)
-{
-    struct attempt *at;
-
-    if (c->n_attempts == CALL_ATTEMPTS_MAX) {
-        return;
-    }
-    l->attempt = c->n_attempts;
-    at = &c->attempts[c->n_attempts++];
-    *at = (struct attempt){.to = l->party,
-                           .addr = l->dlg.flow.remote,
-                           .leg = l->index,
-                           .start_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms),
-                           .end_ms = -1};
-}
-
-void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
-{
-    struct attempt *at = l->attempt != UINT8_MAX ? &c->attempts[l->attempt] : NULL;
-
-    if (at != NULL && at->end_ms < 0) {
-        at->status = status;
-        at->err = err;
-        at->end_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms);
-    }
-}
-
-static void attempt_why(struct call *c, const struct leg *l, const char *why)
-{
-    if (l->attempt != UINT8_MAX) {
-        c->attempts[l->attempt].why = why;
-    }
-}
-
 /* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
 static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
 {
@@ -155,7 +141,9 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
 {
     const struct policy_peer *peer = &policy_def(c->cfg->policy)->peers[peer_i];
     char uri[256], to[256];
+    struct policy_number numbers[2];
     struct buf u, r;
+    size_t scheme;
     struct leg_plan p = {.party = {.kind = POLICY_PEER, .peer = peer_i},
                          .user = -1,
                          .listener = peer->listener,
@@ -172,9 +160,11 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     }
     buf_init_fixed(&u, uri, sizeof(uri));
     buf_init_fixed(&r, to, sizeof(to));
+    numbers_for(c, &p.party, numbers);
     buf_puts(&u, p.sips ? "sips:" : "sip:");
-    sip_put_user(&u, c->invite->ruri.user);
-    buf_puts(&u, c->invite->ruri.user.n != 0 ? "@" : "");
+    scheme = u.n;
+    call_put_called(&u, numbers, c->invite);
+    buf_puts(&u, u.n != scheme ? "@" : "");
     BUF_LIT(&r, "<");
     buf_putsl(&r, buf_sl(&u));
     addr_put(&u, &tgt->addr);
@@ -655,11 +645,11 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 static void leg_failed(struct leg *l, uint16_t status, int err)
 {
     struct call *c = l->call;
-    bool again = err != 0 || status == 503;
+    bool again = err != 0 || policy_fails_over(c->cfg->policy, &c->verdict, status);
 
     leg_close(l, status, err);
     note_failure(c, err == ETIMEDOUT ? 408 : err != 0 ? 502 : status);
-    if (status >= 600) {
+    if (status >= 600 && !again) {
         call_cancel_forks(c, l);
         call_reject_a(c, status, "callee", "declined");
         return;
@@ -679,7 +669,8 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
     (void)err;
     ladder_msg(l, rsp);
     if (!retry_with_credentials(l, rsp)) {
-        leg_failed(l, rsp->status, 0);
+        attempt_done(l->call, l, rsp->status, 0); /* as it was said */
+        leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);
     }
 }
 
@@ -783,5 +774,8 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
         l->state = LEG_EARLY;
     }
     l->owes_ack = l->owes_ack || (ev == B_2XX && l->ack == NULL);
-    act(l, rsp, err);
+    l->call->heard = rsp;
+    l->call->heard_leg = l;
+    act(l, rsp, err); /* what it ends lives until the end of the turn */
+    l->call->heard = NULL;
 }

@@ -29,6 +29,9 @@ struct ladder_event { /* 12 bytes, also the stored form (little endian) */
     uint8_t leg_dir; /* leg index << 2 | has SDP << 1 | out */
 };
 
+void attempt_add(struct call *c, struct leg *l);
+void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
+void attempt_why(struct call *c, const struct leg *l, const char *why); /* static */
 void call_post(struct call *c);
 void call_put_detail(struct call *c, struct json *j, bool live);
 void ladder_add(const struct leg *l, bool out, enum sip_method m, uint16_t status, uint32_t cseq,

@@ -1,6 +1,6 @@
 /* call_wire.c - what a call sends: answers, INVITE, ACK, BYE, CANCEL. Every message is built here
  * from allowed parts; nothing of the other leg's message is copied. */
-#include "call/call_int.h"
+#include "call/call_rules.h"
 
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out)
 {
@@ -87,6 +87,20 @@ static void put_trouble(struct buf *b, const struct call *c, uint16_t status)
     }
 }
 
+/* The rules of who gets this response; what it answers for the other side may be copied from. */
+static void put_rules_response(struct buf *b, const struct leg *l, size_t mark)
+{
+    const struct call *c = l->call;
+    bool is_relayed = c->heard != NULL && c->heard_leg != l;
+
+    rules_apply(&(struct rules_out){.cfg = c->cfg,
+                                    .to = &l->party,
+                                    .message = {.method = SL("INVITE"), .is_response = true},
+                                    .heard = is_relayed ? c->heard : NULL,
+                                    .heard_from = is_relayed ? &c->heard_leg->party : NULL},
+                b, mark);
+}
+
 static void wipe_buf(struct buf *b)
 {
     if (b->p != NULL) {
@@ -112,22 +126,32 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
     struct call *c = l->call;
     struct buf *b = &c->t->out;
     struct sip_msg *req = l->srv != NULL ? tx_request(l->srv) : NULL;
+    size_t mark;
     int err;
 
     if (req == NULL) {
         return EPROTO;
     }
+    status = rules_status(c->cfg, &l->party, POLICY_OUT, status);
     buf_reset(b);
     sip_put_response(b, &(struct sip_response){.req = req,
                                                .src = tx_server_source(l->srv),
                                                .status = status,
+                                               .reason = status >= 300 ? c->phrase : NULL,
                                                .to_tag = l->dlg.local_tag,
                                                .rr = status > 100 && status < 300});
     if (status > 100 && status < 300) {
         put_contact_hdr(b, l);
+    }
+    if (status >= 300 && status < 400 && c->redirect.n != 0) {
+        buf_putf(b, "Contact: <%.*s>\r\n", SL_ARG(c->redirect));
+    }
+    mark = b->n;
+    if (status > 100 && status < 300) {
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
     put_trouble(b, c, status);
+    put_rules_response(b, l, mark);
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
     ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
     err = buf_err(b);
@@ -185,6 +209,29 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
                          sl_str(method), sl_str(l->dlg.target), l->digest);
 }
 
+/* What stands in a request beside what makes it work, by the rules of who gets it. */
+static void put_extra(struct buf *b, const struct leg *l, enum sip_method method)
+{
+    const struct call *c = l->call;
+    const struct sip_msg *inv = l != c->a ? c->invite : NULL; /* while it is being routed */
+    struct identity id;
+    size_t mark = b->n;
+
+    if (method == SIP_INVITE) {
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+    }
+    if (method == SIP_INVITE && inv != NULL) {
+        identity_of(c->cfg, &c->verdict.source, c->verdict.user, inv, &id);
+        identity_put(b, &id, c->cfg, &c->verdict.source, &l->party);
+    }
+    rules_apply(&(struct rules_out){.cfg = c->cfg,
+                                    .to = &l->party,
+                                    .message = {.method = sl_str(sip_method_name(method))},
+                                    .heard = inv,
+                                    .heard_from = &c->verdict.source},
+                b, mark);
+}
+
 static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
 {
     struct buf *b = &l->call->t->out;
@@ -205,9 +252,7 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     buf_reset(b);
     put_request(b, l, r->method, r->cseq, tx_branch(*txp), tx_flow(*txp));
     err = put_credentials(b, l, r->challenge, sip_method_name(r->method));
-    if (r->method == SIP_INVITE) {
-        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
-    }
+    put_extra(b, l, r->method);
     sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {
         err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(*txp, buf_sl(b));

@@ -3,30 +3,25 @@
 #include "config/schema_int.h"
 #include "config/tls_int.h"
 
-static const struct cfg_node *cfg_find2(const struct cfg *c, const struct cfg_node *node,
-                                        struct sl key, struct sl sub)
+const struct cfg_node *cfg_find2(const struct cfg *c, const struct cfg_node *node, struct sl key,
+                                 struct sl sub)
 {
     return cfg_find(c, cfg_find(c, node, key), sub);
 }
 
-/* The key below node when it was written, else node itself: where to show a mistake. */
-static const struct cfg_node *cfg_spot(const struct cfg *c, const struct cfg_node *node,
-                                       struct sl key)
+const struct cfg_node *cfg_spot(const struct cfg *c, const struct cfg_node *node, struct sl key)
 {
     const struct cfg_node *n = cfg_find(c, node, key);
 
     return n != NULL ? n : node;
 }
 
-/* Elements of a list as they were written; a single value is its own only element. */
-static const struct cfg_node *cfg_first(const struct cfg_node *list)
+const struct cfg_node *cfg_first(const struct cfg_node *list)
 {
     return list != NULL && list->kind == CFG_SEQUENCE ? list->first : list;
 }
 
-/* Written, but with nothing in it: an empty list or map, or no value. What it should have been is
- * not reported yet. */
-static bool cfg_is_empty(const struct cfg_node *n, enum cfg_kind kind)
+bool cfg_is_empty(const struct cfg_node *n, enum cfg_kind kind)
 {
     return !n->is_bad && (cfg_is_null(n) || (n->kind == kind && n->n == 0));
 }
@@ -296,54 +291,6 @@ void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at)
 
     u->present = true;
     (void)cfg_used_listener(c, node);
-}
-
-/* --- routes --- */
-
-static void cfg_check_route_to(struct cfg *c, const struct cfg_node *node,
-                               const struct policy_route *r)
-{
-    const struct cfg_node *to = cfg_find(c, node, SL("to"));
-    const struct cfg_node *refuse = cfg_find(c, node, SL("refuse"));
-    const struct cfg_node *n = cfg_first(to);
-
-    if (to == NULL && refuse == NULL) {
-        cfg_error(c, node, "needs 'to' or 'refuse'");
-    } else if (to != NULL && refuse != NULL) {
-        cfg_error_key(c, refuse, NULL, "a route has either 'to' or 'refuse'");
-    } else if (to != NULL && cfg_is_empty(to, CFG_SEQUENCE)) {
-        cfg_error(c, to, "must name at least one");
-    }
-    for (size_t i = 0; n != NULL && i < r->n_to; i++, n = n->next) {
-        const struct policy_ref *ref = &r->to[i];
-
-        if (ref->kind == POLICY_PEER && c->config->def.peers[ref->peer].n_targets == 0) {
-            cfg_error(c, n, "peer '%s' has no targets", c->config->def.peers[ref->peer].name);
-        }
-    }
-}
-
-void cfg_check_route(struct cfg *c, const struct cfg_node *node, void *at)
-{
-    const struct policy_route *r = at;
-    const struct cfg_node *name = cfg_spot(c, node, SL("name"));
-    const struct cfg_node *from = cfg_find(c, node, SL("from"));
-    const struct cfg_node *method = cfg_find2(c, node, SL("match"), SL("method"));
-    uint32_t index = (uint32_t)(r - c->config->def.routes);
-    uint32_t line = name->line;
-
-    if (r->name != NULL && !cfg_names_add(c, &c->routes, sl_str(r->name), index, &line) &&
-        c->err == 0) {
-        cfg_error(c, name, "route '%s' is there twice; the first is on line %u", r->name, line);
-    }
-    if (r->method != NULL && method != NULL && !sl_glob(sl_str(r->method), SL("INVITE")) &&
-        !sl_glob(sl_str(r->method), SL("MESSAGE"))) {
-        cfg_error(c, method, "fits neither INVITE nor MESSAGE");
-    }
-    if (from != NULL && cfg_is_empty(from, CFG_SEQUENCE)) {
-        cfg_error(c, from, "must name at least one; without 'from' anybody known may come");
-    }
-    cfg_check_route_to(c, node, r);
 }
 
 /* --- the whole --- */

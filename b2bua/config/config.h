@@ -13,8 +13,12 @@
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
+ *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
+ *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
  *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
- *   routes.*.match.{called, calling, domain, method}, routes.*.refuse {status 403, reason}
+ *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
+ *   routes.*.{numbers, failover.codes 503, redirect.status 302, refuse {status 403, reason},
+ *   continue false}
  * Names of media default to plain, which is there when no media_profiles are written. */
 #ifndef POSTERN_CONFIG_H
 #define POSTERN_CONFIG_H

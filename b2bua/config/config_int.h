@@ -15,6 +15,10 @@
 #define CFG_PROFILES_MAX 100
 #define CFG_ACCOUNTS_MAX 100000
 #define CFG_SOURCES_MAX 1000 /* of one peer */
+#define CFG_NUMBERS_MAX 256  /* of one list in a route */
+#define CFG_NUMBER_RULES_MAX 100
+#define CFG_RANGES_MAX 32
+#define CFG_HEADER_RULES_MAX 100 /* of one peer */
 #define CFG_CERTNAMES_MAX 100
 /* --- the tree (yaml.c) --- */
 enum cfg_kind { CFG_SCALAR, CFG_SEQUENCE, CFG_MAPPING };
@@ -56,7 +60,18 @@ enum cfg_type {
     CFG_LISTENER, /* by name; stored as index */
     CFG_PROFILE,
     CFG_CERTNAME,
-    CFG_PARTY, /* "users" or a peer; policy_ref */
+    CFG_PARTY,   /* "users", a peer or a group; policy_ref */
+    CFG_TO,      /* CFG_PARTY or {peer: ..., weight: ...} */
+    CFG_PEER,    /* policy_ref */
+    CFG_NUMBER,  /* glob at `at`, or a map: policy_number_match at `n_at` */
+    CFG_PATTERN, /* regular expression, compiled */
+    CFG_TABLE,   /* of prefixes, by name */
+    CFG_COND,    /* of header fields, as text */
+    CFG_CODE,    /* 503, 5xx or 500-504; two uint16_t */
+    CFG_ZONE,
+    CFG_DAYS, /* bits of a week */
+    CFG_HOURS,
+    CFG_DATES,
     CFG_OBJECT,
     CFG_MAP,   /* name: object; entries begin with their name */
     CFG_ITEMS, /* list of objects */
@@ -108,6 +123,10 @@ struct cfg_secret { /* wiped when the snapshot dies */
     size_t n;
 };
 
+struct cfg_pattern { /* freed with the snapshot */
+    struct cfg_pattern *next;
+    struct policy_pattern *p;
+};
 struct cfg_name {
     struct hnode node;
     struct sl name; /* any bytes */
@@ -123,16 +142,19 @@ struct cfg {
     struct arena scratch;  /* tree and names; ends with the load */
     struct hmap keys;      /* of all mappings, by (parent, key) */
     struct cfg_node *root; /* NULL: an empty file */
-    struct hmap listeners, profiles, peers, accounts, routes, sources;
+    struct hmap listeners, profiles, peers, groups, tables, accounts, routes, sources;
     const struct cfg_node *listener_nodes[CONFIG_LISTENERS_MAX];
     struct hmap certificates;    /* names that prove a peer, by listener */
     struct cfg_anchors *anchors; /* read so far */
     struct cfg_tls_ref *tls;     /* of the snapshot */
     struct config_errors *errs;
+    uint32_t file_no; /* 0: the file itself; n: table n, whose errors stand behind */
     struct {
-        uint32_t line, col;
+        uint32_t file, line, col;
     } where[CONFIG_ERRORS_MAX];
-    int err; /* sticky: ENOMEM */
+    struct cfg_pattern *patterns; /* of the snapshot */
+    struct cfg_zone *zones;       /* read so far */
+    int err;                      /* sticky: ENOMEM */
 };
 
 /* yaml.c. False: errs says what is wrong, or c->err. */
@@ -170,22 +192,8 @@ bool cfg_is_scalar(struct cfg *c, const struct cfg_node *n);
 char *cfg_keep(struct cfg *c, struct sl s); /* copy in the snapshot; NULL sets c->err */
 /* Stores v in a field of k->size bytes at k->at. */
 void cfg_store(const struct cfg_key *k, void *at, uint64_t v);
-
 /* Names seen so far. add: false when it was there (*line says where) or memory is out. */
 bool cfg_names_add(struct cfg *c, struct hmap *map, struct sl name, uint32_t index, uint32_t *line);
 int64_t cfg_names_find(const struct hmap *map, struct sl name); /* index, or -1 */
-
-/* value*.c, secret.c: readers of one value. n is never NULL. */
-typedef void(cfg_read_fn)(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
-                          void *at);
-cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_micros, cfg_read_size, cfg_read_enum,
-    cfg_read_string, cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address,
-    cfg_read_prefix, cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token,
-    cfg_read_target, cfg_read_uri, cfg_read_listener, cfg_read_profile, cfg_read_party,
-    cfg_read_certname;
-void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
-void cfg_put_micros(struct buf *b, uint64_t us);
-void cfg_put_size(struct buf *b, uint64_t bytes);
-bool cfg_is_later(const char *const *later, struct sl value);
 
 #endif

@@ -106,6 +106,7 @@ static bool cfg_begin(struct cfg *c, struct buf *b, uint32_t line, uint32_t col)
     if (!cfg_errors_room(c)) {
         return false;
     }
+    c->where[c->errs->n].file = c->file_no;
     c->where[c->errs->n].line = line;
     c->where[c->errs->n].col = col;
     buf_init(b, CFG_ERROR_MAX);
@@ -187,23 +188,34 @@ void cfg_error_at(struct cfg *c, uint32_t line, uint32_t col, const char *fmt, .
     }
 }
 
+static bool cfg_is_before(const struct cfg *c, size_t a, size_t b)
+{
+    if (c->where[a].file != c->where[b].file) {
+        return c->where[a].file < c->where[b].file;
+    }
+    return c->where[a].line != c->where[b].line ? c->where[a].line < c->where[b].line
+                                                : c->where[a].col < c->where[b].col;
+}
+
+static void cfg_swap_errors(struct cfg *c, size_t a, size_t b)
+{
+    struct config_error text = c->errs->e[a];
+    uint32_t file = c->where[a].file, line = c->where[a].line, col = c->where[a].col;
+
+    c->errs->e[a] = c->errs->e[b];
+    c->where[a] = c->where[b];
+    c->errs->e[b] = text;
+    c->where[b].file = file;
+    c->where[b].line = line;
+    c->where[b].col = col;
+}
+
 /* In the order of the file, whatever order the checks ran in; stable. */
 void cfg_errors_sort(struct cfg *c)
 {
     for (size_t i = 1; i < c->errs->n; i++) {
-        for (size_t j = i; j > 0; j--) {
-            struct config_error text = c->errs->e[j];
-            uint32_t line = c->where[j].line, col = c->where[j].col;
-
-            if (c->where[j - 1].line < line ||
-                (c->where[j - 1].line == line && c->where[j - 1].col <= col)) {
-                break;
-            }
-            c->errs->e[j] = c->errs->e[j - 1];
-            c->where[j] = c->where[j - 1];
-            c->errs->e[j - 1] = text;
-            c->where[j - 1].line = line;
-            c->where[j - 1].col = col;
+        for (size_t j = i; j > 0 && cfg_is_before(c, j, j - 1); j--) {
+            cfg_swap_errors(c, j, j - 1);
         }
     }
 }

@@ -1,4 +1,5 @@
 /* load.c - from a file to a snapshot, and the life of a snapshot. */
+#include "config/schema_int.h"
 #include "config/tls_int.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@ struct config_box { /* what lies around a snapshot */
     atomic_uint refs;
     struct arena arena;
     struct cfg_secret *secrets;
+    struct cfg_pattern *patterns;
     struct cfg_tls_ref *tls;
 };
 
@@ -36,6 +38,12 @@ struct config *config_ref(struct config *c)
 static void config_free(struct config_box *box)
 {
     policy_free(&box->c.policy);
+    for (size_t i = 0; i < box->c.def.n_tables; i++) {
+        policy_table_free(&box->c.def.tables[i].table);
+    }
+    for (struct cfg_pattern *p = box->patterns; p != NULL; p = p->next) {
+        policy_pattern_free(&p->p);
+    }
     cfg_tls_free(box->tls);
     for (struct cfg_secret *s = box->secrets; s != NULL; s = s->next) {
         mem_wipe(s->p, s->n);
@@ -94,8 +102,8 @@ static int config_finish(struct config_box *box, struct policy_book *book)
 
 static void cfg_maps_init(struct cfg *c)
 {
-    struct hmap *maps[] = {&c->keys,     &c->listeners, &c->profiles, &c->peers,
-                           &c->accounts, &c->routes,    &c->sources};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,  &c->groups,
+                           &c->tables, &c->accounts,  &c->routes,   &c->sources};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_init(maps[i], 0);
@@ -104,8 +112,8 @@ static void cfg_maps_init(struct cfg *c)
 
 static void cfg_maps_free(struct cfg *c)
 {
-    struct hmap *maps[] = {&c->keys,     &c->listeners, &c->profiles, &c->peers,
-                           &c->accounts, &c->routes,    &c->sources};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,  &c->groups,
+                           &c->tables, &c->accounts,  &c->routes,   &c->sources};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_free(maps[i]);
@@ -131,6 +139,7 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     cfg_tls_end(&c);
     arena_free(&c.scratch);
     box->secrets = c.secrets;
+    box->patterns = c.patterns;
     box->tls = c.tls;
     return c.err != 0 ? c.err : errs->n_total != 0 ? EBADMSG : 0;
 }
@@ -165,13 +174,13 @@ int config_parse(struct config **cp, const char *name, struct sl text, struct po
     return 0;
 }
 
-static int config_read_file(struct buf *b, const char *path)
+int config_read_file(struct buf *b, const char *path, size_t max)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int err = fd < 0 ? errno : 0;
     ssize_t n = 1;
 
-    while (err == 0 && n > 0 && b->n <= CONFIG_FILE_MAX) {
+    while (err == 0 && n > 0 && b->n <= max) {
         buf_reserve(b, 16384);
         if (buf_err(b) != 0) {
             err = buf_err(b);
@@ -201,7 +210,7 @@ int config_load(struct config **cp, const char *path, struct policy_book *book,
     }
     *errs = (struct config_errors){.n = 0};
     buf_init(&b, CONFIG_FILE_MAX + 65536);
-    err = config_read_file(&b, path);
+    err = config_read_file(&b, path, CONFIG_FILE_MAX);
     if (err == 0) {
         err = config_parse(cp, path, buf_sl(&b), book, errs);
     }

@@ -1,5 +1,5 @@
 /* reference.c - all settings as text, for the manual page and for `postern help`. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_INT] = "number",
@@ -24,7 +24,18 @@ static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_LISTENER] = "name of a listener",
     [CFG_PROFILE] = "name of a media profile",
     [CFG_CERTNAME] = "name in a certificate",
-    [CFG_PARTY] = "users or a peer",
+    [CFG_PARTY] = "users, a peer or a group of peers",
+    [CFG_TO] = "users, a peer or a group of peers",
+    [CFG_PEER] = "name of a peer",
+    [CFG_NUMBER] = "pattern",
+    [CFG_PATTERN] = "regular expression",
+    [CFG_TABLE] = "name of a table",
+    [CFG_COND] = "condition",
+    [CFG_CODE] = "status code, class or range",
+    [CFG_ZONE] = "time zone",
+    [CFG_DAYS] = "days of the week",
+    [CFG_HOURS] = "range of hours",
+    [CFG_DATES] = "date or range of dates",
     [CFG_OBJECT] = "section",
     [CFG_MAP] = "map of names",
     [CFG_ITEMS] = "list",

@@ -501,7 +501,32 @@ static const struct cfg_key cfg_peer_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_topology,
      .help = "What this side may learn."},
-    {.key = "headers", .type = CFG_EMPTY, .help = "Header rules."},
+    {.key = "numbers",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, numbers),
+     .sub = &cfg_sides,
+     .help = "How numbers are rewritten on this side."},
+    {.key = "headers",
+     .type = CFG_ITEMS,
+     .of = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, headers),
+     .n_at = offsetof(struct policy_peer, n_headers),
+     .max = CFG_HEADER_RULES_MAX,
+     .sub = &cfg_header_rule,
+     .help = "Header rules of this side, from top to bottom."},
+    {.key = "replies",
+     .type = CFG_ITEMS,
+     .of = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, replies),
+     .n_at = offsetof(struct policy_peer, n_replies),
+     .max = CFG_HEADER_RULES_MAX,
+     .sub = &cfg_reply_rule,
+     .help = "Status codes that become others on this side; the first that fits."},
+    {.key = "identity",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, identity),
+     .sub = &cfg_identity,
+     .help = "Who is believed, and who is told, who calls (RFC 3323, RFC 3325)."},
     {.key = "probe", .type = CFG_LATER, .help = "OPTIONS probes of the targets."},
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
@@ -604,6 +629,11 @@ static const struct cfg_key cfg_users_keys[] = {
      .min = 10 * MS_S,
      .max = MS_H,
      .help = "How long a digest challenge may be answered."},
+    {.key = "numbers",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, numbers),
+     .sub = &cfg_sides,
+     .help = "How numbers are rewritten on this side."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,
@@ -614,71 +644,6 @@ static const struct cfg_key cfg_users_keys[] = {
      .help = "Who may register."},
 };
 OBJECT(cfg_users, policy_users, cfg_check_users);
-
-/* --- routes --- */
-#define PATTERN(word, field, text)                                                                 \
-    {                                                                                              \
-        .key = (word), .type = CFG_GLOB, AT(policy_route, field), .min = 1, .max = 256,            \
-        .help = (text)                                                                             \
-    }
-static const struct cfg_key cfg_match_keys[] = {
-    PATTERN("called", called, "Called user or number; * is anything, ? one character."),
-    PATTERN("calling", calling, "Calling user or number."),
-    PATTERN("domain", domain, "Host of the called address."),
-    PATTERN("method", method, "INVITE or MESSAGE; both when not set."),
-};
-OBJECT(cfg_match, policy_route, NULL);
-
-static const struct cfg_key cfg_refuse_keys[] = {
-    {.key = "status",
-     .type = CFG_INT,
-     AT(policy_route, refuse_code),
-     .dflt = "403",
-     .min = 400,
-     .max = 699,
-     .help = "SIP status of the refusal."},
-    {.key = "reason",
-     .type = CFG_STRING,
-     AT(policy_route, refuse_reason),
-     .min = 1,
-     .max = 128,
-     .help = "Its reason, for the caller and the record."},
-};
-OBJECT(cfg_refuse, policy_route, NULL);
-
-static const struct cfg_key cfg_route_keys[] = {
-    {.key = "name",
-     .type = CFG_NAME,
-     .flags = CFG_REQUIRED,
-     AT(policy_route, name),
-     .min = 1,
-     .max = POLICY_NAME_MAX,
-     .help = "Name in records and traces."},
-    {.key = "from",
-     .type = CFG_LIST,
-     .of = CFG_PARTY,
-     .at = offsetof(struct policy_route, from),
-     .size = sizeof(struct policy_ref),
-     .n_at = offsetof(struct policy_route, n_from),
-     .max = CFG_PEERS_MAX + 1,
-     .help = "users, or names of peers; anybody known when not set."},
-    {.key = "match", .type = CFG_OBJECT, .sub = &cfg_match, .help = "All patterns must fit."},
-    {.key = "to",
-     .type = CFG_LIST,
-     .of = CFG_PARTY,
-     .flags = CFG_INLINE,
-     .at = offsetof(struct policy_route, to),
-     .size = sizeof(struct policy_ref),
-     .n_at = offsetof(struct policy_route, n_to),
-     .max = POLICY_TARGETS_MAX,
-     .help = "users, or names of peers, tried in order."},
-    {.key = "refuse",
-     .type = CFG_OBJECT,
-     .flags = CFG_OPTIONAL,
-     .sub = &cfg_refuse,
-     .help = "Refuse what fits, instead of to."},
-};
-OBJECT(cfg_route, policy_route, cfg_check_route);
 
 /* The order is the order of reading: what is referred to comes first. */
 static const struct cfg_key root_keys[] = {
@@ -715,6 +680,22 @@ static const struct cfg_key root_keys[] = {
      .sub = &cfg_peer,
      .names_at = offsetof(struct cfg, peers),
      .help = "Carriers, PBXs, groups of targets."},
+    {.key = "peer_groups",
+     .type = CFG_MAP,
+     .at = offsetof(struct config, def.groups),
+     .n_at = offsetof(struct config, def.n_groups),
+     .max = CFG_PEERS_MAX,
+     .sub = &cfg_group,
+     .names_at = offsetof(struct cfg, groups),
+     .help = "Peers under one name, for routes."},
+    {.key = "tables",
+     .type = CFG_MAP,
+     .at = offsetof(struct config, def.tables),
+     .n_at = offsetof(struct config, def.n_tables),
+     .max = POLICY_TABLES_MAX,
+     .sub = &cfg_table,
+     .names_at = offsetof(struct cfg, tables),
+     .help = "Tables of number prefixes, for routes."},
     {.key = "users",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,

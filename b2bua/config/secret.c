@@ -1,6 +1,6 @@
 /* secret.c - passwords and the admin token: written out, in a file or in the environment. Nothing
  * here is ever printed; copies in the snapshot are wiped when it dies. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* tls.c - certificates, keys and authorities that the configuration names: read with it, refused
  * with it, and replaced with it. */
+#include "config/schema_int.h"
 #include "config/tls_int.h"
 
 #include <sys/stat.h>

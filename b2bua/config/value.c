@@ -1,5 +1,5 @@
 /* value.c - readers of numbers, durations, sizes, words and texts. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 struct cfg_unit {
     const char *name;

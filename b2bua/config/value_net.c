@@ -1,5 +1,5 @@
 /* value_net.c - readers of addresses, ports, targets and of references by name. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 #include <sys/un.h>
 
@@ -251,39 +251,4 @@ void cfg_read_profile(struct cfg *c, const struct cfg_key *k, const struct cfg_n
         cfg_nearest_try(&near, c->config->def.profiles[i].name);
     }
     cfg_error_value(c, n, &near, "there is no media profile '%.*s'", SL_ARG(cfg_shown(n->value)));
-}
-
-static void cfg_refuse_party(struct cfg *c, const struct cfg_node *n)
-{
-    const struct policy_def *def = &c->config->def;
-    struct cfg_nearest near = {.want = n->value};
-
-    cfg_nearest_try(&near, def->users.present ? "users" : NULL);
-    for (size_t i = 0; cfg_errors_room(c) && i < def->n_peers; i++) {
-        cfg_nearest_try(&near, def->peers[i].name);
-    }
-    cfg_error_value(c, n, &near, "there is no peer '%.*s'", SL_ARG(cfg_shown(n->value)));
-}
-
-void cfg_read_party(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
-{
-    struct policy_ref ref = {.kind = POLICY_USERS};
-    int64_t peer;
-
-    if (!cfg_is_scalar(c, n)) {
-        return;
-    }
-    if (sl_eq(n->value, SL("users"))) {
-        if (!c->config->def.users.present) {
-            cfg_error(c, n, "there are no users: the section 'users' is missing");
-        }
-    } else {
-        peer = cfg_names_find(&c->peers, n->value);
-        if (peer < 0) {
-            cfg_refuse_party(c, n);
-            return;
-        }
-        ref = (struct policy_ref){POLICY_PEER, (uint16_t)peer};
-    }
-    memcpy((char *)at + k->at, &ref, sizeof(ref));
 }

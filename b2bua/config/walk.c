@@ -1,6 +1,6 @@
 /* walk.c - the tables of settings over the tree: finds, defaults, types and stores each key, and
  * names what it does not know. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 /* An empty value stands for an empty list, map or object. */
 bool cfg_is_null(const struct cfg_node *n)
@@ -292,11 +292,12 @@ static void cfg_read_map(struct cfg *c, const struct cfg_key *k, const struct cf
     }
 }
 
-/* One value for a list of one. Only targets have elements that are maps. */
+/* One value for a list of one; only some have elements that are maps. */
 static bool cfg_may_stand_alone(const struct cfg_key *k, const struct cfg_node *node)
 {
     return k->type == CFG_LIST &&
-           (node->kind == CFG_SCALAR || (node->kind == CFG_MAPPING && k->of == CFG_TARGET));
+           (node->kind == CFG_SCALAR ||
+            (node->kind == CFG_MAPPING && (k->of == CFG_TARGET || k->of == CFG_TO)));
 }
 
 static void cfg_read_list(struct cfg *c, const struct cfg_key *k, const struct cfg_node *node,
@@ -356,10 +357,15 @@ static cfg_read_fn *const cfg_readers[CFG_NTYPES] = {
     [CFG_PORTS] = cfg_read_ports,       [CFG_TARGET] = cfg_read_target,
     [CFG_URI] = cfg_read_uri,           [CFG_LISTENER] = cfg_read_listener,
     [CFG_CERTNAME] = cfg_read_certname, [CFG_PROFILE] = cfg_read_profile,
-    [CFG_PARTY] = cfg_read_party,       [CFG_OBJECT] = cfg_read_sub,
-    [CFG_MAP] = cfg_read_map,           [CFG_ITEMS] = cfg_read_list,
-    [CFG_LIST] = cfg_read_list,         [CFG_EMPTY] = cfg_read_empty,
-    [CFG_LATER] = cfg_read_later,
+    [CFG_PARTY] = cfg_read_party,       [CFG_TO] = cfg_read_to,
+    [CFG_PEER] = cfg_read_peer,         [CFG_NUMBER] = cfg_read_number,
+    [CFG_PATTERN] = cfg_read_pattern,   [CFG_TABLE] = cfg_read_table,
+    [CFG_COND] = cfg_read_cond,         [CFG_CODE] = cfg_read_code,
+    [CFG_ZONE] = cfg_read_zone,         [CFG_DAYS] = cfg_read_days,
+    [CFG_HOURS] = cfg_read_hours,       [CFG_DATES] = cfg_read_dates,
+    [CFG_OBJECT] = cfg_read_sub,        [CFG_MAP] = cfg_read_map,
+    [CFG_ITEMS] = cfg_read_list,        [CFG_LIST] = cfg_read_list,
+    [CFG_EMPTY] = cfg_read_empty,       [CFG_LATER] = cfg_read_later,
 };
 
 void cfg_read_key(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)

@@ -63,8 +63,10 @@ static inline void rig_fill_peers(struct rig *r)
 
 static inline void rig_fill_routes(struct rig *r)
 {
-    const struct policy_ref users = {POLICY_USERS, 0}, pbx = {POLICY_PEER, PBX},
-                            carrier = {POLICY_PEER, CARRIER}, office = {POLICY_PEER, OFFICE};
+    const struct policy_ref users = {.kind = POLICY_USERS},
+                            pbx = {.kind = POLICY_PEER, .peer = PBX},
+                            carrier = {.kind = POLICY_PEER, .peer = CARRIER},
+                            office = {.kind = POLICY_PEER, .peer = OFFICE};
 
     r->from_users[0] = users;
     r->from_pbx[0] = users;

@@ -1,0 +1,36 @@
+/* call_attempt.c - what is written down of each target that a call was offered to. */
+#include "call/call_int.h"
+
+void attempt_add(struct call *c, struct leg *l)
+{
+    struct attempt *at;
+
+    if (c->n_attempts == CALL_ATTEMPTS_MAX) {
+        return;
+    }
+    l->attempt = c->n_attempts;
+    at = &c->attempts[c->n_attempts++];
+    *at = (struct attempt){.to = l->party,
+                           .addr = l->dlg.flow.remote,
+                           .leg = l->index,
+                           .start_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms),
+                           .end_ms = -1};
+}
+
+void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err)
+{
+    struct attempt *at = l->attempt != UINT8_MAX ? &c->attempts[l->attempt] : NULL;
+
+    if (at != NULL && at->end_ms < 0) {
+        at->status = status;
+        at->err = err;
+        at->end_ms = (int32_t)(loop_now_ms(c->t->p.loop) - c->start_ms);
+    }
+}
+
+void attempt_why(struct call *c, const struct leg *l, const char *why)
+{
+    if (l->attempt != UINT8_MAX) {
+        c->attempts[l->attempt].why = why;
+    }
+}

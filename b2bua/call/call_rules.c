@@ -1,0 +1,158 @@
+/* call_rules.c - header rules, status codes and identity at work on our messages. */
+#include "call/call_rules.h"
+
+static const struct policy_peer *peer_of(const struct config *cfg, const struct policy_ref *ref)
+{
+    return ref != NULL && ref->kind == POLICY_PEER ? &policy_def(cfg->policy)->peers[ref->peer]
+                                                   : NULL;
+}
+
+void rules_view(const struct config *cfg, const struct policy_ref *from, const struct sip_msg *m,
+                struct policy_fields *f)
+{
+    const struct policy_peer *peer = peer_of(cfg, from);
+
+    policy_fields_init(f);
+    for (uint16_t i = 0; i < m->n_hdrs; i++) {
+        const struct sip_hdr *h = &m->hdrs[i];
+
+        policy_fields_add(f, h->id != HDR_OTHER ? sl_str(hdr_name(h->id)) : h->name, h->value);
+    }
+    if (peer != NULL && peer->n_headers != 0) {
+        struct policy_message message = {
+            .method = m->is_request ? m->method_name : sl_str(sip_method_name(m->cseq_method)),
+            .is_response = !m->is_request};
+
+        policy_headers_apply(peer->headers, peer->n_headers, POLICY_IN, &message, f, NULL);
+    }
+}
+
+void rules_apply(const struct rules_out *o, struct buf *b, size_t mark)
+{
+    const struct policy_peer *peer = peer_of(o->cfg, o->to);
+    struct policy_fields f, other;
+
+    if (peer == NULL || peer->n_headers == 0 || buf_err(b) != 0) {
+        return;
+    }
+    policy_fields_init(&f);
+    policy_fields_read(&f, sl_from(buf_sl(b), mark));
+    if (f.lost != 0) {
+        return; /* more than anybody writes: left as it is */
+    }
+    policy_fields_init(&other);
+    if (o->heard != NULL) {
+        rules_view(o->cfg, o->heard_from, o->heard, &other);
+    }
+    policy_headers_apply(peer->headers, peer->n_headers, POLICY_OUT, &o->message, &f, &other);
+    b->n = mark;
+    policy_fields_put(b, &f);
+}
+
+uint16_t rules_status(const struct config *cfg, const struct policy_ref *party,
+                      enum policy_direction direction, uint16_t status)
+{
+    const struct policy_peer *peer = peer_of(cfg, party);
+
+    return peer != NULL && status >= 400
+               ? policy_reply_status(peer->replies, peer->n_replies, direction, status)
+               : status;
+}
+
+/* --- identity --- */
+
+/* RFC 3323 4.2: priv-values are separated by semicolons; some write commas. */
+static bool asks_for_privacy(struct sl value)
+{
+    bool asks = false;
+
+    while (value.n != 0) {
+        size_t n = 0;
+        struct sl word;
+
+        while (n < value.n && value.p[n] != ';' && value.p[n] != ',') {
+            n++;
+        }
+        word = sl_trim(sl_head(value, n));
+        value = sl_from(value, n + 1);
+        if (sl_ieq(word, SL("none"))) {
+            return false;
+        }
+        asks = asks || sl_ieq(word, SL("id")) || sl_ieq(word, SL("user")) ||
+               sl_ieq(word, SL("header"));
+    }
+    return asks;
+}
+
+/* The first SIP or tel identity (RFC 3325 9.1). */
+static void take_asserted(const struct sip_msg *m, struct identity *out)
+{
+    struct sip_values it = {0};
+    struct sip_nameaddr na;
+    struct sl value;
+
+    while (!out->is_asserted && sip_values_next(m, HDR_PAI, &it, &value) == 0) {
+        if (sip_nameaddr_parse(value, &na) == 0 && na.uri.scheme != SIP_SCHEME_OTHER &&
+            na.uri.user.n != 0) {
+            out->is_asserted = true;
+            out->display = na.display;
+            out->user = na.uri.user;
+        }
+    }
+}
+
+void identity_of(const struct config *cfg, const struct policy_ref *from, int user,
+                 const struct sip_msg *m, struct identity *out)
+{
+    const struct policy_peer *peer = peer_of(cfg, from);
+
+    *out = (struct identity){.privacy = sip_hdr_value(m, HDR_PRIVACY)};
+    out->is_private = asks_for_privacy(out->privacy);
+    if (peer != NULL && peer->identity.trust) {
+        take_asserted(m, out);
+    } else if (from->kind == POLICY_USERS && user >= 0) { /* proven; what they prefer is a name */
+        out->is_asserted = true;
+        out->display = m->from.display;
+        out->user = sl_str(policy_def(cfg->policy)->users.accounts[user].name);
+    }
+}
+
+bool identity_is_hidden(const struct identity *id, const struct config *cfg,
+                        const struct policy_ref *to)
+{
+    const struct policy_peer *peer = peer_of(cfg, to);
+
+    if (!id->is_private) {
+        return false;
+    }
+    return peer == NULL || (!peer->identity.trust && !peer->identity.ignore_privacy);
+}
+
+void identity_put(struct buf *b, const struct identity *id, const struct config *cfg,
+                  const struct policy_ref *from, const struct policy_ref *to)
+{
+    const struct policy_def *def = policy_def(cfg->policy);
+    const struct policy_peer *peer = peer_of(cfg, to);
+    const struct policy_numbers *in =
+        from->kind == POLICY_PEER ? &def->peers[from->peer].numbers.in : &def->users.numbers.in;
+    struct policy_number number = {0};
+
+    if (peer == NULL || !peer->identity.trust) {
+        return;
+    }
+    if (id->is_asserted) {
+        BUF_LIT(b, "P-Asserted-Identity: ");
+        sip_put_display(b, id->display);
+        BUF_LIT(b, "<sip:");
+        (void)policy_number_apply(in->calling, in->n_calling, id->user, &number);
+        (void)policy_number_apply(peer->numbers.out.calling, peer->numbers.out.n_calling, id->user,
+                                  &number);
+        sip_put_user(b, policy_number_text(&number, id->user));
+        buf_putc(b, '@');
+        addr_put_host(b, &cfg->listeners[peer->listener].advertise);
+        BUF_LIT(b, ">\r\n");
+    }
+    if (id->privacy.n != 0) {
+        sip_put_hdr(b, "Privacy", id->privacy);
+    }
+}

@@ -213,7 +213,7 @@ e2e: all ## end-to-end tests: the real daemon in a network namespace of its own 
 	$(call say,E2E,$(BIN))
 	@rm -rf $(E2E_REPORTS) && mkdir -p $(E2E_REPORTS)
 	$(Q)$(E2E_RUNTIME) POSTERN_BIN=$(abspath $(BIN)) POSTERN_VARIANT=$(VARIANT) scripts/run-e2e \
-		--junit $(BUILD)/e2e.xml --reports $(E2E_REPORTS) $(PYTEST_ARGS)
+		--junit $(abspath $(BUILD))/e2e --reports $(E2E_REPORTS) $(PYTEST_ARGS)
 
 test-oom: ## unit and flow tests again, each with allocation n failing
 	$(Q)$(MAKE) --no-print-directory VARIANT=oom oom-walk

@@ -328,6 +328,7 @@ static void call_destroy(void *arg)
     leg_free(&c->a);
     arena_free(&c->arena);
     mem_free(c->ladder);
+    mem_free(c->attempts);
     config_unref(&c->cfg);
     list_del(&c->node);
     t->n_zombies--;

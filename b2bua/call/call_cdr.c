@@ -124,6 +124,7 @@ static void put_traffic(const struct media_stats *m, struct json *j)
     json_kint(j, "malformed", (int64_t)m->malformed);
     json_kint(j, "srtp_auth_failed", (int64_t)m->srtp_auth_failed);
     json_kint(j, "srtp_replayed", (int64_t)m->srtp_replayed);
+    json_kint(j, "srtp_ssrc_limit", (int64_t)m->srtp_ssrc_limit);
     json_kint(j, "no_keys", (int64_t)m->no_keys);
     json_kint(j, "wrong_payload_type", (int64_t)m->wrong_pt);
     json_kint(j, "no_destination", (int64_t)m->no_destination);

@@ -18,6 +18,7 @@ struct media_dtls;
 struct media_secure {
     struct media_keys keys[2]; /* of RTP; of RTCP on a port of its own, when by DTLS */
     struct media_dtls *dtls;   /* NULL: SDES */
+    struct list wants_room;    /* in media.room: some rx is full, or nearly so */
     bool was_up;               /* had keys for both directions: never plain again */
 };
 
@@ -32,6 +33,8 @@ MUST_USE int media_secure_want(struct media_side *s);
 MUST_USE int media_secure_install(struct media_side *s, struct media_keys *k,
                                   const struct srtp_key *tx, const struct srtp_key *rx);
 void media_secure_free(struct media_side *s);
+/* More room for SSRCs, where packets asked for it. */
+void media_secure_on_room(void *media);
 struct media_keys *media_secure_keys(const struct media_flow *f); /* of a secure side */
 
 /* --- handshake.c: DTLS --- */

@@ -35,6 +35,7 @@ struct media_flow { /* one socket: the RTP or the RTCP of one side */
 struct media_counters {
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rtcp_rx, rtcp_tx;
     uint32_t strangers, malformed, auth_failed, replayed, no_keys, no_destination, send_failed;
+    uint32_t too_many_ssrcs;
     uint32_t wrong_pt; /* seen, dropped or not */
     uint32_t feedback_filtered, dtmf_events;
 };

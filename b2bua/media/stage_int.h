@@ -12,6 +12,7 @@ enum media_drop {
     MEDIA_DROP_MALFORMED,
     MEDIA_DROP_AUTH,
     MEDIA_DROP_REPLAY,
+    MEDIA_DROP_SSRC, /* authentic, but of one source too many under its key */
     MEDIA_DROP_NO_KEYS,
     MEDIA_DROP_WRONG_PT, /* counts in no reason of its own: wrong_pt has it already */
     MEDIA_DROP_NO_DESTINATION,

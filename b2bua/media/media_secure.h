@@ -55,7 +55,11 @@ struct media_dtls_params {
  * where media of this side may come; anything else is a stranger. Where media_remote says
  * wait_for_source we do not begin either. A handshake that came to nothing is begun anew by the
  * next call, or, when we are passive and it timed out, by their next ClientHello. A certificate
- * that fits none of the fingerprints ends the association for good: see media_silence_fn. EBADMSG:
+ * that fits none of the fingerprints ends the association for good (see media_silence_fn) when it
+ * came from the described address and port or one that ICE checked; any other source that comes
+ * with one is a stranger from then on, and others may try. Of sources that are described equally
+ * well an unfinished handshake gives way to the next ClientHello after 0.9 s. A handshake that is
+ * under way follows the description to another address. EBADMSG:
  * not one usable fingerprint of n; EINVAL: n too large; ENOTSUP: params.dtls or params.crypto is
  * NULL; ENOMEM. */
 MUST_USE int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,

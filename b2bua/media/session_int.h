@@ -146,6 +146,7 @@ MUST_USE int media_stream_want(struct media_session *s, unsigned index);
 void media_side_rewire(struct media_side *s);
 
 /* --- latch.c: who may send to a flow, and where its packets go. Pure. --- */
+#define LATCH_RANK_EXACT 1 /* the described address and port */
 enum media_source {
     MEDIA_SOURCE_STRANGER,
     MEDIA_SOURCE_KNOWN,

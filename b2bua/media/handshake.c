@@ -442,6 +442,11 @@ void media_handshake_settle(const struct media_flow *f)
 
 /* --- what signalling says --- */
 
+bool media_handshake_is_agreed(const struct media_secure *sec)
+{
+    return sec->dtls != NULL && sec->dtls->n_fingerprints != 0;
+}
+
 void media_handshake_free(struct media_secure *sec)
 {
     if (sec->dtls == NULL) {

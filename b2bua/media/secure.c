@@ -291,7 +291,7 @@ static int sdes_check(const struct media_side *s, const struct srtp_key *tx,
         if (rx != NULL) {
             return EINVAL;
         }
-        return s->sec != NULL && (s->sec->was_up || s->sec->dtls != NULL) ? EPROTO : 0;
+        return s->sec != NULL && (s->sec->was_up || media_handshake_is_agreed(s->sec)) ? EPROTO : 0;
     }
     if ((rx != NULL && srtp_key_equal(tx, rx)) || sdes_is_used_elsewhere(s, tx)) {
         return EPROTO;

@@ -43,6 +43,8 @@ void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt);
 void media_handshake_go(struct media_side *s);
 void media_handshake_free(struct media_secure *sec);
 enum media_dtls_state media_handshake_state(const struct media_side *s);
+/* There is DTLS, and signalling named whose: no longer a mere offer of ours. */
+bool media_handshake_is_agreed(const struct media_secure *sec);
 /* A packet proved that their end of the handshake is over. */
 void media_handshake_settle(const struct media_flow *f);
 MUST_USE int media_handshake_init(struct media *m); /* without params.dtls: nothing */

@@ -135,6 +135,26 @@ static void an_early_hello_is_kept_until_the_answer(void **state)
     rig_down(&r);
 }
 
+/* A target with DTLS was tried and refused; the next one, by another profile, is plain. */
+static void what_was_only_offered_binds_nobody(void **state)
+{
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), 0);
+    rig_say(&r, 0, r.phone[0]);
+    assert_true(rig_got(r.phone[1]));
+    handset_up(&h, true, r.phone[1]);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, &h), 0);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), EPROTO);
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
 /* attacks.md 74: a hello from elsewhere changes nothing. */
 static void a_strangers_hello_is_no_hello(void **state)
 {
@@ -630,6 +650,7 @@ int main(void)
         cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
         cmocka_unit_test(a_strangers_hello_is_no_hello),
         cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
+        cmocka_unit_test(what_was_only_offered_binds_nobody),
         cmocka_unit_test(a_neighbour_with_a_wrong_certificate_ends_no_call),
         cmocka_unit_test(a_neighbour_that_dawdles_gives_way),
         cmocka_unit_test(a_handshake_under_way_follows_the_description),

@@ -329,6 +329,7 @@ static void call_destroy(void *arg)
     arena_free(&c->arena);
     mem_free(c->ladder);
     mem_free(c->attempts);
+    mem_free(c->gone);
     config_unref(&c->cfg);
     list_del(&c->node);
     t->n_zombies--;

@@ -110,8 +110,9 @@ static uint16_t read_offer(struct call *c, const struct leg *from, const char **
     return 0;
 }
 
-/* Who has our offer may begin its handshake before its answer is here (RFC 5763 5): that one is kept
- * until the answer says whose it is. Not while another fork is heard early on the same port. */
+/* Who has our offer may begin its handshake before its answer is here (RFC 5763 5): that one is
+ * kept until the answer says whose it is. Not while another fork is heard early on the same port.
+ */
 static int expect_handshake(struct call *c, const struct leg *to, unsigned i,
                             const struct sdp_out_stream *out)
 {

@@ -23,9 +23,9 @@ struct media_session;
  * The same key again changes nothing: rollover counters and replay windows go on. Another tx key is
  * used from the next packet on. Another rx key starts with ROC 0; packets that authenticate only
  * under the former one are still taken until the first under the new one, for 2 s at most.
- * EPROTO: from secure to plain within a session (no downgrade, also after DTLS with fingerprints); a key that we
- * already encrypt with elsewhere in this session, or rx equal to tx (RFC 3711 9.1: two-time pad).
- * EINVAL: no suite; ENOTSUP, ENOMEM. On an error everything is as it was. */
+ * EPROTO: from secure to plain within a session (no downgrade, also after DTLS with fingerprints);
+ * a key that we already encrypt with elsewhere in this session, or rx equal to tx (RFC 3711 9.1:
+ * two-time pad). EINVAL: no suite; ENOTSUP, ENOMEM. On an error everything is as it was. */
 MUST_USE int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
                             const struct srtp_key *tx, const struct srtp_key *rx);
 

@@ -188,17 +188,26 @@ bool media_secure_seal(struct media_side *to, const struct media_flow *f, struct
 
 /* --- keys --- */
 
+struct media_secure *media_secure_new(void)
+{
+    struct media_secure *sec = mem_zalloc(sizeof(*sec));
+
+    if (sec != NULL) {
+        list_init(&sec->wants_room);
+    }
+    return sec;
+}
+
 int media_secure_want(struct media_side *s)
 {
     if (media_remap_want(media_side_other(s)) != 0) {
         return ENOMEM;
     }
     if (s->sec == NULL) {
-        s->sec = mem_zalloc(sizeof(*s->sec));
+        s->sec = media_secure_new();
         if (s->sec == NULL) {
             return ENOMEM;
         }
-        list_init(&s->sec->wants_room);
     }
     s->stream->has_zrtp = false;
     media_side_rewire(s);

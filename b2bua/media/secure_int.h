@@ -27,6 +27,7 @@ struct media_secure {
 bool media_secure_open(struct media_flow *f, struct media_pkt *pkt);
 /* Encrypts what goes to this side by f. As above. */
 bool media_secure_seal(struct media_side *to, const struct media_flow *f, struct media_pkt *pkt);
+struct media_secure *media_secure_new(void); /* without keys; NULL: ENOMEM. mem_free() it */
 /* The side is secure from here on. ENOMEM. */
 MUST_USE int media_secure_want(struct media_side *s);
 /* NULL leaves a direction as it is. On an error everything is as it was. */
@@ -56,7 +57,7 @@ struct media_ice {
     struct media_side *side;
     struct timer timer;
     int64_t since_ms; /* of their description; 0: none */
-    bool is_used, failed;
+    bool failed;
 };
 void media_checks_packet(struct media_flow *f, struct media_pkt *pkt);
 bool media_checks_allow(const struct media_flow *f, const struct addr *src);

@@ -164,6 +164,8 @@ struct media_bundle {
 /* Whose packet it is; NULL: nobody's. */
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p); /* sound RTP */
 struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r);
+/* To whom we send as ssrc; NULL: to nobody. */
+struct media_side *media_bundle_receiver(const struct media_bundle *b, uint32_t ssrc);
 /* An SSRC that another stream already has on this transport gets another name; with no name left it
  * goes on under the last one of its stream. False: the stream has none. */
 bool media_bundle_claim(struct media_side *to, uint8_t *p);

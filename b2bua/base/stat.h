@@ -85,6 +85,7 @@
     X(RTP_LOST, "postern_rtp_lost_packets_total", "", "RTP packets that never came")               \
     X(SRTP_AUTH, "postern_srtp_errors_total", "reason=\"auth\"", "SRTP packets dropped")           \
     X(SRTP_REPLAY, "postern_srtp_errors_total", "reason=\"replay\"", "SRTP packets dropped")       \
+    X(SRTP_SSRC, "postern_srtp_errors_total", "reason=\"ssrc_limit\"", "SRTP packets dropped")     \
     X(DTLS_OK, "postern_dtls_handshakes_total", "result=\"ok\"", "DTLS-SRTP handshakes")           \
     X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
     X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \

@@ -328,6 +328,8 @@ static void call_destroy(void *arg)
     leg_free(&c->a);
     arena_free(&c->arena);
     mem_free(c->ladder);
+    mem_free(c->attempts);
+    mem_free(c->gone);
     config_unref(&c->cfg);
     list_del(&c->node);
     t->n_zombies--;

@@ -112,8 +112,10 @@ struct call {
     const char *phrase;              /* of the refusal, as the route has it; NULL: the usual one */
     struct sl redirect;              /* Contact of a 3xx of ours */
     const char *warning;             /* static; told to the caller with a failure */
-    struct attempt attempts[CALL_ATTEMPTS_MAX];
-    uint8_t n_attempts;
+    struct stream_figures *gone;     /* streams that ended before the call */
+    uint8_t n_gone;
+    struct attempt *attempts;
+    uint8_t n_attempts, cap_attempts;
     struct ladder_event *ladder;
     uint16_t n_ladder, cap_ladder, lost_ladder;
 };

@@ -369,6 +369,7 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
 
     for (unsigned i = 0; i < room->from.n_streams; i++) {
         if (room->out[i].refuse && !early) { /* an early refusal binds no other fork */
+            figures_keep(c, i);
             media_close(c->media, i);
         }
     }

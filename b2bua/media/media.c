@@ -34,6 +34,8 @@ int media_new(struct media **mp, const struct media_params *p)
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
     media_ready_init(m);
+    list_init(&m->room);
+    timer_init(&m->room_timer, media_secure_on_room, m);
     err = media_handshake_init(m) == 0 ? media_io_open(m) : ENOMEM;
     if (err != 0) {
         media_free(&m);
@@ -61,6 +63,7 @@ void media_free(struct media **mp)
     }
     timer_stop(m->p.loop, &m->idle_timer);
     timer_stop(m->p.loop, &m->ready_timer);
+    timer_stop(m->p.loop, &m->room_timer);
     media_handshake_deinit(m);
     pool_drain(&m->sessions);
     pool_drain(&m->streams);

@@ -35,6 +35,7 @@ struct media_flow { /* one socket: the RTP or the RTCP of one side */
 struct media_counters {
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rtcp_rx, rtcp_tx;
     uint32_t strangers, malformed, auth_failed, replayed, no_keys, no_destination, send_failed;
+    uint32_t too_many_ssrcs;
     uint32_t wrong_pt; /* seen, dropped or not */
     uint32_t feedback_filtered, dtmf_events;
 };
@@ -145,6 +146,7 @@ MUST_USE int media_stream_want(struct media_session *s, unsigned index);
 void media_side_rewire(struct media_side *s);
 
 /* --- latch.c: who may send to a flow, and where its packets go. Pure. --- */
+#define LATCH_RANK_EXACT 1 /* the described address and port */
 enum media_source {
     MEDIA_SOURCE_STRANGER,
     MEDIA_SOURCE_KNOWN,

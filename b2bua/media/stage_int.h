@@ -12,6 +12,7 @@ enum media_drop {
     MEDIA_DROP_MALFORMED,
     MEDIA_DROP_AUTH,
     MEDIA_DROP_REPLAY,
+    MEDIA_DROP_SSRC, /* authentic, but of one source too many under its key */
     MEDIA_DROP_NO_KEYS,
     MEDIA_DROP_WRONG_PT, /* counts in no reason of its own: wrong_pt has it already */
     MEDIA_DROP_NO_DESTINATION,
@@ -163,6 +164,8 @@ struct media_bundle {
 /* Whose packet it is; NULL: nobody's. */
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p); /* sound RTP */
 struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r);
+/* To whom we send as ssrc; NULL: to nobody. */
+struct media_side *media_bundle_receiver(const struct media_bundle *b, uint32_t ssrc);
 /* An SSRC that another stream already has on this transport gets another name; with no name left it
  * goes on under the last one of its stream. False: the stream has none. */
 bool media_bundle_claim(struct media_side *to, uint8_t *p);

@@ -281,7 +281,7 @@ int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
     if (s->m->p.dtls == NULL && !s->m->has_dtls) {
         return ENOTSUP;
     }
-    fs->is_secure = true;
+    fs->is_secure = fs->is_secure || p->n != 0;
     fs->dtls = *p;
     fs->n_dtls++;
     if (p->n != 0 && sl_cstr(p->fingerprints[0], fs->fingerprint, sizeof(fs->fingerprint)) != 0) {

@@ -87,6 +87,10 @@ static void an_answer_says_who_begins(void **state)
 
         pair_init(&t, r);
         invite(&t, secure_offer(&t.a, KIND_RTP, NULL));
+        /* It may begin before it answers. */
+        assert_int_equal(media_side(r, 0, 1)->n_dtls, 1);
+        assert_int_equal(media_side(r, 0, 1)->dtls.n, 0);
+        assert_int_equal(media_side(r, 0, 1)->dtls.role, MEDIA_DTLS_PASSIVE);
         snprintf(media, sizeof(media),
                  "m=audio 40000 UDP/TLS/RTP/SAVPF 0\r\n" PRINT "a=setup:%s\r\n", rows[i].setup);
         answer(&t, plain_answer(&t.b, media));

@@ -515,11 +515,22 @@ static size_t rtp_of(uint8_t *p, uint32_t ssrc, uint16_t seq)
     return n;
 }
 
-static void a_secure_peer_is_heard_under_many_names(void **state)
+/* SSRC k of the phone, as packet 5; what the other phone has of it. */
+static ssize_t said_under_name(struct rig *r, struct srtp *tx, uint32_t k)
 {
     _Alignas(8) uint8_t p[512];
-    struct srtp_key theirs = rig_key(A, 2);
-    struct end e = {0};
+    size_t n = rtp_of(p, 1000 + k, 5);
+
+    assert_int_equal(srtp_protect(tx, p, &n, sizeof(p)), 0);
+    rig_send(&rig_side(r, 0)->rtp, r->phone[0], p, n);
+    return rig_recv(r->phone[1], p, sizeof(p), NULL);
+}
+
+/* The table grows between packets; the 65th name is refused and says why. */
+static void a_secure_peer_is_heard_under_many_names(void **state)
+{
+    struct srtp_key theirs = rig_key(A, 2), other = rig_key(A, 2);
+    struct end e = {0}, more = {0};
     struct rig r;
 
     (void)state;
@@ -531,12 +542,14 @@ static void a_secure_peer_is_heard_under_many_names(void **state)
                                                            .max_ssrcs = SRTP_SSRCS_MAX}),
                      0);
     for (uint32_t k = 0; k < SRTP_SSRCS_MAX; k++) {
-        size_t n = rtp_of(p, 1000 + k, 5);
-
-        assert_int_equal(srtp_protect(e.tx, p, &n, sizeof(p)), 0);
-        rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, n);
-        assert_int_equal(rig_recv(r.phone[1], p, sizeof(p), NULL), 172);
+        assert_int_equal(said_under_name(&r, e.tx, k), 172);
+        loop_advance(r.loop, 0);
     }
+    more.tx = rig_context(&other, SRTP_PROTECT);
+    assert_int_equal(said_under_name(&r, more.tx, SRTP_SSRCS_MAX), -1);
+    assert_int_equal(rig_stats(&r, 0).srtp_ssrc_limit, 1);
+    assert_int_equal(rig_stats(&r, 0).malformed, 0);
+    rig_end_free(&more);
     rig_end_free(&e);
     rig_down(&r);
 }
@@ -593,7 +606,7 @@ static void memory_per_secure_call_is_bounded(void **state)
         }
     }
     printf("%zu bytes a call\n", (mallinfo2().uordblks - before) / CALLS);
-    assert_in_range((mallinfo2().uordblks - before) / CALLS, 0, 16384);
+    assert_in_range((mallinfo2().uordblks - before) / CALLS, 0, 9216);
     for (unsigned i = 0; i < CALLS; i++) {
         media_session_close(&calls[i]);
     }

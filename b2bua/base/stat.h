@@ -26,6 +26,12 @@
       "TLS handshakes by result")                                                                  \
     X(TLS_LIMIT, "postern_tls_handshakes_total", "result=\"limit\"", "TLS handshakes by result")   \
     X(TLS_RESUMED, "postern_tls_resumed_total", "", "TLS handshakes that resumed a session")       \
+    X(TLS_NAMES, "postern_tls_names_cut_total", "",                                                \
+      "Certificates with more names than are kept: only the first ones count")                     \
+    X(TLS_RETIRED, "postern_tls_retired_total", "",                                                \
+      "TLS connections that a new configuration no longer vouches for")                            \
+    X(CONN_RESERVE, "postern_conn_reserve_total", "",                                              \
+      "Strangers' connections refused to keep room for known sources")                             \
     X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_AMPLIFY, "postern_dropped_packets_total", "reason=\"amplification\"",               \

@@ -285,6 +285,7 @@ static bool redial(struct leg *l)
     }
     flow.peer = is_tls ? peers[l->party.peer].id : 0; /* it has to prove who it is once more */
     flow.certified = false;
+    flow.withdrawn = false;
     flow.cipher = 0;
     flow.conn_slot = FLOW_NO_CONN;
     flow.dialled = true;

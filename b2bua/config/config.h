@@ -73,6 +73,7 @@ struct config {
     uint32_t max_message; /* bytes */
     uint32_t tcp_max, tcp_per_source, tcp_idle_ms;
     uint32_t tls_handshakes, tls_handshake_ms;
+    uint32_t reserve_percent; /* of connections and handshakes: not for strangers */
     uint32_t keepalive_ms, keepalive_answer_ms; /* keepalive_ms 0: none are sent */
     uint32_t reconnect_max_ms;                  /* 0: no waiting */
     /* media */

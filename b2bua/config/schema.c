@@ -170,6 +170,16 @@ static const struct cfg_key cfg_sip_keys[] = {
      .min = 1,
      .max = 1000000,
      .help = "TCP connections of one IPv4 address or IPv6 /64."},
+    {.key = "reserve",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, reserve_percent),
+     .dflt = "25",
+     .min = 0,
+     .max = 90,
+     .help = "Percent of tcp_connections and tls_handshakes that strangers cannot have: kept for "
+             "addresses of peers and of "
+             "users who proved themselves."},
     {.key = "tcp_idle",
      .type = CFG_DURATION,
      .flags = CFG_RESTART,

@@ -219,6 +219,10 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
     if (refuse_early(w, req, flow)) {
         return;
     }
+    if (flow->withdrawn) {
+        answer(w, req, flow, 403, SL_NULL); /* it would not get a connection today */
+        return;
+    }
     if (req->to_tag.n != 0 && req->method != SIP_REGISTER) {
         answer(w, req, flow, 481, SL_NULL); /* a dialog, but none of ours */
         return;
@@ -411,6 +415,7 @@ static struct tls_client *on_dialler(void *arg, uint32_t id)
 }
 
 const struct net_events worker_net_events = {.admit = worker_admit,
+                                             .known = worker_known,
                                              .identify = on_identify,
                                              .dialler = on_dialler,
                                              .message = on_net_message,

@@ -42,6 +42,11 @@ static uint32_t share_of(uint32_t limit, uint32_t n_workers)
     return (limit + n_workers - 1) / n_workers;
 }
 
+static uint32_t part_of(uint32_t limit, uint32_t percent)
+{
+    return (uint32_t)((uint64_t)limit * percent / 100);
+}
+
 static int make_net(struct worker *w)
 {
     const struct config *cfg = w->b->cfg;
@@ -49,9 +54,11 @@ static int make_net(struct worker *w)
 
     lim.max_conns = share_of(cfg->tcp_max, w->b->n_workers);
     lim.max_conns_per_source = share_of(cfg->tcp_per_source, w->b->n_workers);
+    lim.reserved_conns = part_of(lim.max_conns, cfg->reserve_percent);
     lim.max_message = cfg->max_message;
     lim.idle_ms = cfg->tcp_idle_ms;
     lim.max_handshakes = share_of(cfg->tls_handshakes, w->b->n_workers);
+    lim.reserved_handshakes = part_of(lim.max_handshakes, cfg->reserve_percent);
     lim.max_handshakes_per_source = share_of(lim.max_handshakes, HANDSHAKE_SOURCES);
     lim.handshake_ms = cfg->tls_handshake_ms;
     lim.ping_ms = cfg->keepalive_ms;

@@ -59,6 +59,8 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 /* --- admit.c: the door --- */
 bool worker_admit(void *arg, const struct flow *flow); /* net_events.admit */
+/* A peer, or somebody who lives where a user proved himself, by whatever port. */
+bool worker_known(void *arg, const struct flow *flow); /* net_events.known */
 /* A message on a connection that was let in: false drops it; the source may be banned by now. */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */

@@ -95,8 +95,9 @@ LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLA
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
 
 # --- Sources -----------------------------------------------------------------------------------------------------------
-SRC := $(sort $(wildcard b2bua/*/*.c sbc-policy/*.c admin-http/*.c admin-http/*/*.c))
 MAIN := $(wildcard b2bua/main.c)
+NFT_MAIN := b2bua/nft/main.c
+SRC := $(filter-out $(NFT_MAIN),$(sort $(wildcard b2bua/*/*.c sbc-policy/*.c admin-http/*.c admin-http/*/*.c)))
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP := $(filter-out $(UNIT),$(sort $(wildcard tests/unit/*.c)))
 FLOW := $(sort $(wildcard tests/flow/test_*.c))
@@ -112,6 +113,7 @@ CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o) $(EMBED:%=$(BUILD)/obj/%.embed.o)
 LIB := $(BUILD)/libpostern.a
 BIN := $(BUILD)/postern
+NFT_BIN := $(BUILD)/postern-nft
 UNIT_BIN := $(UNIT:%.c=$(BUILD)/%)
 FLOW_BIN := $(FLOW:%.c=$(BUILD)/%)
 FUZZ_BIN := $(FUZZ:%.c=$(BUILD)/%)
@@ -121,7 +123,7 @@ objs = $(1:%.c=$(BUILD)/obj/%.o)
 
 # --- Build -------------------------------------------------------------------------------------------------------------
 .PHONY: all debug release lib tests
-all: $(if $(MAIN),$(BIN),$(LIB)) ## build build/postern (release, hardened)
+all: $(if $(MAIN),$(BIN) $(NFT_BIN),$(LIB)) ## build build/postern and its helper (release, hardened)
 release: all
 lib: $(LIB)
 debug: ## build build/debug/postern (-Og)
@@ -160,6 +162,11 @@ $(LIB): $(OBJ) $(BUILD)/flags
 $(BIN): $(call objs,$(MAIN)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+
+# The helper carries of the library what it uses: base/ and nft/. No other library is linked.
+$(NFT_BIN): $(call objs,$(NFT_MAIN)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^
 
 # Helpers come before the library, so that they can take a module's place.
 define test_program
@@ -306,9 +313,10 @@ cppcheck:
 
 # --- Install -----------------------------------------------------------------------------------------------------------
 .PHONY: install uninstall clean help
-INSTALLED := bin/postern share/doc/postern/README.md share/doc/postern/LICENSE
+INSTALLED := bin/postern bin/postern-nft share/doc/postern/README.md share/doc/postern/LICENSE
 install: all ## install under $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/postern
+	$(Q)install -D -m 0755 $(NFT_BIN) $(DESTDIR)$(PREFIX)/bin/postern-nft
 	$(Q)install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/postern/LICENSE
 	$(Q)$(if $(wildcard README.md),install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/postern/README.md)
 uninstall: ## remove what install put there

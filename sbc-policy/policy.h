@@ -18,6 +18,7 @@
 #include "sbc-policy/route.h"
 #include "sbc-policy/header.h"
 #include "sbc-policy/verdict.h"
+#include "sbc-policy/health.h"
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
 struct policy_limit {
@@ -30,6 +31,7 @@ struct policy_uri_target { /* where a peer is reached */
     struct addr addr;      /* numeric host and port (default 5060, 5061 for TLS) */
     uint8_t transport;     /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
     bool sips;             /* sips: is written, so sips: is what it is asked for */
+    struct policy_health *health; /* by policy_compile */
 };
 
 struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
@@ -59,11 +61,17 @@ struct policy_peer {
     size_t n_headers, n_replies;
     struct policy_identity identity;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
+    uint32_t waiting_max;                    /* calls without any answer, per target; 0: any */
+    struct policy_probe probe;
+    struct policy_breaker breaker;
+    uint8_t last_resort; /* enum policy_last_resort */
+    bool drain;          /* no new calls to it */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
      * it, and never another's: it may outlive a policy. 1 to POLICY_ID_MAX. */
     uint32_t id;
     struct policy_counter *counter;
+    struct policy_health *health;
 };
 #define POLICY_ID_MAX 0xFFFFFFu
 

@@ -71,6 +71,22 @@
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
     X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
       "Offences of peers, targets and allowed networks, held against nobody")                      \
+    X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result")  \
+    X(PROBE_LOST, "postern_probes_total", "result=\"lost\"", "OPTIONS probes of targets by result")  \
+    X(PROBE_UNSENT, "postern_probes_total", "result=\"unsent\"",                                   \
+      "OPTIONS probes of targets by result")                                                       \
+    X(TARGET_DOWN, "postern_target_changes_total", "to=\"down\"", "Changes of targets by kind")    \
+    X(TARGET_UP, "postern_target_changes_total", "to=\"up\"", "Changes of targets by kind")        \
+    X(BREAKER_OPEN, "postern_target_changes_total", "to=\"suspect\"",                              \
+      "Changes of targets by kind")                                                                \
+    X(BREAKER_CLOSED, "postern_target_changes_total", "to=\"trusted\"",                            \
+      "Changes of targets by kind")                                                                \
+    X(TARGET_PASSED, "postern_target_passed_over_total", "reason=\"down\"",                        \
+      "Targets that a call passed over")                                                           \
+    X(TARGET_LATER, "postern_target_passed_over_total", "reason=\"suspect\"",                      \
+      "Targets that a call passed over")                                                           \
+    X(TARGET_WAITING, "postern_limit_reached_total", "limit=\"target_waiting\"",                   \
+      "Limits that bit")                                                                           \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \

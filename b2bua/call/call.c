@@ -47,6 +47,7 @@ void call_table_free(struct call_table **tp)
         }
     }
     call_messages_drop(t);
+    probes_free(t);
     call_table_bury(t);
     config_unref(&t->cfg);
     slots_free(&t->slots);
@@ -64,6 +65,7 @@ void call_table_set_config(struct call_table *t, struct config *c)
 {
     config_unref(&t->cfg);
     t->cfg = config_ref(c);
+    probes_apply(t);
 }
 
 void call_table_set_ring(struct call_table *t, const struct token_ring *ring)
@@ -208,6 +210,7 @@ void leg_free(struct leg **lp)
         return;
     }
     leg_hold(l, false);
+    leg_target_leave(l);
     timer_stop(l->call->t->p.loop, &l->retry);
     leg_rekey_stop(l);
     leg_digits_drop(l);

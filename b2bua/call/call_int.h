@@ -5,6 +5,7 @@
 #include "call/call.h"
 #include "dialog/dialog.h"
 #include "sdp/sdp.h"
+#include "call/call_health.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
@@ -28,6 +29,7 @@ struct leg {
     struct policy_ref party;
     int user;            /* account, or -1 */
     bool target_counted; /* policy_peer_take() was done */
+    struct leg_target aim;
     bool held;           /* connection is held open */
     bool late;           /* given up, but cli may still bring a 2xx */
     bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
@@ -91,6 +93,7 @@ struct call {
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
+    struct call_tries tries;
     uint16_t best_status;  /* of the failures so far */
     char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
@@ -131,6 +134,7 @@ struct call_table {
     struct buf out;  /* one outgoing message */
     struct buf body; /* one description */
     struct buf json;
+    struct probes *probes; /* NULL: none */
     struct bridge_room *room; /* for one description at a time */
     uint64_t last_id;
     uint32_t n_alive, n_zombies, n_legs, n_messages;

@@ -315,6 +315,7 @@ static uint16_t status_of_error(int err)
     case EPROTONOSUPPORT: /* sips: without TLS */
         return 480;
     case EBUSY:
+    case ESHUTDOWN:
     case ENOMEM:
         return 503;
     default:
@@ -327,22 +328,28 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct policy_ref *ref = &c->verdict.to[c->to_i];
-    int err = 0;
+    const struct policy_uri_target *tgt;
+    int err;
 
     *status = 0; /* no ports on one listener: another target may stand on another one */
     if (ref->kind == POLICY_USERS) {
         c->to_i++;
         c->target_i = 0;
-        return launch_user(c, status, why) != 0;
+        return !c->tries.is_last && launch_user(c, status, why) != 0;
     }
     if (c->target_i >= def->peers[ref->peer].n_targets) {
         c->to_i++;
         c->target_i = 0;
         return false;
     }
-    *status = launch_peer(c, ref->peer, &def->peers[ref->peer].targets[c->target_i++], &err, why);
-    if (*status == 0 && err == 0) {
-        return true;
+    tgt = &def->peers[ref->peer].targets[c->target_i++];
+    err = call_target_enter(c, ref->peer, tgt);
+    if (err == 0) {
+        *status = launch_peer(c, ref->peer, tgt, &err, why);
+        call_target_tried(c, ref->peer, tgt, *status, err);
+    }
+    if (*status == 0 && (err == 0 || err == EAGAIN)) {
+        return err == 0;
     }
     note_failure(c, *status != 0 ? 503 : status_of_error(err));
     return false;
@@ -360,7 +367,7 @@ void call_try_next(struct call *c)
     uint16_t status = 0;
     bool tried;
 
-    while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
+    while ((status == 0 || status == 503) && (c->to_i < c->verdict.n_to || call_turn_back(c))) {
         if (try_one(c, &status, &why)) {
             return;
         }
@@ -374,7 +381,9 @@ void call_try_next(struct call *c)
     tried = c->n_attempts != 0;
     c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried ? "no target took the call" : "nobody to call");
+                  tried                  ? "no target took the call"
+                  : c->tries.why != NULL ? c->tries.why
+                                         : "nobody to call");
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)
@@ -564,6 +573,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     (void)err;
     ladder_msg(l, rsp);
     attempt_done(c, l, rsp->status, 0);
+    leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         why = "answer without a usable Contact or tag";
         status = 502;
@@ -627,6 +637,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
     struct call *c = l->call;
 
     attempt_done(c, l, status, err);
+    leg_target_leave(l);
     l->state = LEG_ENDED;
     call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     leg_hold(l, false);
@@ -670,6 +681,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
     ladder_msg(l, rsp);
     if (!retry_with_credentials(l, rsp)) {
         attempt_done(l->call, l, rsp->status, 0); /* as it was said */
+        leg_target_judge(l, rsp->status, 0);
         leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);
     }
 }
@@ -677,6 +689,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
 static void b_error(struct leg *l, struct sip_msg *rsp, int err)
 {
     (void)rsp;
+    leg_target_judge(l, 0, err);
     leg_failed(l, 0, err);
 }
 
@@ -687,6 +700,7 @@ static void b_late_answer(struct leg *l, struct sip_msg *rsp, int err)
     (void)err;
     ladder_msg(l, rsp);
     attempt_done(l->call, l, rsp->status, 0);
+    leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "late answer without a usable dialog");
     }
@@ -767,6 +781,7 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
         stat_inc(STAT_TX_UNEXPECTED);
         return;
     }
+    leg_target_heard(l);
     if (flow_is_secure(&l->dlg.flow)) {
         leg_set_flow(l, tx_flow(tx)); /* now it is known what protects it */
     }

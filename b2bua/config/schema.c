@@ -428,17 +428,6 @@ static const struct cfg_key cfg_peer_limits_keys[] = {
 };
 OBJECT(cfg_peer_limits, policy_peer, NULL);
 
-static const struct cfg_key cfg_failover_keys[] = {
-    {.key = "timeout",
-     .type = CFG_DURATION,
-     AT(policy_peer, failover_ms),
-     .dflt = "2s",
-     .min = 100,
-     .max = 32 * MS_S,
-     .help = "No answer at all from a target within this: the next one is tried."},
-};
-OBJECT(cfg_failover, policy_peer, NULL);
-
 static const struct cfg_key cfg_topology_keys[] = {
     {.key = "hide",
      .type = CFG_ENUM,
@@ -537,7 +526,21 @@ static const struct cfg_key cfg_peer_keys[] = {
      .at = offsetof(struct policy_peer, identity),
      .sub = &cfg_identity,
      .help = "Who is believed, and who is told, who calls (RFC 3323, RFC 3325)."},
-    {.key = "probe", .type = CFG_LATER, .help = "OPTIONS probes of the targets."},
+    {.key = "probe",
+     .type = CFG_OBJECT,
+     .flags = CFG_OPTIONAL,
+     .sub = &cfg_probe,
+     .help = "OPTIONS probes of the targets; none without this."},
+    {.key = "breaker",
+     .type = CFG_OBJECT,
+     .sub = &cfg_breaker,
+     .help = "When the fate of its calls puts a target behind the others."},
+    {.key = "drain",
+     .type = CFG_ENUM,
+     AT(policy_peer, drain),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "No new calls to the peer; running ones go on, and it may call."},
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
 

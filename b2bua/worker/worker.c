@@ -131,6 +131,8 @@ static int make_tables(struct worker *w)
                                                                  .store = w->b->store,
                                                                  .ring = w->ring,
                                                                  .worker = w->index,
+                                                                 .n_workers =
+                                                                     (uint8_t)w->b->n_workers,
                                                                  .hold = worker_hold,
                                                                  .hold_arg = w,
                                                                  .proven = worker_proven,

@@ -173,6 +173,8 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                                     .store = &fake_store,
                                                                     .ring = w->ring,
                                                                     .worker = w->index,
+                                                                    .n_workers =
+                                                                        (uint8_t)r->b.n_workers,
                                                                     .hold = rig_hold,
                                                                     .hold_arg = w,
                                                                     .proven = worker_proven,

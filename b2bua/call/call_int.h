@@ -7,6 +7,7 @@
 #include "sdp/sdp.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
+#include "sbc-policy/egress.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
@@ -17,6 +18,8 @@
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
 enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
+
+struct egress_notes; /* call_egress.h */
 
 struct leg {
     struct call *call;
@@ -53,7 +56,8 @@ struct leg {
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
-    struct timer retry; /* 491: our re-INVITE goes again */
+    struct policy_said said; /* hosts that its far end has named as its own */
+    struct timer retry;      /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
     struct log_ctx log;
@@ -112,6 +116,7 @@ struct call {
     const char *phrase;              /* of the refusal, as the route has it; NULL: the usual one */
     struct sl redirect;              /* Contact of a 3xx of ours */
     const char *warning;             /* static; told to the caller with a failure */
+    struct egress_notes *leaks;      /* what the last look found; in the arena; NULL: nothing */
     struct attempt attempts[CALL_ATTEMPTS_MAX];
     uint8_t n_attempts;
     struct ladder_event *ladder;

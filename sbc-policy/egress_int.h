@@ -52,9 +52,20 @@ static inline bool egress_said(const struct policy_said *s, uint64_t hash)
 }
 
 /* --- egress_text.c: where in bytes such things stand --- */
-bool egress_is_alnum(char c);
-bool egress_is_digit(char c);
-bool egress_is_host(char c); /* letters, digits, dot, hyphen, underscore */
+enum { EGRESS_ALNUM = 1, EGRESS_DIGIT = 2, EGRESS_HEX = 4, EGRESS_HOST = 8 };
+extern const uint8_t egress_classes[256];
+static inline bool egress_is_alnum(char c)
+{
+    return (egress_classes[(uint8_t)c] & EGRESS_ALNUM) != 0;
+}
+static inline bool egress_is_digit(char c)
+{
+    return (egress_classes[(uint8_t)c] & EGRESS_DIGIT) != 0;
+}
+static inline bool egress_is_host(char c) /* letters, digits, dot, hyphen, underscore */
+{
+    return (egress_classes[(uint8_t)c] & EGRESS_HOST) != 0;
+}
 /* The dotted quad that begins at `at`: its length, or 0. */
 size_t egress_quad(struct sl text, size_t at, struct addr *out);
 /* The IPv6 address around the colon at `at`: where it begins; *end: where what was looked at ends.

@@ -246,6 +246,9 @@ void policy_egress_scan(const struct policy_sight *l, struct sl bytes, policy_hi
         }
         word = i;
     }
+    if (has_dot) {
+        scan_name(&s, word, i);
+    }
 }
 
 const char *policy_hit_word(enum policy_hit_kind kind)

@@ -1,35 +1,22 @@
 /* egress_text.c - addresses and runs of letters in any bytes. */
 #include "egress_int.h"
 
-#define ALNUM 1u
-#define DIGIT 2u
-#define HEX 4u
-#define HOST 8u
+#define ALNUM (EGRESS_ALNUM | EGRESS_HOST)
 
-static const uint8_t classes[256] = {
-    ['0' ... '9'] = ALNUM | DIGIT | HEX | HOST,
-    ['a' ... 'f'] = ALNUM | HEX | HOST,
-    ['A' ... 'F'] = ALNUM | HEX | HOST,
-    ['g' ... 'z'] = ALNUM | HOST,
-    ['G' ... 'Z'] = ALNUM | HOST,
-    ['.'] = HOST,
-    ['-'] = HOST,
-    ['_'] = HOST,
+const uint8_t egress_classes[256] = {
+    ['0' ... '9'] = ALNUM | EGRESS_DIGIT | EGRESS_HEX,
+    ['a' ... 'f'] = ALNUM | EGRESS_HEX,
+    ['A' ... 'F'] = ALNUM | EGRESS_HEX,
+    ['g' ... 'z'] = ALNUM,
+    ['G' ... 'Z'] = ALNUM,
+    ['.'] = EGRESS_HOST,
+    ['-'] = EGRESS_HOST,
+    ['_'] = EGRESS_HOST,
 };
 
-bool egress_is_alnum(char c)
+static bool is_hex(char c)
 {
-    return (classes[(uint8_t)c] & ALNUM) != 0;
-}
-
-bool egress_is_digit(char c)
-{
-    return (classes[(uint8_t)c] & DIGIT) != 0;
-}
-
-bool egress_is_host(char c)
-{
-    return (classes[(uint8_t)c] & HOST) != 0;
+    return (egress_classes[(uint8_t)c] & EGRESS_HEX) != 0;
 }
 
 /* Leading zeros are read as decimal: whoever writes them means that. */
@@ -64,14 +51,14 @@ size_t egress_quad(struct sl text, size_t at, struct addr *out)
 
 static bool is_six(char c)
 {
-    return (classes[(uint8_t)c] & HEX) != 0 || c == ':' || c == '.';
+    return is_hex(c) || c == ':' || c == '.';
 }
 
 bool egress_six(struct sl text, size_t at, size_t *begin, size_t *end, struct addr *out)
 {
     size_t from = at, to = at, colons = 0;
 
-    while (from > 0 && at - from < 5 && (classes[(uint8_t)text.p[from - 1]] & HEX) != 0) {
+    while (from > 0 && at - from < 5 && is_hex(text.p[from - 1])) {
         from--;
     }
     while (to < text.n && to - from <= INET6_ADDRSTRLEN && is_six(text.p[to])) {

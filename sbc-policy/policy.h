@@ -34,6 +34,12 @@ struct policy_uri_target { /* where a peer is reached */
     struct policy_health *health; /* by policy_compile */
 };
 
+/* What is done when a message names what its receiver may not learn. */
+enum policy_on_leak { POLICY_LEAK_MASK, POLICY_LEAK_REFUSE, POLICY_LEAK_REPORT };
+struct policy_topology {
+    uint8_t on_leak;
+};
+
 struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
     bool verify;
     const char *ca;                /* NULL: the system's */
@@ -60,6 +66,7 @@ struct policy_peer {
     struct policy_reply_rule *replies;
     size_t n_headers, n_replies;
     struct policy_identity identity;
+    struct policy_topology topology;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     uint32_t waiting_max;                    /* calls without any answer, per target; 0: any */
     struct policy_probe probe;
@@ -92,6 +99,7 @@ struct policy_users {
     struct policy_account *accounts;
     size_t n_accounts;
     struct policy_sides numbers;
+    struct policy_topology topology;
 };
 
 struct policy_table_ref { /* owned by the snapshot */

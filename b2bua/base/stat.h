@@ -65,6 +65,12 @@
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
+    X(LEAK_MASKED, "postern_topology_leaks_total", "action=\"masked\"",                            \
+      "Names and addresses of one side found in messages to the other")                            \
+    X(LEAK_REFUSED, "postern_topology_leaks_total", "action=\"refused\"",                          \
+      "Names and addresses of one side found in messages to the other")                            \
+    X(LEAK_REPORTED, "postern_topology_leaks_total", "action=\"reported\"",                        \
+      "Names and addresses of one side found in messages to the other")                            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
     X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
     X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \

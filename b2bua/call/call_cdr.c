@@ -1,5 +1,5 @@
 /* call_cdr.c - the record of a call: posted at each change of state, complete at the end. */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user)
 {
@@ -273,6 +273,8 @@ void call_put_detail(struct call *c, struct json *j, bool live)
     json_arr_end(j);
     json_key(j, "trace");
     policy_trace_json(c->cfg->policy, &c->verdict, j);
+    json_key(j, "topology_leaks");
+    egress_put(c, j);
     json_key(j, "attempts");
     json_arr(j);
     for (uint8_t i = 0; i < c->n_attempts; i++) {

@@ -8,6 +8,7 @@
 #include "call/call_health.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
+#include "sbc-policy/egress.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
@@ -18,6 +19,8 @@
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
 enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
+
+struct egress_notes; /* call_egress.h */
 
 struct leg {
     struct call *call;
@@ -55,7 +58,8 @@ struct leg {
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
-    struct timer retry; /* 491: our re-INVITE goes again */
+    struct policy_said said; /* hosts that its far end has named as its own */
+    struct timer retry;      /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
     struct log_ctx log;
@@ -117,6 +121,7 @@ struct call {
     const char *warning;             /* static; told to the caller with a failure */
     struct stream_figures *gone;     /* streams that ended before the call */
     uint8_t n_gone;
+    struct egress_notes *leaks;      /* what the last look found; in the arena; NULL: nothing */
     struct attempt *attempts;
     uint8_t n_attempts, cap_attempts;
     struct ladder_event *ladder;

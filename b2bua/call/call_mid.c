@@ -1,5 +1,6 @@
 /* call_mid.c - requests inside a dialog: the bridging table says for each method whether it is
  * relayed, answered here, or refused. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 typedef void(mid_fn)(struct leg *l, struct tx *tx, struct sip_msg *req);
@@ -172,7 +173,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
                                     .heard_from = &r->from->party},
                 b, b->n);
     sip_put_body(b, sip_hdr_value(req, HDR_CONTENT_TYPE), req->body);
-    err = buf_err(b);
+    err = buf_err(b) != 0 ? buf_err(b) : egress_pass_leg(r->to, b, r->method, 0, NULL);
     if (err == 0) {
         err = tx_client_start(r->cli, buf_sl(b));
     }
@@ -327,6 +328,8 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     follow_source(l, flow);
+    policy_said_addr(&l->said, &flow->remote);
+    egress_hear(&l->said, req);
     if (tx == NULL) {
         call_ack(l, req);
         return;

@@ -1,5 +1,6 @@
 /* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
  * what each answer means for the caller. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 /* --- making a leg --- */
@@ -63,6 +64,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
 {
     char tag[TOKEN_TEXT_LEN], call_id[TOKEN_TEXT_LEN], from[512];
     struct leg *l = leg_new(c, 1);
+    struct sip_uri uri;
     struct buf b;
     int err;
 
@@ -91,6 +93,10 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     if (err != 0) {
         leg_free(&l);
         return err;
+    }
+    policy_said_addr(&l->said, &p->flow.remote);
+    if (sip_uri_parse(p->target, &uri) == 0) {
+        policy_said_host(&l->said, uri.host);
     }
     *lp = l;
     return 0;
@@ -122,9 +128,12 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
+    if (*err == EACCES) {
+        *why = "the request would have named the other side";
+    }
     if (status != 0 || *err != 0) {
         attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
-        attempt_why(c, l, *err == EPERM || status != 0 ? *why : NULL);
+        attempt_why(c, l, *err == EPERM || *err == EACCES || status != 0 ? *why : NULL);
         l->state = LEG_ENDED;
         if (l->target_counted) {
             policy_peer_release(c->cfg->policy, l->party.peer);
@@ -314,6 +323,8 @@ static uint16_t status_of_error(int err)
         return 488;
     case EPROTONOSUPPORT: /* sips: without TLS */
         return 480;
+    case EACCES: /* it would have said too much */
+        return 500;
     case EBUSY:
     case ESHUTDOWN:
     case ENOMEM:
@@ -791,6 +802,9 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
     l->owes_ack = l->owes_ack || (ev == B_2XX && l->ack == NULL);
     l->call->heard = rsp;
     l->call->heard_leg = l;
+    if (rsp != NULL) {
+        egress_hear(&l->said, rsp);
+    }
     act(l, rsp, err); /* what it ends lives until the end of the turn */
     l->call->heard = NULL;
 }

@@ -1,7 +1,7 @@
 /* call_own.c - re-INVITEs of our own: a leg is asked again what it was told last, because something
  * of ours has to change there (its keys). The other leg hears nothing of it. One exchange at a time
  * with those that are bridged: it waits for them, and they get a 491 meanwhile (RFC 3261 14.2). */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 
@@ -146,6 +146,9 @@ static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *a
 
     if (l->cli != tx || (err == 0 && rsp->status < 200)) {
         return;
+    }
+    if (err == 0) {
+        egress_hear(&l->said, rsp);
     }
     if (err == 0 && rsp->status < 300) {
         l->owes_ack = l->ack == NULL;

@@ -1,6 +1,6 @@
 /* call_reinvite.c - INVITE inside an answered call, from either side: hold, resume, new addresses,
  * offers in the INVITE or in its answer; glare (RFC 3261 14) and the ACK that carries an answer. */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 #define REINVITE_RETRIES_MAX 3
 
@@ -204,6 +204,9 @@ static void on_reinvite_response(struct tx *tx, int err, struct sip_msg *rsp, vo
 
     if (y->cli != tx || (err == 0 && rsp->status < 200)) {
         return;
+    }
+    if (err == 0) {
+        egress_hear(&y->said, rsp);
     }
     if (err == 0 && rsp->status < 300) {
         y->owes_ack = y->ack == NULL;

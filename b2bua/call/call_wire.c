@@ -1,5 +1,6 @@
 /* call_wire.c - what a call sends: answers, INVITE, ACK, BYE, CANCEL. Every message is built here
  * from allowed parts; nothing of the other leg's message is copied. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out)
@@ -67,6 +68,7 @@ void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl t
                .req = req, .src = tx_server_source(tx), .status = status, .to_tag = to_tag});
     buf_putsl(b, extra);
     sip_put_body(b, SL_NULL, SL_NULL);
+    egress_pass_answer(t->cfg, req, tx_server_flow(tx), status, b);
     if (buf_err(b) != 0 || tx_server_respond(tx, status, buf_sl(b)) != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
     }
@@ -121,20 +123,14 @@ static void forget_keys(struct call_table *t, struct sl sdp)
     }
 }
 
-int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
+static void put_response(struct buf *b, const struct leg *l, uint16_t status, struct sl sdp,
+                         bool is_bare)
 {
-    struct call *c = l->call;
-    struct buf *b = &c->t->out;
-    struct sip_msg *req = l->srv != NULL ? tx_request(l->srv) : NULL;
+    const struct call *c = l->call;
     size_t mark;
-    int err;
 
-    if (req == NULL) {
-        return EPROTO;
-    }
-    status = rules_status(c->cfg, &l->party, POLICY_OUT, status);
     buf_reset(b);
-    sip_put_response(b, &(struct sip_response){.req = req,
+    sip_put_response(b, &(struct sip_response){.req = tx_request(l->srv),
                                                .src = tx_server_source(l->srv),
                                                .status = status,
                                                .reason = status >= 300 ? c->phrase : NULL,
@@ -151,10 +147,33 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
     put_trouble(b, c, status);
-    put_rules_response(b, l, mark);
+    if (!is_bare) {
+        put_rules_response(b, l, mark);
+    }
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
-    ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
-    err = buf_err(b);
+}
+
+int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
+{
+    struct call *c = l->call;
+    struct buf *b = &c->t->out;
+    struct sip_msg *req = l->srv != NULL ? tx_request(l->srv) : NULL;
+    int err;
+
+    if (req == NULL) {
+        return EPROTO;
+    }
+    status = rules_status(c->cfg, &l->party, POLICY_OUT, status);
+    put_response(b, l, status, sdp, false);
+    err = egress_pass_leg(l, b, SIP_INVITE, status, req);
+    if (err == EACCES && status >= 300) { /* they wait for it: without what rules add */
+        put_response(b, l, status, sdp, true);
+        err = 0;
+    }
+    if (err == 0) {
+        ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
+        err = buf_err(b);
+    }
     if (err == 0) {
         err = tx_server_respond(l->srv, status, buf_sl(b));
     }
@@ -255,7 +274,10 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     put_extra(b, l, r->method);
     sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {
-        err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(*txp, buf_sl(b));
+        err = buf_err(b) != 0 ? buf_err(b) : egress_pass_leg(l, b, r->method, 0, NULL);
+    }
+    if (err == 0) {
+        err = tx_client_start(*txp, buf_sl(b));
     }
     if (err != 0) {
         tx_close(*txp);
@@ -369,8 +391,8 @@ int leg_ack(struct leg *l, struct sl sdp)
     put_request(b, l, SIP_ACK, l->cli_cseq,
                 sl_make(branch, sizeof(SIP_COOKIE) - 1 + TOKEN_TEXT_LEN), &flow);
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
-    if (buf_err(b) != 0) {
-        return buf_err(b);
+    if (buf_err(b) != 0 || egress_pass_leg(l, b, SIP_ACK, 0, NULL) != 0) {
+        return buf_err(b) != 0 ? buf_err(b) : EACCES;
     }
     call_forget_text(&l->ack, &l->ack_n);
     l->ack = mem_strndup(b->p, b->n);

@@ -28,7 +28,7 @@
 
 #include "base/base.h"
 #include "crypto/crypto.h"
-#include "sbc-policy/policy.h"
+#include "sbc-policy/egress.h"
 
 #define CONFIG_LISTENERS_MAX 16
 #define CONFIG_ERRORS_MAX 100
@@ -92,7 +92,8 @@ struct config {
     struct config_listener *listeners;
     size_t n_listeners;
     struct policy_def def;
-    struct policy *policy; /* compiled from def */
+    struct policy *policy;        /* compiled from def */
+    struct policy_egress *egress; /* what of it is hidden from whom */
     /* By index of the peer: how it is dialled over TLS, the snapshot's reference; NULL: it is not.
      * NULL altogether when nobody is. */
     struct tls_client **peer_tls;

@@ -37,6 +37,7 @@ struct config *config_ref(struct config *c)
 
 static void config_free(struct config_box *box)
 {
+    policy_egress_free(&box->c.egress);
     policy_free(&box->c.policy);
     for (size_t i = 0; i < box->c.def.n_tables; i++) {
         policy_table_free(&box->c.def.tables[i].table);
@@ -80,12 +81,15 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     struct config *c = &box->c;
     struct clock clock;
     const char **names = arena_zalloc(&box->arena, (c->n_listeners + 1) * sizeof(*names));
+    struct policy_place places[CONFIG_LISTENERS_MAX] = {0};
+    int err;
 
     if (names == NULL) {
         return ENOMEM;
     }
     for (size_t i = 0; i < c->n_listeners; i++) {
         names[i] = c->listeners[i].name;
+        places[i] = (struct policy_place){c->listeners[i].address, c->listeners[i].advertise};
     }
     c->def.listeners = names;
     c->def.n_listeners = c->n_listeners;
@@ -97,7 +101,8 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     }
     clock_init_real(&clock);
     c->loaded_ms = clock_wall_ms(&clock);
-    return policy_compile(&c->policy, &c->def, book);
+    err = policy_compile(&c->policy, &c->def, book);
+    return err == 0 ? policy_egress_build(&c->egress, c->policy, places, c->n_listeners) : err;
 }
 
 static void cfg_maps_init(struct cfg *c)

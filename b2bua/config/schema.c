@@ -11,6 +11,7 @@ static const char *const words_format[] = {"text", "json", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
+static const char *const words_on_leak[] = {"mask", "refuse", "report", NULL}; /* policy_on_leak */
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -435,8 +436,15 @@ static const struct cfg_key cfg_topology_keys[] = {
      .words = words_hide,
      .later = later_any,
      .help = "What this side may not learn of the other."},
+    {.key = "on_leak",
+     .type = CFG_ENUM,
+     AT(policy_topology, on_leak),
+     .dflt = "mask",
+     .words = words_on_leak,
+     .help = "A message that names the other side: mask what it names, refuse to send it, or only "
+             "report it."},
 };
-OBJECT(cfg_topology, policy_peer, NULL);
+OBJECT(cfg_topology, policy_topology, NULL);
 
 static const struct cfg_key cfg_peer_keys[] = {
     {.key = "listener",
@@ -498,6 +506,7 @@ static const struct cfg_key cfg_peer_keys[] = {
      .help = "When the next target is tried."},
     {.key = "topology",
      .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, topology),
      .sub = &cfg_topology,
      .help = "What this side may learn."},
     {.key = "numbers",
@@ -647,6 +656,11 @@ static const struct cfg_key cfg_users_keys[] = {
      .at = offsetof(struct policy_users, numbers),
      .sub = &cfg_sides,
      .help = "How numbers are rewritten on this side."},
+    {.key = "topology",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, topology),
+     .sub = &cfg_topology,
+     .help = "What users may learn."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,

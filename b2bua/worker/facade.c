@@ -194,6 +194,17 @@ static void put_store(struct json *j, struct store *store)
     json_obj_end(j);
 }
 
+/* Not zero: something of ours, or a rule, writes what it should not (topology.on_leak). */
+static void put_leaks(struct json *j)
+{
+    json_key(j, "topology_leaks");
+    json_obj(j);
+    json_kint(j, "masked", (int64_t)stat_sum(STAT_LEAK_MASKED));
+    json_kint(j, "refused", (int64_t)stat_sum(STAT_LEAK_REFUSED));
+    json_kint(j, "reported", (int64_t)stat_sum(STAT_LEAK_REPORTED));
+    json_obj_end(j);
+}
+
 int b2bua_system_json(struct b2bua *b, struct json *j)
 {
     struct config *cfg = current_config(b);
@@ -214,6 +225,7 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
         json_kint(j, "connections", s.conns);
         json_kint(j, "loop_lag_ms", s.lag_ms);
         put_store(j, b->store);
+        put_leaks(j);
         json_key(j, "limits");
         json_obj(j);
         json_kint(j, "calls", cfg->def.limit.calls);

@@ -67,6 +67,7 @@ struct config {
     uint32_t crypto_threads, crypto_queue;
     /* store, admin */
     const char *store_path;
+    bool store_requests;          /* the INVITE of each call is kept, without its secrets */
     const char *admin_unix;       /* path, or NULL */
     struct addr admin_listen;     /* AF_UNSPEC when unix */
     const char *admin_token_file; /* made when missing; NULL when admin_token is set */
@@ -120,6 +121,9 @@ MUST_USE int config_load(struct config **cp, const char *path, struct policy_boo
                          struct config_errors *errs);
 MUST_USE int config_parse(struct config **cp, const char *name, struct sl text,
                           struct policy_book *book, struct config_errors *errs);
+/* The same configuration with counters of its own that stand where those of `of` stand now: what is
+ * asked of it changes nothing for anybody. Keeps a reference to `of`. Any thread. */
+MUST_USE int config_copy(struct config **cp, struct config *of);
 struct config *config_ref(struct config *c); /* any thread */
 void config_unref(struct config **cp);       /* any thread; accepts NULL */
 struct sl config_default_text(void);

@@ -27,6 +27,7 @@ static const char *const migrations[] = {
     " reason TEXT NOT NULL, level INTEGER NOT NULL, points INTEGER NOT NULL,"
     " flags INTEGER NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
     " evidence BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE call_asked(id INTEGER PRIMARY KEY, asked BLOB NOT NULL) STRICT;",
 };
 const unsigned schema_version = COUNT_OF(migrations);
 

@@ -20,6 +20,7 @@ struct config_box { /* what lies around a snapshot */
     struct cfg_secret *secrets;
     struct cfg_pattern *patterns;
     struct cfg_tls_ref *tls;
+    uint64_t slots; /* places taken for listeners */
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -38,6 +39,7 @@ struct config *config_ref(struct config *c)
 static void config_free(struct config_box *box)
 {
     policy_free(&box->c.policy);
+    cfg_slots_release(&box->c, box->slots);
     for (size_t i = 0; i < box->c.def.n_tables; i++) {
         policy_table_free(&box->c.def.tables[i].table);
     }
@@ -61,6 +63,13 @@ void config_unref(struct config **cp)
         atomic_fetch_sub_explicit(&config_box(c)->refs, 1, memory_order_acq_rel) == 1) {
         config_free(config_box(c));
     }
+}
+
+bool config_is_mine(const struct config *c)
+{
+    struct config_box *box = config_box((struct config *)(uintptr_t)c);
+
+    return atomic_load_explicit(&box->refs, memory_order_acquire) == 1;
 }
 
 static uint32_t config_cpus(void)
@@ -141,11 +150,17 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     box->secrets = c.secrets;
     box->patterns = c.patterns;
     box->tls = c.tls;
+    box->slots = c.slots_taken;
     return c.err != 0 ? c.err : errs->n_total != 0 ? EBADMSG : 0;
 }
 
 int config_parse(struct config **cp, const char *name, struct sl text, struct policy_book *book,
                  struct config_errors *errs)
+{
+    return config_build(cp, &(struct config_text){.name = name, .text = text, .book = book}, errs);
+}
+
+int config_build(struct config **cp, const struct config_text *t, struct config_errors *errs)
 {
     struct config_box *box = mem_zalloc(sizeof(*box));
     struct config *c;
@@ -156,11 +171,12 @@ int config_parse(struct config **cp, const char *name, struct sl text, struct po
         return ENOMEM;
     }
     c = &box->c;
+    c->slots = t->slots;
     atomic_init(&box->refs, 1);
     arena_init(&box->arena, 4096, 0);
-    err = config_read(box, name, text, errs);
+    err = config_read(box, t->name, t->text, errs);
     if (err == 0) {
-        err = config_finish(box, book);
+        err = config_finish(box, t->book);
     }
     if (err == ENOMEM) {
         config_errors_free(errs); /* half a list would mislead */
@@ -197,6 +213,13 @@ int config_read_file(struct buf *b, const char *path, size_t max)
         close(fd);
     }
     return err;
+}
+
+int config_slurp(struct buf *b, const char *path)
+{
+    int err = config_read_file(b, path, CONFIG_FILE_MAX);
+
+    return err == 0 && b->n > CONFIG_FILE_MAX ? EFBIG : err;
 }
 
 int config_load(struct config **cp, const char *path, struct policy_book *book,

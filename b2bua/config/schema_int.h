@@ -24,6 +24,7 @@
 
 extern const struct cfg_object cfg_profile;  /* schema_media.c */
 extern const struct cfg_object cfg_security; /* schema_security.c */
+extern const struct cfg_object cfg_config_section; /* schema_versions.c */
 extern const char *const cfg_words_bool[];   /* false, true: stored in a bool */
 /* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;

@@ -103,7 +103,7 @@ struct cfg_key {
     const char *const *words;
     const char *const *later; /* values (globs) known but not supported */
     const struct cfg_object *sub;
-    size_t names_at; /* CFG_MAP: offset in struct cfg of the names seen */
+    size_t names_at;               /* CFG_MAP: offset in struct cfg of the names seen */
     void (*placed)(struct cfg *c); /* CFG_MAP: all of it has been read; may be NULL */
     const char *help;
 };

@@ -1,5 +1,5 @@
-/* diff.c - what two texts of a configuration say differently, setting by setting. Only the trees are
- * compared: neither text needs to be right, and no file that they name is read. */
+/* diff.c - what two texts of a configuration say differently, setting by setting. Only the trees
+ * are compared: neither text needs to be right, and no file that they name is read. */
 #include "config/config_int.h"
 
 #define DIFF_SHOWN_MAX 200 /* bytes of a value that is shown */
@@ -161,10 +161,9 @@ static bool cfg_element_is(const struct hnode *node, const void *key)
 
 static const struct cfg_node *cfg_named_find(const struct cfg_named *x, struct sl name)
 {
-    struct hnode *hit =
-        x->map.n != 0
-            ? hmap_find(&x->map, hmap_hash(&x->map, name.p, name.n), cfg_element_is, &name)
-            : NULL;
+    struct hnode *hit = x->map.n != 0 ? hmap_find(&x->map, hmap_hash(&x->map, name.p, name.n),
+                                                  cfg_element_is, &name)
+                                      : NULL;
 
     return hit != NULL ? CONTAINER_OF(hit, struct cfg_element, node)->n : NULL;
 }
@@ -183,8 +182,7 @@ static void cfg_named_build(struct cfg_diff *d, unsigned side, const struct cfg_
         if (x->is_good) {
             e->name = name;
             e->n = i;
-            x->is_good =
-                hmap_insert(&x->map, &e->node, hmap_hash(&x->map, name.p, name.n)) == 0;
+            x->is_good = hmap_insert(&x->map, &e->node, hmap_hash(&x->map, name.p, name.n)) == 0;
         }
     }
 }

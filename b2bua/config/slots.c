@@ -66,8 +66,7 @@ static bool cfg_slot_is(const struct cfg_slot *e, const struct config_listener *
 {
     return (e->snapshots != 0 || e->holds != 0) && sl_eq(sl_str(e->name), sl_str(l->name)) &&
            addr_family(&e->address) == addr_family(&l->address) &&
-           addr_eq_ip(&e->address, &l->address) &&
-           memcmp(e->port, l->port, sizeof(e->port)) == 0;
+           addr_eq_ip(&e->address, &l->address) && memcmp(e->port, l->port, sizeof(e->port)) == 0;
 }
 
 /* The place of this listener, or a free one; -1: all are taken. */

@@ -61,6 +61,12 @@
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
     X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \
     X(CRYPTO_FULL, "postern_limit_reached_total", "limit=\"crypto_queue\"", "Limits that bit")     \
+    X(CONFIG_APPLIED, "postern_config_changes_total", "result=\"applied\"",                        \
+      "Configurations by what became of them")                                                     \
+    X(CONFIG_REFUSED, "postern_config_changes_total", "result=\"refused\"",                        \
+      "Configurations by what became of them")                                                     \
+    X(CONFIG_EXPIRED, "postern_config_changes_total", "result=\"not_confirmed\"",                  \
+      "Configurations by what became of them")                                                     \
     X(CALL_STARTED, "postern_call_attempts_total", "", "Calls that got past the policy")           \
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \

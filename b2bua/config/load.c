@@ -21,6 +21,7 @@ struct config_box { /* what lies around a snapshot */
     struct cfg_pattern *patterns;
     struct cfg_tls_ref *tls;
     struct config *base; /* a copy: of which everything but the policy is; else NULL */
+    uint64_t slots;      /* places taken for listeners */
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -38,12 +39,13 @@ struct config *config_ref(struct config *c)
 
 static void config_free(struct config_box *box)
 {
-    policy_egress_free(&box->c.egress);
-    policy_free(&box->c.policy);
-    if (box->base != NULL) {
-        config_unref(&box->base);
+    if (box->base != NULL) { /* what a copy shares is the original's to free */
+        box->c.egress = NULL;
         box->c.def.n_tables = 0;
     }
+    policy_egress_free(&box->c.egress);
+    policy_free(&box->c.policy);
+    cfg_slots_release(&box->c, box->slots);
     for (size_t i = 0; i < box->c.def.n_tables; i++) {
         policy_table_free(&box->c.def.tables[i].table);
     }
@@ -54,6 +56,7 @@ static void config_free(struct config_box *box)
     for (struct cfg_secret *s = box->secrets; s != NULL; s = s->next) {
         mem_wipe(s->p, s->n);
     }
+    config_unref(&box->base);
     arena_free(&box->arena);
     mem_free(box);
 }
@@ -112,6 +115,13 @@ int config_copy(struct config **cp, struct config *of)
     policy_copy_counts(c->policy, of->policy);
     *cp = c;
     return 0;
+}
+
+bool config_is_mine(const struct config *c)
+{
+    struct config_box *box = config_box((struct config *)(uintptr_t)c);
+
+    return atomic_load_explicit(&box->refs, memory_order_acquire) == 1;
 }
 
 static uint32_t config_cpus(void)
@@ -196,11 +206,17 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     box->secrets = c.secrets;
     box->patterns = c.patterns;
     box->tls = c.tls;
+    box->slots = c.slots_taken;
     return c.err != 0 ? c.err : errs->n_total != 0 ? EBADMSG : 0;
 }
 
 int config_parse(struct config **cp, const char *name, struct sl text, struct policy_book *book,
                  struct config_errors *errs)
+{
+    return config_build(cp, &(struct config_text){.name = name, .text = text, .book = book}, errs);
+}
+
+int config_build(struct config **cp, const struct config_text *t, struct config_errors *errs)
 {
     struct config_box *box = mem_zalloc(sizeof(*box));
     struct config *c;
@@ -211,11 +227,12 @@ int config_parse(struct config **cp, const char *name, struct sl text, struct po
         return ENOMEM;
     }
     c = &box->c;
+    c->slots = t->slots;
     atomic_init(&box->refs, 1);
     arena_init(&box->arena, 4096, 0);
-    err = config_read(box, name, text, errs);
+    err = config_read(box, t->name, t->text, errs);
     if (err == 0) {
-        err = config_finish(box, book);
+        err = config_finish(box, t->book);
     }
     if (err == ENOMEM) {
         config_errors_free(errs); /* half a list would mislead */
@@ -252,6 +269,13 @@ int config_read_file(struct buf *b, const char *path, size_t max)
         close(fd);
     }
     return err;
+}
+
+int config_slurp(struct buf *b, const char *path)
+{
+    int err = config_read_file(b, path, CONFIG_FILE_MAX);
+
+    return err == 0 && b->n > CONFIG_FILE_MAX ? EFBIG : err;
 }
 
 int config_load(struct config **cp, const char *path, struct policy_book *book,

@@ -121,6 +121,8 @@ static void store_free(struct store **sp)
         }
     }
     (void)pthread_mutex_destroy(&s->health_lock);
+    (void)pthread_mutex_destroy(&s->version_lock);
+    (void)pthread_cond_destroy(&s->version_cond);
     mem_free(s->path);
     mem_free(s->node);
     mem_free(s);
@@ -139,6 +141,7 @@ static struct store *store_new(const struct store_params *p)
     s->backlog_max = p->backlog_max != 0 ? p->backlog_max : STORE_BACKLOG_MAX;
     s->lock_fd = s->wake_fd = s->stop_fd = -1;
     (void)pthread_mutex_init(&s->health_lock, NULL);
+    version_init(s);
     pending_init(s);
     s->path = mem_strndup(p->path, strlen(p->path));
     s->node = mem_strndup(node.p, node.n);

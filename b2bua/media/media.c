@@ -317,6 +317,7 @@ static void media_side_end(struct media_side *s)
     media_bundle_leave(s);
     media_side_unbind(s);
     media_secure_free(s);
+    media_park_empty(s);
     media_checks_free(s);
     media_tone_free(s);
     media_formats_free(s);
@@ -396,6 +397,7 @@ void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
         return;
     }
     media_bundle_leave(sd);
+    media_park(sd);
     media_secure_free(sd);
     media_checks_reset(sd);
     media_flow_reset(&sd->rtp);

@@ -121,7 +121,9 @@ void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
                       const struct media_remote *r);
 /* The side is about to be described by another party, as with the next device of a fork: keys,
  * DTLS, checked pairs, sources and the description go, and nobody is heard or sent to until there
- * is a new one. Our ports and our ICE credentials, which that party was offered, stay. */
+ * is a new one. Our ports and our ICE credentials, which that party was offered, stay; and should
+ * media_set_sdes() bring back the keys that are in use now, their rollover counters and replay
+ * windows go on. */
 void media_side_reset(struct media_session *s, unsigned stream, unsigned side);
 
 #endif

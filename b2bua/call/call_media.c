@@ -188,7 +188,8 @@ static bool follows(const struct bridge_room *room, const struct side_plan *p, u
 static int bundle_stream(struct call *c, const struct side_plan *p, unsigned i, unsigned leader)
 {
     uint32_t ssrcs[SDP_SSRCS_MAX];
-    struct media_bundle_key key = {.ssrcs = ssrcs, .n = sdp_ssrcs(p->said, i, ssrcs)};
+    struct media_bundle_key key = {
+        .ssrcs = ssrcs, .n = sdp_ssrcs(p->said, i, ssrcs), .mid_ext_id = sdp_mid_ext(p->said, i)};
 
     if (!sdp_mid(p->said, i, &key.mid)) {
         key.mid = SL_NULL;
@@ -243,6 +244,7 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
         memcpy(n->mid, mid.p, mid.n);
     }
     n->is_bundled = room->out[i].is_bundled;
+    n->mid_ext = n->is_bundled ? sdp_mid_ext(p->said, i) : 0;
     n->leader = room->out[i].leader;
 }
 

@@ -95,6 +95,7 @@ struct config {
     uint32_t media_learn_ms;
     uint8_t media_io; /* 0 auto, 1 epoll, 2 io_uring */
     uint32_t media_gather_us;
+    uint32_t media_quarantine_ms;
     uint32_t media_ready; /* pairs of sockets per listener, of all workers */
     /* limits */
     uint32_t setup_ms, duration_ms; /* 3m, 12h */

@@ -123,6 +123,19 @@ static struct media_side *bundle_by_pt(const struct media_bundle *b, uint8_t pt)
     return found;
 }
 
+void media_bundle_strip(const struct media_side *at, struct media_pkt *pkt)
+{
+    size_t head = RTP_HEADER + 4 * (size_t)(pkt->p[0] & 15), ext;
+
+    if ((pkt->p[0] & 0x10) == 0 || !at->bundle->has_mid_ext) {
+        return;
+    }
+    ext = 4 + 4 * (size_t)rtp_u16(pkt->p + head + 2);
+    memmove(pkt->p + head, pkt->p + head + ext, pkt->n - head - ext);
+    pkt->n -= ext;
+    pkt->p[0] &= (uint8_t)~0x10;
+}
+
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p)
 {
     struct media_bundle *b = at->bundle;
@@ -343,6 +356,7 @@ static void bundle_put(struct media_bundle *b, struct media_side *s, struct medi
     }
     if (key->mid.n != 0 && key->mid.n <= MEDIA_MID_MAX) {
         m->mid_ext_id = key->mid_ext_id;
+        b->has_mid_ext = b->has_mid_ext || key->mid_ext_id != 0;
         m->mid_n = (uint8_t)key->mid.n;
         memcpy(m->mid, key->mid.p, key->mid.n);
     }

@@ -6,8 +6,7 @@
 
 #define MEDIA_LEARN_MS 3000
 #define MEDIA_RCVBUF 65536
-/* Short: the source filter already keeps a late sender out of the next call on its ports. */
-#define MEDIA_QUARANTINE_MS 250
+#define MEDIA_QUARANTINE_MS 2000 /* longer than the pauses of a sender that suppresses silence */
 #define MEDIA_IDLE_MAX 1024
 #define MEDIA_POOLED 1024 /* sessions, streams and pairs whose memory is kept */
 
@@ -26,7 +25,7 @@ int media_new(struct media **mp, const struct media_params *p)
     m->p = *p;
     m->p.learn_ms = p->learn_ms != 0 ? p->learn_ms : MEDIA_LEARN_MS;
     m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
-    m->p.quarantine_ms = p->quarantine_ms != 0 ? p->quarantine_ms : MEDIA_QUARANTINE_MS;
+    media_set_quarantine(m, p->quarantine_ms);
     m->p.idle_max = p->idle_max != 0 ? p->idle_max : MEDIA_IDLE_MAX;
     m->p.idle_max = m->p.idle_max > p->ready ? m->p.idle_max : p->ready;
     pool_init(&m->sessions, sizeof(struct media_session), MEDIA_POOLED);
@@ -119,6 +118,11 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
 void media_set_inactivity(struct media *m, uint32_t ms)
 {
     m->p.inactivity_ms = ms;
+}
+
+void media_set_quarantine(struct media *m, uint32_t ms)
+{
+    m->p.quarantine_ms = ms != 0 ? ms : MEDIA_QUARANTINE_MS;
 }
 
 void media_counts(const struct media *m, struct media_counts *out)
@@ -321,6 +325,7 @@ static void media_side_end(struct media_side *s)
     media_bundle_leave(s);
     media_side_unbind(s);
     media_secure_free(s);
+    media_park_empty(s);
     media_checks_free(s);
     media_tone_free(s);
     media_formats_free(s);
@@ -400,6 +405,7 @@ void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
         return;
     }
     media_bundle_leave(sd);
+    media_park(sd);
     media_secure_free(sd);
     media_checks_reset(sd);
     media_flow_reset(&sd->rtp);

@@ -248,6 +248,7 @@ static void relay_media(struct media_side *at, struct media_pkt *pkt, size_t wir
             (void)media_drop(at, MEDIA_DROP_MALFORMED, pkt->now_ms);
             return;
         }
+        media_bundle_strip(at, pkt);
     }
     s->count.rx_packets++;
     s->count.rx_bytes += wire_n;

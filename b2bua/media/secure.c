@@ -325,6 +325,7 @@ int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
     is_new = sd->sec == NULL;
     err = media_secure_want(sd);
     if (err == 0) {
+        media_unpark(sd, tx, rx);
         err = media_secure_install(sd, &sd->sec->keys[0], tx, rx);
     }
     if (err != 0 && is_new) {

@@ -38,6 +38,13 @@ void media_secure_free(struct media_side *s);
 void media_secure_on_room(void *media);
 struct media_keys *media_secure_keys(const struct media_flow *f); /* of a secure side */
 
+/* --- park.c --- */
+/* The party that has these SDES keys is displaced by another one. */
+void media_park(struct media_side *s);
+/* Perhaps it is back: a side without keys gets the contexts that it had. */
+void media_unpark(struct media_side *s, const struct srtp_key *tx, const struct srtp_key *rx);
+void media_park_empty(struct media_side *s);
+
 /* --- handshake.c: DTLS --- */
 void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt);
 /* Where they are has become known, or moved: begin, or go on. */

@@ -16,6 +16,7 @@ struct media_formats; /* stage_int.h, and so the ones below */
 struct media_remap;
 struct media_bundle;
 struct media_tone;
+struct media_parked; /* park.c */
 
 struct media_flow { /* one socket: the RTP or the RTCP of one side */
     struct media_side *side;
@@ -90,8 +91,9 @@ struct media_side {
     struct media_seen_at at;
     int64_t expect_ms; /* since when packets are due */
     struct media_ice *ice;
-    struct media_realm *realm; /* NULL: not open */
-    struct media_pair *pair;   /* the side's own while open */
+    struct media_parked *parked; /* keys of parties that were displaced */
+    struct media_realm *realm;   /* NULL: not open */
+    struct media_pair *pair;     /* the side's own while open */
     struct addr signalling;
     struct addr local;
     uint8_t dscp;

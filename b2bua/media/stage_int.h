@@ -150,6 +150,7 @@ struct bundle_member {
 };
 struct media_bundle {
     uint8_t n, n_learned, next_learned;
+    bool has_mid_ext; /* of some member */
     struct {
         uint32_t ssrc;
         struct media_side *side;
@@ -163,6 +164,8 @@ struct media_bundle {
 };
 /* Whose packet it is; NULL: nobody's. */
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p); /* sound RTP */
+/* What the extension said was for us: nobody agreed on one with the other side. */
+void media_bundle_strip(const struct media_side *at, struct media_pkt *pkt);
 struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r);
 /* To whom we send as ssrc; NULL: to nobody. */
 struct media_side *media_bundle_receiver(const struct media_bundle *b, uint32_t ssrc);

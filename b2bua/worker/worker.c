@@ -101,6 +101,7 @@ static int make_tables(struct worker *w)
                                                .learn_ms = cfg->media_learn_ms,
                                                .io = (enum media_io)cfg->media_io,
                                                .gather_us = cfg->media_gather_us,
+                                               .quarantine_ms = cfg->media_quarantine_ms,
                                                .ready = share_of(cfg->media_ready, w->b->n_workers),
                                                .rcvbuf = 65536,
                                                .dtls = w->b->dtls,
@@ -210,6 +211,7 @@ void worker_apply_config(struct worker *w, struct config *cfg)
     w->cfg = config_ref(cfg);
     tx_table_set_timers(w->tab, &timers);
     media_set_inactivity(w->media, cfg->media_inactivity_ms);
+    media_set_quarantine(w->media, cfg->media_quarantine_ms);
     set_realms(w, cfg);
     registrar_set_policy(w->registrar, cfg->policy, cfg->def.listeners, cfg->def.n_listeners);
     call_table_set_config(w->calls, cfg);

@@ -56,6 +56,11 @@ void media_set_inactivity(struct media *m, uint32_t ms)
     m->p.inactivity_ms = ms;
 }
 
+void media_set_quarantine(struct media *m, uint32_t ms)
+{
+    m->p.quarantine_ms = ms;
+}
+
 uint32_t fake_media_inactivity(const struct media *m)
 {
     return m->p.inactivity_ms;

@@ -124,6 +124,24 @@ static void packets_are_told_apart(void **state)
     down(&r, &c);
 }
 
+/* Nobody agreed on extensions with the other side, and the mid is ours to read. */
+static void the_mid_goes_no_further(void **state)
+{
+    struct said said = {0x300, 35, "v", false};
+    uint8_t p[172], got[512];
+    struct callee c;
+    struct rig r;
+
+    (void)state;
+    up(&r, &c);
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, put_said(p, &said, 1));
+    assert_int_equal(rig_recv(c.rtp, got, sizeof(got), NULL), sizeof(p) - 12);
+    assert_int_equal(got[0], 0x80);
+    assert_memory_equal(got + 1, p + 1, 11);
+    assert_memory_equal(got + 12, p + 24, sizeof(p) - 24);
+    down(&r, &c);
+}
+
 static void followers_have_no_ports_but_the_leaders(void **state)
 {
     struct media_counts n;
@@ -402,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packets_are_told_apart),
+        cmocka_unit_test(the_mid_goes_no_further),
         cmocka_unit_test(followers_have_no_ports_but_the_leaders),
         cmocka_unit_test(both_streams_go_out_by_one_transport_under_one_key),
         cmocka_unit_test(a_name_that_another_stream_has_is_changed),

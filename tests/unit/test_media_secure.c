@@ -507,6 +507,41 @@ static void a_source_that_starts_its_numbers_anew_repeats_no_index(void **state)
     rig_down(&r);
 }
 
+/* Two devices of a fork, each with keys of its own. The first one is heard early, the second one
+ * displaces it, and the first one answers: its sequence numbers have wrapped, so a context that
+ * began anew would use its key twice and understand nothing. */
+static void a_fork_that_comes_back_goes_on_under_its_keys(void **state)
+{
+    struct end first = {0}, second = {0}, again = {0};
+    struct rig r;
+
+    (void)state;
+    up(&r, SRTP_ENGINE_AUTO);
+    rig_sdes(&r, 1, &first, A, 1);
+    for (unsigned seq = 65534; seq < 65534 + 4; seq++) {
+        rig_speak(&r, 0, &(struct end){0}, (uint16_t)seq);
+        assert_true(rig_hears(&r, 1, &first, (uint16_t)seq));
+        rig_speak(&r, 1, &first, (uint16_t)seq);
+        assert_true(rig_hears(&r, 0, &(struct end){0}, (uint16_t)seq));
+    }
+    media_side_reset(r.s, 0, 1);
+    rig_describe(&r, 1);
+    rig_sdes(&r, 1, &second, A, 11);
+    rig_speak(&r, 0, &(struct end){0}, 2);
+    assert_true(rig_hears(&r, 1, &second, 2));
+    media_side_reset(r.s, 0, 1);
+    rig_describe(&r, 1);
+    rig_sdes(&r, 1, &again, A, 1); /* contexts of the test's that nobody uses */
+    rig_speak(&r, 0, &(struct end){0}, 3);
+    assert_true(rig_hears(&r, 1, &first, 3));
+    rig_speak(&r, 1, &first, 3);
+    assert_true(rig_hears(&r, 0, &(struct end){0}, 3));
+    rig_end_free(&first);
+    rig_end_free(&second);
+    rig_end_free(&again);
+    rig_down(&r);
+}
+
 static size_t rtp_of(uint8_t *p, uint32_t ssrc, uint16_t seq)
 {
     size_t n = rig_rtp(p, seq);
@@ -647,6 +682,7 @@ int main(void)
         cmocka_unit_test(only_what_authenticates_feeds_the_watchdog),
         cmocka_unit_test(rtcp_is_secured_on_the_odd_port_and_muxed),
         cmocka_unit_test(a_source_that_starts_its_numbers_anew_repeats_no_index),
+        cmocka_unit_test(a_fork_that_comes_back_goes_on_under_its_keys),
         cmocka_unit_test(a_secure_peer_is_heard_under_many_names),
         cmocka_unit_test(a_source_with_one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(memory_per_secure_call_is_bounded),

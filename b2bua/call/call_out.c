@@ -467,6 +467,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     if (rsp->status == 100) {
         l->state = LEG_CALLING;
         return;
@@ -563,6 +564,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     attempt_done(c, l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         why = "answer without a usable Contact or tag";

@@ -173,6 +173,7 @@ struct leg *leg_new(struct call *c, uint8_t side)
     list_init(&l->node);
     timer_init(&l->retry, NULL, l);
     timer_init(&l->rekey, NULL, l);
+    leg_update_init(l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
     sdp_face_init(&l->face, ((uint64_t)crypto_random_u32() << 20) | (crypto_random_u32() >> 12));
@@ -214,6 +215,7 @@ void leg_free(struct leg **lp)
     timer_stop(l->call->t->p.loop, &l->retry);
     leg_rekey_stop(l);
     leg_digits_drop(l);
+    leg_update_drop(l);
     nego_free(&l->nego);
     if (l->target_counted) {
         policy_peer_release(l->call->cfg->policy, l->party.peer);
@@ -274,6 +276,17 @@ static void release_limits(struct call *c)
     policy_release(c->cfg->policy, &c->verdict);
 }
 
+static void updates_drop(struct call *c)
+{
+    if (c->a != NULL) {
+        leg_update_drop(c->a);
+    }
+    LIST_FOR_EACH(it, &c->forks)
+    {
+        leg_update_drop(CONTAINER_OF(it, struct leg, node));
+    }
+}
+
 void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
 {
     struct call_table *t = c->t;
@@ -303,6 +316,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     call_set_state(c, CALL_ENDED);
     call_post(c);
     relays_drop(c);
+    updates_drop(c);
     c->own = NULL;
     call_drop_offer(c);
     release_limits(c);

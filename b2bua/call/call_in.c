@@ -368,6 +368,7 @@ static void begin(struct call *c, struct sip_msg *req)
     uint16_t status;
 
     ladder_msg(c->a, req);
+    leg_learn_allow(c->a, req);
     tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
     ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
     if (c->verdict.action == POLICY_REFUSE) {

@@ -9,12 +9,13 @@
 #include "call/call_record.h"
 #include "call/call_sdp.h"
 #include "sbc-policy/egress.h"
+#include "call/call_session.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
 #define CALL_HOPS_MAX 70  /* never sent higher, whatever came */
 #define CALL_HOPS_MIN 1   /* Max-Forwards at which a request goes no further: 483 */
-#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
+#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE"
 
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
@@ -59,7 +60,8 @@ struct leg {
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
     struct policy_said said; /* hosts that its far end has named as its own */
-    struct timer retry;      /* 491: our re-INVITE goes again */
+    struct leg_update update;
+    struct timer retry; /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
     struct log_ctx log;

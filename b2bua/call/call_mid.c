@@ -235,7 +235,7 @@ static mid_fn *const mid_table[SIP_METHOD_N] = {
     [SIP_INVITE] = mid_invite,       [SIP_BYE] = mid_bye,          [SIP_OPTIONS] = mid_options,
     [SIP_INFO] = mid_info,           [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
     [SIP_REFER] = mid_refuse,        [SIP_SUBSCRIBE] = mid_refuse, [SIP_NOTIFY] = mid_refuse,
-    [SIP_UPDATE] = mid_refuse,       [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
+    [SIP_UPDATE] = call_update,      [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
     [SIP_METHOD_OTHER] = mid_refuse,
 };
 
@@ -335,6 +335,7 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     ladder_msg(l, req);
+    leg_learn_allow(l, req);
     if (!leg_is_of_call(l) &&
         !may_ask_early(l, req)) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
         answer_and_drop(l, tx, req->method == SIP_BYE ? 200 : 481, SL_NULL);

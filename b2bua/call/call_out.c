@@ -487,6 +487,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     if (rsp->status == 100) {
         l->state = LEG_CALLING;
         return;
@@ -583,6 +584,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     attempt_done(c, l, rsp->status, 0);
     leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {

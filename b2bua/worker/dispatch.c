@@ -2,7 +2,7 @@
  * start something new. Decides nothing that the policy decides. */
 #include "worker/worker_int.h"
 
-#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER\r\n"
+#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, REGISTER\r\n"
 
 static void answer(struct worker *w, const struct sip_msg *req, const struct flow *flow,
                    uint16_t status, struct sl extra)
@@ -246,6 +246,7 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
         break;
     case SIP_BYE:
     case SIP_INFO:
+    case SIP_UPDATE:
         answer(w, req, flow, 481, SL_NULL);
         break;
     default:

@@ -65,6 +65,10 @@
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
     X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
       "Offences of peers, targets and allowed networks, held against nobody")                      \
+    X(FIREWALL_DOWN, "postern_firewall_helper_failures_total", "",                                 \
+      "Times that postern-nft ended or could not be started")                                      \
+    X(FIREWALL_FAILED, "postern_firewall_errors_total", "",                                        \
+      "Changes that the packet filter refused")                                                    \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \

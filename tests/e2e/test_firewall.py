@@ -10,7 +10,7 @@ import pytest
 from kit import net
 from kit.registering import DOMAIN, register, send_register
 from kit.sip import digest
-from test_guard import ban_of, bans, metric, raw_options, received
+from test_guard import DISGUISE, attack, ban_of, bans, metric, raw_options, received
 
 BANS = {"bans": {"threshold": 10, "window": "5m", "durations": ["5m", "1h"], "firewall": "nftables"}}
 
@@ -117,6 +117,23 @@ def test_packets_of_a_banned_source_do_not_reach_the_socket_until_it_is_let_go(w
     assert daemon.api.delete(f"/v1/bans/{net.STRANGER}").status == 200
     holds()
     assert send_register(guesser, "1001").status == 401
+
+
+def test_svcrack_in_disguise_ends_in_the_kernel_within_20_packets(walled, tmp_path, ua):
+    """It answers our nonces, so its address is proven; as it comes, it is silenced at its first packet (test_guard)."""
+    daemon = walled()
+    words = tmp_path / "words"
+    words.write_text("".join(f"guess{i}\n" for i in range(200)) + "one-secret\n")
+    out = attack("svcrack", "-u", "1001", "-d", str(words), net.OUT, disguise=DISGUISE)
+    assert "one-secret" not in out, out
+    assert received(daemon) <= 20
+    ban = ban_of(daemon, net.STRANGER)
+    assert (ban["event"], ban["kind"], ban["proof"], ban["dropped_in"]) == ("auth_failed", "ban", "digest", "firewall")
+    assert "REGISTER" in ban["evidence"] and "Digest" in ban["evidence"]
+    holds(net.STRANGER)
+    assert in_kernel()[net.STRANGER][1] > 0, "and the rest of its words met nobody"
+    phone = ua(net.PHONE1, 5060)
+    assert register(phone, "1001", "one-secret").status == 200
 
 
 def test_a_helper_that_dies_is_started_again_and_finds_out_what_changed(walled):

@@ -161,7 +161,8 @@ static const struct cfg_key cfg_sip_keys[] = {
      .dflt = "4096",
      .min = 1,
      .max = 1000000,
-     .help = "TCP connections of one worker; more are closed at once."},
+     .help = "TCP connections of one worker; more are closed at once. The last eighth is for known "
+             "sources."},
     {.key = "tcp_per_source",
      .type = CFG_INT,
      .flags = CFG_RESTART,

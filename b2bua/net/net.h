@@ -69,6 +69,9 @@ struct net_events {
     /* Asked before a datagram is read and before a connection is kept: false drops it without a
      * word. Only transport, listener and remote of the flow count. NULL: everything may come. */
     bool (*admit)(void *arg, const struct flow *flow);
+    /* Asked when connections grow scarce: the last eighth of max_conns is kept for those whom this
+     * knows by their address. Same flow as for admit. NULL: it is for everybody. */
+    bool (*is_known)(void *arg, const struct flow *flow);
     /* One whole message (never empty, keepalives are answered below). bytes are borrowed. */
     void (*message)(void *arg, const struct flow *flow, struct sl bytes);
     /* Framing broke on a stream whose start line is SIP: an answer sent from inside this callback

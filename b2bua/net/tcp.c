@@ -115,12 +115,33 @@ static int tcp_take(struct tcp_listener *l, int fd, const struct addr *remote,
     return err;
 }
 
+static struct flow tcp_flow_of(const struct tcp_listener *l, const struct addr *remote)
+{
+    return (struct flow){.transport = SIP_TCP,
+                         .listener = l->listener,
+                         .worker = l->net->worker,
+                         .conn_slot = FLOW_NO_CONN,
+                         .remote = *remote};
+}
+
+/* Strangers who hold all the connections they can get leave some to peers. */
+static bool tcp_has_room(const struct tcp_listener *l, const struct addr *remote)
+{
+    const struct net *n = l->net;
+    struct flow flow = tcp_flow_of(l, remote);
+
+    if (n->n_in < n->lim.max_conns - n->lim.max_conns / 8) {
+        return true;
+    }
+    return n->n_in < n->lim.max_conns && (n->ev.is_known == NULL || n->ev.is_known(n->arg, &flow));
+}
+
 /* Takes over fd, also on error. */
 static int tcp_adopt(struct tcp_listener *l, int fd, const struct addr *remote)
 {
     struct net *n = l->net;
     struct source *source = NULL;
-    int err = n->n_in < n->lim.max_conns ? 0 : ENOBUFS;
+    int err = tcp_has_room(l, remote) ? 0 : ENOBUFS;
 
     if (err == 0) {
         err = source_take(n, remote, &source);
@@ -162,11 +183,7 @@ static bool tcp_is_exhausted(int err)
 static bool tcp_may_come(const struct tcp_listener *l, const struct addr *remote)
 {
     const struct net *n = l->net;
-    struct flow flow = {.transport = SIP_TCP,
-                        .listener = l->listener,
-                        .worker = n->worker,
-                        .conn_slot = FLOW_NO_CONN,
-                        .remote = *remote};
+    struct flow flow = tcp_flow_of(l, remote);
 
     return n->ev.admit == NULL || n->ev.admit(n->arg, &flow);
 }

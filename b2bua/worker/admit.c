@@ -58,13 +58,18 @@ void worker_proven(void *arg, const struct flow *flow)
 
 /* --- offences --- */
 
-static bool is_trusted(struct worker *w, const struct flow *flow)
+static bool is_trusted(const struct worker *w, const struct flow *flow)
 {
     struct policy_knock knock = {
         .source = flow->remote, .listener = flow->listener, .peer = flow_proven(flow)};
 
     return policy_classify(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop)) ==
            POLICY_TRUSTED;
+}
+
+bool worker_knows(void *arg, const struct flow *flow)
+{
+    return is_trusted(arg, flow);
 }
 
 static const char *transport_word(const struct flow *flow)

@@ -411,6 +411,7 @@ static struct tls_client *on_dialler(void *arg, uint32_t id)
 }
 
 const struct net_events worker_net_events = {.admit = worker_admit,
+                                             .is_known = worker_knows,
                                              .identify = on_identify,
                                              .dialler = on_dialler,
                                              .message = on_net_message,

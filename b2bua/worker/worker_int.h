@@ -59,6 +59,7 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 /* --- admit.c: the door --- */
 bool worker_admit(void *arg, const struct flow *flow); /* net_events.admit */
+bool worker_knows(void *arg, const struct flow *flow); /* net_events.is_known */
 /* A message on a connection that was let in: false drops it; the source may be banned by now. */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */

@@ -66,6 +66,13 @@ static void on_rig_poll(void *arg)
     }
 }
 
+static bool on_rig_is_known(void *arg, const struct flow *flow)
+{
+    const struct rig *r = arg;
+
+    return addr_eq_ip(&flow->remote, &r->friend_at);
+}
+
 static bool on_rig_admit(void *arg, const struct flow *flow)
 {
     struct rig *r = arg;
@@ -98,6 +105,7 @@ static struct tls_client *on_rig_dialler(void *arg, uint32_t peer)
 static void rig_open(struct rig *r, const struct net_limits *limits, struct crypto_pool *pool)
 {
     static const struct net_events events = {.admit = on_rig_admit,
+                                             .is_known = on_rig_is_known,
                                              .message = on_rig_message,
                                              .bad_frame = on_rig_bad,
                                              .gone = on_rig_gone,

@@ -91,6 +91,39 @@ static void connections_in_all_are_limited_but_we_can_still_dial(void **state)
     rig_down(&rig);
 }
 
+static void until_closed(int fd)
+{
+    rig.peer = fd;
+    rig_until(&rig, rig_peer_closed);
+}
+
+static void strangers_leave_the_last_connections_to_those_who_are_known(void **state)
+{
+    struct net_limits limits = net_limits_default;
+    int fd[10];
+
+    (void)state;
+    limits.max_conns = 8;
+    tcp_up(&limits);
+    assert_int_equal(addr_parse(SL("127.0.0.4"), 0, &rig.friend_at), 0);
+    for (size_t i = 0; i < 8; i++) {
+        fd[i] = rig_peer_tcp(&rig.at[SIP_TCP], i % 2 == 0 ? "127.0.0.2:0" : "127.0.0.3:0");
+    }
+    until_closed(fd[7]);
+    assert_int_equal(net_conn_count(rig.net), 7);
+    fd[8] = rig_peer_tcp(&rig.at[SIP_TCP], "127.0.0.4:0");
+    rig.want = 8;
+    rig_until(&rig, rig_has_conns);
+    assert_false(is_closed(fd[8]));
+    fd[9] = rig_peer_tcp(&rig.at[SIP_TCP], "127.0.0.4:0"); /* there is an end for everybody */
+    until_closed(fd[9]);
+    assert_int_equal(stat_sum(STAT_CONN_FULL), 2);
+    for (size_t i = 0; i < COUNT_OF(fd); i++) {
+        (void)close(fd[i]);
+    }
+    rig_down(&rig);
+}
+
 static void dialled_connections_are_limited_too(void **state)
 {
     struct net_limits limits = net_limits_default;
@@ -431,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_of_one_source_are_limited),
         cmocka_unit_test(connections_in_all_are_limited_but_we_can_still_dial),
+        cmocka_unit_test(strangers_leave_the_last_connections_to_those_who_are_known),
         cmocka_unit_test(dialled_connections_are_limited_too),
         cmocka_unit_test(a_connection_without_a_message_is_closed_in_spite_of_pings),
         cmocka_unit_test(a_message_that_drips_in_is_cut_off),

@@ -105,7 +105,8 @@ FLOW_HELP := $(filter-out $(FLOW),$(sort $(wildcard tests/flow/*.c))) tests/unit
 FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
 MICRO := $(sort $(wildcard tests/bench/micro_*.c))
-BENCH := $(filter-out $(MICRO),$(sort $(wildcard tests/bench/*.c)))
+FLOOD := tests/bench/flood.c
+BENCH := $(filter-out $(MICRO) $(FLOOD),$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
 CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[ch] $(d)/*/*.[ch])))
@@ -189,6 +190,11 @@ $(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
 
+$(BUILD)/bench/flood: $(call objs,$(FLOOD))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^
+
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -259,6 +265,9 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
+.PHONY: bench-flood
+bench-flood: all loadgen $(BUILD)/bench/flood ## calls of a peer while 100,000 packets/s of strangers come; a denied packet
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/flood.py
 .PHONY: bench-peer
 bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/peer.py

@@ -99,6 +99,10 @@
       "Targets that a call passed over")                                                           \
     X(TARGET_WAITING, "postern_limit_reached_total", "limit=\"target_waiting\"",                   \
       "Limits that bit")                                                                           \
+    X(FIREWALL_DOWN, "postern_firewall_helper_failures_total", "",                                 \
+      "Times that postern-nft ended or could not be started")                                      \
+    X(FIREWALL_FAILED, "postern_firewall_errors_total", "",                                        \
+      "Changes that the packet filter refused")                                                    \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \

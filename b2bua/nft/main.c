@@ -75,7 +75,8 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* sent to the whole group, they are for the daemon, which says goodbye */
+    signal(SIGHUP,
+           SIG_IGN); /* sent to the whole group, they are for the daemon, which says goodbye */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     log_setup(LOG_INFO, sl_eq(sl_str(argv[2]), SL("json")), argv[3]);

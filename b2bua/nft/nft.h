@@ -1,9 +1,8 @@
-/* nft.h - what the daemon and postern-nft say to each other, and the helper's parts. The helper is a
- * process of its own with CAP_NET_ADMIN and nothing else; it keeps the table `inet postern`, whose
- * sets hold the bans that the kernel drops by itself.
- * Wire: a SOCK_SEQPACKET pair, host byte order; one packet carries 1 to NFT_PACKET_MSGS messages of
- * one fixed size. Each side checks every byte that it got, and a wrong one ends the connection.
- * Thread: one per object. */
+/* nft.h - what the daemon and postern-nft say to each other, and the helper's parts. The helper is
+ * a process of its own with CAP_NET_ADMIN and nothing else; it keeps the table `inet postern`,
+ * whose sets hold the bans that the kernel drops by itself. Wire: a SOCK_SEQPACKET pair, host byte
+ * order; one packet carries 1 to NFT_PACKET_MSGS messages of one fixed size. Each side checks every
+ * byte that it got, and a wrong one ends the connection. Thread: one per object. */
 #ifndef POSTERN_NFT_H
 #define POSTERN_NFT_H
 
@@ -21,9 +20,10 @@ enum nft_op {
     NFT_SYNC,     /* what follows, NFT_ADD alone, is all that there shall be ... */
     NFT_SYNC_END, /* ... up to here: the kernel is made so; what is right already stays */
     NFT_BYE,      /* remove the table and end */
-    /* to the daemon: one NFT_DONE for each packet that changed or ended something */
+    /* to the daemon */
     NFT_READY, /* once, at the start: the table is there (err: it cannot be) */
-    NFT_DONE   /* err: the first errno of the packet; held, packets: after NFT_SYNC_END */
+    NFT_DONE,  /* a packet with changes; err: the first errno among them */
+    NFT_SYNCED /* a packet with NFT_SYNC_END; err, and what the kernel has now */
 };
 
 struct nft_elem {

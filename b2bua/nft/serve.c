@@ -118,9 +118,7 @@ static void serve_compare(struct batch *b, const struct nft_list *have, bool rem
     size_t i = 0, k = 0;
 
     while (i < have->n || k < want->n) {
-        int order = i == have->n   ? 1
-                    : k == want->n ? -1
-                                   : nft_elem_order(&have->e[i], &want->e[k]);
+        int order = i == have->n ? 1 : k == want->n ? -1 : nft_elem_order(&have->e[i], &want->e[k]);
 
         if (order < 0 && removing) {
             batch_put(b, NFT_CHANGE_DEL, &have->e[i]);
@@ -211,6 +209,7 @@ static int packet_take(struct packet *p, const struct nft_msg *m)
         }
         err = serve_reconcile(s, p->reply);
         p->err = p->err != 0 ? p->err : err;
+        p->reply->op = NFT_SYNCED;
         p->has_news = true;
         return 0;
     default: /* NFT_BYE, as nft_check_request() lets no other pass */

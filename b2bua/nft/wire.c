@@ -64,32 +64,33 @@ static bool wire_has_no_elem(const struct nft_msg *m)
     return memcmp(&m->elem, &none, sizeof(none)) == 0;
 }
 
+static bool wire_is_request(const struct nft_msg *m)
+{
+    switch (m->op) {
+    case NFT_ADD:
+        return wire_is_prefix(&m->elem) && m->elem.ms >= 1 && m->elem.ms <= NFT_MS_MAX;
+    case NFT_DEL:
+        return wire_is_prefix(&m->elem) && m->elem.ms == 0;
+    case NFT_SYNC:
+    case NFT_SYNC_END:
+    case NFT_BYE:
+        return wire_has_no_elem(m);
+    default:
+        return false;
+    }
+}
+
 int nft_check_request(const struct nft_msg *m)
 {
     bool ok = m->magic == NFT_MAGIC && m->err == 0 && m->held == 0 && m->packets == 0;
 
-    switch (m->op) {
-    case NFT_ADD:
-        ok = ok && wire_is_prefix(&m->elem) && m->elem.ms >= 1 && m->elem.ms <= NFT_MS_MAX;
-        break;
-    case NFT_DEL:
-        ok = ok && wire_is_prefix(&m->elem) && m->elem.ms == 0;
-        break;
-    case NFT_SYNC:
-    case NFT_SYNC_END:
-    case NFT_BYE:
-        ok = ok && wire_has_no_elem(m);
-        break;
-    default:
-        ok = false;
-    }
-    return ok ? 0 : EPROTO;
+    return ok && wire_is_request(m) ? 0 : EPROTO;
 }
 
 int nft_check_reply(const struct nft_msg *m)
 {
-    bool ok = m->magic == NFT_MAGIC && (m->op == NFT_READY || m->op == NFT_DONE) && m->err < 4096 &&
-              m->held <= 4ull * NFT_ELEMS_MAX && wire_has_no_elem(m);
+    bool ok = m->magic == NFT_MAGIC && m->op >= NFT_READY && m->op <= NFT_SYNCED && m->err < 4096 &&
+              m->held <= 3ull * NFT_ELEMS_MAX && wire_has_no_elem(m);
 
     return ok ? 0 : EPROTO;
 }

@@ -359,6 +359,16 @@ static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *
     }
 }
 
+static void put_firewall(struct b2bua *b, struct buf *t)
+{
+    struct guard_firewall f = guard_firewall(b->guard);
+
+    gauge1(t, "postern_firewall_up", "1 when the kernel drops what is banned", f.up ? 1 : 0);
+    gauge1(t, "postern_firewall_bans", "Bans in the kernel, when last compared", f.held);
+    gauge1(t, "postern_firewall_packets", "Packets that these bans dropped, when last compared",
+           f.packets);
+}
+
 int b2bua_metrics(struct b2bua *b, struct buf *t)
 {
     struct config *cfg = worker_config(b);
@@ -386,6 +396,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         buf_putf(t, "postern_sip_transactions{machine=\"nist\"} %u\n", s.tx.nist);
         gauge1(t, "postern_registrations", "Bindings", s.bindings);
         gauge1(t, "postern_bans", "Bans and silences in force", guard_count(b->guard));
+        put_firewall(b, t);
         gauge1(t, "postern_connections", "Stream connections", s.conns);
         gauge1(t, "postern_media_sessions", "Calls with media", s.media.sessions);
         gauge1(t, "postern_media_sockets", "Open media sockets", s.media.sockets);

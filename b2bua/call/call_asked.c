@@ -205,24 +205,48 @@ static bool take_line(struct sl *text, const char *word, struct sl *out)
     return true;
 }
 
+struct asked_lines {
+    struct sl version, source, transport, wall, random, limited, end;
+};
+
+static bool take_lines(struct sl *text, struct call_asked *out, struct asked_lines *l)
+{
+    const struct {
+        const char *word;
+        struct sl *at;
+    } lines[] = {{ASKED_VERSION, &l->version},
+                 {"source ", &l->source},
+                 {"listener ", &out->listener},
+                 {"transport ", &l->transport},
+                 {"peer ", &out->peer},
+                 {"user ", &out->user},
+                 {"wall ", &l->wall},
+                 {"random ", &l->random},
+                 {"limited ", &l->limited},
+                 {"verdict ", &out->verdict},
+                 {"", &l->end}};
+
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        if (!take_line(text, lines[i].word, lines[i].at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int call_asked_read(struct sl text, struct call_asked *out)
 {
-    struct sl source, transport, wall, random, limited, none;
+    struct asked_lines l;
     uint64_t wall_ms = 0;
 
     *out = (struct call_asked){0};
-    if (!take_line(&text, ASKED_VERSION, &none) || !take_line(&text, "source ", &source) ||
-        !take_line(&text, "listener ", &out->listener) ||
-        !take_line(&text, "transport ", &transport) || !take_line(&text, "peer ", &out->peer) ||
-        !take_line(&text, "user ", &out->user) || !take_line(&text, "wall ", &wall) ||
-        !take_line(&text, "random ", &random) || !take_line(&text, "limited ", &limited) ||
-        !take_line(&text, "verdict ", &out->verdict) || !take_line(&text, "", &none) ||
-        addr_parse_hostport(source, 0, &out->source) != 0 || transport.n == 0 ||
-        sl_u64(wall, INT64_MAX, &wall_ms) != 0 || sl_u64(random, UINT64_MAX, &out->random) != 0) {
+    if (!take_lines(&text, out, &l) || addr_parse_hostport(l.source, 0, &out->source) != 0 ||
+        sl_u64(l.wall, INT64_MAX, &wall_ms) != 0 ||
+        sl_u64(l.random, UINT64_MAX, &out->random) != 0) {
         return EBADMSG;
     }
-    out->is_limited = sl_eq(limited, SL("1"));
-    out->transport = sip_transport_of(transport);
+    out->is_limited = sl_eq(l.limited, SL("1"));
+    out->transport = sip_transport_of(l.transport);
     out->wall_ms = (int64_t)wall_ms;
     out->message = text;
     return 0;

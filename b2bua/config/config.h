@@ -4,6 +4,7 @@
  *
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
  *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
+ *   store.requests true
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
  *   tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off, keepalive_answer
  *   10s, reconnect_max 30s or off

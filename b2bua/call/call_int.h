@@ -57,6 +57,7 @@ struct leg {
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
     struct policy_said said; /* hosts that its far end has named as its own */
+    struct addr told;        /* our address as it knows it (call_moved.c) */
     struct timer retry;      /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
@@ -88,6 +89,7 @@ struct call {
     struct list forks; /* all B legs alive */
     struct list relays;
     uint8_t n_legs, n_relays;
+    bool is_moving;    /* waits to be told our new address */
     bool late_offer;   /* A's INVITE had no offer */
     bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
@@ -135,6 +137,7 @@ struct call_table {
     struct buf body; /* one description */
     struct buf json;
     struct bridge_room *room; /* for one description at a time */
+    struct timer moved;
     uint64_t last_id;
     uint32_t n_alive, n_zombies, n_legs, n_messages;
     uint32_t by_state[3];

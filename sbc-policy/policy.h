@@ -40,6 +40,8 @@ struct policy_topology {
     uint8_t on_leak;
 };
 
+enum policy_nat { POLICY_NAT_AUTO, POLICY_NAT_ON, POLICY_NAT_OFF };
+
 struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
     bool verify;
     const char *ca;                /* NULL: the system's */
@@ -67,6 +69,7 @@ struct policy_peer {
     size_t n_headers, n_replies;
     struct policy_identity identity;
     struct policy_topology topology;
+    uint8_t nat;                             /* enum policy_nat */
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     uint32_t waiting_max;                    /* calls without any answer, per target; 0: any */
     struct policy_probe probe;

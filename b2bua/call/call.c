@@ -15,6 +15,7 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
     slots_init(&t->slots, CALL_SLOTS_MAX);
     hmap_init(&t->by_id, 0);
     list_init(&t->all);
+    call_moved_init(t);
     list_init(&t->messages);
     pool_init(&t->calls, sizeof(struct call), 1024);
     pool_init(&t->legs, sizeof(struct leg), 2048);
@@ -46,6 +47,7 @@ void call_table_free(struct call_table **tp)
             call_end(c, "system", "shutdown", 0);
         }
     }
+    timer_stop(t->p.loop, &t->moved);
     call_messages_drop(t);
     probes_free(t);
     call_table_bury(t);
@@ -63,9 +65,14 @@ void call_table_free(struct call_table **tp)
 
 void call_table_set_config(struct call_table *t, struct config *c)
 {
-    config_unref(&t->cfg);
+    struct config *old = t->cfg;
+
     t->cfg = config_ref(c);
     probes_apply(t);
+    if (old != NULL) {
+        call_moved_begin(t, old);
+    }
+    config_unref(&old);
 }
 
 void call_table_set_ring(struct call_table *t, const struct token_ring *ring)

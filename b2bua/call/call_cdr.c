@@ -69,6 +69,7 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
     put_tls(&l->dlg.flow, j);
     json_kaddr(j, "remote", &l->dlg.flow.remote);
+    json_kbool(j, "by_flow", l->dlg.pin_flow || flow_is_reliable(&l->dlg.flow));
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);
     json_kstr(j, "remote_tag", l->dlg.remote_tag);

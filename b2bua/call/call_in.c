@@ -275,6 +275,10 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
     egress_hear(&l->said, req);
     l->sips = flow_is_secure(flow) && is_sips(&l->dlg, req);
     l->dlg.pin_flow = l->party.kind == POLICY_USERS;
+    l->told = *call_advertised(c, l->listener);
+    if (err == 0) {
+        leg_note_nat(l);
+    }
     return err;
 }
 

@@ -34,9 +34,9 @@ struct leg {
     int user;            /* account, or -1 */
     bool target_counted; /* policy_peer_take() was done */
     struct leg_target aim;
-    bool held;           /* connection is held open */
-    bool late;           /* given up, but cli may still bring a 2xx */
-    bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
+    bool held; /* connection is held open */
+    bool late; /* given up, but cli may still bring a 2xx */
+    bool sips; /* its dialog is one of sips: (RFC 3261 12.1) */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */
@@ -61,6 +61,7 @@ struct leg {
     struct digest_state *digest;
     struct policy_said said; /* hosts that its far end has named as its own */
     struct leg_update update;
+    struct addr told;   /* our address as it knows it (call_moved.c) */
     struct timer retry; /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
@@ -92,6 +93,7 @@ struct call {
     struct list forks; /* all B legs alive */
     struct list relays;
     uint8_t n_legs, n_relays;
+    bool is_moving;    /* waits to be told our new address */
     bool late_offer;   /* A's INVITE had no offer */
     bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
@@ -100,8 +102,8 @@ struct call {
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
     struct call_tries tries;
-    uint16_t best_status;  /* of the failures so far */
-    char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
+    uint16_t best_status; /* of the failures so far */
+    char *offer;          /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
     const struct sip_msg *heard; /* B's answer to our INVITE, while it is dealt with; from: */
@@ -123,7 +125,7 @@ struct call {
     const char *warning;             /* static; told to the caller with a failure */
     struct stream_figures *gone;     /* streams that ended before the call */
     uint8_t n_gone;
-    struct egress_notes *leaks;      /* what the last look found; in the arena; NULL: nothing */
+    struct egress_notes *leaks; /* what the last look found; in the arena; NULL: nothing */
     struct attempt *attempts;
     uint8_t n_attempts, cap_attempts;
     struct ladder_event *ladder;
@@ -141,8 +143,9 @@ struct call_table {
     struct buf out;  /* one outgoing message */
     struct buf body; /* one description */
     struct buf json;
-    struct probes *probes; /* NULL: none */
+    struct probes *probes;    /* NULL: none */
     struct bridge_room *room; /* for one description at a time */
+    struct timer moved;
     uint64_t last_id;
     uint32_t n_alive, n_zombies, n_legs, n_messages;
     uint32_t by_state[3];

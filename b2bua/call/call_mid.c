@@ -153,7 +153,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
     if (err != 0) {
         return err;
     }
-    call_via_addr(r->call->cfg, r->to->listener, flow.transport, &via);
+    leg_via_addr(r->to, flow.transport, &via);
     cseq = dialog_next_cseq(&r->to->dlg);
     buf_reset(b);
     dialog_put_request(b, &r->to->dlg,
@@ -330,6 +330,7 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
     follow_source(l, flow);
     policy_said_addr(&l->said, &flow->remote);
     egress_hear(&l->said, req);
+    leg_note_nat(l);
     if (tx == NULL) {
         call_ack(l, req);
         return;

@@ -75,6 +75,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     l->party = p->party;
     l->user = p->user;
     l->sips = p->sips;
+    l->told = *call_advertised(c, l->listener);
     leg_make_token(l, TOKEN_TAG, tag);
     leg_make_token(l, TOKEN_CALLID, call_id);
     buf_init_fixed(&b, from, sizeof(from));
@@ -591,6 +592,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
         why = "answer without a usable Contact or tag";
         status = 502;
     }
+    leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     l->dlg.state = DIALOG_CONFIRMED;
     c->b = l;
@@ -717,6 +719,7 @@ static void b_late_answer(struct leg *l, struct sip_msg *rsp, int err)
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "late answer without a usable dialog");
     }
+    leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     leg_hang_up(l);
     call_check_done(l->call);

@@ -106,6 +106,7 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "re-INVITE answered without a usable Contact");
     }
+    leg_note_nat(l);
     status = sdp.n != 0 ? call_take_answer(c, l, call_other_leg(l), sdp, &why) : 488;
     if (l->owes_ack && leg_ack(l, SL_NULL) != 0) {
         status = 500;

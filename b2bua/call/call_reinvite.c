@@ -200,6 +200,7 @@ static void reinvite_answered(struct leg *y, struct sip_msg *rsp)
     if (dialog_learn(&y->dlg, rsp) != 0) {
         log_debug(&y->log, "re-INVITE answered without a usable Contact");
     }
+    leg_note_nat(y);
     if (!is_waiting(x)) { /* CANCEL crossed the 200: one side has changed, the other has not */
         (void)leg_ack(y, SL_NULL);
         call_end(c, "system", "re-INVITE was cancelled too late", 0);

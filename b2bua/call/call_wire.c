@@ -11,6 +11,16 @@ void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport
     addr_set_port(out, transport < CONFIG_TRANSPORTS ? ls->port[transport] : 0);
 }
 
+void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out)
+{
+    uint16_t port;
+
+    call_via_addr(l->call->cfg, l->listener, transport, out);
+    port = addr_port(out);
+    *out = *call_advertised(l->call, l->listener);
+    addr_set_port(out, port);
+}
+
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
 {
     const struct call *c = l->call;
@@ -38,7 +48,7 @@ static void put_contact(struct buf *b, const struct leg *l)
 {
     struct addr at;
 
-    call_via_addr(l->call->cfg, l->listener, l->dlg.flow.transport, &at);
+    leg_via_addr(l, l->dlg.flow.transport, &at);
     buf_puts(b, l->sips ? "sips:" : "sip:");
     buf_put(b, l->contact, TOKEN_TEXT_LEN);
     buf_putc(b, '@');
@@ -207,7 +217,7 @@ static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_
     struct buf cb;
     const struct sip_msg *inv = l->call->invite;
 
-    call_via_addr(l->call->cfg, l->listener, flow->transport, &via);
+    leg_via_addr(l, flow->transport, &via);
     buf_init_fixed(&cb, contact, sizeof(contact));
     put_contact(&cb, l);
     dialog_put_request(

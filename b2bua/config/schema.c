@@ -12,6 +12,7 @@ static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
 static const char *const words_on_leak[] = {"mask", "refuse", "report", NULL}; /* policy_on_leak */
+static const char *const words_nat[] = {"auto", "on", "off", NULL};            /* policy_nat */
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -382,8 +383,10 @@ static const struct cfg_key cfg_listener_keys[] = {
      .help = "IP address where we bind."},
     {.key = "advertise",
      .type = CFG_ADDRESS,
+     .flags = CFG_LIVE,
      AT(config_listener, advertise),
-     .help = "IP address that the far side is told; the bound one unless set."},
+     .help = "IP address that the far side is told; the bound one unless set. After a reload that "
+             "changes it, running calls are told by re-INVITE."},
     {.key = "sip",
      .type = CFG_OBJECT,
      .sub = &cfg_listener_sip,
@@ -519,6 +522,13 @@ static const struct cfg_key cfg_peer_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_failover,
      .help = "When the next target is tried."},
+    {.key = "nat",
+     .type = CFG_ENUM,
+     AT(policy_peer, nat),
+     .dflt = "auto",
+     .words = words_nat,
+     .help = "Whether requests inside dialogs go where the peer's messages come from instead of to "
+             "its Contact (on); auto: when that is a private address seen from a public one."},
     {.key = "topology",
      .type = CFG_OBJECT,
      .at = offsetof(struct policy_peer, topology),

@@ -30,9 +30,9 @@ struct leg {
     int user;            /* account, or -1 */
     bool target_counted; /* policy_peer_take() was done */
     struct leg_target aim;
-    bool held;           /* connection is held open */
-    bool late;           /* given up, but cli may still bring a 2xx */
-    bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
+    bool held; /* connection is held open */
+    bool late; /* given up, but cli may still bring a 2xx */
+    bool sips; /* its dialog is one of sips: (RFC 3261 12.1) */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */
@@ -94,8 +94,8 @@ struct call {
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
     struct call_tries tries;
-    uint16_t best_status;  /* of the failures so far */
-    char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
+    uint16_t best_status; /* of the failures so far */
+    char *offer;          /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
     const struct sip_msg *heard; /* B's answer to our INVITE, while it is dealt with; from: */
@@ -132,7 +132,7 @@ struct call_table {
     struct buf out;  /* one outgoing message */
     struct buf body; /* one description */
     struct buf json;
-    struct probes *probes; /* NULL: none */
+    struct probes *probes;    /* NULL: none */
     struct bridge_room *room; /* for one description at a time */
     uint64_t last_id;
     uint32_t n_alive, n_zombies, n_legs, n_messages;

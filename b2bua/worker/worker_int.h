@@ -103,6 +103,10 @@ struct ask {
 int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
 void ask_counts(struct worker *w, struct ask *a);
 
+/* --- facade.c, peers.c --- */
+struct config *worker_config(struct b2bua *b); /* a reference of the current one; any thread */
+void worker_peer_metrics(struct buf *t, struct b2bua *b, const struct config *cfg);
+
 /* --- worker.c --- */
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);
 int worker_listen(struct worker *w, const char **why);

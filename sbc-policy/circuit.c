@@ -14,8 +14,8 @@ enum {
 
 uint64_t circuit_pack(const struct circuit *c)
 {
-    uint64_t until = (uint64_t)c->until_ms <= CIRCUIT_UNTIL_MAX ? (uint64_t)c->until_ms
-                                                                : CIRCUIT_UNTIL_MAX;
+    uint64_t until =
+        (uint64_t)c->until_ms <= CIRCUIT_UNTIL_MAX ? (uint64_t)c->until_ms : CIRCUIT_UNTIL_MAX;
     uint64_t word = until;
 
     word = word << CIRCUIT_BAD_BITS | (c->bad < CIRCUIT_BAD_MAX ? c->bad : CIRCUIT_BAD_MAX);

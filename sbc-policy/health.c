@@ -14,7 +14,7 @@ struct policy_health {
     char key[HEALTH_KEY_MAX];
     size_t key_n;
     _Atomic bool drained;
-    _Atomic uint32_t probe;      /* state, and probes in a row against it; written by its prober */
+    _Atomic uint32_t probe; /* state, and probes in a row against it; written by its prober */
     _Atomic int64_t probe_due_ms;
     _Atomic int64_t since_ms;
     _Atomic uint64_t probes, probes_lost;
@@ -238,8 +238,8 @@ static bool policy_wait(struct policy_health *e, uint32_t max)
 
 /* One look without a step: what would a call be told? */
 static enum policy_welcome policy_target_look(const struct policy_peer *peer,
-                                            const struct policy_health *e, const struct circuit *c,
-                                            int64_t now_ms)
+                                              const struct policy_health *e,
+                                              const struct circuit *c, int64_t now_ms)
 {
     switch (policy_state_of(peer, e, c)) {
     case POLICY_TARGET_DRAINED:
@@ -251,14 +251,16 @@ static enum policy_welcome policy_target_look(const struct policy_peer *peer,
         if (now_ms >= c->until_ms) {
             return POLICY_WELCOME_OK;
         }
-        return peer->last_resort == POLICY_LAST_REFUSE ? POLICY_WELCOME_CLOSED : POLICY_WELCOME_LATER;
+        return peer->last_resort == POLICY_LAST_REFUSE ? POLICY_WELCOME_CLOSED
+                                                       : POLICY_WELCOME_LATER;
     default:
         return POLICY_WELCOME_OK;
     }
 }
 
 enum policy_welcome policy_target_enter(const struct policy_peer *peer,
-                                      const struct policy_uri_target *t, bool last, int64_t now_ms)
+                                        const struct policy_uri_target *t, bool last,
+                                        int64_t now_ms)
 {
     struct policy_health *e = t->health;
     enum policy_news change;
@@ -303,8 +305,8 @@ static bool policy_share_is_poor(struct policy_health *e, const struct policy_br
     do {
         tried = (uint32_t)(word >> 32) + 1;
         answered = (uint32_t)word + (is_answer ? 1 : 0);
-        is_poor = tried >= b->seizures &&
-                  (uint64_t)answered * 100 < (uint64_t)tried * b->answer_ratio;
+        is_poor =
+            tried >= b->seizures && (uint64_t)answered * 100 < (uint64_t)tried * b->answer_ratio;
         if (is_poor) {
             tried = answered = 0;
         } else if (tried >= 2 * b->seizures) {
@@ -318,13 +320,13 @@ static bool policy_share_is_poor(struct policy_health *e, const struct policy_br
 }
 
 enum policy_news policy_target_result(const struct policy_peer *peer,
-                                        const struct policy_uri_target *t,
-                                        enum policy_outcome outcome, int64_t now_ms)
+                                      const struct policy_uri_target *t,
+                                      enum policy_outcome outcome, int64_t now_ms)
 {
     static const enum circuit_event events[] = {
-        [POLICY_ANSWERED] = CIRCUIT_GOOD,     [POLICY_DECLINED] = CIRCUIT_GOOD,
-        [POLICY_FAILED] = CIRCUIT_BAD,        [POLICY_ABANDONED] = CIRCUIT_ABANDON,
-        [POLICY_ALIVE] = CIRCUIT_GOOD,        [POLICY_UNTRIED] = CIRCUIT_ABANDON,
+        [POLICY_ANSWERED] = CIRCUIT_GOOD, [POLICY_DECLINED] = CIRCUIT_GOOD,
+        [POLICY_FAILED] = CIRCUIT_BAD,    [POLICY_ABANDONED] = CIRCUIT_ABANDON,
+        [POLICY_ALIVE] = CIRCUIT_GOOD,    [POLICY_UNTRIED] = CIRCUIT_ABANDON,
     };
     struct policy_health *e = t->health;
     bool is_call = outcome != POLICY_UNTRIED && outcome != POLICY_ALIVE;
@@ -338,8 +340,7 @@ enum policy_news policy_target_result(const struct policy_peer *peer,
                                   memory_order_relaxed);
     }
     (void)policy_circuit_step(e, events[outcome], &peer->breaker, now_ms, &change);
-    if (is_call && change == POLICY_NO_NEWS &&
-        peer->breaker.answer_ratio != 0 &&
+    if (is_call && change == POLICY_NO_NEWS && peer->breaker.answer_ratio != 0 &&
         policy_share_is_poor(e, &peer->breaker, outcome == POLICY_ANSWERED)) {
         (void)policy_circuit_step(e, CIRCUIT_POOR, &peer->breaker, now_ms, &change);
     }
@@ -347,8 +348,8 @@ enum policy_news policy_target_result(const struct policy_peer *peer,
 }
 
 enum policy_news policy_target_probed(const struct policy_peer *peer,
-                                        const struct policy_uri_target *t, bool is_alive,
-                                        int64_t now_ms)
+                                      const struct policy_uri_target *t, bool is_alive,
+                                      int64_t now_ms)
 {
     struct policy_health *e = t->health;
     uint32_t word = atomic_load_explicit(&e->probe, memory_order_relaxed);
@@ -432,18 +433,18 @@ bool policy_heed(const struct policy *p, struct policy_verdict *v, int64_t now_m
 
     for (size_t i = 0; i < v->n_to; i++) {
         const struct policy_ref *to = &v->to[i];
-        const struct policy_peer *peer =
-            to->kind == POLICY_PEER ? &p->def->peers[to->peer] : NULL;
-        enum policy_welcome welcome = peer != NULL ? policy_peer_look(peer, now_ms) : POLICY_WELCOME_OK;
+        const struct policy_peer *peer = to->kind == POLICY_PEER ? &p->def->peers[to->peer] : NULL;
+        enum policy_welcome welcome =
+            peer != NULL ? policy_peer_look(peer, now_ms) : POLICY_WELCOME_OK;
 
         if (welcome == POLICY_WELCOME_OK) {
             v->to[n++] = *to; /* weights hold among those that are left */
             continue;
         }
         policy_note(v, POLICY_STEP_HEALTH,
-                    policy_peer_is_drained(peer)        ? POLICY_DRAINED
+                    policy_peer_is_drained(peer)       ? POLICY_DRAINED
                     : welcome == POLICY_WELCOME_CLOSED ? POLICY_DOWN
-                                                        : POLICY_LAST,
+                                                       : POLICY_LAST,
                     to->peer);
         is_drained = is_drained && policy_peer_is_drained(peer);
         if (welcome == POLICY_WELCOME_LATER) {

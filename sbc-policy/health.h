@@ -1,6 +1,6 @@
-/* health.h - whether a peer's targets are worth a call: what OPTIONS probes found, a circuit breaker
- * on live calls, drain, and how many answers a target owes. State lies in the book, one entry per
- * peer, listener, transport and address, so it outlives snapshots that keep the target.
+/* health.h - whether a peer's targets are worth a call: what OPTIONS probes found, a circuit
+ * breaker on live calls, drain, and how many answers a target owes. State lies in the book, one
+ * entry per peer, listener, transport and address, so it outlives snapshots that keep the target.
  * Thread: any; the state is atomic, only policy_target_probed() is one thread's per target. */
 #ifndef POSTERN_POLICY_HEALTH_H
 #define POSTERN_POLICY_HEALTH_H
@@ -52,7 +52,8 @@ enum policy_welcome {
 };
 /* last: nothing better is left. */
 enum policy_welcome policy_target_enter(const struct policy_peer *peer,
-                                      const struct policy_uri_target *t, bool last, int64_t now_ms);
+                                        const struct policy_uri_target *t, bool last,
+                                        int64_t now_ms);
 /* The first answer came, or none will; once per OK. */
 void policy_target_heard(const struct policy_uri_target *t);
 
@@ -65,19 +66,20 @@ enum policy_outcome {
     POLICY_UNTRIED    /* nothing was sent, for reasons of ours */
 };
 enum policy_news { /* for the log */
-    POLICY_NO_NEWS,
-    POLICY_WENT_DOWN,
-    POLICY_CAME_UP,
-    POLICY_BREAKER_OPENED,
-    POLICY_BREAKER_CLOSED
+                   POLICY_NO_NEWS,
+                   POLICY_WENT_DOWN,
+                   POLICY_CAME_UP,
+                   POLICY_BREAKER_OPENED,
+                   POLICY_BREAKER_CLOSED
 };
 MUST_USE enum policy_news policy_target_result(const struct policy_peer *peer,
-                                                 const struct policy_uri_target *t,
-                                                 enum policy_outcome outcome, int64_t now_ms);
+                                               const struct policy_uri_target *t,
+                                               enum policy_outcome outcome, int64_t now_ms);
 MUST_USE enum policy_news policy_target_probed(const struct policy_peer *peer,
-                                                 const struct policy_uri_target *t, bool is_alive,
-                                                 int64_t now_ms);
-/* When the next probe of it is due (monotonic ms; 0: never yet); the prober's, kept over reloads. */
+                                               const struct policy_uri_target *t, bool is_alive,
+                                               int64_t now_ms);
+/* When the next probe of it is due (monotonic ms; 0: never yet); the prober's, kept over reloads.
+ */
 int64_t policy_probe_due(const struct policy_uri_target *t);
 void policy_probe_set_due(const struct policy_uri_target *t, int64_t at_ms);
 
@@ -87,10 +89,10 @@ bool policy_peer_is_drained(const struct policy_peer *peer);
 
 struct policy_target_report {
     enum policy_target_state state;
-    bool is_drained; /* by hand, itself */
-    bool is_probed;  /* a probe has an answer, or had none in time */
-    int64_t since_ms; /* monotonic: the state of its probes; 0: never changed */
-    int64_t retry_ms; /* monotonic: when an open breaker lets a call try; 0: closed */
+    bool is_drained;   /* by hand, itself */
+    bool is_probed;    /* a probe has an answer, or had none in time */
+    int64_t since_ms;  /* monotonic: the state of its probes; 0: never changed */
+    int64_t retry_ms;  /* monotonic: when an open breaker lets a call try; 0: closed */
     uint32_t failures; /* in a row */
     uint32_t waiting;
     uint64_t calls, answered, failed, probes, probes_lost;

@@ -30,7 +30,7 @@ bool circuit_feed(struct circuit *c, enum circuit_event ev, const struct policy_
                   int64_t now_ms);
 
 /* --- health.c --- */
-struct policy_healths { /* in the book */
+struct policy_healths {   /* in the book */
     pthread_mutex_t lock; /* map and refs */
     struct hmap map;
 };

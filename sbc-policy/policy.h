@@ -26,11 +26,11 @@ struct policy_limit {
     uint32_t calls_per_second; /* sustained, with a burst of as many; 0: no limit */
 };
 
-struct policy_uri_target { /* where a peer is reached */
-    const char *uri;       /* as written: sip:host:port;transport=… */
-    struct addr addr;      /* numeric host and port (default 5060, 5061 for TLS) */
-    uint8_t transport;     /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
-    bool sips;             /* sips: is written, so sips: is what it is asked for */
+struct policy_uri_target {        /* where a peer is reached */
+    const char *uri;              /* as written: sip:host:port;transport=… */
+    struct addr addr;             /* numeric host and port (default 5060, 5061 for TLS) */
+    uint8_t transport;            /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
+    bool sips;                    /* sips: is written, so sips: is what it is asked for */
     struct policy_health *health; /* by policy_compile */
 };
 
@@ -69,13 +69,13 @@ struct policy_peer {
     size_t n_headers, n_replies;
     struct policy_identity identity;
     struct policy_topology topology;
-    uint8_t nat;                             /* enum policy_nat */
-    uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
-    uint32_t waiting_max;                    /* calls without any answer, per target; 0: any */
+    uint8_t nat;          /* enum policy_nat */
+    uint32_t failover_ms; /* no answer at all within it: next target; 2000 */
+    uint32_t waiting_max; /* calls without any answer, per target; 0: any */
     struct policy_probe probe;
     struct policy_breaker breaker;
-    uint8_t last_resort; /* enum policy_last_resort */
-    bool drain;          /* no new calls to it */
+    uint8_t last_resort;                     /* enum policy_last_resort */
+    bool drain;                              /* no new calls to it */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
      * it, and never another's: it may outlive a policy. 1 to POLICY_ID_MAX. */

@@ -83,8 +83,9 @@
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
     X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
       "Offences of peers, targets and allowed networks, held against nobody")                      \
-    X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result")  \
-    X(PROBE_LOST, "postern_probes_total", "result=\"lost\"", "OPTIONS probes of targets by result")  \
+    X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result") \
+    X(PROBE_LOST, "postern_probes_total", "result=\"lost\"",                                       \
+      "OPTIONS probes of targets by result")                                                       \
     X(PROBE_UNSENT, "postern_probes_total", "result=\"unsent\"",                                   \
       "OPTIONS probes of targets by result")                                                       \
     X(TARGET_DOWN, "postern_target_changes_total", "to=\"down\"", "Changes of targets by kind")    \

@@ -2,7 +2,7 @@
  * and what becomes of a call is told to the target's breaker. */
 #include "call/call_int.h"
 
-_Static_assert(POLICY_TARGETS_MAX * POLICY_TARGETS_MAX <= 64, "call_tries.later is a word");
+_Static_assert(POLICY_TARGETS_MAX *POLICY_TARGETS_MAX <= 64, "call_tries.later is a word");
 
 static const struct policy_peer *peer_of(const struct call *c, uint16_t peer)
 {
@@ -85,11 +85,11 @@ void call_target_tried(struct call *c, uint16_t peer, const struct policy_uri_ta
         return;
     }
     policy_target_heard(t);
-    call_tell_health(peer_of(c, peer), t,
-                     policy_target_result(peer_of(c, peer), t,
-                                          status != 0 ? POLICY_UNTRIED
-                                                      : call_outcome(peer_of(c, peer), 0, err),
-                                          loop_now_ms(c->t->p.loop)));
+    call_tell_health(
+        peer_of(c, peer), t,
+        policy_target_result(peer_of(c, peer), t,
+                             status != 0 ? POLICY_UNTRIED : call_outcome(peer_of(c, peer), 0, err),
+                             loop_now_ms(c->t->p.loop)));
 }
 
 bool call_turn_back(struct call *c)
@@ -120,9 +120,9 @@ static void judge(struct leg *l, enum policy_outcome outcome)
     }
     leg_target_heard(l);
     peer = peer_of(l->call, l->party.peer);
-    call_tell_health(peer, l->aim.uri,
-                     policy_target_result(peer, l->aim.uri, outcome,
-                                          loop_now_ms(l->call->t->p.loop)));
+    call_tell_health(
+        peer, l->aim.uri,
+        policy_target_result(peer, l->aim.uri, outcome, loop_now_ms(l->call->t->p.loop)));
     l->aim.uri = NULL;
 }
 

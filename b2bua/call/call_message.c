@@ -63,9 +63,8 @@ static void message_judge(struct message *m, enum policy_outcome outcome)
         return;
     }
     message_heard(m);
-    call_tell_health(
-        m->asked->peer, m->asked->aim,
-        policy_target_result(m->asked->peer, m->asked->aim, outcome, now_of(m)));
+    call_tell_health(m->asked->peer, m->asked->aim,
+                     policy_target_result(m->asked->peer, m->asked->aim, outcome, now_of(m)));
     m->asked = NULL;
 }
 

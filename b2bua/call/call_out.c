@@ -373,6 +373,11 @@ static const char *sips_warning(const struct call *c)
     return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
+static const char *why_nobody(const struct call *c)
+{
+    return c->tries.why != NULL ? c->tries.why : "nobody to call";
+}
+
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
@@ -393,9 +398,7 @@ void call_try_next(struct call *c)
     tried = c->n_attempts != 0;
     c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried                  ? "no target took the call"
-                  : c->tries.why != NULL ? c->tries.why
-                                         : "nobody to call");
+                  tried ? "no target took the call" : why_nobody(c));
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)

@@ -45,8 +45,7 @@ static void finish(struct probe *p, bool is_alive)
 {
     stat_inc(is_alive ? STAT_PROBE_OK : STAT_PROBE_LOST);
     call_tell_health(p->peer, p->target,
-                     policy_target_probed(p->peer, p->target, is_alive,
-                                          loop_now_ms(p->t->p.loop)));
+                     policy_target_probed(p->peer, p->target, is_alive, loop_now_ms(p->t->p.loop)));
     schedule_next(p);
 }
 
@@ -126,9 +125,10 @@ static int ask(struct probe *p)
                         .conn_slot = FLOW_NO_CONN,
                         .remote = p->target->addr,
                         .local = t->cfg->listeners[p->peer->listener].address};
-    int err = tx_client_new(&p->tx, t->p.tab,
-                            &(struct tx_client_params){
-                                .method = SIP_OPTIONS, .flow = flow, .on_response = on_answer, .arg = p});
+    int err =
+        tx_client_new(&p->tx, t->p.tab,
+                      &(struct tx_client_params){
+                          .method = SIP_OPTIONS, .flow = flow, .on_response = on_answer, .arg = p});
 
     if (err != 0) {
         return err;

@@ -3,10 +3,8 @@
 #include "config/schema_int.h"
 
 static const char *const word_off[] = {"off", NULL};
-static const char *const words_last[] = {[POLICY_LAST_AUTO] = "auto",
-                                         [POLICY_LAST_TRY] = "try",
-                                         [POLICY_LAST_REFUSE] = "refuse",
-                                         NULL};
+static const char *const words_last[] = {
+    [POLICY_LAST_AUTO] = "auto", [POLICY_LAST_TRY] = "try", [POLICY_LAST_REFUSE] = "refuse", NULL};
 
 static void cfg_check_probe(struct cfg *c, const struct cfg_node *node, void *at)
 {
@@ -26,8 +24,9 @@ static const struct cfg_key cfg_probe_keys[] = {
      .dflt = "30s",
      .min = MS_S,
      .max = MS_H,
-     .help = "An OPTIONS to each target this often, give or take a tenth; targets are not asked all "
-             "at once."},
+     .help =
+         "An OPTIONS to each target this often, give or take a tenth; targets are not asked all "
+         "at once."},
     {.key = "timeout",
      .type = CFG_DURATION,
      AT(policy_peer, probe.timeout_ms),

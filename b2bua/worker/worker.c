@@ -122,22 +122,22 @@ static int make_tables(struct worker *w)
     if (err != 0) {
         return err;
     }
-    return call_table_new(&w->calls, &(struct call_table_params){.loop = w->loop,
-                                                                 .tab = w->tab,
-                                                                 .net = &net_real_ops,
-                                                                 .net_arg = w->net,
-                                                                 .media = w->media,
-                                                                 .registrar = w->registrar,
-                                                                 .auth = w->b->auth,
-                                                                 .store = w->b->store,
-                                                                 .ring = w->ring,
-                                                                 .worker = w->index,
-                                                                 .n_workers =
-                                                                     (uint8_t)w->b->n_workers,
-                                                                 .hold = worker_hold,
-                                                                 .hold_arg = w,
-                                                                 .proven = worker_proven,
-                                                                 .offence = worker_offence});
+    return call_table_new(&w->calls,
+                          &(struct call_table_params){.loop = w->loop,
+                                                      .tab = w->tab,
+                                                      .net = &net_real_ops,
+                                                      .net_arg = w->net,
+                                                      .media = w->media,
+                                                      .registrar = w->registrar,
+                                                      .auth = w->b->auth,
+                                                      .store = w->b->store,
+                                                      .ring = w->ring,
+                                                      .worker = w->index,
+                                                      .n_workers = (uint8_t)w->b->n_workers,
+                                                      .hold = worker_hold,
+                                                      .hold_arg = w,
+                                                      .proven = worker_proven,
+                                                      .offence = worker_offence});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)

@@ -112,6 +112,10 @@ int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
 int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings);
 void ask_counts(struct worker *w, struct ask *a);
 
+/* --- facade.c, peers.c --- */
+struct config *worker_config(struct b2bua *b); /* a reference of the current one; any thread */
+void worker_peer_metrics(struct buf *t, struct b2bua *b, const struct config *cfg);
+
 /* --- worker.c --- */
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);
 int worker_listen(struct worker *w, const char **why);

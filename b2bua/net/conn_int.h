@@ -106,6 +106,7 @@ struct backoff {
 /* tcp.c */
 MUST_USE int tcp_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
+struct tcp_listener *tcp_at(const struct net *n, enum sip_transport t, const struct addr *at);
 void tcp_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
 void tcp_free(struct net *n);
 MUST_USE int tcp_dial(struct net *n, const struct flow *flow, struct conn **cp);

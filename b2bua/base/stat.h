@@ -56,6 +56,8 @@
     X(TX_FULL, "postern_limit_reached_total", "limit=\"transactions\"", "Limits that bit")         \
     X(TX_PUSHED_OUT, "postern_sip_transactions_pushed_out_total", "",                              \
       "Finished transactions forgotten early for want of room")                                    \
+    X(SIP_LISTENER_LEFT, "postern_sip_listener_left_total", "",                                    \
+      "Requests refused on listeners that a reload took away")                                     \
     X(CALL_FULL, "postern_limit_reached_total", "limit=\"calls\"", "Limits that bit")              \
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \

@@ -255,6 +255,16 @@ static struct leg *leg_by_index(struct call *c, uint8_t index)
     return NULL;
 }
 
+/* A listener that was changed since gives its socket another number, which this call's own
+ * configuration does not know: the one that the leg began on is meant. */
+static uint8_t listener_for(const struct leg *l, const struct flow *flow)
+{
+    const struct config *cfg = l->call->cfg;
+    bool known = flow->listener < cfg->n_listeners && cfg->listeners[flow->listener].name != NULL;
+
+    return known ? flow->listener : l->listener;
+}
+
 /* A request inside a dialog must come from where the dialog lives: over UDP anybody can write any
  * source, but not receive there (attacks.md 40). */
 static bool source_fits(const struct leg *l, const struct flow *flow)
@@ -269,8 +279,8 @@ static bool source_fits(const struct leg *l, const struct flow *flow)
         return true;
     }
     return l->party.kind == POLICY_PEER &&
-           policy_peer_of(l->call->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) ==
-               l->party.peer;
+           policy_peer_of(l->call->cfg->policy, listener_for(l, flow), &flow->remote,
+                          flow_proven(flow)) == l->party.peer;
 }
 
 /* The caller until the end, and the one callee that answered; losing forks and targets that were

@@ -84,9 +84,8 @@ enum cfg_type {
 enum {
     CFG_REQUIRED = 1,
     CFG_OPTIONAL = 2, /* object: absent means absent, not all defaults */
-    CFG_RESTART = 4,  /* a change needs a restart */
+    CFG_RESTART = 4,  /* a change needs a restart; numbers and texts only */
     CFG_INLINE = 8,   /* list: the field is the array, not a pointer to it */
-    CFG_LIVE = 16,    /* a change does not, inside a section that does */
 };
 struct cfg;
 struct cfg_object;

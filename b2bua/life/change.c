@@ -144,8 +144,7 @@ static void life_commit(struct life *l, const struct life_change *c, struct life
     l->in_force_ms = clock_wall_ms(&l->clock);
     stat_inc(STAT_CONFIG_APPLIED);
     log_info(NULL, "configuration version %llu is in force for new calls%s%s",
-             (unsigned long long)l->now.id, c->who.n != 0 ? ", by " : "",
-             LOG_ESC(c->who));
+             (unsigned long long)l->now.id, c->who.n != 0 ? ", by " : "", LOG_ESC(c->who));
 }
 
 static int life_replace(struct life *l, const struct life_change *c, struct life_version *next,

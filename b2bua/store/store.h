@@ -25,6 +25,9 @@ MUST_USE int store_open(struct store **sp, const struct store_params *p);
  * that failed, too. */
 MUST_USE int store_close(struct store **sp, int64_t wait_ms);
 
+/* In records posted from now on. Thread: any, one at a time. */
+void store_set_node(struct store *s, const char *node);
+
 struct store_health {
     bool ok;          /* last batch was written, or nothing to write */
     bool full;        /* backlog over its limit: new calls must be refused */

@@ -120,7 +120,9 @@ MUST_USE int schema_migrate(sqlite3 *h, const char *path, unsigned from);
 /* --- the store itself --- */
 struct store {
     struct clock clock;
-    char *path, *node;
+    char *path;
+    _Atomic(const char *) node;
+    struct arena names; /* of the node: old ones may still be read */
     uint32_t batch_ms, backlog_max;
     int lock_fd, wake_fd, stop_fd;
     pthread_t thread;

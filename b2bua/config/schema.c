@@ -167,14 +167,12 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "TCP connections of one IPv4 address or IPv6 /64."},
     {.key = "reserve",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, reserve_percent),
      .dflt = "25",
      .min = 0,
      .max = 90,
      .help = "Percent of tcp_connections and tls_handshakes that strangers cannot have: kept for "
-             "addresses of peers and of "
-             "users who proved themselves."},
+             "addresses of peers and of users who proved themselves."},
     {.key = "tcp_idle",
      .type = CFG_DURATION,
      AT(config, tcp_idle_ms),

@@ -21,11 +21,11 @@ def test_connections_held_by_strangers_leave_room_for_the_known(house, ua, pair)
         s.connect((net.OUT, 5060))
         s.sendall(beginnings[n // 3 % 3])
         held.append(s)
-    net.until(lambda: metric(daemon, full) >= 30 - 14, 5, "nobody was turned away")
+    net.until(lambda: metric(daemon, full) >= 30 - 12, 5, "nobody was turned away")
     hang_up(*established(pair))  # by UDP
     a = ua(net.CARRIER, 0, transport="tcp", name="carrytcp")
     assert a.options() == 200, "a peer gets one of the last connections"
-    assert metric(daemon, full) == 30 - 14
+    assert metric(daemon, full) == 30 - 12
     for s in held:
         s.close()
 

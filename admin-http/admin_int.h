@@ -158,6 +158,8 @@ extern const char *const cdrs_params[];
 extern const char *const registrations_params[];
 route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove;
 extern const char *const bans_params[];
+route_fn resource_limits;
+extern const char *const limits_params[];
 extern const char *const rekey_params[];
 
 /* --- conns.c --- */

@@ -17,13 +17,10 @@
 #include "sbc-policy/number.h"
 #include "sbc-policy/route.h"
 #include "sbc-policy/header.h"
-#include "sbc-policy/verdict.h"
 
-struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
-struct policy_limit {
-    uint32_t calls;            /* at once; 0: no limit */
-    uint32_t calls_per_second; /* sustained, with a burst of as many; 0: no limit */
-};
+struct policy_counter; /* what the node, a peer or a user uses now */
+#include "sbc-policy/limit.h"
+#include "sbc-policy/verdict.h"
 
 struct policy_uri_target { /* where a peer is reached */
     const char *uri;       /* as written: sip:host:port;transport=… */
@@ -84,6 +81,7 @@ struct policy_users {
     struct policy_account *accounts;
     size_t n_accounts;
     struct policy_sides numbers;
+    struct policy_limit limit; /* of each */
 };
 
 struct policy_table_ref { /* owned by the snapshot */
@@ -107,7 +105,10 @@ struct policy_def {
     size_t n_tables;
     struct policy_route *routes;
     size_t n_routes;
-    struct policy_limit limit; /* of the node */
+    struct policy_limit limit;        /* of the node */
+    struct policy_limit source_limit; /* early, of each address that calls come from */
+    struct policy_destination *destinations;
+    size_t n_destinations;
     struct policy_security security;
 };
 
@@ -157,8 +158,10 @@ bool policy_wants_codecs(const struct policy *p);
 
 /* First match wins, no match refuses (404 for known sources, 403 for strangers on listeners without
  * users). Strangers on the users' listener get POLICY_CHALLENGE whatever they ask for, so that
- * nothing distinguishes known from unknown. Takes the node's and the source peer's limits when
- * new_call and the action is POLICY_ROUTE (503 when over). */
+ * nothing distinguishes known from unknown. Every request of a known party counts in its rate;
+ * with new_call and POLICY_ROUTE so does the call: in that of the peer or user, its source, the
+ * destinations, and the node, in this order. The first that is over refuses and is named in
+ * out->told; nothing stays counted then but the rate, and numbers among those tried. */
 void policy_decide(const struct policy *p, const struct policy_request *rq, int64_t now_ms,
                    struct policy_verdict *out);
 /* Gives back what the verdict took; once per verdict (clears counted). */

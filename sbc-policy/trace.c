@@ -36,6 +36,23 @@ static const char *policy_peer_name(const struct policy_def *def, uint16_t index
     return index < def->n_peers ? def->peers[index].name : NULL;
 }
 
+static const char *policy_limit_owner(const struct policy_def *def, const struct policy_verdict *v,
+                                      const struct policy_step *step)
+{
+    switch ((enum policy_scope)step->scope) {
+    case POLICY_OF_PEER:
+        return policy_peer_name(def, step->index);
+    case POLICY_OF_USER:
+        return v->user >= 0 ? def->users.accounts[v->user].name : NULL;
+    case POLICY_OF_DESTINATION:
+        return step->index < def->n_destinations ? def->destinations[step->index].name : NULL;
+    case POLICY_OF_SOURCE:
+        return "source";
+    default:
+        return "node";
+    }
+}
+
 /* NULL where a step speaks of nobody. */
 static const char *policy_step_name(const struct policy_def *def, const struct policy_verdict *v,
                                     const struct policy_step *step)
@@ -57,7 +74,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
         }
         return v->source.kind == POLICY_USERS ? "users" : policy_peer_name(def, v->source.peer);
     case POLICY_STEP_LIMIT:
-        return step->index == POLICY_NODE ? "node" : policy_peer_name(def, step->index);
+        return policy_limit_owner(def, v, step);
     }
     return NULL;
 }
@@ -75,6 +92,24 @@ static void policy_put_step(struct json *j, const char *step, const char *name, 
     json_kcstr(j, "step", step);
     json_kcstr(j, "name", name);
     json_kcstr(j, "result", result);
+    json_obj_end(j);
+}
+
+/* The limit that bit, by the name of its setting, and how full it was. */
+static void policy_put_over(struct json *j, const struct policy *p, const struct policy_verdict *v)
+{
+    const struct policy_limit_hit *hit = &v->told.over;
+    char text[2 * POLICY_NAME_MAX];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    policy_put_limit(&b, p, hit);
+    json_obj(j);
+    json_kcstr(j, "step", "over");
+    json_kstr(j, "name", buf_sl(&b));
+    json_kcstr(j, "result", v->reason);
+    json_kint(j, "use", hit->use);
+    json_kint(j, "max", hit->max);
     json_obj_end(j);
 }
 
@@ -119,5 +154,8 @@ void policy_trace_json(const struct policy *p, const struct policy_verdict *v, s
                         policy_result_words[step->result]);
     }
     policy_put_numbers(j, v);
+    if (v->told.is_over) {
+        policy_put_over(j, p, v);
+    }
     json_arr_end(j);
 }

@@ -154,7 +154,7 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
         *err = EPROTONOSUPPORT;
         return 0;
     }
-    if (!policy_peer_take(c->cfg->policy, peer_i, loop_now_ms(c->t->p.loop))) {
+    if (!call_target_take(c, peer_i)) {
         *err = EBUSY;
         return 0;
     }
@@ -372,6 +372,11 @@ void call_try_next(struct call *c)
         return;
     }
     tried = c->n_attempts != 0;
+    if (!tried && c->best_status == 503 && c->verdict.told.is_over) {
+        c->phrase = call_limit_phrase(c->cfg->policy, &c->verdict);
+        call_reject_a(c, c->verdict.sip_code, "policy", c->verdict.reason);
+        return;
+    }
     c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
                   tried ? "no target took the call" : "nobody to call");
@@ -501,6 +506,7 @@ static void answered(struct call *c)
     call_set_state(c, CALL_ANSWERED);
     timer_start(c->t->p.loop, &c->timer, c->cfg->duration_ms);
     sip_msg_unref(&c->invite);
+    policy_answered(c->cfg->policy, &c->verdict, loop_now_ms(c->t->p.loop));
     stat_inc(STAT_CALL_ANSWERED);
     call_post(c);
 }

@@ -64,6 +64,8 @@ bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
 void worker_proven(void *arg, const struct flow *flow);
 
+/* told of struct registrar_params, arg: struct worker. */
+void worker_told(void *arg, const struct policy_verdict *v);
 /* offence of struct call_table_params, arg: struct worker. */
 void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *req,
                     enum policy_event event, bool echoed);
@@ -102,6 +104,10 @@ struct ask {
  * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */
 int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
 void ask_counts(struct worker *w, struct ask *a);
+
+/* --- facade.c, limits.c --- */
+struct config *worker_current_config(struct b2bua *b); /* a reference; any thread */
+void worker_limit_metrics(struct b2bua *b, const struct config *cfg, struct buf *t);
 
 /* --- worker.c --- */
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);

@@ -139,6 +139,7 @@ static int rig_make_tables(struct rig *r, struct worker *w)
                                                        .n_workers = (uint8_t)r->b.n_workers,
                                                        .publish = worker_publish,
                                                        .hold = rig_hold,
+                                                       .told = worker_told,
                                                        .arg = w});
     }
     return err;

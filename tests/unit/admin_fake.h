@@ -23,6 +23,7 @@ static struct {
     char ban_reason[64];
     uint64_t rekeyed;
     int sides;
+    int scope;
     /* the last answer */
     char head[4096], *kept;
     const char *body; /* "" or kept */
@@ -95,6 +96,21 @@ int b2bua_peers_json(struct b2bua *b, struct json *j)
     json_obj(j);
     json_kcstr(j, "name", "pbx");
     json_obj_end(j);
+    json_arr_end(j);
+    return rig.err;
+}
+
+/* Two rows, of which the first page may hold one. */
+int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
+{
+    (void)b;
+    rig.scope = q->scope;
+    json_key(j, "items");
+    json_arr(j);
+    for (uint64_t i = q->after + 1; i <= 2 && i <= q->after + q->limit; i++) {
+        json_int(j, (int64_t)i);
+        q->next = i < 2 ? i : 0;
+    }
     json_arr_end(j);
     return rig.err;
 }

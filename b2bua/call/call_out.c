@@ -354,6 +354,12 @@ static const char *sips_warning(const struct call *c)
     return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
+/* Nobody was asked, and a target's limit is why. */
+static bool is_over_a_limit(const struct call *c)
+{
+    return c->best_status == 503 && c->verdict.told.is_over;
+}
+
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
@@ -372,7 +378,7 @@ void call_try_next(struct call *c)
         return;
     }
     tried = c->n_attempts != 0;
-    if (!tried && c->best_status == 503 && c->verdict.told.is_over) {
+    if (!tried && is_over_a_limit(c)) {
         c->phrase = call_limit_phrase(c->cfg->policy, &c->verdict);
         call_reject_a(c, c->verdict.sip_code, "policy", c->verdict.reason);
         return;

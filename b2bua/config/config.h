@@ -9,6 +9,8 @@
  *   10s, reconnect_max 30s or off
  *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
+ *   {limits, peers.*.limits, users.limits}.{requests_per_second off, bursts auto, warn_at 80,
+ * refuse {status 503, retry_after auto}}, limits.{sources.early_calls off, destinations none}
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false

@@ -27,7 +27,7 @@ extern const struct cfg_object cfg_security;                                 /* 
 extern const struct cfg_object cfg_limits, cfg_peer_limits, cfg_user_limits; /* schema_limit.c */
 extern const char *const cfg_words_bool[]; /* false, true: stored in a bool */
 /* schema_route.c, schema_header.c */
-extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;
+extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route, cfg_number_match;
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 
 /* value*.c, secret.c: readers of one value. n is never NULL. */

@@ -126,12 +126,15 @@ OBJECT(cfg_sources, config, NULL);
 static void cfg_check_destination(struct cfg *c, const struct cfg_node *node, void *at)
 {
     const struct policy_destination *d = at;
-    uint32_t index = (uint32_t)(d - c->config->def.destinations), line = 0;
+    uint32_t index = (uint32_t)(d - c->config->def.destinations), line = node->line;
 
     if (d->name != NULL && !cfg_names_add(c, &c->destinations, sl_str(d->name), index, &line) &&
         c->err == 0) {
         cfg_error(c, cfg_spot(c, node, SL("name")), "'%.*s' is there already, in line %u",
                   SL_ARG(cfg_shown(sl_str(d->name))), line);
+    }
+    if (cfg_find(c, node, SL("from")) != NULL && d->n_from == 0 && c->err == 0) {
+        cfg_error(c, cfg_find(c, node, SL("from")), "must name at least one");
     }
     if (d->calls == 0 && d->minutes == 0 && d->numbers == 0 && d->parallel == 0) {
         cfg_error(c, node, "limits nothing: needs 'calls', 'minutes', 'numbers' or 'parallel'");
@@ -159,6 +162,9 @@ static const struct cfg_key cfg_destination_keys[] = {
      .type = CFG_NUMBER,
      DESTINATION(called),
      .n_at = offsetof(struct policy_destination, called_by),
+     .min = 1,
+     .max = 256,
+     .sub = &cfg_number_match,
      .help =
          "The numbers, as the route left them: a pattern such as +900*, or a map as in routes."},
     {.key = "count",

@@ -100,18 +100,12 @@ int b2bua_peers_json(struct b2bua *b, struct json *j)
     return rig.err;
 }
 
-/* Two rows, of which the first page may hold one. */
 int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
 {
     (void)b;
     rig.scope = q->scope;
-    json_key(j, "items");
-    json_arr(j);
-    for (uint64_t i = q->after + 1; i <= 2 && i <= q->after + q->limit; i++) {
-        json_int(j, (int64_t)i);
-        q->next = i < 2 ? i : 0;
-    }
-    json_arr_end(j);
+    json_kint(j, "row", (int64_t)q->after);
+    q->next = q->after == 0 ? (uint64_t)5 << 56 | 7 : 0;
     return rig.err;
 }
 

@@ -357,7 +357,7 @@ static const char *sips_warning(const struct call *c)
 /* Nobody was asked, and a target's limit is why. */
 static bool is_over_a_limit(const struct call *c)
 {
-    return c->best_status == 503 && c->verdict.told.is_over;
+    return c->n_attempts == 0 && c->best_status == 503 && c->verdict.told.is_over;
 }
 
 void call_try_next(struct call *c)
@@ -378,7 +378,7 @@ void call_try_next(struct call *c)
         return;
     }
     tried = c->n_attempts != 0;
-    if (!tried && is_over_a_limit(c)) {
+    if (is_over_a_limit(c)) {
         c->phrase = call_limit_phrase(c->cfg->policy, &c->verdict);
         call_reject_a(c, c->verdict.sip_code, "policy", c->verdict.reason);
         return;

@@ -16,32 +16,77 @@
     "   window: 1d, calls: 10, minutes: 20, numbers: 30, parallel: 2},\n"                          \
     "  {name: rest, called: \"+*\", calls: 1000}]}\n"
 
-static void what_is_written_arrives(void **state)
+static void assert_limit(const struct policy_limit *l, const struct policy_limit *want)
+{
+    assert_int_equal(l->calls, want->calls);
+    assert_int_equal(l->calls_per_second, want->calls_per_second);
+    assert_int_equal(l->call_burst, want->call_burst);
+    assert_int_equal(l->requests_per_second, want->requests_per_second);
+    assert_int_equal(l->request_burst, want->request_burst);
+    assert_int_equal(l->registrations, want->registrations);
+    assert_int_equal(l->early, want->early);
+    assert_int_equal(l->warn_percent, want->warn_percent);
+    assert_int_equal(l->answer.status, want->answer.status);
+    assert_int_equal(l->answer.retry_after_s, want->answer.retry_after_s);
+    if (want->answer.reason == NULL) {
+        assert_null(l->answer.reason);
+    } else {
+        assert_string_equal(l->answer.reason, want->answer.reason);
+    }
+}
+
+static void what_is_written_of_parties_arrives(void **state)
 {
     struct config *c = rig_good(RIG_BASE PARTIES DESTINATIONS);
-    const struct policy_limit *peer = &c->def.peers[0].limit, *user = &c->def.users.limit;
+
+    (void)state;
+    assert_limit(
+        &c->def.peers[0].limit,
+        &(struct policy_limit){.calls = 5,
+                               .calls_per_second = 2,
+                               .call_burst = 9,
+                               .requests_per_second = 3,
+                               .early = 4,
+                               .answer = {.status = 486, .reason = "Full", .retry_after_s = 120}});
+    assert_limit(&c->def.users.limit, &(struct policy_limit){.calls = 2,
+                                                             .calls_per_second = 1,
+                                                             .requests_per_second = 7,
+                                                             .request_burst = 70,
+                                                             .registrations = 3,
+                                                             .warn_percent = 80,
+                                                             .answer = {.status = 503}});
+    assert_limit(&c->def.limit, &(struct policy_limit){.calls = 20000,
+                                                       .calls_per_second = 2000,
+                                                       .requests_per_second = 900,
+                                                       .warn_percent = 80,
+                                                       .answer = {.status = 480}});
+    assert_limit(
+        &c->def.source_limit,
+        &(struct policy_limit){.early = 50, .warn_percent = 50, .answer = {.status = 503}});
+    config_unref(&c);
+}
+
+static void what_is_written_of_destinations_arrives(void **state)
+{
+    struct config *c = rig_good(RIG_BASE PARTIES DESTINATIONS);
     const struct policy_destination *d = c->def.destinations;
 
     (void)state;
-    assert_true(peer->calls == 5 && peer->calls_per_second == 2 && peer->call_burst == 9);
-    assert_true(peer->requests_per_second == 3 && peer->request_burst == 0 && peer->early == 4);
-    assert_true(peer->warn_percent == 0 && peer->answer.status == 486);
-    assert_string_equal(peer->answer.reason, "Full");
-    assert_int_equal(peer->answer.retry_after_s, 120);
-    assert_true(user->calls == 2 && user->calls_per_second == 1 && user->call_burst == 0);
-    assert_true(user->requests_per_second == 7 && user->request_burst == 70);
-    assert_true(user->registrations == 3 && user->warn_percent == 80);
-    assert_true(user->answer.status == 503 && user->answer.retry_after_s == 0);
-    assert_null(user->answer.reason);
-    assert_true(c->def.source_limit.early == 50 && c->def.source_limit.warn_percent == 50);
-    assert_true(c->def.limit.requests_per_second == 900 && c->def.limit.answer.status == 480);
     assert_int_equal(c->def.n_destinations, 2);
     assert_string_equal(d[0].name, "dear");
-    assert_true(d[0].called_by.by == POLICY_BY_PREFIX && d[0].n_from == 2 && d[0].together);
-    assert_true(d[0].range == 5 && d[0].window_s == 86400 && d[0].calls == 10);
-    assert_true(d[0].minutes == 20 && d[0].numbers == 30 && d[0].parallel == 2);
+    assert_int_equal(d[0].called_by.by, POLICY_BY_PREFIX);
+    assert_int_equal(d[0].n_from, 2);
+    assert_true(d[0].together);
+    assert_int_equal(d[0].range, 5);
+    assert_int_equal(d[0].window_s, 86400);
+    assert_int_equal(d[0].calls, 10);
+    assert_int_equal(d[0].minutes, 20);
+    assert_int_equal(d[0].numbers, 30);
+    assert_int_equal(d[0].parallel, 2);
     assert_string_equal(d[1].called, "+*");
-    assert_true(!d[1].together && d[1].range == 0 && d[1].window_s == 3600 && d[1].minutes == 0);
+    assert_false(d[1].together);
+    assert_int_equal(d[1].range + d[1].minutes + d[1].numbers + d[1].parallel, 0);
+    assert_int_equal(d[1].window_s, 3600);
     assert_int_equal(d[1].warn_percent, 80);
     config_unref(&c);
 }
@@ -93,7 +138,8 @@ static void mistakes_are_told_at_their_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_arrives),
+        cmocka_unit_test(what_is_written_of_parties_arrives),
+        cmocka_unit_test(what_is_written_of_destinations_arrives),
         cmocka_unit_test(nothing_written_limits_only_the_node),
         cmocka_unit_test(mistakes_are_told_at_their_place),
     };

@@ -3,6 +3,7 @@
 #include "sbc-policy/tally.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -208,6 +209,70 @@ static void threads_never_make_two_entries_of_one_key(void **state)
     tally_free(&t);
 }
 
+enum { MEETINGS = 5000 };
+
+struct pair {
+    struct tally *t;
+    atomic_uint came;
+    _Atomic uint32_t slots[2];
+    atomic_bool wrong;
+};
+struct half {
+    struct pair *pair;
+    unsigned side;
+};
+
+static void meet(struct pair *p, unsigned n)
+{
+    atomic_fetch_add(&p->came, 1);
+    while (atomic_load(&p->came) < 2 * n) {
+        sched_yield();
+    }
+}
+
+/* Both bring the same new key at the same moment, again and again. */
+static void *bring(void *arg)
+{
+    struct half *h = arg;
+    struct pair *p = h->pair;
+
+    for (unsigned i = 0; i < MEETINGS; i++) {
+        uint32_t slot = UINT32_MAX;
+
+        meet(p, 3 * i + 1);
+        if (tally_hold(p->t, &(struct tally_key){i + 1, 0}, 0, &slot) != 0) {
+            atomic_store(&p->wrong, true);
+        }
+        atomic_store(&p->slots[h->side], slot);
+        meet(p, 3 * i + 2);
+        if (atomic_load(&p->slots[0]) != atomic_load(&p->slots[1])) {
+            atomic_store(&p->wrong, true);
+        }
+        meet(p, 3 * i + 3);
+        if (slot != UINT32_MAX) {
+            tally_drop(p->t, slot);
+        }
+    }
+    return NULL;
+}
+
+static void two_that_bring_the_same_key_at_once_share_its_entry(void **state)
+{
+    struct pair p = {.t = make(32)};
+    struct half halves[2] = {{&p, 0}, {&p, 1}};
+    pthread_t threads[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, bring, &halves[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_false(atomic_load(&p.wrong));
+    tally_free(&p.t);
+}
+
 static void *race_numbers(void *arg)
 {
     struct racer *r = arg;
@@ -253,6 +318,7 @@ int main(void)
         cmocka_unit_test(numbers_count_once_in_a_window),
         cmocka_unit_test(seconds_of_running_calls_add_up),
         cmocka_unit_test(threads_never_make_two_entries_of_one_key),
+        cmocka_unit_test(two_that_bring_the_same_key_at_once_share_its_entry),
         cmocka_unit_test(threads_find_as_many_numbers_as_there_is_room),
     };
 

@@ -209,7 +209,7 @@ static void threads_never_make_two_entries_of_one_key(void **state)
     tally_free(&t);
 }
 
-enum { MEETINGS = 5000 };
+enum { MEETINGS = 12000 };
 
 struct pair {
     struct tally *t;

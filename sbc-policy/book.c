@@ -11,6 +11,7 @@ struct policy_book {
     uint32_t last_id[POLICY_GROUP]; /* by kind of party */
     struct tally *sources, *dialled;
     struct policy_counter node;
+    struct policy_healths healths;
 };
 
 int policy_book_new(struct policy_book **bp)
@@ -25,6 +26,11 @@ int policy_book_new(struct policy_book **bp)
         return ENOMEM;
     }
     hmap_init(&book->map, 0);
+    if (policy_healths_init(&book->healths) != 0) {
+        pthread_mutex_destroy(&book->lock);
+        mem_free(book);
+        return ENOMEM;
+    }
     *bp = book;
     return 0;
 }
@@ -50,6 +56,7 @@ void policy_book_free(struct policy_book **bp)
     hmap_free(&book->map);
     tally_free(&book->sources);
     tally_free(&book->dialled);
+    policy_healths_free(&book->healths);
     pthread_mutex_destroy(&book->lock);
     mem_free(book);
 }
@@ -154,4 +161,9 @@ void policy_book_put(struct policy_book *book, struct policy_counter *counter)
 struct policy_counter *policy_book_node(struct policy_book *book)
 {
     return &book->node;
+}
+
+struct policy_healths *policy_book_healths(struct policy_book *book)
+{
+    return &book->healths;
 }

@@ -249,6 +249,10 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
     arena_init(&p->arena, 1024, 0);
     for (size_t i = 0; i < def->n_peers; i++) {
         def->peers[i].counter = NULL;
+        def->peers[i].health = NULL;
+        for (size_t k = 0; k < def->peers[i].n_targets; k++) {
+            def->peers[i].targets[k].health = NULL;
+        }
     }
     for (size_t i = 0; i < def->n_destinations; i++) {
         def->destinations[i].counter = NULL;
@@ -273,6 +277,9 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
         err = policy_compile_counters(p);
     }
     if (err == 0) {
+        err = policy_health_attach(policy_book_healths(p->book), def);
+    }
+    if (err == 0) {
         err = policy_compile_ids(p);
     }
     if (err == 0) {
@@ -290,6 +297,9 @@ void policy_free(struct policy **pp)
     *pp = NULL;
     if (p == NULL) {
         return;
+    }
+    if (p->book != NULL) {
+        policy_health_detach(policy_book_healths(p->book), p->def);
     }
     policy_free_counters(p);
     policy_sources_free(&p->sources);

@@ -2,6 +2,7 @@
 #ifndef POSTERN_POLICY_INT_H
 #define POSTERN_POLICY_INT_H
 
+#include "sbc-policy/health_int.h"
 #include "sbc-policy/limit_int.h"
 #include "sbc-policy/marks.h"
 #include "sbc-policy/policy.h"
@@ -9,10 +10,15 @@
 
 #include <stdatomic.h>
 
+#define POLICY_RETRY_DOWN_S 30 /* until probes have found out more */
+
 /* limit.c, beside what limit_int.h says: who is asking, and all of his requests. */
 bool policy_taker_party(const struct policy *p, struct policy_taker *k); /* false: no counter */
 void policy_taker_node(const struct policy *p, struct policy_taker *k);
 bool policy_requests_take(const struct policy *p, int64_t now_ms, struct policy_verdict *v);
+
+/* book.c */
+struct policy_healths *policy_book_healths(struct policy_book *book);
 
 /* source.c: who may speak from where, by longest prefix. */
 struct policy_source {

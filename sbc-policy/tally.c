@@ -332,6 +332,14 @@ uint32_t tally_number_use(const struct tally *t, uint32_t index, uint32_t window
     return n;
 }
 
+void tally_copy_numbers(struct tally *to, uint32_t slot, const struct tally *from, uint32_t index)
+{
+    for (uint32_t i = 0; to->numbers != NULL && from->numbers != NULL && i < TALLY_NUMBERS; i++) {
+        atomic_store(&to->numbers[(size_t)slot * TALLY_NUMBERS + i],
+                     atomic_load(&from->numbers[(size_t)index * TALLY_NUMBERS + i]));
+    }
+}
+
 void tally_run(struct tally_entry *e, int64_t since_s, bool on)
 {
     uint64_t one = ((uint64_t)1 << TALLY_RUN_SHIFT) + (uint64_t)since_s;

@@ -54,6 +54,8 @@ uint32_t tally_window_use(const _Atomic uint64_t *word, uint32_t window);
 bool tally_number_take(struct tally *t, uint32_t index, uint32_t window, struct sl number,
                        uint32_t max, uint32_t *use);
 uint32_t tally_number_use(const struct tally *t, uint32_t index, uint32_t window);
+/* For a copy that nobody else writes. */
+void tally_copy_numbers(struct tally *to, uint32_t slot, const struct tally *from, uint32_t index);
 void tally_run(struct tally_entry *e, int64_t since_s, bool on);
 uint64_t tally_running_s(const struct tally_entry *e, int64_t now_s);
 

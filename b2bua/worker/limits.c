@@ -69,7 +69,7 @@ static void put_packets(struct b2bua *b, struct json *j, const struct policy *p)
 
 int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
 {
-    struct config *cfg = worker_current_config(b);
+    struct config *cfg = worker_config(b);
     struct limit_page page = {.q = q, .policy = cfg->policy, .j = j};
 
     q->next = 0;

@@ -32,7 +32,7 @@ def test_counts_are_exact_across_workers_and_shown(house, ua):
     assert sum(r["end_reason"] == "Ringing enough" for r in records) == 23
     refused = next(r for r in records if r["end_reason"] == "Ringing enough")
     trace = daemon.api.get("/v1/calls/" + refused["id"])["trace"]
-    assert trace[-1] == {"step": "over", "name": "limits.sources.early_calls", "result": "Ringing enough", "use": 7, "max": 7}
+    assert trace[-1] == {"step": "over", "name": "limits.sources.early_calls", "result": "7 of 7 in use: Ringing enough"}
     assert rows(daemon, scope="source") == {}
     metrics = daemon.api.metrics()
     assert metrics['postern_limit_reached_total{limit="early_calls"}'] == 23

@@ -55,9 +55,9 @@ static void named(const char *limit, unsigned use, unsigned max)
 {
     char want[256];
 
-    (void)snprintf(want, sizeof(want), "{\"step\":\"over\",\"name\":\"%s\",", limit);
-    HAS(talk_record()->detail, want);
-    (void)snprintf(want, sizeof(want), "\"use\":%u,\"max\":%u}", use, max);
+    (void)snprintf(want, sizeof(want),
+                   "{\"step\":\"over\",\"name\":\"%s\",\"result\":\"%u of %u in use: ", limit, use,
+                   max);
     HAS(talk_record()->detail, want);
 }
 

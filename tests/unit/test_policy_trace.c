@@ -4,8 +4,7 @@
 #define STEP(step, name, result)                                                                   \
     "{\"step\":\"" step "\",\"name\":" name ",\"result\":\"" result "\"}"
 
-#define OVER(name, result)                                                                         \
-    "{\"step\":\"over\",\"name\":\"" name "\",\"result\":\"" result "\",\"use\":1,\"max\":1}"
+#define OVER(name, reason) STEP("over", "\"" name "\"", "1 of 1 in use: " reason)
 
 static void assert_trace(const struct policy *p, const struct policy_verdict *v, const char *want)
 {

@@ -101,6 +101,10 @@ void policy_note_registrations(const struct policy *p, int user, uint32_t now); 
 void policy_answered(const struct policy *p, struct policy_verdict *v, int64_t now_ms);
 /* It is over: its minutes are written down, and all goes back as policy_release() does. */
 void policy_ended(const struct policy *p, struct policy_verdict *v, int64_t now_ms);
+/* Limits of a peer as target: false = over, nothing taken. */
+bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
+void policy_peer_release(const struct policy *p, unsigned peer);
+uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
 /* policy_peer_take() that leaves its step, warnings and refusal in the verdict. */
 bool policy_target_take(const struct policy *p, unsigned peer, int64_t now_ms,
                         struct policy_verdict *v);

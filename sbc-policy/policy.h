@@ -185,10 +185,6 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
                    struct policy_verdict *out);
 /* Gives back what the verdict took; once per verdict (clears counted). */
 void policy_release(const struct policy *p, struct policy_verdict *v);
-/* Limits of a peer as target: false = over, nothing taken. */
-bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
-void policy_peer_release(const struct policy *p, unsigned peer);
-uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
 /* How many calls of a second's burst are used up; 0 also without such a limit. */
 uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
 /* Both were compiled from the same definition: `to` goes on from where `from` stands now. */

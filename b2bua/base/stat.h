@@ -3,6 +3,8 @@
 #ifndef POSTERN_BASE_STAT_H
 #define POSTERN_BASE_STAT_H
 
+#include "base/stat_limits.h"
+
 #include <stdint.h>
 
 /* X(id, prometheus name, labels or "", help). Names end in _total unless gauges (STAT_GAUGE). */
@@ -59,41 +61,7 @@
     X(SIP_LISTENER_LEFT, "postern_sip_listener_left_total", "",                                    \
       "Requests refused on listeners that a reload took away")                                     \
     X(CALL_FULL, "postern_limit_reached_total", "limit=\"calls\"", "Limits that bit")              \
-    X(LIMIT_CALL_RATE, "postern_limit_reached_total", "limit=\"calls_per_second\"",                \
-      "Limits that bit")                                                                           \
-    X(LIMIT_REQUEST_RATE, "postern_limit_reached_total", "limit=\"requests_per_second\"",          \
-      "Limits that bit")                                                                           \
-    X(LIMIT_REGISTRATIONS, "postern_limit_reached_total", "limit=\"registrations\"",               \
-      "Limits that bit")                                                                           \
-    X(LIMIT_EARLY, "postern_limit_reached_total", "limit=\"early_calls\"", "Limits that bit")      \
-    X(LIMIT_DEST_CALLS, "postern_limit_reached_total", "limit=\"destination_calls\"",              \
-      "Limits that bit")                                                                           \
-    X(LIMIT_DEST_MINUTES, "postern_limit_reached_total", "limit=\"destination_minutes\"",          \
-      "Limits that bit")                                                                           \
-    X(LIMIT_DEST_NUMBERS, "postern_limit_reached_total", "limit=\"destination_numbers\"",          \
-      "Limits that bit")                                                                           \
-    X(LIMIT_DEST_PARALLEL, "postern_limit_reached_total", "limit=\"destination_parallel\"",        \
-      "Limits that bit")                                                                           \
-    X(NEAR_CALLS, "postern_limit_warnings_total", "limit=\"calls\"",                               \
-      "Times that a limit came near")                                                              \
-    X(NEAR_CALL_RATE, "postern_limit_warnings_total", "limit=\"calls_per_second\"",                \
-      "Times that a limit came near")                                                              \
-    X(NEAR_REQUEST_RATE, "postern_limit_warnings_total", "limit=\"requests_per_second\"",          \
-      "Times that a limit came near")                                                              \
-    X(NEAR_REGISTRATIONS, "postern_limit_warnings_total", "limit=\"registrations\"",               \
-      "Times that a limit came near")                                                              \
-    X(NEAR_EARLY, "postern_limit_warnings_total", "limit=\"early_calls\"",                         \
-      "Times that a limit came near")                                                              \
-    X(NEAR_DEST_CALLS, "postern_limit_warnings_total", "limit=\"destination_calls\"",              \
-      "Times that a limit came near")                                                              \
-    X(NEAR_DEST_MINUTES, "postern_limit_warnings_total", "limit=\"destination_minutes\"",          \
-      "Times that a limit came near")                                                              \
-    X(NEAR_DEST_NUMBERS, "postern_limit_warnings_total", "limit=\"destination_numbers\"",          \
-      "Times that a limit came near")                                                              \
-    X(NEAR_DEST_PARALLEL, "postern_limit_warnings_total", "limit=\"destination_parallel\"",        \
-      "Times that a limit came near")                                                              \
-    X(NEAR_PACKETS, "postern_limit_warnings_total", "limit=\"packets_per_second\"",                \
-      "Times that a limit came near")                                                              \
+    STAT_LIST_LIMITS(X)                                                                            \
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
     X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \

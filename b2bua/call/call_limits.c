@@ -106,3 +106,13 @@ bool call_count_request(struct call_table *t, const struct sip_msg *req, const s
     }
     return is_within;
 }
+
+bool call_refuse_for_limit(struct call *c)
+{
+    if (!c->verdict.told.is_over) {
+        return false;
+    }
+    c->phrase = call_limit_phrase(c->cfg->policy, &c->verdict);
+    call_reject_a(c, c->verdict.sip_code, "policy", c->verdict.reason);
+    return true;
+}

@@ -373,22 +373,27 @@ static const char *sips_warning(const struct call *c)
     return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
-/* Nobody was asked, and a target's limit is why. */
-static bool is_over_a_limit(const struct call *c)
-{
-    return c->n_attempts == 0 && c->best_status == 503 && c->verdict.told.is_over;
-}
-
 static const char *why_nobody(const struct call *c)
 {
     return c->tries.why != NULL ? c->tries.why : "nobody to call";
+}
+
+static void nobody_left(struct call *c)
+{
+    bool tried = c->n_attempts != 0;
+
+    if (!tried && c->best_status == 503 && call_refuse_for_limit(c)) {
+        return;
+    }
+    c->warning = tried ? NULL : sips_warning(c);
+    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
+                  tried ? "no target took the call" : why_nobody(c));
 }
 
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
     uint16_t status = 0;
-    bool tried;
 
     while ((status == 0 || status == 503) && (c->to_i < c->verdict.n_to || call_turn_back(c))) {
         if (try_one(c, &status, &why)) {
@@ -401,15 +406,7 @@ void call_try_next(struct call *c)
         call_reject_a(c, status, "system", why);
         return;
     }
-    tried = c->n_attempts != 0;
-    if (is_over_a_limit(c)) {
-        c->phrase = call_limit_phrase(c->cfg->policy, &c->verdict);
-        call_reject_a(c, c->verdict.sip_code, "policy", c->verdict.reason);
-        return;
-    }
-    c->warning = tried ? NULL : sips_warning(c);
-    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried ? "no target took the call" : why_nobody(c));
+    nobody_left(c);
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)

@@ -173,6 +173,8 @@ route_fn resource_peer_drain, resource_peer_undrain; /* peers.c */
 extern const char *const drain_params[];
 route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove;
 extern const char *const bans_params[];
+route_fn resource_limits;
+extern const char *const limits_params[];
 extern const char *const rekey_params[];
 
 route_fn resource_explain, resource_config_diff;

@@ -13,6 +13,7 @@ const struct route admin_routes[] = {
     {"/v1/registrations", resource_registrations, NULL, NULL, registrations_params, false},
     {"/v1/bans", resource_bans, NULL, resource_ban_add, bans_params, false},
     {"/v1/bans/{id}", resource_ban, resource_ban_remove, NULL, NULL, false},
+    {"/v1/limits", resource_limits, NULL, NULL, limits_params, false},
     {"/v1/explain", NULL, NULL, resource_explain, explain_params, false},
     {"/v1/config/diff", NULL, NULL, resource_config_diff, cdrs_params, false},
     {"/v1/peers", resource_peers, NULL, NULL, NULL, false},

@@ -36,6 +36,15 @@ MUST_USE int b2bua_peers_json(struct b2bua *b, struct json *j);
 /* No new calls to a peer, or to one of its targets (uri as written; NULL: all of it), until undone
  * or the process ends. ENOENT: no such peer or target. */
 MUST_USE int b2bua_peer_drain(struct b2bua *b, struct sl name, struct sl uri, bool on);
+/* Limits: members "packets_per_second" and "items", a row for each limit that is set (users',
+ * sources' and destinations' while something is in use). */
+struct b2bua_limits {
+    int scope;      /* enum policy_scope; -1: all */
+    uint64_t after; /* 0: from the start */
+    uint32_t limit; /* rows */
+    uint64_t next;  /* out: where to go on; 0: nowhere */
+};
+MUST_USE int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j);
 
 /* Bans. json: elements of a list, newest first, from below an id (0: all); *next_id: where to go
  * on, 0: nowhere. One ban with its evidence; what would happen to an address and why. ENOENT. */

@@ -1,5 +1,6 @@
-/* book.c - the counters that outlive configurations: calls at once and the rate, per peer and for
- * the node. Counting is lock-free; the lock guards only who is in the book. */
+/* book.c - the counters that outlive configurations: those of the node, of peers, users and
+ * destinations by their names, and the tallies. Counting is lock-free; the lock guards only who is
+ * in the book. */
 #include "policy_int.h"
 
 #include <pthread.h>
@@ -7,7 +8,8 @@
 struct policy_book {
     pthread_mutex_t lock; /* map and refs */
     struct hmap map;
-    uint32_t last_id;
+    uint32_t last_id[POLICY_GROUP]; /* by kind of party */
+    struct tally *sources, *dialled;
     struct policy_counter node;
     struct policy_healths healths;
 };
@@ -52,30 +54,44 @@ void policy_book_free(struct policy_book **bp)
     }
     hmap_each(&book->map, policy_book_drop, book);
     hmap_free(&book->map);
+    tally_free(&book->sources);
+    tally_free(&book->dialled);
     policy_healths_free(&book->healths);
     pthread_mutex_destroy(&book->lock);
     mem_free(book);
 }
 
-static bool policy_counter_is(const struct hnode *node, const void *key)
+struct policy_book_key {
+    uint8_t party;
+    struct sl name;
+};
+
+static bool policy_counter_is(const struct hnode *node, const void *arg)
 {
     const struct policy_counter *c = CONTAINER_OF(node, struct policy_counter, node);
+    const struct policy_book_key *key = arg;
 
-    return sl_eq(sl_make(c->name, c->name_n), *(const struct sl *)key);
+    return c->party == key->party && sl_eq(sl_make(c->name, c->name_n), key->name);
 }
 
-static int policy_book_add(struct policy_book *book, struct sl name, uint64_t hash,
-                           struct policy_counter **counter)
+static int policy_book_add(struct policy_book *book, const struct policy_book_key *key,
+                           uint64_t hash, struct policy_counter **counter)
 {
-    struct policy_counter *c = book->last_id < POLICY_ID_MAX ? mem_zalloc(sizeof(*c)) : NULL;
+    uint32_t *last_id = &book->last_id[key->party];
+    struct policy_counter *c;
     int err;
 
-    if (c == NULL) {
-        return book->last_id < POLICY_ID_MAX ? ENOMEM : ENOBUFS;
+    if (*last_id == (key->party == POLICY_USERS ? UINT32_MAX : POLICY_ID_MAX)) {
+        return ENOBUFS;
     }
-    c->id = ++book->last_id;
-    c->name_n = name.n;
-    memcpy(c->name, name.p, name.n);
+    c = mem_zalloc(sizeof(*c));
+    if (c == NULL) {
+        return ENOMEM;
+    }
+    c->party = key->party;
+    c->id = ++*last_id;
+    c->name_n = (uint8_t)key->name.n;
+    memcpy(c->name, key->name.p, key->name.n);
     err = hmap_insert(&book->map, &c->node, hash);
     if (err != 0) {
         mem_free(c);
@@ -85,8 +101,10 @@ static int policy_book_add(struct policy_book *book, struct sl name, uint64_t ha
     return 0;
 }
 
-int policy_book_get(struct policy_book *book, struct sl name, struct policy_counter **counter)
+int policy_book_get(struct policy_book *book, enum policy_party party, struct sl name,
+                    struct policy_counter **counter)
 {
+    const struct policy_book_key key = {.party = (uint8_t)party, .name = name};
     uint64_t hash;
     struct hnode *node;
     int err = 0;
@@ -95,15 +113,36 @@ int policy_book_get(struct policy_book *book, struct sl name, struct policy_coun
         return EMSGSIZE;
     }
     pthread_mutex_lock(&book->lock);
-    hash = hmap_hash(&book->map, name.p, name.n);
-    node = hmap_find(&book->map, hash, policy_counter_is, &name);
+    hash = hmap_hash(&book->map, name.p, name.n) + party;
+    node = hmap_find(&book->map, hash, policy_counter_is, &key);
     if (node != NULL) {
         *counter = CONTAINER_OF(node, struct policy_counter, node);
     } else {
-        err = policy_book_add(book, name, hash, counter);
+        err = policy_book_add(book, &key, hash, counter);
     }
     if (err == 0) {
         (*counter)->refs++;
+    }
+    pthread_mutex_unlock(&book->lock);
+    return err;
+}
+
+int policy_book_tallies(struct policy_book *book, struct tally **sources, struct tally **dialled)
+{
+    int err = 0;
+
+    pthread_mutex_lock(&book->lock);
+    if (sources != NULL && book->sources == NULL) {
+        err = tally_new(&book->sources, POLICY_SOURCES, false);
+    }
+    if (dialled != NULL && book->dialled == NULL && err == 0) {
+        err = tally_new(&book->dialled, POLICY_DIALLED, true);
+    }
+    if (sources != NULL) {
+        *sources = book->sources;
+    }
+    if (dialled != NULL) {
+        *dialled = book->dialled;
     }
     pthread_mutex_unlock(&book->lock);
     return err;
@@ -127,88 +166,4 @@ struct policy_counter *policy_book_node(struct policy_book *book)
 struct policy_healths *policy_book_healths(struct policy_book *book)
 {
     return &book->healths;
-}
-
-/* Rounded up, so that the rate is never above what was set. */
-static int64_t policy_interval_ns(uint32_t per_second)
-{
-    return (1000000000LL + per_second - 1) / per_second;
-}
-
-static bool policy_take_call(struct policy_counter *c, uint32_t max)
-{
-    uint32_t n = atomic_load_explicit(&c->calls, memory_order_relaxed);
-
-    do {
-        if (max != 0 && n >= max) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(&c->calls, &n, n + 1, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    return true;
-}
-
-/* How far ahead of now the next call may be due: a burst of per_second passes after a second of
- * silence. */
-static int64_t policy_slack_ns(uint32_t per_second)
-{
-    return policy_interval_ns(per_second) * (int64_t)(per_second - 1);
-}
-
-bool policy_rate_has(const _Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms)
-{
-    return atomic_load_explicit(next_ns, memory_order_relaxed) - now_ms * 1000000 <=
-           policy_slack_ns(per_second);
-}
-
-/* Generic cell rate algorithm: one number holds the whole state, so one CAS is the whole step. */
-bool policy_rate_take(_Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms)
-{
-    const int64_t step = policy_interval_ns(per_second), slack = policy_slack_ns(per_second);
-    const int64_t now_ns = now_ms * 1000000;
-    int64_t next = atomic_load_explicit(next_ns, memory_order_relaxed);
-    int64_t from;
-
-    do {
-        from = next > now_ns ? next : now_ns;
-        if (from - now_ns > slack) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(next_ns, &next, from + step,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return true;
-}
-
-enum policy_room policy_counter_take(struct policy_counter *c, const struct policy_limit *limit,
-                                     int64_t now_ms)
-{
-    if (!policy_take_call(c, limit->calls)) {
-        return POLICY_FULL;
-    }
-    if (limit->calls_per_second != 0 &&
-        !policy_rate_take(&c->next_ns, limit->calls_per_second, now_ms)) {
-        policy_counter_release(c);
-        return POLICY_FAST;
-    }
-    return POLICY_ROOM;
-}
-
-/* Subtracting commutes with what other threads added meanwhile. */
-void policy_counter_undo(struct policy_counter *c, const struct policy_limit *limit)
-{
-    policy_counter_release(c);
-    if (limit->calls_per_second != 0) {
-        atomic_fetch_sub_explicit(&c->next_ns, policy_interval_ns(limit->calls_per_second),
-                                  memory_order_relaxed);
-    }
-}
-
-/* Never below zero: a double release must not turn into four thousand million calls. */
-void policy_counter_release(struct policy_counter *c)
-{
-    uint32_t n = atomic_load_explicit(&c->calls, memory_order_relaxed);
-
-    while (n != 0 && !atomic_compare_exchange_weak_explicit(
-                         &c->calls, &n, n - 1, memory_order_relaxed, memory_order_relaxed)) {
-    }
 }

@@ -136,6 +136,57 @@ static int policy_compile_ids(struct policy *p)
     return err;
 }
 
+/* Counting costs memory for each account, so it begins with the first limit that asks. */
+static bool policy_counts_users(const struct policy_def *def)
+{
+    const struct policy_limit *l = &def->users.limit;
+
+    return def->users.n_accounts != 0 &&
+           (l->calls != 0 || l->calls_per_second != 0 || l->requests_per_second != 0 ||
+            l->registrations != 0 || def->n_destinations != 0);
+}
+
+static int policy_compile_users(struct policy *p)
+{
+    const struct policy_users *users = &p->def->users;
+    int err = 0;
+
+    if (!policy_counts_users(p->def)) {
+        return 0;
+    }
+    p->users = mem_zalloc(users->n_accounts * sizeof(struct policy_counter *));
+    if (p->users == NULL) {
+        return ENOMEM;
+    }
+    for (size_t i = 0; err == 0 && i < users->n_accounts; i++) {
+        err = policy_book_get(p->book, POLICY_USERS, sl_str(users->accounts[i].name), &p->users[i]);
+    }
+    return err;
+}
+
+static bool policy_counts_sources(const struct policy_def *def)
+{
+    bool has_early = def->source_limit.early != 0;
+
+    for (size_t i = 0; i < def->n_peers; i++) {
+        has_early = has_early || def->peers[i].limit.early != 0;
+    }
+    return has_early;
+}
+
+static int policy_compile_tallies(struct policy *p)
+{
+    const struct policy_def *def = p->def;
+    int err = policy_book_tallies(p->book, policy_counts_sources(def) ? &p->callers : NULL,
+                                  def->n_destinations != 0 ? &p->spent : NULL);
+
+    for (size_t i = 0; err == 0 && i < def->n_destinations; i++) {
+        err = policy_book_get(p->book, POLICY_NOBODY, sl_str(def->destinations[i].name),
+                              &def->destinations[i].counter);
+    }
+    return err == 0 ? policy_dialled_build(p) : err;
+}
+
 static int policy_compile_counters(struct policy *p)
 {
     int err = 0;
@@ -151,10 +202,38 @@ static int policy_compile_counters(struct policy *p)
     for (size_t i = 0; err == 0 && i < p->def->n_peers; i++) {
         struct policy_peer *peer = &p->def->peers[i];
 
-        err = policy_book_get(p->book, sl_str(peer->name), &peer->counter);
+        err = policy_book_get(p->book, POLICY_PEER, sl_str(peer->name), &peer->counter);
         peer->id = err == 0 ? peer->counter->id : 0;
     }
-    return err;
+    if (err == 0) {
+        err = policy_compile_users(p);
+    }
+    return err == 0 ? policy_compile_tallies(p) : err;
+}
+
+static void policy_free_counters(struct policy *p)
+{
+    struct policy_def *def = p->def;
+
+    for (size_t i = 0; i < def->n_peers; i++) {
+        if (def->peers[i].counter != NULL) {
+            policy_book_put(p->book, def->peers[i].counter);
+            def->peers[i].counter = NULL;
+        }
+    }
+    for (size_t i = 0; p->users != NULL && i < def->users.n_accounts; i++) {
+        if (p->users[i] != NULL) {
+            policy_book_put(p->book, p->users[i]);
+        }
+    }
+    for (size_t i = 0; i < def->n_destinations; i++) {
+        if (def->destinations[i].counter != NULL) {
+            policy_book_put(p->book, def->destinations[i].counter);
+            def->destinations[i].counter = NULL;
+        }
+    }
+    mem_free(p->users);
+    policy_book_free(&p->own_book);
 }
 
 int policy_compile(struct policy **pp, struct policy_def *def, struct policy_book *book)
@@ -174,6 +253,9 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
         for (size_t k = 0; k < def->peers[i].n_targets; k++) {
             def->peers[i].targets[k].health = NULL;
         }
+    }
+    for (size_t i = 0; i < def->n_destinations; i++) {
+        def->destinations[i].counter = NULL;
     }
     err = policy_compile_names(p);
     if (err == 0) {
@@ -216,16 +298,10 @@ void policy_free(struct policy **pp)
     if (p == NULL) {
         return;
     }
-    for (size_t i = 0; i < p->def->n_peers; i++) {
-        if (p->def->peers[i].counter != NULL) {
-            policy_book_put(p->book, p->def->peers[i].counter);
-            p->def->peers[i].counter = NULL;
-        }
-    }
     if (p->book != NULL) {
         policy_health_detach(policy_book_healths(p->book), p->def);
     }
-    policy_book_free(&p->own_book);
+    policy_free_counters(p);
     policy_sources_free(&p->sources);
     policy_targets_free(&p->targets);
     policy_names_free(&p->peers);

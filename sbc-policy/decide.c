@@ -5,22 +5,36 @@
 /* Routes that did not match must not push out the steps that decided. */
 #define POLICY_TRACE_LAST 4
 
-void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
-                 enum policy_step_result result, size_t index)
+static void policy_keep_step(struct policy_verdict *v, const struct policy_step *step)
 {
-    bool is_miss = kind == POLICY_STEP_ROUTE && policy_is_miss(result);
+    bool is_miss = step->kind == POLICY_STEP_ROUTE && policy_is_miss(step->result);
     size_t room = is_miss ? POLICY_TRACE_MAX - POLICY_TRACE_LAST : POLICY_TRACE_MAX;
 
     if (v->n_kept < room) {
-        v->steps[v->n_kept++] = (struct policy_step){
-            .kind = (uint8_t)kind,
-            .result = (uint8_t)result,
-            .index = index < POLICY_NODE ? (uint16_t)index : POLICY_NODE,
-        };
+        v->steps[v->n_kept++] = *step;
     }
     if (v->n_steps < UINT16_MAX) {
         v->n_steps++;
     }
+}
+
+void policy_note_scope(struct policy_verdict *v, enum policy_step_result result,
+                       enum policy_scope scope, size_t index)
+{
+    policy_keep_step(v, &(struct policy_step){.kind = POLICY_STEP_LIMIT,
+                                              .result = (uint8_t)result,
+                                              .index = (uint16_t)index,
+                                              .scope = (uint8_t)scope});
+}
+
+void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
+                 enum policy_step_result result, size_t index)
+{
+    policy_keep_step(v, &(struct policy_step){
+                            .kind = (uint8_t)kind,
+                            .result = (uint8_t)result,
+                            .index = index < POLICY_NODE ? (uint16_t)index : POLICY_NODE,
+                        });
 }
 
 void policy_refuse(struct policy_verdict *v, uint16_t code, const char *reason)
@@ -63,45 +77,43 @@ static bool policy_identify(const struct policy *p, const struct policy_request 
     return false;
 }
 
-static void policy_over(struct policy_verdict *v, enum policy_room room, uint16_t who)
+static void policy_within(const struct policy_taker *k)
 {
-    static const char *const reasons[2][3] = {
-        {"", "Peer has too many calls", "Peer calls too fast"},
-        {"", "Too many calls", "Too many calls per second"},
-    };
-
-    policy_note(v, POLICY_STEP_LIMIT, POLICY_OVER, who);
-    policy_refuse(v, 503, reasons[who == POLICY_NODE][room]);
-    v->retry_after_s = room == POLICY_FULL ? POLICY_RETRY_CALLS_S : 1;
-    v->n_to = 0;
+    policy_note_scope(k->v, POLICY_WITHIN, k->scope, k->index);
 }
 
-/* The peer first: one that calls too fast must not disturb the node's count. */
-static bool policy_take(const struct policy *p, struct policy_verdict *v, int64_t now_ms)
+/* What was taken before the node said no. */
+static void policy_take_back(const struct policy *p, struct policy_verdict *v,
+                             const struct policy_taker *party)
 {
-    const struct policy_def *def = p->def;
-    const struct policy_peer *peer =
-        v->source.kind == POLICY_PEER ? &def->peers[v->source.peer] : NULL;
-    enum policy_room room;
+    policy_destinations_release(p, v, true);
+    policy_early_release(p, v);
+    if (party->counter != NULL) {
+        policy_counter_undo(party->counter, party->limit);
+    }
+}
 
-    if (peer != NULL) {
-        room = policy_counter_take(peer->counter, &peer->limit, now_ms);
-        if (room != POLICY_ROOM) {
-            policy_over(v, room, v->source.peer);
+/* Whoever asks comes first: one that calls too fast must not disturb the node's count. */
+static bool policy_take(const struct policy *p, const struct policy_request *rq,
+                        struct policy_verdict *v, int64_t now_ms)
+{
+    struct policy_taker party = {.v = v}, node = {.v = v};
+
+    if (policy_taker_party(p, &party)) {
+        if (!policy_counter_take(&party, now_ms)) {
             return false;
         }
-        policy_note(v, POLICY_STEP_LIMIT, POLICY_WITHIN, v->source.peer);
+        policy_within(&party);
     }
-    room = policy_counter_take(p->node, &def->limit, now_ms);
-    if (room != POLICY_ROOM) {
-        if (peer != NULL) {
-            policy_counter_undo(peer->counter, &peer->limit);
-        }
-        policy_over(v, room, POLICY_NODE);
+    policy_taker_node(p, &node);
+    if (!policy_early_take(p, rq, now_ms, v) || !policy_destinations_take(p, rq, now_ms, v) ||
+        !policy_counter_take(&node, now_ms)) {
+        policy_take_back(p, v, &party);
         return false;
     }
-    policy_note(v, POLICY_STEP_LIMIT, POLICY_WITHIN, POLICY_NODE);
+    policy_within(&node);
     v->counted = true;
+    v->user_counted = party.scope == POLICY_OF_USER;
     return true;
 }
 
@@ -109,11 +121,15 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
                    struct policy_verdict *out)
 {
     *out = (struct policy_verdict){.user = -1, .route = -1, .random = rq->random};
-    if (!policy_identify(p, rq, out) || !policy_find_route(p, rq, out)) {
+    if (!policy_identify(p, rq, out) || !policy_requests_take(p, now_ms, out) ||
+        !policy_find_route(p, rq, out)) {
         return;
     }
-    if (out->action == POLICY_REDIRECT || !policy_heed(p, out, now_ms) ||
-        (rq->new_call && !policy_take(p, out, now_ms))) {
+    if (out->action == POLICY_REDIRECT || !policy_heed(p, out, now_ms)) {
+        return;
+    }
+    if (rq->new_call && !policy_take(p, rq, out, now_ms)) {
+        out->n_to = 0;
         return;
     }
     out->action = POLICY_ROUTE;
@@ -126,22 +142,39 @@ void policy_release(const struct policy *p, struct policy_verdict *v)
         return;
     }
     v->counted = false;
-    policy_counter_release(p->node);
+    policy_destinations_release(p, v, false);
+    policy_early_release(p, v);
+    policy_counter_release(p->node, &p->def->limit);
     if (v->source.kind == POLICY_PEER) {
-        policy_counter_release(p->def->peers[v->source.peer].counter);
+        policy_peer_release(p, v->source.peer);
+    } else if (v->user_counted) {
+        policy_counter_release(p->users[v->user], &p->def->users.limit);
     }
+}
+
+bool policy_target_take(const struct policy *p, unsigned peer, int64_t now_ms,
+                        struct policy_verdict *v)
+{
+    const struct policy_peer *to = &p->def->peers[peer];
+    const struct policy_taker k = {.limit = &to->limit,
+                                   .counter = to->counter,
+                                   .v = v,
+                                   .scope = POLICY_OF_PEER,
+                                   .index = (uint16_t)peer};
+
+    return policy_counter_take(&k, now_ms);
 }
 
 bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms)
 {
-    const struct policy_peer *to = &p->def->peers[peer];
+    struct policy_verdict nobody = {.n_to = 0};
 
-    return policy_counter_take(to->counter, &to->limit, now_ms) == POLICY_ROOM;
+    return policy_target_take(p, peer, now_ms, &nobody);
 }
 
 void policy_peer_release(const struct policy *p, unsigned peer)
 {
-    policy_counter_release(p->def->peers[peer].counter);
+    policy_counter_release(p->def->peers[peer].counter, &p->def->peers[peer].limit);
 }
 
 uint32_t policy_calls_now(const struct policy *p, int peer)

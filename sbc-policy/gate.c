@@ -15,8 +15,10 @@ struct policy_gate {
     _Atomic uint64_t v4_lengths, v6_lengths; /* prefix lengths under a ban, bit length - 1 */
     char pad_before[64];
     _Atomic int64_t strangers_ns;
+    _Atomic uint32_t strangers_warned;
     char pad_after[64];
     _Atomic int64_t each_ns[GATE_EACH];
+    _Atomic uint32_t each_warned[GATE_EACH]; /* the episode is on */
 };
 
 int policy_gate_new(struct policy_gate **gp)
@@ -228,21 +230,36 @@ enum policy_class policy_classify(const struct policy_gate *g, const struct poli
 
 /* --- budgets --- */
 
-static bool gate_take_each(struct policy_gate *g, const struct policy_knock *k, bool by_flow,
-                           uint32_t per_second, int64_t now_ms)
+static enum policy_admission gate_take(_Atomic int64_t *next_ns, _Atomic uint32_t *warned,
+                                       struct policy_rate rate, uint32_t percent, int64_t now_ms)
 {
+    uint32_t use;
+
+    if (!policy_rate_take(next_ns, rate, now_ms, &use)) {
+        return POLICY_DROP_FAST;
+    }
+    return policy_comes_near(warned, 0, use, policy_warn_at(rate.per_second, percent))
+               ? POLICY_ADMIT_NEAR
+               : POLICY_ADMIT;
+}
+
+static enum policy_admission gate_take_each(struct policy_gate *g, const struct policy_security *s,
+                                            const struct policy_knock *k, bool by_flow,
+                                            int64_t now_ms)
+{
+    const struct policy_rate rate = {by_flow ? s->trusted_pps : s->unknown_each_pps, 0};
     uint64_t words[2] = {0, 0};
     struct policy_key key;
-    uint64_t hash;
+    uint64_t cell;
 
-    if (per_second == 0 ||
+    if (rate.per_second == 0 ||
         !policy_key_of(&k->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&k->source) : 0, &key)) {
-        return true;
+        return POLICY_ADMIT;
     }
     words[0] = key.addr;
     words[1] = (uint64_t)key.port << 1 | key.is_v6;
-    hash = siphash13(words, sizeof(words), g->homes.key);
-    return policy_rate_take(&g->each_ns[hash % GATE_EACH], per_second, now_ms);
+    cell = siphash13(words, sizeof(words), g->homes.key) % GATE_EACH;
+    return gate_take(&g->each_ns[cell], &g->each_warned[cell], rate, s->warn_percent, now_ms);
 }
 
 /* Asked before it is taken: a flood that gets nothing writes nothing either. */
@@ -250,18 +267,21 @@ static enum policy_admission gate_admit_stranger(struct policy_gate *g,
                                                  const struct policy_security *s,
                                                  const struct policy_knock *k, int64_t now_ms)
 {
-    if (!k->connected && s->unknown_pps != 0 &&
-        !policy_rate_has(&g->strangers_ns, s->unknown_pps, now_ms)) {
+    const struct policy_rate all = {s->unknown_pps, 0};
+    enum policy_admission each, both = POLICY_ADMIT;
+    bool is_counted = !k->connected && all.per_second != 0;
+
+    if (is_counted && !policy_rate_has(&g->strangers_ns, all, now_ms)) {
         return POLICY_DROP_STRANGER;
     }
-    if (!gate_take_each(g, k, false, s->unknown_each_pps, now_ms)) {
-        return POLICY_DROP_FAST;
+    each = gate_take_each(g, s, k, false, now_ms);
+    if (each == POLICY_DROP_FAST) {
+        return each;
     }
-    if (!k->connected && s->unknown_pps != 0 &&
-        !policy_rate_take(&g->strangers_ns, s->unknown_pps, now_ms)) {
-        return POLICY_DROP_STRANGER;
+    if (is_counted) {
+        both = gate_take(&g->strangers_ns, &g->strangers_warned, all, s->warn_percent, now_ms);
     }
-    return POLICY_ADMIT;
+    return both == POLICY_DROP_FAST ? POLICY_DROP_STRANGER : both == POLICY_ADMIT ? each : both;
 }
 
 enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p,
@@ -273,11 +293,18 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
     case POLICY_DENIED:
         return POLICY_DROP_DENIED;
     case POLICY_TRUSTED:
-        return gate_take_each(g, k, true, s->trusted_pps, now_ms) ? POLICY_ADMIT : POLICY_DROP_FAST;
+        return gate_take_each(g, s, k, true, now_ms);
     case POLICY_UNKNOWN:
         break;
     }
     return gate_admit_stranger(g, s, k, now_ms);
+}
+
+uint32_t policy_strangers_now(const struct policy_gate *g, const struct policy *p, int64_t now_ms)
+{
+    const struct policy_rate all = {p->def->security.unknown_pps, 0};
+
+    return policy_rate_use(&g->strangers_ns, all, now_ms);
 }
 
 /* --- marks --- */

@@ -20,6 +20,7 @@ struct policy_security {
     uint32_t unknown_pps;      /* packets per second of all strangers together; 0: no limit */
     uint32_t unknown_each_pps; /* of one of them (IPv6: a /64); 0: no limit */
     uint32_t trusted_pps;      /* of one peer's address or one user's flow; 0: no limit */
+    uint32_t warn_percent;     /* of a budget in use: a warning; 0: none */
 };
 
 /* Who is where. Sources are exact: address and prefix length, and the port for a flow; IPv6 counts
@@ -45,6 +46,7 @@ enum policy_class policy_classify(const struct policy_gate *g, const struct poli
 
 enum policy_admission {
     POLICY_ADMIT,
+    POLICY_ADMIT_NEAR, /* let in, and some budget comes near its end: once per episode */
     POLICY_DROP_DENIED,
     POLICY_DROP_STRANGER, /* the strangers' budget is used up */
     POLICY_DROP_FAST      /* this source alone sends too fast */
@@ -53,6 +55,9 @@ enum policy_admission {
  * own rate only: he cannot pretend to be many. Budgets allow a burst of one second's worth. */
 enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p,
                                    const struct policy_knock *k, int64_t now_ms);
+
+/* How much of the strangers' budget (a second's worth) is used up. */
+uint32_t policy_strangers_now(const struct policy_gate *g, const struct policy *p, int64_t now_ms);
 
 /* The flow (address and port) has proven itself until then; demote: no longer. Whoever sends to an
  * address that no configuration names marks it like that, for the answers. The tables are

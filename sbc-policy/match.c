@@ -129,6 +129,24 @@ int policy_matches_build(struct policy *p)
     return err;
 }
 
+int policy_dialled_build(struct policy *p)
+{
+    const struct policy_def *def = p->def;
+
+    if (def->n_destinations == 0) {
+        return 0;
+    }
+    p->dialled = arena_zalloc(&p->arena, def->n_destinations * sizeof(*p->dialled));
+    if (p->dialled == NULL) {
+        return ENOMEM;
+    }
+    for (size_t i = 0; i < def->n_destinations; i++) {
+        p->dialled[i].called = sl_str(def->destinations[i].called);
+        p->dialled[i].called_tag = policy_wanted_tag(p, &def->destinations[i].called_by);
+    }
+    return 0;
+}
+
 bool policy_wants_headers(const struct policy *p)
 {
     return p->wants_headers;
@@ -182,11 +200,11 @@ bool policy_in_group(const struct policy *p, uint16_t group, uint16_t peer)
     return (p->groups[group][peer / 8] >> peer % 8 & 1) != 0;
 }
 
-static bool policy_is_from(const struct policy *p, const struct policy_route *route,
+static bool policy_is_from(const struct policy *p, const struct policy_ref *list, size_t n,
                            const struct policy_ref *source)
 {
-    for (size_t i = 0; i < route->n_from; i++) {
-        const struct policy_ref *from = &route->from[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct policy_ref *from = &list[i];
 
         if (from->kind == POLICY_GROUP) {
             if (source->kind == POLICY_PEER && policy_in_group(p, from->peer, source->peer)) {
@@ -197,7 +215,7 @@ static bool policy_is_from(const struct policy *p, const struct policy_route *ro
             return true;
         }
     }
-    return route->n_from == 0;
+    return n == 0;
 }
 
 static bool policy_has_listener(const struct policy_route *r, uint8_t listener)
@@ -255,30 +273,56 @@ static bool policy_in_table(const struct policy *p, const struct policy_number_m
     return tag != POLICY_TAG_NONE;
 }
 
+struct policy_wanted { /* of a number */
+    struct sl glob;    /* p NULL: any */
+    const struct policy_number_match *by;
+    uint16_t tag;
+};
+
+static enum policy_fit policy_number_fits(const struct policy *p, struct policy_facts *f,
+                                          const struct policy_wanted *w, bool calling)
+{
+    struct sl number = calling ? f->calling : f->called;
+
+    if (w->glob.p != NULL && !sl_glob(w->glob, number)) {
+        return POLICY_FIT_NO;
+    }
+    if (w->by->by == POLICY_BY_TABLE) {
+        return policy_in_table(p, w->by, f, calling, w->tag) ? POLICY_FIT_YES : POLICY_FIT_NO;
+    }
+    if (w->by->by == POLICY_BY_PATTERN) {
+        return policy_pattern_whole(w->by->pattern, number);
+    }
+    return w->by->by == POLICY_BY_ANY || policy_in_texts(w->by, number) ? POLICY_FIT_YES
+                                                                        : POLICY_FIT_NO;
+}
+
 static enum policy_step_result policy_try_number(const struct policy *p, struct policy_facts *f,
                                                  size_t route, bool calling)
 {
     const struct policy_route *r = &p->def->routes[route];
     const struct policy_match *c = &p->routes[route];
-    const struct policy_number_match *m = calling ? &r->calling_by : &r->called_by;
-    struct sl glob = calling ? c->calling : c->called, number = calling ? f->calling : f->called;
-    enum policy_fit fit = POLICY_FIT_YES;
+    const struct policy_wanted want = {.glob = calling ? c->calling : c->called,
+                                       .by = calling ? &r->calling_by : &r->called_by,
+                                       .tag = calling ? c->calling_tag : c->called_tag};
+    enum policy_fit fit = policy_number_fits(p, f, &want, calling);
 
-    if (glob.p != NULL && !sl_glob(glob, number)) {
-        fit = POLICY_FIT_NO;
-    } else if (m->by == POLICY_BY_TABLE) {
-        fit = policy_in_table(p, m, f, calling, calling ? c->calling_tag : c->called_tag)
-                  ? POLICY_FIT_YES
-                  : POLICY_FIT_NO;
-    } else if (m->by == POLICY_BY_PATTERN) {
-        fit = policy_pattern_whole(m->pattern, number);
-    } else if (m->by != POLICY_BY_ANY) {
-        fit = policy_in_texts(m, number) ? POLICY_FIT_YES : POLICY_FIT_NO;
-    }
     if (fit == POLICY_FIT_COSTLY) {
         return POLICY_MISS_COSTLY;
     }
     return fit == POLICY_FIT_YES ? POLICY_HIT : calling ? POLICY_MISS_CALLING : POLICY_MISS_CALLED;
+}
+
+/* A pattern that gives up fits: what may be expensive is counted. */
+bool policy_is_dialled(const struct policy *p, size_t destination, struct policy_facts *f)
+{
+    const struct policy_destination *d = &p->def->destinations[destination];
+    const struct policy_wanted want = {.glob = p->dialled[destination].called,
+                                       .by = &d->called_by,
+                                       .tag = p->dialled[destination].called_tag};
+
+    return policy_is_from(p, d->from, d->n_from, f->source) &&
+           policy_number_fits(p, f, &want, false) != POLICY_FIT_NO;
 }
 
 static enum policy_step_result policy_try_rest(const struct policy_route *r,
@@ -303,7 +347,7 @@ enum policy_step_result policy_try(const struct policy *p, size_t route, struct 
     const struct policy_match *m = &p->routes[route];
     enum policy_step_result result;
 
-    if (!policy_is_from(p, r, f->source)) {
+    if (!policy_is_from(p, r->from, r->n_from, f->source)) {
         return POLICY_MISS_FROM;
     }
     if (!policy_has_listener(r, f->rq->listener)) {

@@ -17,14 +17,11 @@
 #include "sbc-policy/number.h"
 #include "sbc-policy/route.h"
 #include "sbc-policy/header.h"
+
+struct policy_counter; /* what the node, a peer or a user uses now */
+#include "sbc-policy/limit.h"
 #include "sbc-policy/verdict.h"
 #include "sbc-policy/health.h"
-
-struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
-struct policy_limit {
-    uint32_t calls;            /* at once; 0: no limit */
-    uint32_t calls_per_second; /* sustained, with a burst of as many; 0: no limit */
-};
 
 struct policy_uri_target {        /* where a peer is reached */
     const char *uri;              /* as written: sip:host:port;transport=… */
@@ -102,6 +99,7 @@ struct policy_users {
     struct policy_account *accounts;
     size_t n_accounts;
     struct policy_sides numbers;
+    struct policy_limit limit; /* of each */
     struct policy_topology topology;
 };
 
@@ -126,7 +124,10 @@ struct policy_def {
     size_t n_tables;
     struct policy_route *routes;
     size_t n_routes;
-    struct policy_limit limit; /* of the node */
+    struct policy_limit limit;        /* of the node */
+    struct policy_limit source_limit; /* early, of each address that calls come from */
+    struct policy_destination *destinations;
+    size_t n_destinations;
     struct policy_security security;
 };
 
@@ -176,16 +177,14 @@ bool policy_wants_codecs(const struct policy *p);
 
 /* First match wins, no match refuses (404 for known sources, 403 for strangers on listeners without
  * users). Strangers on the users' listener get POLICY_CHALLENGE whatever they ask for, so that
- * nothing distinguishes known from unknown. Takes the node's and the source peer's limits when
- * new_call and the action is POLICY_ROUTE (503 when over). */
+ * nothing distinguishes known from unknown. Every request of a known party counts in its rate;
+ * with new_call and POLICY_ROUTE so does the call: in that of the peer or user, its source, the
+ * destinations, and the node, in this order. The first that is over refuses and is named in
+ * out->told; nothing stays counted then but the rate, and numbers among those tried. */
 void policy_decide(const struct policy *p, const struct policy_request *rq, int64_t now_ms,
                    struct policy_verdict *out);
 /* Gives back what the verdict took; once per verdict (clears counted). */
 void policy_release(const struct policy *p, struct policy_verdict *v);
-/* Limits of a peer as target: false = over, nothing taken. */
-bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
-void policy_peer_release(const struct policy *p, unsigned peer);
-uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
 /* How many calls of a second's burst are used up; 0 also without such a limit. */
 uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
 /* Both were compiled from the same definition: `to` goes on from where `from` stands now. */

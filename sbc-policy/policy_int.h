@@ -3,48 +3,22 @@
 #define POSTERN_POLICY_INT_H
 
 #include "sbc-policy/health_int.h"
+#include "sbc-policy/limit_int.h"
 #include "sbc-policy/marks.h"
 #include "sbc-policy/policy.h"
 #include "sbc-policy/route_int.h"
 
 #include <stdatomic.h>
 
-#define POLICY_NODE UINT16_MAX /* the index of the node, or of nobody, in a step */
 #define POLICY_RETRY_DOWN_S 30 /* until probes have found out more */
-#define POLICY_RETRY_CALLS_S 5 /* a call has to end first: longer than a slot of the rate */
 
-/* One per name and process. All workers write it: a cache line of its own. */
-struct policy_counter {
-    struct hnode node;
-    size_t refs; /* policies that speak of it; under the book's lock */
-    char name[POLICY_NAME_MAX];
-    size_t name_n;
-    uint32_t id; /* never given again */
-    char pad_before[64];
-    _Atomic uint32_t calls;
-    _Atomic int64_t next_ns; /* GCRA: when the next call would be due at an even pace */
-    char pad_after[64];
-};
+/* limit.c, beside what limit_int.h says: who is asking, and all of his requests. */
+bool policy_taker_party(const struct policy *p, struct policy_taker *k); /* false: no counter */
+void policy_taker_node(const struct policy *p, struct policy_taker *k);
+bool policy_requests_take(const struct policy *p, int64_t now_ms, struct policy_verdict *v);
 
-/* book.c. Thread of get and put: any (locked), never on the way of a call. */
-MUST_USE int policy_book_get(struct policy_book *book, struct sl name,
-                             struct policy_counter **counter);
-void policy_book_put(struct policy_book *book, struct policy_counter *counter);
-struct policy_counter *policy_book_node(struct policy_book *book);
+/* book.c */
 struct policy_healths *policy_book_healths(struct policy_book *book);
-
-/* What stood in the way; POLICY_ROOM: nothing, and one call was counted. */
-enum policy_room { POLICY_ROOM, POLICY_FULL, POLICY_FAST };
-enum policy_room policy_counter_take(struct policy_counter *c, const struct policy_limit *limit,
-                                     int64_t now_ms);
-/* As if take had not happened, the place in the rate included. */
-void policy_counter_undo(struct policy_counter *c, const struct policy_limit *limit);
-void policy_counter_release(struct policy_counter *c);
-
-/* A rate as one number, the time at which the next one would be due. has: take would succeed now.
- */
-bool policy_rate_has(const _Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms);
-bool policy_rate_take(_Atomic int64_t *next_ns, uint32_t per_second, int64_t now_ms);
 
 /* source.c: who may speak from where, by longest prefix. */
 struct policy_source {
@@ -99,6 +73,9 @@ struct policy {
     struct policy_book *book;
     struct policy_book *own_book; /* when the caller had none */
     struct policy_counter *node;
+    struct policy_counter **users; /* by account; NULL: nothing counts what a user does */
+    struct policy_match *dialled;  /* of the destinations */
+    struct tally *callers, *spent; /* the book's: by source, by destination; NULL: no limit */
     struct policy_sources sources;
     struct policy_targets targets;
     struct policy_names peers, accounts;

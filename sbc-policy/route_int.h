@@ -63,6 +63,9 @@ MUST_USE int policy_matches_build(struct policy *p);
 void policy_facts_init(struct policy_facts *f, const struct policy *p,
                        const struct policy_request *rq, const struct policy_verdict *v);
 enum policy_step_result policy_try(const struct policy *p, size_t route, struct policy_facts *f);
+/* Is this call one that a destination counts? */
+bool policy_is_dialled(const struct policy *p, size_t destination, struct policy_facts *f);
+MUST_USE int policy_dialled_build(struct policy *p);
 uint16_t policy_facts_tag(const struct policy *p, struct policy_facts *f, bool calling,
                           uint16_t table);
 /* What a reference stands for: itself, or the members of its group. */
@@ -77,6 +80,8 @@ bool policy_find_route(const struct policy *p, const struct policy_request *rq,
 /* decide.c */
 void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
                  enum policy_step_result result, size_t index);
+void policy_note_scope(struct policy_verdict *v, enum policy_step_result result,
+                       enum policy_scope scope, size_t index); /* a limit's step */
 void policy_refuse(struct policy_verdict *v, uint16_t code, const char *reason);
 static inline bool policy_is_miss(unsigned result)
 {

@@ -40,6 +40,23 @@ static const char *policy_peer_name(const struct policy_def *def, uint16_t index
     return index < def->n_peers ? def->peers[index].name : NULL;
 }
 
+static const char *policy_limit_owner(const struct policy_def *def, const struct policy_verdict *v,
+                                      const struct policy_step *step)
+{
+    switch ((enum policy_scope)step->scope) {
+    case POLICY_OF_PEER:
+        return policy_peer_name(def, step->index);
+    case POLICY_OF_USER:
+        return v->user >= 0 ? def->users.accounts[v->user].name : NULL;
+    case POLICY_OF_DESTINATION:
+        return step->index < def->n_destinations ? def->destinations[step->index].name : NULL;
+    case POLICY_OF_SOURCE:
+        return "source";
+    default:
+        return "node";
+    }
+}
+
 /* NULL where a step speaks of nobody. */
 static const char *policy_step_name(const struct policy_def *def, const struct policy_verdict *v,
                                     const struct policy_step *step)
@@ -62,7 +79,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
         }
         return v->source.kind == POLICY_USERS ? "users" : policy_peer_name(def, v->source.peer);
     case POLICY_STEP_LIMIT:
-        return step->index == POLICY_NODE ? "node" : policy_peer_name(def, step->index);
+        return policy_limit_owner(def, v, step);
     }
     return NULL;
 }
@@ -83,6 +100,26 @@ static void policy_tell(const struct policy_teller *t, const char *step, const c
                         const char *result)
 {
     t->fn(t->arg, step, name, result);
+}
+
+/* The limit that bit, by the name of its setting, and how full it was. */
+static void policy_tell_bite(const struct policy_teller *t, const struct policy *p,
+                             const struct policy_verdict *v)
+{
+    const struct policy_limit_hit *hit = &v->told.over;
+    char name[2 * POLICY_NAME_MAX + 1], text[256];
+    struct buf b;
+
+    if (!v->told.is_over) {
+        return;
+    }
+    buf_init_fixed(&b, name, sizeof(name) - 1);
+    policy_put_limit(&b, p, hit);
+    name[b.n] = '\0';
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    buf_putf(&b, "%u of %u in use: %s", hit->use, hit->max, v->reason);
+    text[b.n] = '\0';
+    policy_tell(t, "over", name, text);
 }
 
 /* What the rewriting came to; the rules above say who did it. */
@@ -127,6 +164,7 @@ void policy_trace_each(const struct policy *p, const struct policy_verdict *v, p
                     policy_result_words[step->result]);
     }
     policy_tell_numbers(&t, v);
+    policy_tell_bite(&t, p, v);
 }
 
 static void policy_put_step(void *arg, const char *step, const char *name, const char *result)

@@ -44,7 +44,14 @@ enum policy_step_result {
 };
 struct policy_step {
     uint8_t kind, result;
-    uint16_t index; /* route or peer; UINT16_MAX: the node, or nobody */
+    uint16_t index; /* route, peer or destination; UINT16_MAX: the node, or nobody */
+    uint8_t scope;  /* LIMIT: enum policy_scope */
+};
+struct policy_held { /* an entry of a tally that a call counts in */
+    uint16_t destination;
+    uint32_t slot;
+    uint32_t window;  /* in which the call was counted */
+    uint32_t since_s; /* 0: not answered */
 };
 struct policy_verdict {
     enum policy_action action;
@@ -58,9 +65,14 @@ struct policy_verdict {
     size_t n_to;
     uint32_t retry_after_s; /* 503: 0 = none */
     uint64_t random;        /* the request's: with it the same question gets the same answer */
-    bool counted;           /* limits were taken: policy_release() gives them back */
-    uint16_t n_steps;       /* steps gone through, may exceed POLICY_TRACE_MAX */
-    uint8_t n_kept;         /* in steps[]: the first ones and always those that decided */
+    struct policy_told told;
+    bool counted;      /* limits were taken: policy_release() gives them back */
+    bool user_counted; /* the user's, too */
+    uint8_t n_held;
+    uint32_t early; /* entry of the source, from 1; 0: none */
+    struct policy_held held[POLICY_DESTINATION_FITS];
+    uint16_t n_steps; /* steps gone through, may exceed POLICY_TRACE_MAX */
+    uint8_t n_kept;   /* in steps[]: the first ones and always those that decided */
     struct policy_step steps[POLICY_TRACE_MAX];
 };
 

@@ -3,6 +3,8 @@
 #ifndef POSTERN_BASE_STAT_H
 #define POSTERN_BASE_STAT_H
 
+#include "base/stat_limits.h"
+
 #include <stdint.h>
 
 /* X(id, prometheus name, labels or "", help). Names end in _total unless gauges (STAT_GAUGE). */
@@ -59,6 +61,7 @@
     X(SIP_LISTENER_LEFT, "postern_sip_listener_left_total", "",                                    \
       "Requests refused on listeners that a reload took away")                                     \
     X(CALL_FULL, "postern_limit_reached_total", "limit=\"calls\"", "Limits that bit")              \
+    STAT_LIST_LIMITS(X)                                                                            \
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
     X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \

@@ -280,7 +280,11 @@ static void release_limits(struct call *c)
             l->target_counted = false;
         }
     }
-    policy_release(c->cfg->policy, &c->verdict);
+    policy_ended(c->cfg->policy, &c->verdict, loop_now_ms(c->t->p.loop));
+    if (c->verdict.told.n_near != 0) { /* what it has spent; the refusal was told before */
+        c->verdict.told.is_over = false;
+        call_tell_limits(c->cfg->policy, &c->verdict, &c->log);
+    }
 }
 
 static void updates_drop(struct call *c)

@@ -55,6 +55,12 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
 void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow);
 /* CANCEL of that INVITE (its own transaction is answered by the caller of this). */
 void call_cancel(struct call_table *t, struct tx *invite);
+/* One new request of a known party that is neither call nor message; user -1: a peer's. False: a
+ * limit stood in the way, and it was answered. */
+bool call_count_request(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                        const struct policy_ref *party, int user);
+/* What a decision said of limits, to the log and the counters. */
+void call_tell_limits(const struct policy *p, const struct policy_verdict *v, struct log_ctx *log);
 /* An answer without state, to a source that nobody has proven: never more than twice the bytes of
  * the request, never repeated (counted and dropped otherwise). extra: whole header fields or empty.
  */

@@ -145,7 +145,7 @@ static void hold_against(struct call_table *t, const struct sip_msg *req, const 
         } else if (a->auth == AUTH_CHALLENGE && is_dear) {
             t->p.offence(t->p.hold_arg, flow, req, POLICY_TOLL_FRAUD, false);
         }
-    } else if (v->source.kind == POLICY_NOBODY || v->retry_after_s == 0) { /* no limit's doing */
+    } else if (!v->told.is_over) {
         t->p.offence(t->p.hold_arg, flow, req, is_dear ? POLICY_TOLL_FRAUD : POLICY_ACL_DENIED,
                      a->auth == AUTH_OK);
     }
@@ -159,6 +159,7 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     identify(t, req, flow, &a);
     gather(t, req, &a);
     policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
+    call_tell_limits(t->cfg->policy, v, NULL);
     if (t->p.watch != NULL) {
         t->p.watch->decided(t->p.hold_arg, req, v);
     }
@@ -357,10 +358,9 @@ static void refuse(struct call *c)
     const struct policy_verdict *v = &c->verdict;
 
     stat_inc(STAT_CALL_REFUSED);
-    if (v->sip_code == 503) {
-        stat_inc(STAT_CALL_FULL);
-    }
-    if (v->route >= 0 && v->retry_after_s == 0) {
+    if (v->told.is_over) {
+        c->phrase = call_limit_phrase(c->cfg->policy, v);
+    } else if (v->route >= 0) {
         c->phrase = policy_def(c->cfg->policy)->routes[v->route].refuse_reason;
     }
     call_reject_a(c, v->sip_code, "policy", v->reason != NULL ? v->reason : "refused");

@@ -107,6 +107,26 @@ static void message_finish(struct message *m, uint16_t status)
     message_close(m);
 }
 
+static void message_refuse(struct message *m)
+{
+    const struct policy_verdict *v = &m->verdict;
+    char text[48];
+    struct buf b;
+
+    if (!v->told.is_over) {
+        message_finish(m, v->sip_code);
+        return;
+    }
+    buf_init_fixed(&b, text, sizeof(text));
+    buf_putf(&b, "Retry-After: %u\r\n", v->retry_after_s);
+    tx_refuse(m->t, m->srv,
+              &(struct refusal){.status = v->sip_code,
+                                .reason = call_limit_phrase(m->cfg->policy, v),
+                                .to_tag = sl_make(m->tag, sizeof(m->tag)),
+                                .extra = buf_sl(&b)});
+    message_close(m);
+}
+
 static void message_refuse_body(struct message *m)
 {
     tx_answer(m->t, m->srv, 415, sl_make(m->tag, sizeof(m->tag)), SL(CALL_RELAY_ACCEPT));
@@ -553,7 +573,7 @@ void call_message(struct call_table *t, struct sip_msg *req, const struct flow *
         return;
     }
     if (v.action == POLICY_REFUSE) {
-        message_finish(m, v.sip_code);
+        message_refuse(m);
         return;
     }
     if (v.action == POLICY_REDIRECT) {

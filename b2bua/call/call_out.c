@@ -164,7 +164,7 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
         *err = EPROTONOSUPPORT;
         return 0;
     }
-    if (!policy_peer_take(c->cfg->policy, peer_i, loop_now_ms(c->t->p.loop))) {
+    if (!call_target_take(c, peer_i)) {
         *err = EBUSY;
         return 0;
     }
@@ -378,11 +378,22 @@ static const char *why_nobody(const struct call *c)
     return c->tries.why != NULL ? c->tries.why : "nobody to call";
 }
 
+static void nobody_left(struct call *c)
+{
+    bool tried = c->n_attempts != 0;
+
+    if (!tried && c->best_status == 503 && call_refuse_for_limit(c)) {
+        return;
+    }
+    c->warning = tried ? NULL : sips_warning(c);
+    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
+                  tried ? "no target took the call" : why_nobody(c));
+}
+
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
     uint16_t status = 0;
-    bool tried;
 
     while ((status == 0 || status == 503) && (c->to_i < c->verdict.n_to || call_turn_back(c))) {
         if (try_one(c, &status, &why)) {
@@ -395,10 +406,7 @@ void call_try_next(struct call *c)
         call_reject_a(c, status, "system", why);
         return;
     }
-    tried = c->n_attempts != 0;
-    c->warning = tried ? NULL : sips_warning(c);
-    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried ? "no target took the call" : why_nobody(c));
+    nobody_left(c);
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)
@@ -526,6 +534,7 @@ static void answered(struct call *c)
     call_set_state(c, CALL_ANSWERED);
     timer_start(c->t->p.loop, &c->timer, c->cfg->duration_ms);
     sip_msg_unref(&c->invite);
+    policy_answered(c->cfg->policy, &c->verdict, loop_now_ms(c->t->p.loop));
     stat_inc(STAT_CALL_ANSWERED);
     call_post(c);
 }

@@ -49,6 +49,13 @@ void ladder_add(const struct leg *l, bool out, enum sip_method m, uint16_t statu
                 bool sdp);
 void ladder_msg(const struct leg *l, const struct sip_msg *m);
 void ladder_put(const struct call *c, struct buf *b);
+/* --- call_limits.c --- */
+/* A place in the limits of a peer that the call goes to; a refusal stands in the call's verdict. */
+bool call_target_take(struct call *c, unsigned peer);
+/* The limit of a target was why nobody could be asked: answered as it says. False: none was. */
+bool call_refuse_for_limit(struct call *c);
+/* The reason that the configuration gives, for the answer; NULL: the usual one of the status. */
+const char *call_limit_phrase(const struct policy *p, const struct policy_verdict *v);
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user);
 
 #endif

@@ -63,8 +63,7 @@ static void put_contact_hdr(struct buf *b, const struct leg *l)
     BUF_LIT(b, ">\r\n");
 }
 
-void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
-               struct sl extra)
+void tx_refuse(struct call_table *t, struct tx *tx, const struct refusal *r)
 {
     struct buf *b = &t->out;
     struct sip_msg *req = tx_request(tx);
@@ -73,15 +72,23 @@ void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl t
         return;
     }
     buf_reset(b);
-    sip_put_response(
-        b, &(struct sip_response){
-               .req = req, .src = tx_server_source(tx), .status = status, .to_tag = to_tag});
-    buf_putsl(b, extra);
+    sip_put_response(b, &(struct sip_response){.req = req,
+                                               .src = tx_server_source(tx),
+                                               .status = r->status,
+                                               .reason = r->reason,
+                                               .to_tag = r->to_tag});
+    buf_putsl(b, r->extra);
     sip_put_body(b, SL_NULL, SL_NULL);
-    egress_pass_answer(t->cfg, req, tx_server_flow(tx), status, b);
-    if (buf_err(b) != 0 || tx_server_respond(tx, status, buf_sl(b)) != 0) {
+    egress_pass_answer(t->cfg, req, tx_server_flow(tx), r->status, b);
+    if (buf_err(b) != 0 || tx_server_respond(tx, r->status, buf_sl(b)) != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
     }
+}
+
+void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
+               struct sl extra)
+{
+    tx_refuse(t, tx, &(struct refusal){.status = status, .to_tag = to_tag, .extra = extra});
 }
 
 /* Why, and when to come again (RFC 3261 20.33, 20.43); the words are ours, never the other side's.
@@ -90,7 +97,7 @@ static void put_trouble(struct buf *b, const struct call *c, uint16_t status)
 {
     uint32_t after_s = c->verdict.retry_after_s != 0 ? c->verdict.retry_after_s : 5;
 
-    if (status == 503) {
+    if (status == 503 || (c->verdict.told.is_over && status == c->verdict.sip_code)) {
         buf_putf(b, "Retry-After: %u\r\n", after_s);
     }
     if (status >= 400 && c->warning != NULL) {

@@ -21,6 +21,12 @@ void call_forget_keys(struct call_table *t, struct sl sdp);
 /* Answers any request inside or outside a dialog through its transaction. */
 void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
                struct sl extra);
+struct refusal {
+    uint16_t status;
+    const char *reason; /* NULL: the standard phrase */
+    struct sl to_tag, extra;
+};
+void tx_refuse(struct call_table *t, struct tx *tx, const struct refusal *r);
 /* Sends our INVITE or re-INVITE with this body; fills l->cli. challenge: answer it, or NULL. */
 int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg *challenge,
                tx_response_fn *fn);

@@ -288,8 +288,12 @@ void cfg_check_account(struct cfg *c, const struct cfg_node *node, void *at)
 void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at)
 {
     struct policy_users *u = at;
+    const struct cfg_node *devices = cfg_find2(c, node, SL("limits"), SL("registrations"));
 
     u->present = true;
+    if (devices != NULL && u->limit.registrations > u->max_contacts) {
+        cfg_error(c, devices, "is never reached: 'contacts' makes room beyond %u", u->max_contacts);
+    }
     (void)cfg_used_listener(c, node);
 }
 

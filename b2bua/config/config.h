@@ -10,6 +10,8 @@
  *   10s, reconnect_max 30s or off
  *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
+ *   {limits, peers.*.limits, users.limits}.{requests_per_second off, bursts auto, warn_at 80,
+ * refuse {status 503, retry_after auto}}, limits.{sources.early_calls off, destinations none}
  *   peers.*.limits off, peers.*.failover {timeout 2s, waiting 1000, last_resort auto},
  *   peers.*.probe none {every 30s, timeout 1s, fail_after 3, rise_after 2}, peers.*.drain false,
  *   peers.*.breaker {failures 10, codes 503, answer_ratio off, seizures 100, retry 30s},

@@ -142,7 +142,7 @@ struct cfg {
     struct arena scratch;  /* tree and names; ends with the load */
     struct hmap keys;      /* of all mappings, by (parent, key) */
     struct cfg_node *root; /* NULL: an empty file */
-    struct hmap listeners, profiles, peers, groups, tables, accounts, routes, sources;
+    struct hmap listeners, profiles, peers, groups, tables, accounts, routes, sources, destinations;
     const struct cfg_node *listener_nodes[CONFIG_SLOTS_MAX];
     uint64_t slots_taken;        /* of the snapshot */
     struct hmap certificates;    /* names that prove a peer, by listener */

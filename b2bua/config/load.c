@@ -73,19 +73,35 @@ void config_unref(struct config **cp)
 }
 
 /* Compiling writes into these: the copy needs its own. */
+static void *config_own(struct arena *a, const void *array, size_t bytes)
+{
+    void *own = arena_alloc(a, bytes + 1);
+
+    if (own != NULL && bytes != 0) {
+        memcpy(own, array, bytes);
+    }
+    return own;
+}
+
 static int config_copy_def(struct config_box *box)
 {
     struct policy_def *def = &box->c.def;
-    size_t bytes = def->n_peers * sizeof(*def->peers);
-    struct policy_peer *peers = arena_alloc(&box->arena, bytes + 1);
 
-    if (peers == NULL) {
+    def->peers = config_own(&box->arena, def->peers, def->n_peers * sizeof(*def->peers));
+    def->destinations = config_own(&box->arena, def->destinations,
+                                   def->n_destinations * sizeof(*def->destinations));
+    if (def->peers == NULL || def->destinations == NULL) {
         return ENOMEM;
     }
-    if (bytes != 0) {
-        memcpy(peers, def->peers, bytes);
+    for (size_t i = 0; i < def->n_peers; i++) {
+        struct policy_peer *peer = &def->peers[i];
+
+        peer->targets =
+            config_own(&box->arena, peer->targets, peer->n_targets * sizeof(*peer->targets));
+        if (peer->targets == NULL) {
+            return ENOMEM;
+        }
     }
-    def->peers = peers;
     return 0;
 }
 
@@ -167,8 +183,8 @@ static int config_finish(struct config_box *box, struct policy_book *book)
 
 static void cfg_maps_init(struct cfg *c)
 {
-    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,  &c->groups,
-                           &c->tables, &c->accounts,  &c->routes,   &c->sources};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,   &c->groups,
+                           &c->tables, &c->accounts,  &c->routes,   &c->sources, &c->destinations};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_init(maps[i], 0);
@@ -177,8 +193,8 @@ static void cfg_maps_init(struct cfg *c)
 
 static void cfg_maps_free(struct cfg *c)
 {
-    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,  &c->groups,
-                           &c->tables, &c->accounts,  &c->routes,   &c->sources};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,   &c->groups,
+                           &c->tables, &c->accounts,  &c->routes,   &c->sources, &c->destinations};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_free(maps[i]);

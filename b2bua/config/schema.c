@@ -271,47 +271,6 @@ static const struct cfg_key cfg_media_keys[] = {
 };
 OBJECT(cfg_media, config, NULL);
 
-static const struct cfg_key cfg_limits_keys[] = {
-    {.key = "calls",
-     .type = CFG_INT,
-     AT(config, def.limit.calls),
-     .dflt = "20000",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "Calls at once; more get 503 with Retry-After."},
-    {.key = "calls_per_second",
-     .type = CFG_INT,
-     AT(config, def.limit.calls_per_second),
-     .dflt = "2000",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "New calls per second, with a burst of as many; more get 503 with Retry-After."},
-    {.key = "setup",
-     .type = CFG_DURATION,
-     AT(config, setup_ms),
-     .dflt = "3m",
-     .min = 10 * MS_S,
-     .max = MS_H,
-     .help = "How long a call may ring."},
-    {.key = "duration",
-     .type = CFG_DURATION,
-     AT(config, duration_ms),
-     .dflt = "12h",
-     .min = MS_M,
-     .max = 7LL * MS_D,
-     .help = "How long a call may last."},
-    {.key = "transactions",
-     .type = CFG_INT,
-     AT(config, max_transactions),
-     .dflt = "200000",
-     .min = 100,
-     .max = 10000000,
-     .help = "SIP transactions at once, of all workers; more get 503."},
-};
-OBJECT(cfg_limits, config, NULL);
-
 /* --- listeners --- */
 static const struct cfg_key cfg_listener_sip_keys[] = {
     {.key = "udp",
@@ -399,26 +358,6 @@ static const struct cfg_key cfg_credentials_keys[] = {
      .help = "Only challenges of this realm are answered; any when not set."},
 };
 OBJECT(cfg_credentials, policy_peer, NULL);
-
-static const struct cfg_key cfg_peer_limits_keys[] = {
-    {.key = "calls",
-     .type = CFG_INT,
-     AT(policy_peer, limit.calls),
-     .dflt = "off",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "Calls at once, from and to the peer."},
-    {.key = "calls_per_second",
-     .type = CFG_INT,
-     AT(policy_peer, limit.calls_per_second),
-     .dflt = "off",
-     .min = 1,
-     .max = 1000000,
-     .words = word_off,
-     .help = "New calls per second, with a burst of as many."},
-};
-OBJECT(cfg_peer_limits, policy_peer, NULL);
 
 static const struct cfg_key cfg_topology_keys[] = {
     {.key = "hide",
@@ -659,6 +598,7 @@ static const struct cfg_key cfg_users_keys[] = {
      .at = offsetof(struct policy_users, topology),
      .sub = &cfg_topology,
      .help = "What users may learn."},
+    {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_user_limits, .help = "Limits of each user."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,
@@ -677,7 +617,6 @@ static const struct cfg_key root_keys[] = {
     {.key = "admin", .type = CFG_OBJECT, .sub = &cfg_admin, .help = "The admin API."},
     {.key = "sip", .type = CFG_OBJECT, .sub = &cfg_sip, .help = "Signalling in general."},
     {.key = "media", .type = CFG_OBJECT, .sub = &cfg_media, .help = "Media in general."},
-    {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_limits, .help = "Limits of the node."},
     {.key = "security", .type = CFG_OBJECT, .sub = &cfg_security, .help = "Hostile sources."},
     {.key = "config",
      .type = CFG_OBJECT,
@@ -732,6 +671,7 @@ static const struct cfg_key root_keys[] = {
      .at = offsetof(struct config, def.users),
      .sub = &cfg_users,
      .help = "Devices that register."},
+    {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_limits, .help = "Limits of the node."},
     {.key = "routes",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,

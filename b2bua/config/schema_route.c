@@ -128,7 +128,7 @@ static const struct cfg_key cfg_number_match_keys[] = {
      .max = POLICY_NAME_MAX,
      .help = "With table: the longest such row has this tag; any when not set."},
 };
-OBJECT(cfg_number_match, policy_number_match, cfg_check_number);
+OBJECT_PUBLIC(cfg_number_match, policy_number_match, cfg_check_number);
 
 static const struct cfg_key cfg_when_keys[] = {
     {.key = "zone",

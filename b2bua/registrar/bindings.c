@@ -208,6 +208,16 @@ static void publish(const struct reg_user *u)
     }
 }
 
+static void note_devices(const struct reg_user *u)
+{
+    const struct policy *p = u->r->policy;
+
+    if (p != NULL) {
+        policy_note_registrations(p, policy_user_by_name(p, sl_make(u->name, u->name_n)),
+                                  (uint32_t)u->n);
+    }
+}
+
 void reg_user_set(struct reg_user *u, struct rec **recs, size_t n)
 {
     bool owner = reg_is_owner(u->r, sl_make(u->name, u->name_n));
@@ -230,6 +240,7 @@ void reg_user_set(struct reg_user *u, struct rec **recs, size_t n)
     }
     if (owner) {
         publish(u);
+        note_devices(u);
     }
     if (n == 0) {
         user_free(u);

@@ -17,7 +17,8 @@ struct reg_work {
     struct change changes[REG_BINDINGS_MAX];
     size_t n_changes;
     bool remove_all;
-    uint16_t status; /* refusal */
+    uint16_t status;    /* refusal */
+    const char *reason; /* of the answer, as the configuration has it; NULL: the usual one */
 };
 
 /* --- answering --- */
@@ -36,6 +37,7 @@ static int send_answer(struct reg_work *w, uint16_t status, struct sl extra)
     sip_put_response(&b, &(struct sip_response){.req = w->req,
                                                 .src = tx_server_source(w->tx),
                                                 .status = status,
+                                                .reason = status >= 300 ? w->reason : NULL,
                                                 .to_tag = buf_sl(&tb)});
     buf_putsl(&b, extra);
     sip_put_body(&b, SL_NULL, SL_NULL);
@@ -262,6 +264,34 @@ static uint16_t draft_fill(struct reg_work *w, struct draft *d, const struct reg
     return status;
 }
 
+/* True: the user may have as many devices. Else it is answered. */
+static bool may_have(struct reg_work *w, const struct reg_user *u, size_t n)
+{
+    char text[48];
+    struct policy_verdict v;
+    bool may = policy_take_registrations(w->r->policy, w->user, u != NULL ? (uint32_t)u->n : 0,
+                                         (uint32_t)n, &v);
+    struct buf b;
+
+    if (w->r->p.told != NULL) {
+        w->r->p.told(w->r->p.arg, &v);
+    }
+    if (!may) {
+        buf_init_fixed(&b, text, sizeof(text));
+        buf_putf(&b, "Retry-After: %u\r\n", v.retry_after_s);
+        w->reason = w->users->limit.answer.reason;
+        respond(w, v.sip_code, buf_sl(&b));
+    }
+    return may;
+}
+
+static void draft_forget(struct draft *d)
+{
+    while (d->n != 0) {
+        draft_drop(d, d->n - 1);
+    }
+}
+
 static void change_bindings(struct reg_work *w)
 {
     struct sl name = sl_str(w->users->accounts[w->user].name);
@@ -269,14 +299,16 @@ static void change_bindings(struct reg_work *w)
     struct draft d = {.n = 0};
     uint16_t status = draft_fill(w, &d, u);
 
+    if (status == 0 && !may_have(w, u, d.n)) {
+        draft_forget(&d);
+        return;
+    }
     if (status == 0 && u == NULL && d.n != 0) {
         u = reg_user_get(w->r, name);
         status = u == NULL ? 503 : 0;
     }
     if (status != 0) {
-        while (d.n != 0) {
-            draft_drop(&d, d.n - 1);
-        }
+        draft_forget(&d);
         respond(w, status, SL("Retry-After: 5\r\n"));
         return;
     }

@@ -67,6 +67,8 @@ struct registrar_params {
     void (*publish)(void *arg, const struct reg_update *u);
     /* A binding came (+1) or went (-1) on a connection of this or another worker: keep it open. */
     void (*hold)(void *arg, const struct flow *flow, int delta);
+    /* What the policy said of the user's devices. May be NULL. */
+    void (*told)(void *arg, const struct policy_verdict *v);
     void *arg;
 };
 MUST_USE int registrar_new(struct registrar **rp, const struct registrar_params *p);

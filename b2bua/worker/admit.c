@@ -14,12 +14,20 @@ static enum policy_admission ask_policy(struct worker *w, const struct flow *flo
     return policy_admit(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop));
 }
 
-static bool is_admitted(enum policy_admission a)
+static bool is_admitted(enum policy_admission a, const struct flow *flow)
 {
     static const enum stat_id counters[] = {[POLICY_DROP_DENIED] = STAT_SIP_DROP_DENIED,
                                             [POLICY_DROP_STRANGER] = STAT_SIP_DROP_STRANGER,
                                             [POLICY_DROP_FAST] = STAT_SIP_DROP_FAST};
 
+    if (a == POLICY_ADMIT_NEAR) {
+        char text[ADDR_TEXT_MAX];
+
+        stat_inc(STAT_NEAR_PACKETS);
+        log_warn(NULL, "limit of packets per second is near, latest from %s",
+                 addr_text(&flow->remote, text));
+        return true;
+    }
     if (a != POLICY_ADMIT) {
         stat_inc(counters[a]);
     }
@@ -28,7 +36,7 @@ static bool is_admitted(enum policy_admission a)
 
 bool worker_admit(void *arg, const struct flow *flow)
 {
-    return is_admitted(ask_policy(arg, flow, false));
+    return is_admitted(ask_policy(arg, flow, false), flow);
 }
 
 bool worker_known(void *arg, const struct flow *flow)
@@ -52,7 +60,7 @@ bool worker_admit_message(struct worker *w, const struct flow *flow)
     if (a == POLICY_DROP_DENIED && flow->worker == w->index && w->net != NULL) {
         net_conn_close(w->net, flow->conn_slot, flow->conn_gen);
     }
-    return is_admitted(a);
+    return is_admitted(a, flow);
 }
 
 void worker_proven(void *arg, const struct flow *flow)
@@ -64,6 +72,13 @@ void worker_proven(void *arg, const struct flow *flow)
     if (policy_prove(w->b->gate, &flow->remote, now_ms + life_ms, now_ms)) {
         guard_good(w->b->guard, &flow->remote);
     }
+}
+
+void worker_told(void *arg, const struct policy_verdict *v)
+{
+    const struct worker *w = arg;
+
+    call_tell_limits(w->cfg->policy, v, NULL);
 }
 
 /* --- offences --- */

@@ -200,6 +200,10 @@ static void on_register(struct worker *w, const struct flow *flow, struct sip_ms
         return;
     }
     worker_proven(w, flow);
+    if (!call_count_request(w->calls, req, flow, &(struct policy_ref){.kind = POLICY_USERS},
+                            caller.user)) {
+        return;
+    }
     if (tx_server_new(&tx, w->tab, req, flow, NULL, NULL) != 0) {
         stat_inc(STAT_TX_FULL);
         answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
@@ -212,6 +216,13 @@ static void on_register(struct worker *w, const struct flow *flow, struct sip_ms
 
 static void on_options(struct worker *w, const struct flow *flow, struct sip_msg *req)
 {
+    int peer = policy_peer_of(w->cfg->policy, flow->listener, &flow->remote, flow_proven(flow));
+
+    if (peer >= 0 && !call_count_request(
+                         w->calls, req, flow,
+                         &(struct policy_ref){.kind = POLICY_PEER, .peer = (uint16_t)peer}, -1)) {
+        return;
+    }
     if (atomic_load_explicit(&w->b->draining, memory_order_relaxed)) {
         answer(w, req, flow, 503, SL("Retry-After: 30\r\n"));
         return;

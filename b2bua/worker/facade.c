@@ -367,6 +367,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         metrics_ports(t, cfg, &s);
         worker_peer_metrics(t, b, cfg);
         metrics_crypto(t, b, cfg);
+        worker_limit_metrics(b, cfg, t);
     }
     config_unref(&cfg);
     return err != 0 ? err : buf_err(t);

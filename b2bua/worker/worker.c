@@ -124,6 +124,7 @@ static int make_tables(struct worker *w)
                                                        .n_workers = (uint8_t)w->b->n_workers,
                                                        .publish = worker_publish,
                                                        .hold = worker_hold,
+                                                       .told = worker_told,
                                                        .arg = w});
     }
     if (err != 0) {

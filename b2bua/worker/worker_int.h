@@ -80,6 +80,8 @@ bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
 void worker_proven(void *arg, const struct flow *flow);
 
+/* told of struct registrar_params, arg: struct worker. */
+void worker_told(void *arg, const struct policy_verdict *v);
 /* offence of struct call_table_params, arg: struct worker. */
 void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *req,
                     enum policy_event event, bool echoed);
@@ -123,6 +125,8 @@ int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
 int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings);
 void ask_counts(struct worker *w, struct ask *a);
 
+/* --- limits.c --- */
+void worker_limit_metrics(struct b2bua *b, const struct config *cfg, struct buf *t);
 /* --- peers.c --- */
 void worker_peer_metrics(struct buf *t, struct b2bua *b, const struct config *cfg);
 /* --- listen.c --- */

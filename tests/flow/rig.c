@@ -144,6 +144,7 @@ static int rig_make_tables(struct rig *r, struct worker *w)
                                                        .n_workers = (uint8_t)r->b.n_workers,
                                                        .publish = worker_publish,
                                                        .hold = rig_hold,
+                                                       .told = worker_told,
                                                        .arg = w});
     }
     return err;
@@ -398,10 +399,25 @@ void rig_print_untaken(const struct rig *r)
 
 /* --- the end --- */
 
+static bool rig_add_row(const struct policy_limit_row *row, void *arg)
+{
+    static const bool is_level[POLICY_LIMIT_KINDS] = {
+        [POLICY_CALLS] = true, [POLICY_EARLY] = true, [POLICY_DEST_PARALLEL] = true};
+
+    *(uint32_t *)arg += is_level[row->hit.kind] ? row->hit.use : 0;
+    return true;
+}
+
+/* Everything that calls take and must have given back. */
 static uint32_t policy_left(const struct rig *r)
 {
     const struct policy *p = r->b.cfg->policy;
     uint32_t n = policy_calls_now(p, -1);
+
+    policy_limits_walk(p, -1, 0, r->now_ms + RIG_START_MS, rig_add_row, &n);
+    for (size_t i = 0; i < policy_def(p)->n_destinations; i++) {
+        n += policy_destination_calls(p, i);
+    }
 
     for (size_t i = 0; i < policy_def(p)->n_peers; i++) {
         n += policy_calls_now(p, (int)i);

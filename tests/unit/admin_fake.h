@@ -24,6 +24,7 @@ static struct {
     uint64_t rekeyed;
     int drained; /* 1: the peer, 2: its target */
     int sides;
+    int scope;
     /* the last answer */
     char head[4096], *kept;
     const char *body; /* "" or kept */
@@ -90,6 +91,15 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
 }
 
 #include "admin_fake_peers.h"
+
+int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
+{
+    (void)b;
+    rig.scope = q->scope;
+    json_kint(j, "row", (int64_t)q->after);
+    q->next = q->after == 0 ? (uint64_t)5 << 56 | 7 : 0;
+    return rig.err;
+}
 
 void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
 {

@@ -478,6 +478,25 @@ static void each_metric_is_described_once_and_keeps_its_lines_together(void **st
                                      "postern_rtp_packets_total{direction=\"tx\"} 0\n"));
 }
 
+static void limits_are_shown_by_scope_and_page(void **state)
+{
+    char target[256];
+
+    (void)state;
+    assert_int_equal(get("/v1/limits?scope=peer"), 200);
+    assert_int_equal(rig.scope, 1);
+    assert_string_equal(json_at("$.row"), "0");
+    (void)snprintf(target, sizeof(target), "/v1/limits?cursor=%s", json_at("$.next_cursor"));
+    assert_int_equal(get(target), 200);
+    assert_int_equal(rig.scope, -1);
+    assert_string_equal(json_at("$.row"), "360287970189639687"); /* 5 << 56 | 7 */
+    assert_int_equal(get("/v1/limits?scope=moon"), 400);
+    assert_int_equal(get("/v1/limits?cursor=x"), 400);
+    rig.err = ETIMEDOUT;
+    assert_int_equal(get("/v1/limits"), 503);
+    rig.err = 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
 
 int main(void)
@@ -491,6 +510,7 @@ int main(void)
         TEST(hanging_up_tells_living_ended_and_unknown_calls_apart),
         TEST(bans_are_listed_made_explained_and_lifted),
         TEST(the_operator_bans_and_lifts_by_id_and_address),
+        TEST(limits_are_shown_by_scope_and_page),
         TEST(new_keys_are_asked_for_by_call_and_side),
         TEST(registrations_are_paged_and_hide_the_expired),
         TEST(a_wrong_query_is_told_with_the_nearest_word),

@@ -81,7 +81,7 @@ static void what_is_no_new_call_takes_nothing(void **state)
     (void)state;
     rq.new_call = false;
     rig_up(&r);
-    r.def.limit = (struct policy_limit){1, 1};
+    r.def.limit = (struct policy_limit){.calls = 1, .calls_per_second = 1};
     rig_compile(&r);
     for (int i = 0; i < 3; i++) {
         policy_decide(r.policy, &rq, 1000, &v);
@@ -427,7 +427,7 @@ static void two_threads_give_back_what_the_node_refused(void **state)
 
     (void)state;
     rig_up(&r);
-    r.peers[PBX].limit = (struct policy_limit){1000, 1000000};
+    r.peers[PBX].limit = (struct policy_limit){.calls = 1000, .calls_per_second = 1000000};
     r.def.limit.calls = CALLS_MAX;
     rig_compile(&r);
     run_two(&r, w);

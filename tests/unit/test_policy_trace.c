@@ -4,6 +4,8 @@
 #define STEP(step, name, result)                                                                   \
     "{\"step\":\"" step "\",\"name\":" name ",\"result\":\"" result "\"}"
 
+#define OVER(name, reason) STEP("over", "\"" name "\"", "1 of 1 in use: " reason)
+
 static void assert_trace(const struct policy *p, const struct policy_verdict *v, const char *want)
 {
     char text[8192];
@@ -124,12 +126,13 @@ static void a_limit_in_the_way_is_the_last_step(void **state)
              STEP("limit", "\"node\"", "within the limit"));
     assert_trace(r.policy, &v, want);
     policy_decide(r.policy, &rq, 1000, &v);
-    snprintf(want, sizeof(want), "%s%s]", start, STEP("limit", "\"pbx\"", "over the limit"));
+    snprintf(want, sizeof(want), "%s%s,%s]", start, STEP("limit", "\"pbx\"", "over the limit"),
+             OVER("peers.pbx.limits.calls", "Peer has too many calls"));
     assert_trace(r.policy, &v, want);
     r.peers[PBX].limit.calls = 0;
     policy_decide(r.policy, &rq, 1000, &v);
-    snprintf(want, sizeof(want), "%s%s,%s]", start, STEP("limit", "\"pbx\"", "within the limit"),
-             STEP("limit", "\"node\"", "over the limit"));
+    snprintf(want, sizeof(want), "%s%s,%s,%s]", start, STEP("limit", "\"pbx\"", "within the limit"),
+             STEP("limit", "\"node\"", "over the limit"), OVER("limits.calls", "Too many calls"));
     assert_trace(r.policy, &v, want);
     rig_down(&r);
 }

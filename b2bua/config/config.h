@@ -9,6 +9,7 @@
  *   10s, reconnect_max 30s or off
  *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
+ *   limits.overload {wait 50ms, lag 200ms, queue 4000}, each or off
  *   peers.*.limits off, peers.*.failover {timeout 2s, waiting 1000, last_resort auto},
  *   peers.*.probe none {every 30s, timeout 1s, fail_after 3, rise_after 2}, peers.*.drain false,
  *   peers.*.breaker {failures 10, codes 503, answer_ratio off, seizures 100, retry 30s},
@@ -87,6 +88,7 @@ struct config {
     /* limits */
     uint32_t setup_ms, duration_ms; /* 3m, 12h */
     uint32_t max_transactions;
+    uint32_t overload_wait_ms, overload_late_ms, overload_queue; /* 0: does not count */
     /* listeners and policy */
     struct config_listener *listeners;
     size_t n_listeners;

@@ -216,6 +216,9 @@ static void on_options(struct worker *w, const struct flow *flow, struct sip_msg
 
 static void on_new_request(struct worker *w, const struct flow *flow, struct sip_msg *req)
 {
+    if (req->to_tag.n == 0 && worker_sheds(w, req, flow)) {
+        return;
+    }
     if (refuse_early(w, req, flow)) {
         return;
     }
@@ -338,8 +341,12 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 {
     struct sip_msg *msg = NULL;
     struct sip_bad bad = {0};
-    int err = sip_msg_parse(w->pool, bytes, &msg, &bad);
+    int err;
 
+    if (!worker_may_read(w, flow, bytes)) {
+        return;
+    }
+    err = sip_msg_parse(w->pool, bytes, &msg, &bad);
     if (err != 0) {
         stat_inc(err == EMSGSIZE ? STAT_SIP_TOO_BIG : STAT_SIP_BAD);
         answer_bad(w, flow, msg, &bad);
@@ -356,8 +363,12 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
 {
-    if (!flow_is_reliable(flow) || worker_admit_message(arg, flow)) {
-        worker_input(arg, flow, bytes, 0);
+    struct worker *w = arg;
+
+    if (!flow_is_reliable(flow) || worker_admit_message(w, flow)) {
+        w->waited_us = flow_is_reliable(flow) ? 0 : net_waited_us(w->net);
+        worker_input(w, flow, bytes, 0);
+        w->waited_us = 0;
     }
 }
 

@@ -26,6 +26,7 @@ static void on_reaper(void *arg)
     if (bad != 0) {
         stat_add(STAT_REAPER_ALARM, bad);
     }
+    overload_forget(&w->overload);
     timer_start(w->loop, &w->reaper, REAPER_MS);
 }
 
@@ -129,7 +130,8 @@ static int make_tables(struct worker *w)
                                                       .hold = worker_hold,
                                                       .hold_arg = w,
                                                       .proven = worker_proven,
-                                                      .offence = worker_offence});
+                                                      .offence = worker_offence,
+                                                      .in_work = worker_in_work});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
@@ -162,6 +164,7 @@ int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
     }
     timer_init(&w->reaper, on_reaper, w);
     timer_start(w->loop, &w->reaper, REAPER_MS);
+    worker_overload_init(w);
     worker_apply_config(w, b->cfg);
     *wp = w;
     return 0;
@@ -203,6 +206,7 @@ void worker_apply_config(struct worker *w, struct config *cfg)
     w->cfg = config_ref(cfg);
     tx_table_set_timers(w->tab, &timers);
     media_set_inactivity(w->media, cfg->media_inactivity_ms);
+    worker_overload_config(w, cfg);
     set_realms(w, cfg);
     registrar_set_policy(w->registrar, cfg->policy, cfg->def.listeners, cfg->def.n_listeners);
     call_table_set_config(w->calls, cfg);
@@ -291,6 +295,7 @@ void worker_close(struct worker *w)
 {
     if (w->loop != NULL) {
         timer_stop(w->loop, &w->reaper);
+        timer_stop(w->loop, &w->calm);
     }
     call_table_free(&w->calls);
     registrar_free(&w->registrar);

@@ -1,5 +1,6 @@
 /* call_message.c - MESSAGE outside a dialog (RFC 3428): a transaction on each side, targets one
  * after the other until one takes it. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 #define MESSAGES_MAX 10000
@@ -336,6 +337,24 @@ static int write_message(struct message *m, const struct message_target *tg, str
     return err;
 }
 
+static int pass_message(const struct message *m, const struct message_target *tg, struct buf *b)
+{
+    struct policy_said own = {.n = 0};
+    struct sip_uri uri;
+
+    policy_said_addr(&own, &tg->flow.remote);
+    if (sip_uri_parse(sl_str(tg->uri), &uri) == 0) {
+        policy_said_host(&own, uri.host);
+    }
+    return egress_pass(&(struct egress){.cfg = m->cfg,
+                                        .to = tg->to,
+                                        .listener = tg->flow.listener,
+                                        .method = SIP_MESSAGE,
+                                        .own = &own,
+                                        .other = m->req},
+                       b);
+}
+
 static int send_to(struct message *m, const struct message_target *tg)
 {
     struct buf *b = &m->t->out;
@@ -349,6 +368,9 @@ static int send_to(struct message *m, const struct message_target *tg)
     }
     buf_reset(b);
     err = write_message(m, tg, b);
+    if (err == 0) {
+        err = pass_message(m, tg, b);
+    }
     if (err == 0) {
         err = tx_client_start(m->cli, buf_sl(b));
     }

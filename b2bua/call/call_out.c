@@ -1,5 +1,6 @@
 /* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
  * what each answer means for the caller. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 /* --- making a leg --- */
@@ -63,6 +64,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
 {
     char tag[TOKEN_TEXT_LEN], call_id[TOKEN_TEXT_LEN], from[512];
     struct leg *l = leg_new(c, 1);
+    struct sip_uri uri;
     struct buf b;
     int err;
 
@@ -73,6 +75,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     l->party = p->party;
     l->user = p->user;
     l->sips = p->sips;
+    l->told = *call_advertised(c, l->listener);
     leg_make_token(l, TOKEN_TAG, tag);
     leg_make_token(l, TOKEN_CALLID, call_id);
     buf_init_fixed(&b, from, sizeof(from));
@@ -91,6 +94,10 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     if (err != 0) {
         leg_free(&l);
         return err;
+    }
+    policy_said_addr(&l->said, &p->flow.remote);
+    if (sip_uri_parse(p->target, &uri) == 0) {
+        policy_said_host(&l->said, uri.host);
     }
     *lp = l;
     return 0;
@@ -122,9 +129,12 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
+    if (*err == EACCES) {
+        *why = "the request would have named the other side";
+    }
     if (status != 0 || *err != 0) {
         attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
-        attempt_why(c, l, *err == EPERM || status != 0 ? *why : NULL);
+        attempt_why(c, l, *err == EPERM || *err == EACCES || status != 0 ? *why : NULL);
         l->state = LEG_ENDED;
         if (l->target_counted) {
             policy_peer_release(c->cfg->policy, l->party.peer);
@@ -314,6 +324,8 @@ static uint16_t status_of_error(int err)
         return 488;
     case EPROTONOSUPPORT: /* sips: without TLS */
         return 480;
+    case EACCES: /* it would have said too much */
+        return 500;
     case EBUSY:
     case ESHUTDOWN:
     case ENOMEM:
@@ -479,6 +491,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     if (rsp->status == 100) {
         l->state = LEG_CALLING;
         return;
@@ -575,12 +588,14 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     attempt_done(c, l, rsp->status, 0);
     leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         why = "answer without a usable Contact or tag";
         status = 502;
     }
+    leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     l->dlg.state = DIALOG_CONFIRMED;
     c->b = l;
@@ -707,6 +722,7 @@ static void b_late_answer(struct leg *l, struct sip_msg *rsp, int err)
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "late answer without a usable dialog");
     }
+    leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     leg_hang_up(l);
     call_check_done(l->call);
@@ -794,6 +810,9 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
     l->owes_ack = l->owes_ack || (ev == B_2XX && l->ack == NULL);
     l->call->heard = rsp;
     l->call->heard_leg = l;
+    if (rsp != NULL) {
+        egress_hear(&l->said, rsp);
+    }
     act(l, rsp, err); /* what it ends lives until the end of the turn */
     l->call->heard = NULL;
 }

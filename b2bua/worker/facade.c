@@ -195,6 +195,17 @@ static void put_store(struct json *j, struct store *store)
     json_obj_end(j);
 }
 
+/* Not zero: something of ours, or a rule, writes what it should not (topology.on_leak). */
+static void put_leaks(struct json *j)
+{
+    json_key(j, "topology_leaks");
+    json_obj(j);
+    json_kint(j, "masked", (int64_t)stat_sum(STAT_LEAK_MASKED));
+    json_kint(j, "refused", (int64_t)stat_sum(STAT_LEAK_REFUSED));
+    json_kint(j, "reported", (int64_t)stat_sum(STAT_LEAK_REPORTED));
+    json_obj_end(j);
+}
+
 int b2bua_system_json(struct b2bua *b, struct json *j)
 {
     struct config *cfg = worker_config(b);
@@ -216,6 +227,7 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
         json_kint(j, "loop_lag_ms", s.lag_ms);
         worker_put_overload(j, &s);
         put_store(j, b->store);
+        put_leaks(j);
         json_key(j, "limits");
         json_obj(j);
         json_kint(j, "calls", cfg->def.limit.calls);
@@ -310,6 +322,16 @@ static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *
     }
 }
 
+static void put_firewall(struct b2bua *b, struct buf *t)
+{
+    struct guard_firewall f = guard_firewall(b->guard);
+
+    gauge1(t, "postern_firewall_up", "1 when the kernel drops what is banned", f.up ? 1 : 0);
+    gauge1(t, "postern_firewall_bans", "Bans in the kernel, when last compared", f.held);
+    gauge1(t, "postern_firewall_packets", "Packets that these bans dropped, when last compared",
+           f.packets);
+}
+
 int b2bua_metrics(struct b2bua *b, struct buf *t)
 {
     struct config *cfg = worker_config(b);
@@ -337,6 +359,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         buf_putf(t, "postern_sip_transactions{machine=\"nist\"} %u\n", s.tx.nist);
         gauge1(t, "postern_registrations", "Bindings", s.bindings);
         gauge1(t, "postern_bans", "Bans and silences in force", guard_count(b->guard));
+        put_firewall(b, t);
         gauge1(t, "postern_connections", "Stream connections", s.conns);
         gauge1(t, "postern_media_sessions", "Calls with media", s.media.sessions);
         gauge1(t, "postern_media_sockets", "Open media sockets", s.media.sockets);

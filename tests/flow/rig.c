@@ -110,6 +110,11 @@ void rig_block(struct rig *r, const char *to, int err)
     r->blocks[r->n_blocks++].err = err;
 }
 
+static uint64_t leaks_found(void)
+{
+    return stat_sum(STAT_LEAK_MASKED) + stat_sum(STAT_LEAK_REFUSED) + stat_sum(STAT_LEAK_REPORTED);
+}
+
 /* --- building --- */
 
 static int rig_make_tables(struct rig *r, struct worker *w)
@@ -223,6 +228,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     fake_store_reset();
     stat_reset();
     r->live = mem_live();
+    r->leaks = leaks_found();
     r->ops.send = rig_send;
     r->next_conn = 9000;
     r->b.n_workers = n_workers;
@@ -444,6 +450,7 @@ static void rig_check_records(void)
     }
 }
 
+/* The house's own look must neither see what is not there nor miss what a test has put there. */
 static void rig_check_leaks(struct rig *r)
 {
     const struct rig_sent *where = NULL;
@@ -452,6 +459,7 @@ static void rig_check_leaks(struct rig *r)
     if (id != NULL) {
         fail_msg("'%s' of the other side was told:\n%s", id, where->text);
     }
+    assert_int_equal(leaks_found() - r->leaks, r->leaks_due);
 }
 
 void rig_down(struct rig *r)

@@ -54,6 +54,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(c->media_learn_ms, 3000);
     assert_int_equal(c->media_io, 0);
     assert_int_equal(c->media_gather_us, 250);
+    assert_int_equal(c->media_quarantine_ms, 2000);
     assert_int_equal(c->media_ready, 64);
     assert_int_equal(c->setup_ms, 180000);
     assert_int_equal(c->duration_ms, 43200000);

@@ -408,9 +408,11 @@ def bench_denied(args, cores):
     figure("denied_packet", cpu * 1e6 / dropped, "us")
 
 
-def goodput(load, options, seconds):
-    """Complete calls a second, whatever became of the others."""
+def goodput(load, daemon, options, seconds):
+    """Complete calls a second, whatever became of the others; and the CPU that all of them took."""
+    before = daemon.settled_cpu_s()
     result = load.run(options + ["--duration", seconds], judged=False)
+    result["cpu_us"] = (daemon.settled_cpu_s() - before) * 1e6
     return result["calls_completed"] / seconds, result
 
 
@@ -423,19 +425,24 @@ def bench_overload(args, cores):
         try:
             load = Load(args, cores, daemon)
             load.run(["--inflight", 20, "--duration", 1])
-            closed, _ = goodput(load, ["--inflight", args.inflight], seconds)
+            closed, result = goodput(load, daemon, ["--inflight", args.inflight], seconds)
             best = closed
+            call_us = result["cpu_us"] / result["calls_completed"]
             for part in (0.8, 0.9, 1.0):
-                rate, result = goodput(load, ["--rate", int(closed * part)], seconds)
+                rate, result = goodput(load, daemon, ["--rate", int(closed * part)], seconds)
                 remark(f"overload: offered {closed * part:.0f} calls/s, completed {rate:.0f}, "
                        f"setup p99 {result.get('setup_p99', 0):.1f} ms")
                 best = max(best, rate)
             time.sleep(3)  # so that nothing of it counts below
-            twice, result = goodput(load, ["--rate", int(best * 2)], seconds)
+            twice, result = goodput(load, daemon, ["--rate", int(best * 2)], seconds)
             remark(f"overload: offered {best * 2:.0f} calls/s (started "
                    f"{result['calls_attempted'] / seconds:.0f}), completed {twice:.0f}, setup p50 "
                    f"{result.get('setup_p50', 0):.1f} ms, retransmissions "
                    f"{result['retransmissions_sent']:.0f}")
+            refused = daemon.metric('postern_overload_refused_total{class="peer"}')
+            if refused > 0:  # says more than the ratio where the machine has other things to do
+                refusal_us = (result["cpu_us"] - result["calls_completed"] * call_us) / refused
+                remark(f"overload: a call costs {call_us:.0f} us, a refused one {refusal_us:.1f} us")
             remark("overload: " + ", ".join(
                 f"{name} {daemon.metric(name):.0f}" for name in (
                     'postern_overload_refused_total{class="peer"}',

@@ -29,8 +29,8 @@ struct worker {
     struct config *cfg;
     struct timer reaper;
     struct overload overload;
-    struct timer calm;  /* armed while new work is refused */
-    uint32_t waited_us; /* how long the datagram at hand lay in its socket; 0: no datagram */
+    struct timer calm;    /* armed while new work is refused */
+    uint32_t waited_us;   /* how long the datagram at hand lay in its socket; 0: no datagram */
     uint64_t open_slots;  /* listeners that have sockets here, as bits */
     uint64_t fresh_slots; /* of these, bound for a configuration that is not in force yet */
     int64_t unused_ms[CONFIG_SLOTS_MAX]; /* since when nobody needs them; 0: somebody does */

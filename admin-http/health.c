@@ -41,6 +41,7 @@ void resource_readyz(struct request *rq)
     json_kbool(j, "store_read", can_read);
     json_kbool(j, "not_draining", ready.not_draining);
     json_kbool(j, "workers", ready.workers);
+    json_kbool(j, "not_overloaded", ready.not_overloaded);
     json_obj_end(j);
     json_kcstr(j, "why",
                ready.why[0] != '\0' ? ready.why

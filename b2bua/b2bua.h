@@ -97,7 +97,8 @@ struct b2bua_ready {
     bool listeners; /* bound */
     bool store;     /* writing, reading */
     bool not_draining;
-    bool workers; /* every worker answered in time */
+    bool workers;        /* every worker answered in time */
+    bool not_overloaded; /* no worker refuses everybody's new calls */
     char why[128];
 };
 void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out);

@@ -50,6 +50,11 @@ int64_t clock_wall_ms(const struct clock *c)
     return c->is_virtual ? c->wall_ms : clock_read_us(CLOCK_REALTIME) / 1000;
 }
 
+int64_t clock_stamp_us(void)
+{
+    return clock_read_us(CLOCK_REALTIME);
+}
+
 /* Gregorian date of a day number (0 = 1970-01-01). Counts in 400-year eras that begin in March,
  * so that the leap day is the last of its year; gmtime_r() would take the time zone lock. */
 static void clock_date(int64_t day, int64_t *year, unsigned *month, unsigned *mday)

@@ -19,6 +19,9 @@ int64_t clock_now_ms(const struct clock *c);     /* monotonic, starts anywhere, 
 int64_t clock_now_us(const struct clock *c);     /* monotonic */
 int64_t clock_wall_ms(const struct clock *c);    /* Unix time in ms */
 
+/* Unix time in us by the clock that the kernel stamps packets with; not for logic. */
+int64_t clock_stamp_us(void);
+
 #define CLOCK_TEXT_MAX 32
 /* RFC 3339 UTC with ms ("2026-11-21T06:48:17.123Z") into dst; returns dst. */
 const char *clock_text(int64_t wall_ms, char *dst);

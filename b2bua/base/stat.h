@@ -50,6 +50,14 @@
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_FAST, "postern_dropped_packets_total", "reason=\"source_rate\"",                    \
       "Messages dropped by reason")                                                                \
+    X(SIP_DROP_REPEAT, "postern_dropped_packets_total", "reason=\"repeated_invite\"",              \
+      "Messages dropped by reason")                                                                \
+    X(SHED_STRANGER, "postern_overload_refused_total", "class=\"stranger\"",                       \
+      "New requests refused for overload, by class of source")                                     \
+    X(SHED_USER, "postern_overload_refused_total", "class=\"user\"",                               \
+      "New requests refused for overload, by class of source")                                     \
+    X(SHED_PEER, "postern_overload_refused_total", "class=\"peer\"",                               \
+      "New requests refused for overload, by class of source")                                     \
     X(SIP_HANDOVER, "postern_sip_handovers_total", "", "Messages handed to another worker")        \
     X(SIP_RETRANS_RX, "postern_sip_retransmissions_total", "direction=\"rx\"", "Retransmissions")  \
     X(SIP_RETRANS_TX, "postern_sip_retransmissions_total", "direction=\"tx\"", "Retransmissions")  \

@@ -39,6 +39,8 @@ struct call_table_params {
     /* The request is held against its source; echoed: it answers a nonce of ours. May be NULL. */
     void (*offence)(void *arg, const struct flow *flow, const struct sip_msg *req,
                     enum policy_event event, bool echoed);
+    /* An INVITE has a transaction and is being dealt with (same arg). May be NULL. */
+    void (*in_work)(void *arg, const struct flow *flow, const struct sip_msg *req);
     const struct call_watch *watch; /* kept; same arg; NULL: nobody watches */
 };
 MUST_USE int call_table_new(struct call_table **tp, const struct call_table_params *p);

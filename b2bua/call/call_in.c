@@ -266,6 +266,9 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
     if (err != 0) {
         return err;
     }
+    if (t->p.in_work != NULL) {
+        t->p.in_work(t->p.hold_arg, flow, req);
+    }
     l->srv_cseq = req->cseq;
     err = dialog_init_uas(&l->dlg, &c->arena, req, sl_make(tag, sizeof(tag)), flow);
     if (l->dlg.local_tag.n == 0) { /* the refusal needs a tag too (RFC 3261 8.2.6.2) */

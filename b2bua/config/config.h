@@ -12,6 +12,7 @@
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
  *   {limits, peers.*.limits, users.limits}.{requests_per_second off, bursts auto, warn_at 80,
  * refuse {status 503, retry_after auto}}, limits.{sources.early_calls off, destinations none}
+ *   limits.overload {wait 50ms, lag 200ms, queue 4000}, each or off
  *   peers.*.limits off, peers.*.failover {timeout 2s, waiting 1000, last_resort auto},
  *   peers.*.probe none {every 30s, timeout 1s, fail_after 3, rise_after 2}, peers.*.drain false,
  *   peers.*.breaker {failures 10, codes 503, answer_ratio off, seizures 100, retry 30s},
@@ -103,6 +104,7 @@ struct config {
     /* limits */
     uint32_t setup_ms, duration_ms; /* 3m, 12h */
     uint32_t max_transactions;
+    uint32_t overload_wait_ms, overload_late_ms, overload_queue; /* 0: does not count */
     /* listeners and policy */
     struct config_listener *listeners;
     size_t n_listeners;

@@ -124,3 +124,31 @@ static const struct cfg_key cfg_failover_keys[] = {
              "with 503, those whose probes fail; try tries both, refuse neither."},
 };
 OBJECT_PUBLIC(cfg_failover, policy_peer, NULL);
+
+static const struct cfg_key cfg_overload_keys[] = {
+    {.key = "wait",
+     .type = CFG_DURATION,
+     AT(config, overload_wait_ms),
+     .dflt = "50ms",
+     .min = 5,
+     .max = 10 * MS_S,
+     .words = word_off,
+     .help = "How long a datagram lay in its socket before it was read."},
+    {.key = "lag",
+     .type = CFG_DURATION,
+     AT(config, overload_late_ms),
+     .dflt = "200ms",
+     .min = 5,
+     .max = 10 * MS_S,
+     .words = word_off,
+     .help = "How late timers run."},
+    {.key = "queue",
+     .type = CFG_INT,
+     AT(config, overload_queue),
+     .dflt = "4000",
+     .min = 10,
+     .max = 16000,
+     .words = word_off,
+     .help = "Messages of other workers that wait."},
+};
+OBJECT_PUBLIC(cfg_overload, config, NULL);

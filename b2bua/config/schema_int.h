@@ -27,7 +27,8 @@ extern const struct cfg_object cfg_security;                                 /* 
 extern const struct cfg_object cfg_config_section;                           /* schema_versions.c */
 extern const struct cfg_object cfg_limits, cfg_peer_limits, cfg_user_limits; /* schema_limit.c */
 extern const char *const cfg_words_bool[]; /* false, true: stored in a bool */
-extern const struct cfg_object cfg_probe, cfg_breaker, cfg_failover; /* schema_health.c */
+extern const struct cfg_object cfg_probe, cfg_breaker, cfg_failover,
+    cfg_overload; /* schema_health.c */
 /* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route, cfg_number_match;
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;

@@ -244,11 +244,15 @@ static const struct cfg_key cfg_limits_keys[] = {
      .help = "How long a call may last."},
     {.key = "transactions",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, max_transactions),
      .dflt = "200000",
      .min = 100,
      .max = 10000000,
      .help = "SIP transactions at once, of all workers; more get 503."},
+    {.key = "overload",
+     .type = CFG_OBJECT,
+     .sub = &cfg_overload,
+     .help = "When a worker has too much to do and refuses new work with 503: of strangers from "
+             "these values on, of users from one and a half, of peers from twice as much."},
 };
 OBJECT_PUBLIC(cfg_limits, config, cfg_check_limits);

@@ -120,6 +120,7 @@ static void loop_note_lag(struct loop *l, int64_t late_ms)
     int64_t second = l->now_ms / 1000;
     size_t i = (size_t)second % LOOP_LAG_WINDOW_S;
 
+    l->late_ms = late_ms > l->late_ms ? late_ms : l->late_ms;
     if (l->lag[i].second != second) {
         l->lag[i].second = second;
         l->lag[i].worst_ms = 0;
@@ -142,6 +143,16 @@ int64_t loop_lag_ms(const struct loop *l)
     return worst;
 }
 
+int64_t loop_late_ms(const struct loop *l)
+{
+    return l->late_ms;
+}
+
+uint32_t loop_mail_count(const struct loop *l)
+{
+    return mailbox_count(&l->mail);
+}
+
 /* Takes the whole ring of nodes off one head and gives it to another, empty one. */
 static void loop_take_list(struct list *from, struct list *to)
 {
@@ -156,6 +167,7 @@ static void loop_fire(struct loop *l)
 
     wheel_advance(&l->wheel, l->now_ms);
     loop_take_list(&l->wheel.due, &firing);
+    l->late_ms = list_is_empty(&firing) ? l->late_ms : 0;
     for (struct list *n = list_pop_front(&firing); n != NULL; n = list_pop_front(&firing)) {
         struct timer *t = CONTAINER_OF(n, struct timer, node);
 

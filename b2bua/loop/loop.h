@@ -118,5 +118,8 @@ void loop_note_packets(struct loop *l, uint32_t n); /* served just now */
 
 /* Counters for /v1/system: milliseconds that timers ran late at worst in the last 10 s. */
 int64_t loop_lag_ms(const struct loop *l);
+/* How late the timers of the last turn that had any were; how many messages wait. */
+int64_t loop_late_ms(const struct loop *l);
+uint32_t loop_mail_count(const struct loop *l);
 
 #endif

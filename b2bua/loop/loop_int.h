@@ -37,6 +37,7 @@ struct loop {
         int64_t second;
         int64_t worst_ms;
     } lag[LOOP_LAG_WINDOW_S];
+    int64_t late_ms;
 };
 
 /* The first thing every callback from libevent does: ends the sleep, reads the clock once. */

@@ -71,6 +71,11 @@ bool mailbox_has(const struct mailbox *mb)
            mb->head + 1;
 }
 
+uint32_t mailbox_count(const struct mailbox *mb)
+{
+    return (uint32_t)(atomic_load_explicit(&mb->tail, memory_order_relaxed) - mb->head);
+}
+
 bool mailbox_has_any(const struct mailbox *mb)
 {
     return mailbox_has(mb) || atomic_load_explicit(&mb->notes, memory_order_seq_cst) != NULL;

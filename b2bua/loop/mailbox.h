@@ -32,7 +32,8 @@ MUST_USE int mailbox_put(struct mailbox *mb, const struct loop_msg *m, bool *wak
 /* Receiver only. False: nothing there. */
 bool mailbox_get(struct mailbox *mb, struct loop_msg *m);
 bool mailbox_has(const struct mailbox *mb);
-bool mailbox_has_any(const struct mailbox *mb); /* messages or notes */
+uint32_t mailbox_count(const struct mailbox *mb); /* messages; receiver only */
+bool mailbox_has_any(const struct mailbox *mb);   /* messages or notes */
 /* Any thread. True: the caller must wake the receiver. */
 MUST_USE bool mailbox_put_note(struct mailbox *mb, struct loop_note *n);
 struct loop_note *mailbox_take_notes(struct mailbox *mb); /* receiver only; oldest first */

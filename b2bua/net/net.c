@@ -31,6 +31,11 @@ bool flow_same(const struct flow *a, const struct flow *b)
            addr_eq(&a->local, &b->local);
 }
 
+uint32_t net_waited_us(const struct net *n)
+{
+    return n->waited_us;
+}
+
 void net_flush(struct net *n)
 {
     LIST_FOR_EACH(it, &n->udp)

@@ -164,6 +164,8 @@ void net_conn_close(struct net *n, uint32_t slot, uint32_t gen);
  * False: it is gone. */
 bool net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta);
 uint32_t net_conn_count(const struct net *n);
+/* Inside `message` of a datagram: how long it lay in the socket, by the kernel's stamp. */
+uint32_t net_waited_us(const struct net *n);
 /* Sends out what waits (also runs by itself at the end of each turn). */
 void net_flush(struct net *n);
 

@@ -8,7 +8,7 @@
 enum {
     UDP_BATCH = 32,           /* datagrams per recvmmsg/sendmmsg */
     UDP_SLOT = 65536,         /* bytes of a receive slot: any datagram fits */
-    UDP_CTL = 64,             /* bytes of control data: one in6_pktinfo */
+    UDP_CTL = 128,            /* bytes of control data: one in6_pktinfo, one time stamp */
     UDP_TXQ = 512,            /* datagrams waiting on one socket */
     UDP_TXQ_BYTES = 1u << 20, /* their bytes */
     NET_LOST_MAX = 64         /* UDP destinations to report in the next turn */
@@ -90,6 +90,7 @@ struct net {
     struct timer prove;
     uint32_t n_lost;
     struct net_lost lost[NET_LOST_MAX];
+    uint32_t waited_us; /* the datagram being delivered */
     struct udp_batch rx_batch;
     struct udp_batch tx_batch;
     char *rx; /* UDP_BATCH slots of UDP_SLOT bytes; also where streams are read */

@@ -6,7 +6,8 @@
 enum {
     UDP_ROUNDS = 4,       /* batches per wake-up, so that other descriptors get a turn */
     UDP_ERRQ_ROUNDS = 64, /* ICMP errors read per wake-up */
-    UDP_MIN = 12          /* shortest datagram that could be SIP */
+    UDP_WAITED_MAX_US = 60000000,
+    UDP_MIN = 12 /* shortest datagram that could be SIP */
 };
 
 /* Family-independent view of IP_PKTINFO: our address of a datagram that came to a wildcard. */
@@ -26,6 +27,22 @@ static void udp_local(const struct udp_sock *s, struct msghdr *m, struct addr *l
         }
     }
     addr_set_port(local, addr_port(&s->bound));
+}
+
+/* Wall clocks are set now and then: what cannot be is taken for no wait at all. */
+static uint32_t udp_waited_us(struct msghdr *m, int64_t now_us)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec at;
+            int64_t us;
+
+            memcpy(&at, CMSG_DATA(c), sizeof(at));
+            us = now_us - ((int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000);
+            return us > 0 && us <= UDP_WAITED_MAX_US ? (uint32_t)us : 0;
+        }
+    }
+    return 0;
 }
 
 static bool udp_all_of(struct sl s, const char *set, size_t n_set)
@@ -50,7 +67,7 @@ static bool udp_is_keepalive(struct sl s)
     return udp_all_of(s, "\r\n", 2) || (s.n <= 4 && udp_all_of(s, "", 1));
 }
 
-static void udp_deliver(struct udp_sock *s, struct mmsghdr *h)
+static void udp_deliver(struct udp_sock *s, struct mmsghdr *h, int64_t now_us)
 {
     struct net *n = s->net;
     struct sl bytes = sl_make(h->msg_hdr.msg_iov->iov_base, h->msg_len);
@@ -83,6 +100,7 @@ static void udp_deliver(struct udp_sock *s, struct mmsghdr *h)
         udp_local(s, &h->msg_hdr, &flow.local);
     }
     stat_inc(STAT_SIP_RX);
+    n->waited_us = udp_waited_us(&h->msg_hdr, now_us);
     n->ev.message(n->arg, &flow, bytes);
 }
 
@@ -98,8 +116,8 @@ static int udp_recv(struct udp_sock *s)
                                             .msg_namelen = sizeof(b->name[i]),
                                             .msg_iov = &b->iov[i],
                                             .msg_iovlen = 1,
-                                            .msg_control = s->wild ? &b->ctl[i] : NULL,
-                                            .msg_controllen = s->wild ? UDP_CTL : 0};
+                                            .msg_control = &b->ctl[i],
+                                            .msg_controllen = UDP_CTL};
     }
     return recvmmsg(s->fd, b->hdr, UDP_BATCH, MSG_DONTWAIT, NULL);
 }
@@ -111,6 +129,7 @@ static void on_udp(int fd, int what, void *arg)
     (void)fd, (void)what;
     for (int round = 0; round < UDP_ROUNDS && !s->closed; round++) {
         int got = udp_recv(s);
+        int64_t now_us;
 
         if (got < 0) {
             /* Nothing to read, or an ICMP error that stands in its way: the error queue alone
@@ -118,8 +137,9 @@ static void on_udp(int fd, int what, void *arg)
             udp_errors(s);
             return;
         }
+        now_us = clock_stamp_us();
         for (int i = 0; i < got && !s->closed; i++) { /* an event may close the socket */
-            udp_deliver(s, &s->net->rx_batch.hdr[i]);
+            udp_deliver(s, &s->net->rx_batch.hdr[i], now_us);
         }
         if (got < UDP_BATCH) {
             return;
@@ -206,6 +226,9 @@ static int udp_start(struct udp_sock *s, const struct addr *at)
         return err;
     }
     sock_buffers(s->fd, s->net->lim.udp_rcvbuf);
+    if (setsockopt(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) != 0) {
+        log_warn(NULL, "no time stamps of datagrams: %s", strerror(errno)); /* waits read as 0 */
+    }
     if (s->wild && setsockopt(s->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
                               v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &one, sizeof(one)) != 0) {
         return errno;

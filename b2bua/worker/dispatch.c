@@ -230,11 +230,20 @@ static void on_options(struct worker *w, const struct flow *flow, struct sip_msg
     answer(w, req, flow, 200, SL(ALLOW_LINE "Accept: application/sdp\r\n"));
 }
 
-static void on_new_request(struct worker *w, const struct flow *flow, struct sip_msg *req)
+/* For want of a listener, or of time. */
+static bool refuse_new_work(struct worker *w, const struct sip_msg *req, const struct flow *flow)
 {
     if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
         stat_inc(STAT_SIP_LISTENER_LEFT);
         answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
+        return true;
+    }
+    return req->to_tag.n == 0 && worker_sheds(w, req, flow);
+}
+
+static void on_new_request(struct worker *w, const struct flow *flow, struct sip_msg *req)
+{
+    if (refuse_new_work(w, req, flow)) {
         return;
     }
     if (refuse_early(w, req, flow)) {
@@ -364,8 +373,12 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 {
     struct sip_msg *msg = NULL;
     struct sip_bad bad = {0};
-    int err = sip_msg_parse(w->pool, bytes, &msg, &bad);
+    int err;
 
+    if (!worker_may_read(w, flow, bytes)) {
+        return;
+    }
+    err = sip_msg_parse(w->pool, bytes, &msg, &bad);
     if (err != 0) {
         stat_inc(err == EMSGSIZE ? STAT_SIP_TOO_BIG : STAT_SIP_BAD);
         answer_bad(w, flow, msg, &bad);
@@ -382,8 +395,12 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
 {
-    if (!flow_is_reliable(flow) || worker_admit_message(arg, flow)) {
-        worker_input(arg, flow, bytes, 0);
+    struct worker *w = arg;
+
+    if (!flow_is_reliable(flow) || worker_admit_message(w, flow)) {
+        w->waited_us = flow_is_reliable(flow) ? 0 : net_waited_us(w->net);
+        worker_input(w, flow, bytes, 0);
+        w->waited_us = 0;
     }
 }
 

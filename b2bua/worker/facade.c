@@ -125,6 +125,7 @@ static void add_counts(struct ask *sum, const struct ask *a)
     sum->conns += a->conns;
     sum->bindings = a->bindings > sum->bindings ? a->bindings : sum->bindings; /* replicas */
     sum->lag_ms = a->lag_ms > sum->lag_ms ? a->lag_ms : sum->lag_ms;
+    worker_add_overload(sum, a);
     for (size_t i = 0; i < CONFIG_LISTENERS_MAX; i++) {
         sum->listener_ports[i][0] += a->listener_ports[i][0];
         sum->listener_ports[i][1] += a->listener_ports[i][1];
@@ -224,6 +225,7 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
         json_kint(j, "bindings", s.bindings);
         json_kint(j, "connections", s.conns);
         json_kint(j, "loop_lag_ms", s.lag_ms);
+        worker_put_overload(j, &s);
         put_store(j, b->store);
         put_leaks(j);
         json_key(j, "limits");
@@ -246,11 +248,13 @@ void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
     *out = (struct b2bua_ready){.listeners = atomic_load(&b->listening),
                                 .not_draining = !atomic_load(&b->draining),
                                 .workers = all_counts(b, &s) == 0};
+    out->not_overloaded = s.overload_level < OVERLOAD_NCLASSES;
     if (b->store != NULL) {
         store_get_health(b->store, &h);
     }
     out->store = h.ok && !h.full;
-    out->ready = out->listeners && out->store && out->not_draining && out->workers;
+    out->ready =
+        out->listeners && out->store && out->not_draining && out->workers && out->not_overloaded;
     buf_init_fixed(&why, out->why, sizeof(out->why) - 1);
     if (!out->store) {
         buf_putf(&why, "store: %s; %llu records wait",
@@ -258,7 +262,8 @@ void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
     } else if (!out->ready) {
         buf_puts(&why, !out->not_draining ? "draining"
                        : !out->listeners  ? "not listening"
-                                          : "a worker does not answer");
+                       : !out->workers    ? "a worker does not answer"
+                                          : "overload: new calls of everybody are refused");
     }
     out->why[why.n < sizeof(out->why) ? why.n : 0] = '\0';
 }
@@ -362,6 +367,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_store_ok", "1 when the last batch was written", h.ok ? 1 : 0);
         gauge(t, "postern_event_loop_lag_seconds", "Latest timer of the last ten seconds");
         buf_putf(t, "postern_event_loop_lag_seconds %.3f\n", (double)s.lag_ms / 1000);
+        worker_overload_metrics(t, &s);
         gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
                s.media.idle_sockets);
         metrics_ports(t, cfg, &s);

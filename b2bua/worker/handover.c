@@ -57,9 +57,12 @@ static int post_parcel(struct worker *w, uint8_t to, loop_msg_fn *fn, const stru
 
 static void on_handed_message(void *owner, struct loop_msg *m)
 {
+    struct worker *w = owner;
     struct parcel *p = m->ptr;
 
-    worker_input(owner, &p->flow, sl_make(p->bytes, p->n), (unsigned)m->a);
+    w->waited_us = (uint32_t)(m->a >> 32); /* where it arrived */
+    worker_input(w, &p->flow, sl_make(p->bytes, p->n), (unsigned)(m->a & UINT32_MAX));
+    w->waited_us = 0;
     mem_free(p);
 }
 
@@ -67,7 +70,8 @@ bool worker_hand_message(struct worker *w, uint8_t to, const struct flow *flow, 
                          unsigned hops)
 {
     stat_inc(STAT_SIP_HANDOVER);
-    return post_parcel(w, to, on_handed_message, flow, bytes, hops) == 0;
+    return post_parcel(w, to, on_handed_message, flow, bytes,
+                       (uint64_t)w->waited_us << 32 | hops) == 0;
 }
 
 void worker_flow_gone(struct worker *w, const struct flow *flow, int err)

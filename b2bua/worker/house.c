@@ -112,6 +112,7 @@ static void house_free(struct b2bua **bp)
     auth_free(&b->auth);
     guard_free(&b->guard);
     policy_gate_free(&b->gate);
+    repeats_free(&b->repeats);
     config_unref(&b->cfg);
     house_free_retired(b, true);
     pthread_mutex_destroy(&b->lock);
@@ -141,6 +142,9 @@ static int start(struct b2bua *b, const char **why)
     *why = "out of memory";
     if (err == 0) {
         err = policy_gate_new(&b->gate);
+    }
+    if (err == 0) {
+        err = repeats_new(&b->repeats);
     }
     if (err == 0) {
         *why = "the guard cannot be built";

@@ -26,6 +26,7 @@ static void on_reaper(void *arg)
     if (bad != 0) {
         stat_add(STAT_REAPER_ALARM, bad);
     }
+    overload_forget(&w->overload);
     worker_close_unused(w);
     timer_start(w->loop, &w->reaper, REAPER_MS);
 }
@@ -145,7 +146,8 @@ static int make_tables(struct worker *w)
                                                       .hold = worker_hold,
                                                       .hold_arg = w,
                                                       .proven = worker_proven,
-                                                      .offence = worker_offence});
+                                                      .offence = worker_offence,
+                                                      .in_work = worker_in_work});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
@@ -178,6 +180,7 @@ int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
     }
     timer_init(&w->reaper, on_reaper, w);
     timer_start(w->loop, &w->reaper, REAPER_MS);
+    worker_overload_init(w);
     worker_apply_config(w, b->cfg);
     *wp = w;
     return 0;
@@ -246,6 +249,7 @@ void worker_apply_config(struct worker *w, struct config *cfg)
     struct config *old = w->cfg;
 
     w->cfg = config_ref(cfg);
+    worker_overload_config(w, cfg);
     set_tables(w, cfg);
     set_net(w, cfg);
     set_realms(w, cfg);
@@ -321,6 +325,7 @@ void worker_close(struct worker *w)
 {
     if (w->loop != NULL) {
         timer_stop(w->loop, &w->reaper);
+        timer_stop(w->loop, &w->calm);
     }
     call_table_free(&w->calls);
     registrar_free(&w->registrar);

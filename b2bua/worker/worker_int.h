@@ -4,6 +4,7 @@
 
 #include "call/call.h"
 #include "guard/guard.h"
+#include "worker/overload.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -27,6 +28,9 @@ struct worker {
     struct token_ring *ring; /* own clone */
     struct config *cfg;
     struct timer reaper;
+    struct overload overload;
+    struct timer calm;    /* armed while new work is refused */
+    uint32_t waited_us;   /* how long the datagram at hand lay in its socket; 0: no datagram */
     uint64_t open_slots;  /* listeners that have sockets here, as bits */
     uint64_t fresh_slots; /* of these, bound for a configuration that is not in force yet */
     int64_t unused_ms[CONFIG_SLOTS_MAX]; /* since when nobody needs them; 0: somebody does */
@@ -42,6 +46,7 @@ struct b2bua {
     struct auth *auth;
     struct policy_gate *gate; /* atomic inside */
     struct guard *guard;
+    struct repeats *repeats; /* atomic inside; NULL: none are known */
     struct token_ring *ring;
     struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
     struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */
@@ -90,6 +95,18 @@ void worker_malformed(struct worker *w, const struct flow *flow, struct sl bytes
 /* A known tool of attackers: reported, and not to be answered. */
 bool worker_is_scanner(struct worker *w, const struct flow *flow, const struct sip_msg *req);
 
+/* --- shed.c: too much to do --- */
+MUST_USE int repeats_new(struct repeats **rp);
+void repeats_free(struct repeats **rp); /* accepts NULL inside */
+void worker_overload_init(struct worker *w);
+void worker_overload_config(struct worker *w, const struct config *cfg);
+/* Before anything is read of a message. False: dropped (counted). */
+bool worker_may_read(struct worker *w, const struct flow *flow, struct sl bytes);
+/* A new request, known to be none in work. True: refused. */
+bool worker_sheds(struct worker *w, const struct sip_msg *req, const struct flow *flow);
+/* in_work of struct call_table_params, arg: struct worker. */
+void worker_in_work(void *arg, const struct flow *flow, const struct sip_msg *req);
+
 /* --- handover.c: to other workers --- */
 /* False: the mailbox is full or memory is out; counted. */
 bool worker_hand_message(struct worker *w, uint8_t to, const struct flow *flow, struct sl bytes,
@@ -116,6 +133,8 @@ struct ask {
     struct media_counts media;
     uint32_t bindings, conns;
     int64_t lag_ms;
+    struct overload_seen worst; /* of the last seconds */
+    unsigned overload_level;
     uint32_t listener_ports[CONFIG_LISTENERS_MAX][2]; /* used, total */
 };
 /* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
@@ -127,7 +146,10 @@ void ask_counts(struct worker *w, struct ask *a);
 
 /* --- limits.c --- */
 void worker_limit_metrics(struct b2bua *b, const struct config *cfg, struct buf *t);
-/* --- peers.c --- */
+/* --- shed.c, peers.c --- */
+void worker_add_overload(struct ask *sum, const struct ask *a); /* shed.c: the worst of all */
+void worker_put_overload(struct json *j, const struct ask *s);
+void worker_overload_metrics(struct buf *t, const struct ask *s);
 void worker_peer_metrics(struct buf *t, struct b2bua *b, const struct config *cfg);
 /* --- listen.c --- */
 /* Sockets for the listeners that have none yet; they are abandoned unless the configuration comes

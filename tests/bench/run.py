@@ -238,7 +238,7 @@ class Load:
             "--caller", f"{CALLER}:{daemon.ports['caller_port']}",
             "--callee", f"{CALLEE}:{daemon.ports['callee_port']}"])
 
-    def run(self, options, on_mark=None):
+    def run(self, options, on_mark=None, judged=True):
         process = subprocess.Popen(self.command + [str(o) for o in options],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
@@ -252,7 +252,8 @@ class Load:
         if not text.startswith("{"):
             raise BenchError("load generator: " + " ".join(said))
         result = json.loads(text)
-        self.judge(status, result)
+        if judged:
+            self.judge(status, result)
         return result
 
     @staticmethod
@@ -407,8 +408,55 @@ def bench_denied(args, cores):
     figure("denied_packet", cpu * 1e6 / dropped, "us")
 
 
+def goodput(load, daemon, options, seconds):
+    """Complete calls a second, whatever became of the others; and the CPU that all of them took."""
+    before = daemon.settled_cpu_s()
+    result = load.run(options + ["--duration", seconds], judged=False)
+    result["cpu_us"] = (daemon.settled_cpu_s() - before) * 1e6
+    return result["calls_completed"] / seconds, result
+
+
+def bench_overload(args, cores):
+    """Good-put at twice the most that the daemon can do. A second process takes half of the daemon's
+    core, so that the load generator, which is caller and callee in one thread, is the faster one."""
+    seconds = 3 if args.quick else 8
+    with Daemon(args, cores) as daemon:
+        rival = subprocess.Popen(pinned(cores[0], [sys.executable, "-c", "while True: pass"]))
+        try:
+            load = Load(args, cores, daemon)
+            load.run(["--inflight", 20, "--duration", 1])
+            closed, result = goodput(load, daemon, ["--inflight", args.inflight], seconds)
+            best = closed
+            call_us = result["cpu_us"] / result["calls_completed"]
+            for part in (0.8, 0.9, 1.0):
+                rate, result = goodput(load, daemon, ["--rate", int(closed * part)], seconds)
+                remark(f"overload: offered {closed * part:.0f} calls/s, completed {rate:.0f}, "
+                       f"setup p99 {result.get('setup_p99', 0):.1f} ms")
+                best = max(best, rate)
+            time.sleep(3)  # so that nothing of it counts below
+            twice, result = goodput(load, daemon, ["--rate", int(best * 2)], seconds)
+            remark(f"overload: offered {best * 2:.0f} calls/s (started "
+                   f"{result['calls_attempted'] / seconds:.0f}), completed {twice:.0f}, setup p50 "
+                   f"{result.get('setup_p50', 0):.1f} ms, retransmissions "
+                   f"{result['retransmissions_sent']:.0f}")
+            refused = daemon.metric('postern_overload_refused_total{class="peer"}')
+            if refused > 0:  # says more than the ratio where the machine has other things to do
+                refusal_us = (result["cpu_us"] - result["calls_completed"] * call_us) / refused
+                remark(f"overload: a call costs {call_us:.0f} us, a refused one {refusal_us:.1f} us")
+            remark("overload: " + ", ".join(
+                f"{name} {daemon.metric(name):.0f}" for name in (
+                    'postern_overload_refused_total{class="peer"}',
+                    'postern_dropped_packets_total{reason="repeated_invite"}')))
+        finally:
+            rival.kill()
+            rival.wait()
+    figure("goodput_max", best, "calls/s")
+    figure("goodput_at_2x", twice, "calls/s")
+    figure("goodput_ratio", twice / best, "of 1")
+
+
 STAGES = {"saturation": bench_saturation, "200": bench_200, "memory": bench_memory,
-          "rtp": bench_rtp, "tls": bench_tls, "denied": bench_denied}
+          "rtp": bench_rtp, "tls": bench_tls, "denied": bench_denied, "overload": bench_overload}
 
 
 def parse_args():

@@ -184,9 +184,11 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                          .hold = rig_hold,
                                                          .hold_arg = w,
                                                          .proven = worker_proven,
-                                                         .offence = worker_offence});
+                                                         .offence = worker_offence,
+                                                         .in_work = worker_in_work});
     }
     if (err == 0) {
+        worker_overload_init(w);
         worker_apply_config(w, r->b.cfg);
     }
     return err;
@@ -236,6 +238,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     err = err == 0 ? token_ring_random(&r->b.ring) : err;
     err = err == 0 ? auth_new(&r->b.auth) : err;
     err = err == 0 ? policy_gate_new(&r->b.gate) : err;
+    err = err == 0 ? repeats_new(&r->b.repeats) : err;
     assert_int_equal(err, 0);
     r->b.store = &fake_store;
     r->b.cfg = rig_config(r, text != NULL ? text : rig_yaml);
@@ -260,6 +263,7 @@ void rig_free(struct rig *r)
     auth_free(&r->b.auth);
     guard_free(&r->b.guard);
     policy_gate_free(&r->b.gate);
+    repeats_free(&r->b.repeats);
     config_unref(&r->b.cfg);
     policy_book_free(&r->book);
 }

@@ -261,7 +261,7 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 		-artifact_prefix=build/fuzz/$*- -print_final_stats=1 build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 # --- Bench -------------------------------------------------------------------------------------------------------------
-.PHONY: bench bench-srtp bench-policy loadgen
+.PHONY: bench bench-srtp bench-policy bench-egress loadgen
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
@@ -275,6 +275,8 @@ bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per ke
 	$(Q)$<
 
 bench-policy: $(BUILD)/bench/micro_policy ## measure: prefix look-up and a decision over 10,000 routes
+	$(Q)$<
+bench-egress: $(BUILD)/bench/micro_egress ## measure: the last look at an outgoing message
 	$(Q)$<
 .PHONY: bench-media
 bench-media: all loadgen ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)

@@ -31,6 +31,16 @@ bool worker_admit(void *arg, const struct flow *flow)
     return is_admitted(ask_policy(arg, flow, false));
 }
 
+bool worker_known(void *arg, const struct flow *flow)
+{
+    const struct worker *w = arg;
+    int64_t now_ms = loop_now_ms(w->loop);
+    struct policy_knock knock = {.source = flow->remote, .listener = flow->listener};
+
+    return policy_classify(w->b->gate, w->cfg->policy, &knock, now_ms) == POLICY_TRUSTED ||
+           policy_has_proven(w->b->gate, &flow->remote, now_ms);
+}
+
 bool worker_admit_message(struct worker *w, const struct flow *flow)
 {
     enum policy_admission a;
@@ -58,18 +68,13 @@ void worker_proven(void *arg, const struct flow *flow)
 
 /* --- offences --- */
 
-static bool is_trusted(const struct worker *w, const struct flow *flow)
+static bool is_trusted(struct worker *w, const struct flow *flow)
 {
     struct policy_knock knock = {
         .source = flow->remote, .listener = flow->listener, .peer = flow_proven(flow)};
 
     return policy_classify(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop)) ==
            POLICY_TRUSTED;
-}
-
-bool worker_knows(void *arg, const struct flow *flow)
-{
-    return is_trusted(arg, flow);
 }
 
 static const char *transport_word(const struct flow *flow)

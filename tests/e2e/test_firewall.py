@@ -330,6 +330,22 @@ def test_the_helper_without_the_right_says_so_and_ends(postern_bin, keep):
     assert wire.read() is None and wire.end() == 1
 
 
+def test_the_right_may_be_the_files_alone(walled_off, postern_bin, keep, tmp_path):
+    """A daemon without any right starts a helper that was given its own: setcap cap_net_admin+ep."""
+    helper = shutil.copy(postern_bin + "-nft", tmp_path)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own, closed to others
+        os.chmod(folder, 0o755)
+    if subprocess.run(["setcap", "cap_net_admin+ep", helper], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("files cannot be given rights here")
+    wire = keep(Wire(helper, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"))
+    assert wire.ready == (READY, 0)
+    with open(f"/proc/{wire.process.pid}/status", encoding="ascii") as f:
+        status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 1 << 12 and status["NoNewPrivs"] == "1"
+    wire.sock.send(request(BYE))
+    assert wire.read() is None and wire.end() == 0
+
+
 @pytest.mark.parametrize("bad", [
     b"x", request(ADD, "203.0.113.5/32", 60000)[:-1], request(ADD, "203.0.113.5/32", 60000) + b"x", request(ADD, "203.0.113.5/32"),
     request(ADD, "0.0.0.0/0", 60000), request(ADD, "2001:db8::1/128", 60000), request(9), request(SYNC_END),

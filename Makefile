@@ -316,11 +316,11 @@ build/tidy/%.c.ok: %.c .clang-tidy
 # Suppressed: cppcheck 2.10 cannot parse a compound literal inside ?: (internalAstError), and cannot be told
 # that an argument is NULL only when another one is an error (nullPointerRedundantCheck; clang-tidy follows paths).
 cppcheck:
-	$(call say,CPPCHECK,$(words $(SRC) $(MAIN)) files)
+	$(call say,CPPCHECK,$(words $(SRC) $(MAIN) $(NFT_MAIN)) files)
 	@mkdir -p build/cppcheck
 	$(Q)$(if $(SRC),cppcheck --quiet --std=c11 --enable=warning --enable=portability --inline-suppr -j $(J) --error-exitcode=1 \
 		--cppcheck-build-dir=build/cppcheck --suppress=internalAstError --suppress=nullPointerRedundantCheck \
-		-D_GNU_SOURCE -I. -Ib2bua $(SRC) $(MAIN))
+		-D_GNU_SOURCE -I. -Ib2bua $(SRC) $(MAIN) $(NFT_MAIN))
 
 # --- Install -----------------------------------------------------------------------------------------------------------
 .PHONY: install uninstall clean help

@@ -405,9 +405,9 @@ static int point_order(const void *a, const void *b)
 static uint8_t bits_between(const struct kernel_set *set, const struct point *start,
                             const struct point *end)
 {
-    uint8_t len = (uint8_t)key_len(set->family);
+    uint8_t len = (uint8_t)key_len(set->family), longest = set->family == 6 ? 64 : 32;
 
-    for (uint8_t bits = 8; bits <= (set->family == 6 ? 64 : 32); bits++) {
+    for (uint8_t bits = 8; bits <= longest; bits++) {
         uint8_t after[16];
         bool ends = after_network(start->addr, bits, len, after);
 

@@ -92,7 +92,7 @@ struct nft_server {
 };
 void nft_server_free(struct nft_server *s);
 /* One packet. 0: *reply is to be sent; EINPROGRESS: nothing to say yet; ECANCELED: goodbye, the
- * table is gone; EPROTO: the other side breaks the protocol. */
+ * table is gone; EPROTO: the other side breaks the protocol; others: it cannot go on. */
 MUST_USE int nft_serve(struct nft_server *s, const struct nft_msg *m, size_t n,
                        struct nft_msg *reply);
 

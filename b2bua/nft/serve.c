@@ -182,7 +182,7 @@ static void packet_put(struct packet *p, enum nft_change_kind kind, const struct
     p->has_news = true;
 }
 
-/* 0, EPROTO, ECANCELED. */
+/* 0, or why the conversation ends. */
 static int packet_take(struct packet *p, const struct nft_msg *m)
 {
     struct nft_server *s = p->s;
@@ -191,7 +191,7 @@ static int packet_take(struct packet *p, const struct nft_msg *m)
     switch (m->op) {
     case NFT_ADD:
         if (s->is_syncing) {
-            return nft_list_add(&s->want, &m->elem) == 0 ? 0 : EPROTO;
+            return nft_list_add(&s->want, &m->elem);
         }
         packet_put(p, NFT_CHANGE_REPLACE, &m->elem);
         return 0;

@@ -12,6 +12,7 @@ from test_torture import OWN, index
 def test_connections_held_by_strangers_leave_room_for_the_known(house, ua, pair):
     """Slowloris from several addresses: idle, half a line, a body that never comes."""
     beginnings = (b"", b"INVITE sip:", b"INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP x\r\nContent-Length: 500\r\n\r\nv=0")
+    # Of 16 connections a quarter is kept for sources that are known.
     daemon = house(node={"workers": 1}, sip={"tcp_connections": 16, "tcp_per_source": 6})
     full = 'postern_limit_reached_total{limit="connections"}'
     held = []

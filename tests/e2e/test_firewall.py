@@ -1,9 +1,12 @@
 """Bans in the kernel: postern-nft and its table, in the network namespace of these tests."""
+import errno
+import ipaddress
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -66,16 +69,21 @@ def is_up(daemon):
 
 
 @pytest.fixture
-def walled(house):
+def walled_off():
+    """No table before and after."""
     if not os.access("/usr/sbin/nft", os.X_OK):
         pytest.skip("no nft here: scripts/setup --test")
+    yield
+    nft("delete", "table", "inet", "postern", check=False)
 
+
+@pytest.fixture
+def walled(house, walled_off):
     def start(**bans_changes):
         daemon = house(security={"bans": {**BANS["bans"], **bans_changes}})
         net.until(lambda: is_up(daemon), 10, "the helper is not up")
         return daemon
-    yield start
-    nft("delete", "table", "inet", "postern", check=False)
+    return start
 
 
 def earn_a_ban(ip):
@@ -250,3 +258,128 @@ def test_without_the_helper_the_workers_drop_alone(house, postern_bin, tmp_path)
         s.sendto(raw_options(1), (net.OUT, 5060))
         net.until(lambda: metric(daemon, 'postern_dropped_packets_total{reason="banned"}') == 1, 5, "it is not dropped")
     assert not is_up(daemon)
+
+
+FAKE = """#!/usr/bin/python3 -I
+import socket, struct, sys
+s = socket.socket(fileno=int(sys.argv[1]))
+def say(op, err=0, magic=0x504e4631, more=b""):
+    s.send(struct.pack("=IIIIQQ32x", magic, op, 0, err, 0, 0) + more)
+%s
+while s.recv(65536):
+    pass
+"""
+
+
+@pytest.mark.parametrize("does, why", [
+    ("say(6, err=1)", "Operation not permitted"),
+    ("say(6, magic=1)", "it breaks the protocol"),
+    ("say(7)", "it breaks the protocol"),  # an answer before its first word
+    ("say(6, more=b'x')", "it breaks the protocol"),
+    ("say(6)\nsay(6)", "it breaks the protocol"),
+    ("say(6)\nsys.exit()", ""),  # noticed by the one or the other call
+], ids=["may not", "magic", "order", "length", "twice", "dies"])
+def test_a_helper_that_misbehaves_is_left_and_the_daemon_serves_on(house, postern_bin, tmp_path, ua, does, why):
+    os.makedirs(tmp_path / "bin")
+    house.binary = shutil.copy(postern_bin, tmp_path / "bin" / "postern")
+    fake = tmp_path / "bin" / "postern-nft"
+    fake.write_text(FAKE % does)
+    fake.chmod(0o755)
+    daemon = house(security=BANS)
+    net.until(lambda: metric(daemon, "postern_firewall_helper_failures_total") >= 2, 15, "it is not tried again")
+    away = [line["msg"] for line in daemon.log_lines() if "helper is away" in line.get("msg", "")]
+    assert why in away[0] and "next start in 1000 ms" in away[0] and "next start in 2000 ms" in away[1], away
+    assert ua(net.CARRIER, 5060).options() == 200
+    assert not table_is_there()
+
+
+class Wire:
+    """The helper alone, and the daemon's end of its socket."""
+
+    def __init__(self, helper, *prefix):
+        self.sock, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.settimeout(10 * net.patience)
+        self.process = subprocess.Popen([*prefix, helper, str(other.fileno()), "text", "wire"], pass_fds=[other.fileno()])
+        other.close()
+        self.ready = self.read()
+
+    def read(self):
+        """(operation, error), or None at the end."""
+        data = self.sock.recv(4096)
+        return struct.unpack("=IIII", data[:16])[1::2] if data else None
+
+    def end(self):
+        self.sock.close()
+        return self.process.wait(10 * net.patience)
+
+
+def request(op, prefix=None, ms=0):
+    elem = bytes(32)
+    if prefix is not None:
+        n = ipaddress.ip_network(prefix)
+        elem = struct.pack("=BB6x16sQ", n.version, n.prefixlen, n.network_address.packed.ljust(16, b"\0"), ms)
+    return struct.pack("=IIIIQQ", 0x504e4631, op, 1, 0, 0, 0) + elem
+
+
+ADD, DEL, SYNC, SYNC_END, BYE, READY, DONE, SYNCED = range(1, 9)
+
+
+def test_the_helper_without_the_right_says_so_and_ends(postern_bin, keep):
+    wire = keep(Wire(postern_bin + "-nft", "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"))
+    assert wire.ready == (READY, errno.EPERM)
+    assert wire.read() is None and wire.end() == 1
+
+
+def test_the_right_may_be_the_files_alone(walled_off, postern_bin, keep, tmp_path):
+    """A daemon without any right starts a helper that was given its own: setcap cap_net_admin+ep."""
+    helper = shutil.copy(postern_bin + "-nft", tmp_path)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own, closed to others
+        os.chmod(folder, 0o755)
+    if subprocess.run(["setcap", "cap_net_admin+ep", helper], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("files cannot be given rights here")
+    wire = keep(Wire(helper, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"))
+    assert wire.ready == (READY, 0)
+    with open(f"/proc/{wire.process.pid}/status", encoding="ascii") as f:
+        status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 1 << 12 and status["NoNewPrivs"] == "1"
+    wire.sock.send(request(BYE))
+    assert wire.read() is None and wire.end() == 0
+
+
+@pytest.mark.parametrize("bad", [
+    b"x", request(ADD, "203.0.113.5/32", 60000)[:-1], request(ADD, "203.0.113.5/32", 60000) + b"x", request(ADD, "203.0.113.5/32"),
+    request(ADD, "0.0.0.0/0", 60000), request(ADD, "2001:db8::1/128", 60000), request(9), request(SYNC_END),
+    request(SYNC) + request(DEL, "203.0.113.5/32"), request(ADD, "203.0.113.5/32", 60000) * 65], ids=range(10))
+def test_the_helper_trusts_nobody(walled_off, postern_bin, keep, bad):
+    """What is not to the letter of the protocol ends it, and what it had done stays as it was."""
+    wire = keep(Wire(postern_bin + "-nft"))
+    assert wire.ready == (READY, 0)
+    wire.sock.send(request(ADD, "203.0.113.9/32", 60000))
+    assert wire.read() == (DONE, 0)
+    wire.sock.send(bad)
+    assert wire.read() is None and wire.end() == 1
+    assert set(in_kernel()) == {"203.0.113.9"}
+
+
+def test_the_helper_ends_with_its_daemon_and_a_goodbye_takes_the_table(walled_off, postern_bin, keep):
+    wire = keep(Wire(postern_bin + "-nft"))
+    wire.sock.send(request(SYNC) + request(ADD, "255.255.255.0/24", 60000) + request(ADD, "2001:db8::/32", 60000) + request(SYNC_END))
+    assert wire.read() == (SYNCED, 0)
+    assert set(in_kernel()) == {"255.255.255.0/24", "2001:db8::/32"}
+    assert wire.end() == 0 and table_is_there()
+    wire = keep(Wire(postern_bin + "-nft"))
+    wire.sock.send(request(SYNC) + request(ADD, "255.255.255.0/24", 60000) + request(SYNC_END))
+    assert wire.read() == (SYNCED, 0)
+    assert set(in_kernel()) == {"255.255.255.0/24"}, "the last network of all is read back, and stays"
+    wire.sock.send(request(BYE))
+    assert wire.read() is None and wire.end() == 0 and not table_is_there()
+
+
+def test_a_table_of_somebody_else_makes_way(walled_off, postern_bin, keep):
+    nft("add table inet postern { set hosts4 { type ipv6_addr; } ; chain edge { type filter hook input priority 0; } ; }")
+    nft("add element inet postern hosts4 { 2001:db8::7 }")
+    wire = keep(Wire(postern_bin + "-nft"))
+    assert wire.ready == (READY, 0)
+    wire.sock.send(request(SYNC) + request(ADD, "203.0.113.9/32", 60000) + request(SYNC_END))
+    assert wire.read() == (SYNCED, 0)
+    assert set(in_kernel()) == {"203.0.113.9"}

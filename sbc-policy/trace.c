@@ -29,6 +29,9 @@ static const char *const policy_result_words[] = {
     [POLICY_WITHIN] = "within the limit",
     [POLICY_GOES_ON] = "matched, goes on",
     [POLICY_REWRITTEN] = "rewritten",
+    [POLICY_ASKS] = "asks by HTTP",
+    [POLICY_TOLD] = "answered by HTTP",
+    [POLICY_UNANSWERED] = "no answer by HTTP",
 };
 
 static const char *policy_peer_name(const struct policy_def *def, uint16_t index)

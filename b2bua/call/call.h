@@ -5,6 +5,7 @@
 #define POSTERN_CALL_H
 
 #include "call/call_asked.h"
+#include "callout/callout.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "media/media.h"
@@ -39,6 +40,7 @@ struct call_table_params {
     /* The request is held against its source; echoed: it answers a nonce of ours. May be NULL. */
     void (*offence)(void *arg, const struct flow *flow, const struct sip_msg *req,
                     enum policy_event event, bool echoed);
+    struct callout *callout; /* borrowed; NULL: nobody is asked, and calls wait (trying out) */
     const struct call_watch *watch; /* kept; same arg; NULL: nobody watches */
 };
 MUST_USE int call_table_new(struct call_table **tp, const struct call_table_params *p);

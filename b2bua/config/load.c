@@ -153,7 +153,7 @@ static int config_finish(struct config_box *box, struct policy_book *book)
 static void cfg_maps_init(struct cfg *c)
 {
     struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,  &c->groups,
-                           &c->tables, &c->accounts,  &c->routes,   &c->sources};
+                           &c->tables, &c->callouts,  &c->accounts, &c->routes, &c->sources};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_init(maps[i], 0);
@@ -163,7 +163,7 @@ static void cfg_maps_init(struct cfg *c)
 static void cfg_maps_free(struct cfg *c)
 {
     struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles, &c->peers,  &c->groups,
-                           &c->tables, &c->accounts,  &c->routes,   &c->sources};
+                           &c->tables, &c->callouts,  &c->accounts, &c->routes, &c->sources};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_free(maps[i]);

@@ -198,7 +198,8 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     static const char *const words[] = {[POLICY_REFUSE] = "refused",
                                         [POLICY_CHALLENGE] = "challenged",
                                         [POLICY_ROUTE] = "routed",
-                                        [POLICY_REDIRECT] = "redirected"};
+                                        [POLICY_REDIRECT] = "redirected",
+                                        [POLICY_CALLOUT] = "decided by a callout, of route"};
     const struct policy_verdict *v = &s->verdict;
     const struct policy_def *def = policy_def(s->b.cfg->policy);
 
@@ -209,6 +210,8 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     buf_putf(b, "verdict    %s", words[v->action]);
     if (v->action == POLICY_ROUTE) {
         buf_putf(b, " by %s to", def->routes[v->route].name);
+    } else if (v->action == POLICY_CALLOUT) {
+        buf_putf(b, " %s", def->routes[v->route].name);
     } else {
         buf_putf(b, " with %u: %s", v->sip_code, v->reason);
     }

@@ -127,7 +127,8 @@ static int make_tables(struct worker *w)
                                                                  .hold = worker_hold,
                                                                  .hold_arg = w,
                                                                  .proven = worker_proven,
-                                                                 .offence = worker_offence});
+                                                                 .offence = worker_offence,
+                                                                 .callout = w->b->callout});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)

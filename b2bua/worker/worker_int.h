@@ -36,6 +36,7 @@ struct b2bua {
     struct auth *auth;
     struct policy_gate *gate; /* atomic inside */
     struct guard *guard;
+    struct callout *callout;
     struct token_ring *ring;
     struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
     struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */

@@ -176,7 +176,8 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                                     .hold = rig_hold,
                                                                     .hold_arg = w,
                                                                     .proven = worker_proven,
-                                                                    .offence = worker_offence});
+                                                                    .offence = worker_offence,
+                                                                    .callout = &fake_callout});
     }
     if (err == 0) {
         worker_apply_config(w, r->b.cfg);
@@ -217,6 +218,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     rig_quiet_log();
     memset(r, 0, sizeof(*r));
     fake_store_reset();
+    memset(&fake_callout, 0, sizeof(fake_callout));
     stat_reset();
     r->live = mem_live();
     r->ops.send = rig_send;

@@ -21,6 +21,10 @@ struct call_watch { /* what is told to somebody who only tries a request out */
     void (*ended)(void *arg, const char *by, const char *reason, uint16_t code);
     const uint64_t *random; /* in place of a fresh one; NULL: fresh */
 };
+/* From now on this thread tells fn which header rules are applied; NULL: nobody any more. */
+typedef void(call_rule_fn)(void *arg, const struct policy_peer *peer,
+                           const struct policy_header_rule *r, size_t index);
+void call_watch_rules(call_rule_fn *fn, void *arg);
 struct call_table_params {
     struct loop *loop;
     struct tx_table *tab;

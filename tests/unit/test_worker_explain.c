@@ -93,6 +93,8 @@ static void every_kind_of_verdict_is_told_with_its_reason(void **state)
     says(cfg, "192.0.2.30", INVITE("+4930"),
          "message to peer:pbx at 10.1.1.20:5070, UDP from listener inside\n");
     says(cfg, "192.0.2.30", INVITE("+4930"), "  X-Edge: seen\n");
+    says(cfg, "192.0.2.30", INVITE("+4930"),
+         "header rules\n  pbx out, rule 0: set X-Edge\nlimits\n");
     says(cfg, "192.0.2.30", INVITE("+4930"), "  c=IN IP4 10.1.1.1\n");
     says(cfg, "192.0.2.30", INVITE("9001"), "verdict    refused with 603: Closed\n");
     says(cfg, "192.0.2.30", INVITE("9001"), "answer     603 Closed\n");

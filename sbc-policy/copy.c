@@ -1,4 +1,4 @@
-/* copy.c - the state of the limits, carried into a policy that is only asked, and shown. */
+/* copy.c - the state of limits and targets, carried into a policy that is only asked, and shown. */
 #include "policy_int.h"
 
 static void policy_counter_copy(struct policy_counter *to, const struct policy_counter *from)
@@ -15,6 +15,7 @@ void policy_copy_counts(const struct policy *to, const struct policy *from)
     for (size_t i = 0; i < to->def->n_peers && i < from->def->n_peers; i++) {
         policy_counter_copy(to->def->peers[i].counter, from->def->peers[i].counter);
     }
+    policy_health_copy(to->def, from->def);
 }
 
 uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms)

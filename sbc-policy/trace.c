@@ -9,6 +9,7 @@ static const char *const policy_step_words[] = {
     [POLICY_STEP_CERTIFICATE] = "certificate",
     [POLICY_STEP_CALLED] = "called",
     [POLICY_STEP_CALLING] = "calling",
+    [POLICY_STEP_HEALTH] = "health",
 };
 
 static const char *const policy_result_words[] = {
@@ -32,6 +33,9 @@ static const char *const policy_result_words[] = {
     [POLICY_ASKS] = "asks by HTTP",
     [POLICY_TOLD] = "answered by HTTP",
     [POLICY_UNANSWERED] = "no answer by HTTP",
+    [POLICY_DOWN] = "all targets are down",
+    [POLICY_DRAINED] = "drained",
+    [POLICY_LAST] = "failing, kept for last",
 };
 
 static const char *policy_peer_name(const struct policy_def *def, uint16_t index)
@@ -46,6 +50,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
     switch ((enum policy_step_kind)step->kind) {
     case POLICY_STEP_SOURCE:
     case POLICY_STEP_CERTIFICATE:
+    case POLICY_STEP_HEALTH:
         return policy_peer_name(def, step->index);
     case POLICY_STEP_AUTH:
         return v->user >= 0 && (size_t)v->user < def->users.n_accounts

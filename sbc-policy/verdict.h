@@ -23,7 +23,8 @@ enum policy_step_kind {
     POLICY_STEP_LIMIT,
     POLICY_STEP_CERTIFICATE,
     POLICY_STEP_CALLED, /* the number was rewritten; index: a route, or the node for the source */
-    POLICY_STEP_CALLING
+    POLICY_STEP_CALLING,
+    POLICY_STEP_HEALTH /* a peer was passed over */
 };
 enum policy_step_result {
     POLICY_HIT,
@@ -45,7 +46,10 @@ enum policy_step_result {
     POLICY_REWRITTEN,
     POLICY_ASKS, /* a route's callout: to be asked, has answered, has not */
     POLICY_TOLD,
-    POLICY_UNANSWERED
+    POLICY_UNANSWERED,
+    POLICY_DOWN, /* its targets */
+    POLICY_DRAINED,
+    POLICY_LAST /* its breakers are open: only when nothing else is left */
 };
 struct policy_step {
     uint8_t kind, result;

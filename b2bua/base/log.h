@@ -24,7 +24,7 @@ struct log_site { /* one per call site, made by the macro */
     uint32_t dropped;
 };
 
-void log_setup(enum log_level level, bool json, const char *node); /* before threads start */
+void log_setup(enum log_level level, bool json, const char *node); /* one thread at a time */
 void log_set_level(enum log_level level);                          /* any time */
 void log_set_fd(int fd);                                           /* tests; default 1 */
 /* on: this thread writes no line until it says off, for work that is only tried out. */

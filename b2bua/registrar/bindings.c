@@ -324,6 +324,30 @@ void registrar_flow_gone(struct registrar *r, const struct flow *flow)
     }
 }
 
+struct move {
+    uint8_t from, to;
+};
+
+static bool move_user(struct hnode *node, void *arg)
+{
+    struct reg_user *u = CONTAINER_OF(node, struct reg_user, node);
+    const struct move *m = arg;
+
+    for (size_t i = 0; i < u->n; i++) {
+        if (u->recs[i]->b.flow.listener == m->from) {
+            u->recs[i]->b.flow.listener = m->to;
+        }
+    }
+    return true;
+}
+
+void registrar_move(struct registrar *r, uint8_t from, uint8_t to)
+{
+    struct move m = {.from = from, .to = to};
+
+    hmap_each(&r->users, move_user, &m);
+}
+
 /* --- life --- */
 
 int registrar_new(struct registrar **rp, const struct registrar_params *p)

@@ -91,6 +91,8 @@ void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, 
 void registrar_apply(struct registrar *r, const struct reg_update *u);
 /* A connection is gone: its bindings go too (call on every worker; the owner tells the store). */
 void registrar_flow_gone(struct registrar *r, const struct flow *flow);
+/* A listener has another number: its bindings go by that one. On every worker. */
+void registrar_move(struct registrar *r, uint8_t from, uint8_t to);
 /* At start, on every worker, before traffic: rows from the store. Streams are gone and dropped. */
 void registrar_load(struct registrar *r, const struct store_binding *row);
 

@@ -160,6 +160,12 @@ static void reader_arm(struct store_reader *r)
     r->deadline_ms = clock_now_ms(&r->clock) + READER_MAX_MS;
 }
 
+sqlite3 *reader_begin(struct store_reader *r)
+{
+    reader_arm(r);
+    return r->h;
+}
+
 /* First column of the first row; ENOENT: no row. */
 static int reader_num(struct store_reader *r, const struct query *q, int64_t *out)
 {

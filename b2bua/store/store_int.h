@@ -70,6 +70,18 @@ extern const struct rec_def rec_defs[REC_KINDS];
 MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
 
 /* --- db.c: a connection that writes --- */
+/* --- version.c: versions of the configuration, written while somebody waits --- */
+#define VERSION_FIELDS 11
+extern const struct field version_fields[VERSION_FIELDS];
+struct version_job {
+    const struct store_version *v;
+    uint32_t keep;
+    bool taken, done;
+    int err;
+};
+void version_init(struct store *s);
+void version_write(struct store *s); /* writer thread: the job that waits, if any */
+
 enum db_stmt {
     DB_BEGIN,
     DB_COMMIT,
@@ -96,6 +108,9 @@ int db_step(struct db *db, enum db_stmt which); /* SQLITE_OK when done */
 int db_put(struct db *db, const struct rec *r); /* inside a transaction; SQLite's code */
 void db_library_setup(void);                    /* once per process, before any connection */
 
+/* --- reader.c --- */
+sqlite3 *reader_begin(struct store_reader *r); /* for one more read: its time begins now */
+
 /* --- schema.c --- */
 extern const unsigned schema_version; /* the newest one we know */
 /* Whose file is it? Changes nothing. EBADMSG: not ours, damaged or newer. */
@@ -105,7 +120,9 @@ MUST_USE int schema_migrate(sqlite3 *h, const char *path, unsigned from);
 /* --- the store itself --- */
 struct store {
     struct clock clock;
-    char *path, *node;
+    char *path;
+    _Atomic(const char *) node;
+    struct arena names; /* of the node: old ones may still be read */
     uint32_t batch_ms, backlog_max;
     int lock_fd, wake_fd, stop_fd;
     pthread_t thread;
@@ -120,6 +137,11 @@ struct store {
     struct list order;   /* of these, what is to be written, oldest first */
     struct list held;    /* of these, young live calls, oldest first: most change again soon */
     uint32_t backoff_ms; /* 0: not failing */
+    /* version_lock's */
+    pthread_mutex_t version_lock;
+    pthread_cond_t version_cond;
+    struct version_job *version_job;
+    atomic_bool has_version_job;
     /* health_lock's */
     pthread_mutex_t health_lock;
     int64_t failing_since_ms;

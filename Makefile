@@ -71,7 +71,7 @@ endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
-PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2 libpcre2-8
+PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2 libpcre2-8 libcurl jansson
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))

@@ -1,4 +1,4 @@
-/* copy.c - the state of the limits, carried into a policy that is only asked, and shown. */
+/* copy.c - the state of limits and targets, carried into a policy that is only asked, and shown. */
 #include "policy_int.h"
 
 #define COPY(to, from, field)                                                                      \
@@ -90,6 +90,7 @@ void policy_copy_counts(const struct policy *to, const struct policy *from)
     }
     policy_tally_copy(to, from, false);
     policy_tally_copy(to, from, true);
+    policy_health_copy(to->def, from->def);
 }
 
 uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms)

@@ -270,6 +270,9 @@ void policy_headers_apply(const struct policy_header_rule *rules, size_t n,
         if (r->direction == direction && policy_is_for(r, m) &&
             policy_conds_hold(r->conds, r->conds_text.n, f->e, f->n)) {
             policy_header_apply(r, f, other);
+            if (m->met != NULL) {
+                m->met(m->met_arg, r, i);
+            }
         }
     }
 }

@@ -64,9 +64,13 @@ void policy_fields_read(struct policy_fields *f, struct sl lines);
 /* Writes them; control characters never get into the output. */
 void policy_fields_put(struct buf *b, const struct policy_fields *f);
 
+/* Told of each rule that is applied, in their order. */
+typedef void(policy_met_fn)(void *arg, const struct policy_header_rule *r, size_t index);
 struct policy_message {
     struct sl method;
     bool is_response;
+    policy_met_fn *met; /* NULL: nobody asks */
+    void *met_arg;
 };
 /* other: what POLICY_OP_COPY of outgoing messages draws from; NULL: nothing. */
 void policy_headers_apply(const struct policy_header_rule *rules, size_t n,

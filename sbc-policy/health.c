@@ -116,6 +116,33 @@ static void policy_health_put(struct policy_healths *h, struct policy_health **e
     }
 }
 
+#define HEALTH_COPY(field) atomic_store(&to->field, atomic_load(&from->field))
+
+static void policy_health_copy_one(struct policy_health *to, struct policy_health *from)
+{
+    if (to == NULL || from == NULL) {
+        return;
+    }
+    HEALTH_COPY(drained);
+    HEALTH_COPY(probe);
+    HEALTH_COPY(probe_due_ms);
+    HEALTH_COPY(since_ms);
+    HEALTH_COPY(circuit);
+    HEALTH_COPY(share);
+    HEALTH_COPY(waiting);
+}
+
+void policy_health_copy(const struct policy_def *to, const struct policy_def *from)
+{
+    for (size_t i = 0; i < to->n_peers && i < from->n_peers; i++) {
+        policy_health_copy_one(to->peers[i].health, from->peers[i].health);
+        for (size_t k = 0; k < to->peers[i].n_targets; k++) {
+            policy_health_copy_one(to->peers[i].targets[k].health,
+                                   from->peers[i].targets[k].health);
+        }
+    }
+}
+
 int policy_health_attach(struct policy_healths *h, struct policy_def *def)
 {
     int err = 0;

@@ -38,6 +38,8 @@ MUST_USE int policy_healths_init(struct policy_healths *h);
 void policy_healths_free(struct policy_healths *h);
 
 struct policy_def;
+/* Both from the same configuration. */
+void policy_health_copy(const struct policy_def *to, const struct policy_def *from);
 MUST_USE int policy_health_attach(struct policy_healths *h, struct policy_def *def);
 void policy_health_detach(struct policy_healths *h, struct policy_def *def);
 

@@ -122,6 +122,8 @@ struct policy_def {
     size_t n_groups;
     struct policy_table_ref *tables;
     size_t n_tables;
+    struct policy_callout *callouts;
+    size_t n_callouts;
     struct policy_route *routes;
     size_t n_routes;
     struct policy_limit limit;        /* of the node */
@@ -168,6 +170,9 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
     uint64_t random;                     /* for routes with weights */
     const struct policy_header *headers; /* when policy_wants_headers() */
     size_t n_headers;
+    const struct policy_callout_reply
+        *replies; /* heard so far; none: POLICY_CALLOUT asks for one */
+    size_t n_replies;
     const struct sl *codecs; /* of the offer, when policy_wants_codecs() */
     size_t n_codecs;
 };

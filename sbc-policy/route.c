@@ -114,6 +114,7 @@ static bool policy_follow(const struct policy *p, const struct policy_request *r
 bool policy_find_route(const struct policy *p, const struct policy_request *rq,
                        struct policy_verdict *v)
 {
+    enum policy_heard heard = POLICY_HEARD_GO_ON;
     struct policy_facts facts;
     size_t from = 0;
 
@@ -133,8 +134,13 @@ bool policy_find_route(const struct policy *p, const struct policy_request *rq,
         policy_note(v, POLICY_STEP_ROUTE,
                     p->def->routes[found].goes_on ? POLICY_GOES_ON : POLICY_HIT, (size_t)found);
         policy_rewrite(&p->def->routes[found].numbers, rq, (size_t)found, v);
-        if (!p->def->routes[found].goes_on) {
+        if (p->def->routes[found].callout != 0) {
+            heard = policy_hear(p, rq, (size_t)found, v);
+        } else if (!p->def->routes[found].goes_on) {
             return policy_follow(p, rq, v);
+        }
+        if (heard != POLICY_HEARD_GO_ON) {
+            return heard == POLICY_HEARD_ROUTE;
         }
         from = (size_t)found + 1;
     }

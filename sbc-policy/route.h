@@ -42,6 +42,28 @@ struct policy_number_match { /* beside the glob */
     const char *tag; /* TABLE: of the longest row; NULL: any row */
 };
 
+#define POLICY_CALLOUTS_MAX 64
+struct policy_callout { /* an HTTP server that decides for routes */
+    const char *name, *url;
+    uint32_t timeout_ms, pause_ms; /* of a question; of an open circuit */
+    uint32_t failures, waiting;
+    uint16_t fallback_code; /* without an answer: refuse with it; 0: the next routes */
+};
+enum policy_callout_kind {
+    POLICY_REPLY_NONE, /* it failed */
+    POLICY_REPLY_CONTINUE,
+    POLICY_REPLY_REFUSE,
+    POLICY_REPLY_ROUTE
+};
+struct policy_callout_reply { /* what was heard for a route */
+    uint16_t route;
+    enum policy_callout_kind kind;
+    uint16_t code;      /* REFUSE */
+    const char *reason; /* REFUSE; NULL: the usual one. Lives as long as the verdict */
+    struct policy_ref to[POLICY_TARGETS_MAX]; /* ROUTE */
+    size_t n_to;
+};
+
 struct policy_codes { /* inclusive ranges of status codes */
     struct {
         uint16_t from, to;
@@ -69,6 +91,7 @@ struct policy_route {
     size_t n_to;
     bool has_failover;            /* else 503 goes on to the next target */
     struct policy_codes failover; /* beside no answer and no connection, which always do */
+    uint16_t callout;             /* index + 1 of who decides; 0: nobody else */
     const char *redirect;         /* Contact; {called} stands for the number */
     uint16_t redirect_code;       /* 302 unless set */
     bool goes_on;

@@ -83,6 +83,11 @@ void policy_note(struct policy_verdict *v, enum policy_step_kind kind,
 void policy_note_scope(struct policy_verdict *v, enum policy_step_result result,
                        enum policy_scope scope, size_t index); /* a limit's step */
 void policy_refuse(struct policy_verdict *v, uint16_t code, const char *reason);
+/* callout.c: what becomes of a request at a route with a callout. */
+enum policy_heard { POLICY_HEARD_GO_ON, POLICY_HEARD_ROUTE, POLICY_HEARD_END };
+enum policy_heard policy_hear(const struct policy *p, const struct policy_request *rq, size_t route,
+                              struct policy_verdict *v);
+
 static inline bool policy_is_miss(unsigned result)
 {
     return result >= POLICY_MISS_FROM && result <= POLICY_MISS_COSTLY;

@@ -9,7 +9,13 @@
 
 #define POLICY_TRACE_MAX 24 /* steps kept; the rest is counted */
 
-enum policy_action { POLICY_REFUSE, POLICY_CHALLENGE, POLICY_ROUTE, POLICY_REDIRECT };
+enum policy_action {
+    POLICY_REFUSE,
+    POLICY_CHALLENGE,
+    POLICY_ROUTE,
+    POLICY_REDIRECT,
+    POLICY_CALLOUT /* the callout of `route` is to be asked first */
+};
 enum policy_step_kind {
     POLICY_STEP_SOURCE,
     POLICY_STEP_AUTH,
@@ -38,6 +44,9 @@ enum policy_step_result {
     POLICY_WITHIN,
     POLICY_GOES_ON, /* a route that matched and lets the next ones see its numbers */
     POLICY_REWRITTEN,
+    POLICY_ASKS, /* a route's callout: to be asked, has answered, has not */
+    POLICY_TOLD,
+    POLICY_UNANSWERED,
     POLICY_DOWN, /* its targets */
     POLICY_DRAINED,
     POLICY_LAST /* its breakers are open: only when nothing else is left */

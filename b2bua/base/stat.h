@@ -145,6 +145,10 @@
     X(REKEY_OK, "postern_rekeys_total", "result=\"ok\"", "Legs that got new SRTP keys of ours")    \
     X(REKEY_FAIL, "postern_rekeys_total", "result=\"refused\"",                                    \
       "Legs that got new SRTP keys of ours")                                                       \
+    X(CALLOUT_ANSWERED, "postern_callouts_total", "result=\"answered\"",                           \
+      "Questions to HTTP servers, by result")                                                      \
+    X(CALLOUT_FAILED, "postern_callouts_total", "result=\"failed\"",                               \
+      "Questions to HTTP servers, by result")                                                      \
     X(STORE_ROWS, "postern_store_rows_total", "", "Rows written")                                  \
     X(STORE_RETRY, "postern_store_retries_total", "", "Batches that could not be written yet")     \
     X(LOG_DROPPED, "postern_log_lines_dropped_total", "", "Log lines over the rate limit")         \

@@ -332,6 +332,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     call_drop_offer(c);
     release_limits(c);
     media_session_close(&c->media);
+    call_asked_forget(c);
     sip_msg_unref(&c->invite);
     hmap_remove(&t->by_id, &c->by_id);
     t->n_alive--;

@@ -5,6 +5,7 @@
 #define POSTERN_CALL_H
 
 #include "call/call_asked.h"
+#include "callout/callout.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "media/media.h"
@@ -20,6 +21,10 @@ struct call_watch { /* what is told to somebody who only tries a request out */
     void (*ended)(void *arg, const char *by, const char *reason, uint16_t code);
     const uint64_t *random; /* in place of a fresh one; NULL: fresh */
 };
+/* From now on this thread tells fn which header rules are applied; NULL: nobody any more. */
+typedef void(call_rule_fn)(void *arg, const struct policy_peer *peer,
+                           const struct policy_header_rule *r, size_t index);
+void call_watch_rules(call_rule_fn *fn, void *arg);
 struct call_table_params {
     struct loop *loop;
     struct tx_table *tab;
@@ -41,6 +46,7 @@ struct call_table_params {
                     enum policy_event event, bool echoed);
     /* An INVITE has a transaction and is being dealt with (same arg). May be NULL. */
     void (*in_work)(void *arg, const struct flow *flow, const struct sip_msg *req);
+    struct callout *callout; /* borrowed; NULL: nobody is asked, and calls wait (trying out) */
     const struct call_watch *watch; /* kept; same arg; NULL: nobody watches */
 };
 MUST_USE int call_table_new(struct call_table **tp, const struct call_table_params *p);

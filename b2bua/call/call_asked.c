@@ -45,7 +45,8 @@ void call_put_verdict(struct json *j, const struct config *cfg, const struct pol
     static const char *const actions[] = {[POLICY_REFUSE] = "refuse",
                                           [POLICY_CHALLENGE] = "challenge",
                                           [POLICY_ROUTE] = "route",
-                                          [POLICY_REDIRECT] = "redirect"};
+                                          [POLICY_REDIRECT] = "redirect",
+                                          [POLICY_CALLOUT] = "callout"};
     const struct policy_def *def = policy_def(cfg->policy);
 
     json_obj(j);

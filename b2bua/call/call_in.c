@@ -46,6 +46,7 @@ static struct sl plain_user(const struct sip_uri *u, char *dst, size_t cap)
 }
 
 struct asker {
+    const struct config *cfg;
     struct policy_request rq;
     char called[128], calling[128];
     struct policy_fields fields;
@@ -57,24 +58,44 @@ struct asker {
 /* What only some rules ask for. */
 static void gather(struct call_table *t, const struct sip_msg *req, struct asker *a)
 {
+    const struct config *cfg = a->cfg;
+
     a->rq.wall_ms = loop_wall_ms(t->p.loop);
     crypto_random(&a->rq.random, sizeof(a->rq.random));
     if (t->p.watch != NULL && t->p.watch->random != NULL) {
         a->rq.random = *t->p.watch->random;
     }
-    if (policy_wants_headers(t->cfg->policy)) {
-        int peer = policy_peer_by_source(t->cfg->policy, a->rq.listener, &a->rq.source);
+    if (policy_wants_headers(cfg->policy)) {
+        int peer = policy_peer_by_source(cfg->policy, a->rq.listener, &a->rq.source);
         struct policy_ref from = {.kind = peer >= 0 ? POLICY_PEER : POLICY_NOBODY,
                                   .peer = peer >= 0 ? (uint16_t)peer : 0};
 
-        rules_view(t->cfg, &from, req, &a->fields);
+        rules_view(cfg, &from, req, &a->fields);
         a->rq.headers = a->fields.e;
         a->rq.n_headers = a->fields.n;
     }
-    if (policy_wants_codecs(t->cfg->policy)) {
+    if (policy_wants_codecs(cfg->policy)) {
         a->rq.codecs = a->codecs;
         a->rq.n_codecs = call_gather_codecs(req, a->codecs, COUNT_OF(a->codecs));
     }
+}
+
+/* user: who has proven himself, or -1. */
+static void state_facts(const struct sip_msg *req, const struct flow *flow, int user,
+                        struct asker *a)
+{
+    a->rq = (struct policy_request){
+        .method = req->method_name,
+        .listener = flow->listener,
+        .source = flow->remote,
+        .proven = flow_proven(flow),
+        .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
+        .called_host = req->ruri.host,
+        .calling = user >= 0 /* the account is proven, From is only a claim */
+                       ? sl_str(policy_def(a->cfg->policy)->users.accounts[user].name)
+                       : plain_user(&req->from.uri, a->calling, sizeof(a->calling)),
+        .auth_user = user,
+        .new_call = req->method == SIP_INVITE};
 }
 
 static void identify(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
@@ -82,6 +103,7 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
 {
     int user = -1;
 
+    a->cfg = t->cfg;
     a->auth = AUTH_CHALLENGE;
     a->echoed = false;
     if (policy_peer_of(t->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0) {
@@ -96,18 +118,7 @@ static void identify(struct call_table *t, const struct sip_msg *req, const stru
     if (a->auth == AUTH_OK && t->p.proven != NULL) {
         t->p.proven(t->p.hold_arg, flow);
     }
-    a->rq = (struct policy_request){
-        .method = req->method_name,
-        .listener = flow->listener,
-        .source = flow->remote,
-        .proven = flow_proven(flow),
-        .called = plain_user(&req->ruri, a->called, sizeof(a->called)),
-        .called_host = req->ruri.host,
-        .calling = a->auth == AUTH_OK /* the account is proven, From is only a claim */
-                       ? sl_str(policy_def(t->cfg->policy)->users.accounts[user].name)
-                       : plain_user(&req->from.uri, a->calling, sizeof(a->calling)),
-        .auth_user = a->auth == AUTH_OK ? user : -1,
-        .new_call = req->method == SIP_INVITE};
+    state_facts(req, flow, a->auth == AUTH_OK ? user : -1, a);
 }
 
 static void challenge(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
@@ -176,6 +187,20 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     return true;
 }
 
+void call_decide_again(struct call *c, const struct policy_callout_reply *replies, size_t n)
+{
+    struct call_table *t = c->t;
+    struct asker a = {.cfg = c->cfg};
+    uint64_t random = c->verdict.random;
+
+    state_facts(c->invite, &c->a->dlg.flow, c->verdict.user, &a);
+    gather(t, c->invite, &a);
+    a.rq.random = random;
+    a.rq.replies = replies;
+    a.rq.n_replies = n;
+    policy_decide(c->cfg->policy, &a.rq, loop_now_ms(t->p.loop), &c->verdict);
+}
+
 void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg)
 {
     struct leg *l = arg;
@@ -213,7 +238,7 @@ void call_name_target(struct call *c, const struct leg *l)
     name_party(c, &l->party, l->user, &c->target);
 }
 
-static int fill_record(struct call *c, const struct sip_msg *req)
+int call_fill_record(struct call *c, const struct sip_msg *req)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct policy_verdict *v = &c->verdict;
@@ -363,21 +388,18 @@ static void refuse(struct call *c)
     stat_inc(STAT_CALL_REFUSED);
     if (v->told.is_over) {
         c->phrase = call_limit_phrase(c->cfg->policy, v);
-    } else if (v->route >= 0) {
+    } else if (v->route >= 0 && c->phrase == NULL) {
         c->phrase = policy_def(c->cfg->policy)->routes[v->route].refuse_reason;
     }
     call_reject_a(c, v->sip_code, "policy", v->reason != NULL ? v->reason : "refused");
 }
 
-static void begin(struct call *c, struct sip_msg *req)
+void call_go_on(struct call *c)
 {
+    const struct sip_msg *req = c->invite;
     const char *why = NULL;
     uint16_t status;
 
-    ladder_msg(c->a, req);
-    leg_learn_allow(c->a, req);
-    tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
-    ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
     if (c->verdict.action == POLICY_REFUSE) {
         refuse(c);
         return;
@@ -404,6 +426,19 @@ static void begin(struct call *c, struct sip_msg *req)
     call_try_next(c);
 }
 
+static void begin(struct call *c, struct sip_msg *req)
+{
+    ladder_msg(c->a, req);
+    leg_learn_allow(c->a, req);
+    tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
+    ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
+    if (c->verdict.action == POLICY_CALLOUT) {
+        call_ask_out(c);
+    } else {
+        call_go_on(c);
+    }
+}
+
 static void start_call(struct call_table *t, struct sip_msg *req, const struct flow *flow,
                        struct policy_verdict *v)
 {
@@ -417,7 +452,7 @@ static void start_call(struct call_table *t, struct sip_msg *req, const struct f
     }
     c->verdict = *v;
     c->sips = req->ruri.scheme == SIP_SCHEME_SIPS;
-    err = fill_record(c, req);
+    err = call_fill_record(c, req);
     if (err == 0) {
         err = make_leg_a(c, req, flow);
     }

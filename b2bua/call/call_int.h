@@ -100,7 +100,8 @@ struct call {
     uint8_t last_1xx_leg;
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
-    size_t to_i, target_i; /* next target to try */
+    struct asked_out *asked; /* while callouts decide; NULL: none did */
+    size_t to_i, target_i;   /* next target to try */
     struct call_tries tries;
     uint16_t best_status; /* of the failures so far */
     char *offer;          /* one INVITE exchange at a time: the offer that waits for its answer */
@@ -168,6 +169,7 @@ void leg_hold(struct leg *l, bool on);
 void leg_set_flow(struct leg *l, const struct flow *flow);
 void call_table_bury(struct call_table *t);
 
+#include "call/call_callout.h"
 #include "call/call_exchange.h"
 #include "call/call_wire.h"
 

@@ -234,6 +234,9 @@ void probes_apply(struct call_table *t)
     struct probes *all;
 
     probes_free(t);
+    if (t->p.watch != NULL) {
+        return; /* only a request is tried out */
+    }
     if (n == 0) {
         return;
     }

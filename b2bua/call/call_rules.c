@@ -7,6 +7,39 @@ static const struct policy_peer *peer_of(const struct config *cfg, const struct 
                                                    : NULL;
 }
 
+/* --- who wants to know: a thread that only tries a request out --- */
+
+static _Thread_local struct {
+    call_rule_fn *fn; /* NULL: nobody */
+    void *arg;
+    const struct policy_peer *peer; /* whose rules are applied now */
+} watch;
+
+void call_watch_rules(call_rule_fn *fn, void *arg)
+{
+    watch.fn = fn;
+    watch.arg = arg;
+}
+
+static void on_met(void *arg, const struct policy_header_rule *r, size_t index)
+{
+    (void)arg;
+    watch.fn(watch.arg, watch.peer, r, index);
+}
+
+static void apply(const struct policy_peer *peer, enum policy_direction direction,
+                  const struct policy_message *m, struct policy_fields *f,
+                  const struct policy_fields *other)
+{
+    struct policy_message watched = *m;
+
+    if (watch.fn != NULL) {
+        watch.peer = peer;
+        watched.met = on_met;
+    }
+    policy_headers_apply(peer->headers, peer->n_headers, direction, &watched, f, other);
+}
+
 void rules_view(const struct config *cfg, const struct policy_ref *from, const struct sip_msg *m,
                 struct policy_fields *f)
 {
@@ -23,7 +56,7 @@ void rules_view(const struct config *cfg, const struct policy_ref *from, const s
             .method = m->is_request ? m->method_name : sl_str(sip_method_name(m->cseq_method)),
             .is_response = !m->is_request};
 
-        policy_headers_apply(peer->headers, peer->n_headers, POLICY_IN, &message, f, NULL);
+        apply(peer, POLICY_IN, &message, f, NULL);
     }
 }
 
@@ -44,7 +77,7 @@ void rules_apply(const struct rules_out *o, struct buf *b, size_t mark)
     if (o->heard != NULL) {
         rules_view(o->cfg, o->heard_from, o->heard, &other);
     }
-    policy_headers_apply(peer->headers, peer->n_headers, POLICY_OUT, &o->message, &f, &other);
+    apply(peer, POLICY_OUT, &o->message, &f, &other);
     b->n = mark;
     policy_fields_put(b, &f);
 }

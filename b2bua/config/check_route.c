@@ -94,6 +94,27 @@ void cfg_check_redirect(struct cfg *c, const struct cfg_node *node, void *at)
     }
 }
 
+void cfg_check_callout(struct cfg *c, const struct cfg_node *node, void *at)
+{
+    const struct policy_callout *o = at;
+    struct sl url = sl_str(o->url);
+    const struct cfg_node *n = cfg_spot(c, node, SL("url"));
+
+    if (o->url == NULL) {
+        return;
+    }
+    if (!sl_starts(url, SL("http://")) && !sl_starts(url, SL("https://"))) {
+        cfg_error(c, n, "must begin with http:// or https://");
+        return;
+    }
+    for (size_t i = 0; i < url.n; i++) {
+        if (url.p[i] <= ' ' || url.p[i] > '~') {
+            cfg_error(c, n, "a URL holds no spaces, control characters or bytes beyond ASCII");
+            return;
+        }
+    }
+}
+
 static size_t cfg_count_targets(const struct cfg *c, const struct policy_route *r)
 {
     size_t n = 0;
@@ -135,7 +156,7 @@ static void cfg_check_to(struct cfg *c, const struct cfg_node *to, const struct 
 static void cfg_check_way_out(struct cfg *c, const struct cfg_node *node,
                               const struct policy_route *r)
 {
-    static const struct sl ways[] = {{"to", 2}, {"redirect", 8}, {"refuse", 6}};
+    static const struct sl ways[] = {{"to", 2}, {"redirect", 8}, {"refuse", 6}, {"callout", 7}};
     const struct cfg_node *failover = cfg_find(c, node, SL("failover"));
     const struct cfg_node *first = r->goes_on ? cfg_find(c, node, SL("continue")) : NULL;
 
@@ -152,12 +173,12 @@ static void cfg_check_way_out(struct cfg *c, const struct cfg_node *node,
         first = first != NULL ? first : way;
     }
     if (first == NULL) {
-        cfg_error(c, node, "needs 'to', 'redirect', 'refuse' or 'continue: true'");
+        cfg_error(c, node, "needs 'to', 'redirect', 'refuse', 'callout' or 'continue: true'");
     }
     if (cfg_find(c, node, SL("to")) != NULL) {
         cfg_check_to(c, cfg_find(c, node, SL("to")), r);
-    } else if (failover != NULL) {
-        cfg_error_key(c, failover, NULL, "is of no use without 'to'");
+    } else if (failover != NULL && r->callout == 0) {
+        cfg_error_key(c, failover, NULL, "is of no use without 'to' or 'callout'");
     }
 }
 

@@ -23,6 +23,7 @@
  *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
  *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
  *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
+ *   callouts.*.{timeout 500ms, failures 5, pause 10s, waiting 256, fallback continue}
  *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
  *   routes.*.{numbers, failover.codes 503, redirect.status 302, refuse {status 403, reason},
  *   continue false}

@@ -66,6 +66,7 @@ enum cfg_type {
     CFG_NUMBER,  /* glob at `at`, or a map: policy_number_match at `n_at` */
     CFG_PATTERN, /* regular expression, compiled */
     CFG_TABLE,   /* of prefixes, by name */
+    CFG_CALLOUT, /* by name, stored from 1 */
     CFG_COND,    /* of header fields, as text */
     CFG_CODE,    /* 503, 5xx or 500-504; two uint16_t */
     CFG_ZONE,
@@ -142,7 +143,8 @@ struct cfg {
     struct arena scratch;  /* tree and names; ends with the load */
     struct hmap keys;      /* of all mappings, by (parent, key) */
     struct cfg_node *root; /* NULL: an empty file */
-    struct hmap listeners, profiles, peers, groups, tables, accounts, routes, sources, destinations;
+    struct hmap listeners, profiles, peers, groups, tables, callouts, accounts, routes, sources;
+    struct hmap destinations;
     const struct cfg_node *listener_nodes[CONFIG_SLOTS_MAX];
     uint64_t slots_taken;        /* of the snapshot */
     struct hmap certificates;    /* names that prove a peer, by listener */

@@ -30,6 +30,7 @@ static const char *const cfg_type_words[CFG_NTYPES] = {
     [CFG_NUMBER] = "pattern",
     [CFG_PATTERN] = "regular expression",
     [CFG_TABLE] = "name of a table",
+    [CFG_CALLOUT] = "name of a callout",
     [CFG_COND] = "condition",
     [CFG_CODE] = "status code, class or range",
     [CFG_ZONE] = "time zone",

@@ -30,7 +30,8 @@ extern const char *const cfg_words_bool[]; /* false, true: stored in a bool */
 extern const struct cfg_object cfg_probe, cfg_breaker, cfg_failover,
     cfg_overload; /* schema_health.c */
 /* schema_route.c, schema_header.c */
-extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route, cfg_number_match;
+extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_callout, cfg_route;
+extern const struct cfg_object cfg_number_match;
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 
 /* value*.c, secret.c: readers of one value. n is never NULL. */
@@ -40,8 +41,9 @@ cfg_read_fn cfg_read_int, cfg_read_duration, cfg_read_micros, cfg_read_size, cfg
     cfg_read_string, cfg_read_name, cfg_read_user, cfg_read_host, cfg_read_glob, cfg_read_address,
     cfg_read_prefix, cfg_read_ports, cfg_read_listen, cfg_read_secret, cfg_read_token,
     cfg_read_target, cfg_read_uri, cfg_read_listener, cfg_read_profile, cfg_read_party, cfg_read_to,
-    cfg_read_peer, cfg_read_number, cfg_read_pattern, cfg_read_table, cfg_read_cond, cfg_read_code,
-    cfg_read_zone, cfg_read_days, cfg_read_hours, cfg_read_dates, cfg_read_certname;
+    cfg_read_peer, cfg_read_number, cfg_read_pattern, cfg_read_table, cfg_read_callout,
+    cfg_read_cond, cfg_read_code, cfg_read_zone, cfg_read_days, cfg_read_hours, cfg_read_dates,
+    cfg_read_certname;
 void cfg_put_duration(struct buf *b, uint64_t ms); /* in the largest unit that is exact */
 void cfg_put_micros(struct buf *b, uint64_t us);
 void cfg_put_size(struct buf *b, uint64_t bytes);
@@ -54,7 +56,7 @@ cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expire
     cfg_check_account, cfg_check_profile, cfg_check_root;
 /* check_route.c */
 cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
-    cfg_check_redirect, cfg_check_group;
+    cfg_check_redirect, cfg_check_group, cfg_check_callout;
 /* schema_header.c */
 cfg_check_fn cfg_check_header_rule, cfg_check_reply_rule;
 /* table.c */

@@ -6,6 +6,8 @@
 static const char *const words_form[] = {"as-is",         "e164",   "national",
                                          "international", "digits", NULL};
 
+static const char *const words_fallback[] = {"continue", NULL};
+
 /* A list of texts in a struct policy_texts. */
 #define TEXTS(type_, field)                                                                        \
     .at = offsetof(struct type_, field.e), .n_at = offsetof(struct type_, field.n),                \
@@ -96,6 +98,54 @@ static const struct cfg_key cfg_table_keys[] = {
      .help = "CSV file with rows PREFIX,TAG: symbols 0-9 + * #, and a name or nothing."},
 };
 OBJECT_PUBLIC(cfg_table, policy_table_ref, cfg_check_table);
+
+/* --- callouts --- */
+static const struct cfg_key cfg_callout_keys[] = {
+    {.key = "url",
+     .type = CFG_STRING,
+     .flags = CFG_REQUIRED,
+     AT(policy_callout, url),
+     .min = 8,
+     .max = 256,
+     .help = "Where the question goes by POST, http:// or https://."},
+    {.key = "timeout",
+     .type = CFG_DURATION,
+     AT(policy_callout, timeout_ms),
+     .dflt = "500ms",
+     .min = 50,
+     .max = 10 * MS_S,
+     .help = "How long a call waits for the answer."},
+    {.key = "failures",
+     .type = CFG_INT,
+     AT(policy_callout, failures),
+     .dflt = "5",
+     .min = 1,
+     .max = 1000,
+     .help = "Failures in a row after which the server is not asked for a while."},
+    {.key = "pause",
+     .type = CFG_DURATION,
+     AT(policy_callout, pause_ms),
+     .dflt = "10s",
+     .min = 100,
+     .max = MS_H,
+     .help = "How long that is; then one call tries."},
+    {.key = "waiting",
+     .type = CFG_INT,
+     AT(policy_callout, waiting),
+     .dflt = "256",
+     .min = 1,
+     .max = 4096,
+     .help = "Questions to this server at once; beyond, calls get the fallback."},
+    {.key = "fallback",
+     .type = CFG_INT,
+     AT(policy_callout, fallback_code),
+     .dflt = "continue",
+     .min = 400,
+     .max = 699,
+     .words = words_fallback,
+     .help = "Without an answer: continue with the next route, or the SIP status of a refusal."},
+};
+OBJECT_PUBLIC(cfg_callout, policy_callout, cfg_check_callout);
 
 /* --- what a route matches --- */
 static const struct cfg_key cfg_number_match_keys[] = {
@@ -303,6 +353,10 @@ static const struct cfg_key cfg_route_keys[] = {
      .max = POLICY_TARGETS_MAX,
      .help = "users, or names of peers and groups, tried in order; neighbours written as {peer: "
              "NAME, weight: 1 to 1000} are drawn by weight."},
+    {.key = "callout",
+     .type = CFG_CALLOUT,
+     AT(policy_route, callout),
+     .help = "An HTTP server decides instead of to: the next routes, a refusal, or targets."},
     {.key = "failover",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,

@@ -363,12 +363,13 @@ static cfg_read_fn *const cfg_readers[CFG_NTYPES] = {
     [CFG_PARTY] = cfg_read_party,       [CFG_TO] = cfg_read_to,
     [CFG_PEER] = cfg_read_peer,         [CFG_NUMBER] = cfg_read_number,
     [CFG_PATTERN] = cfg_read_pattern,   [CFG_TABLE] = cfg_read_table,
-    [CFG_COND] = cfg_read_cond,         [CFG_CODE] = cfg_read_code,
-    [CFG_ZONE] = cfg_read_zone,         [CFG_DAYS] = cfg_read_days,
-    [CFG_HOURS] = cfg_read_hours,       [CFG_DATES] = cfg_read_dates,
-    [CFG_OBJECT] = cfg_read_sub,        [CFG_MAP] = cfg_read_map,
-    [CFG_ITEMS] = cfg_read_list,        [CFG_LIST] = cfg_read_list,
-    [CFG_EMPTY] = cfg_read_empty,       [CFG_LATER] = cfg_read_later,
+    [CFG_CALLOUT] = cfg_read_callout,   [CFG_COND] = cfg_read_cond,
+    [CFG_CODE] = cfg_read_code,         [CFG_ZONE] = cfg_read_zone,
+    [CFG_DAYS] = cfg_read_days,         [CFG_HOURS] = cfg_read_hours,
+    [CFG_DATES] = cfg_read_dates,       [CFG_OBJECT] = cfg_read_sub,
+    [CFG_MAP] = cfg_read_map,           [CFG_ITEMS] = cfg_read_list,
+    [CFG_LIST] = cfg_read_list,         [CFG_EMPTY] = cfg_read_empty,
+    [CFG_LATER] = cfg_read_later,
 };
 
 void cfg_read_key(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)

@@ -146,6 +146,9 @@ void media_set(struct media *m, const struct media_settings *s)
 {
     bool is_other = m->p.io != s->io || m->p.gather_us != s->gather_us;
 
+    if (m->p.dry) {
+        return;
+    }
     m->p.learn_ms = s->learn_ms != 0 ? s->learn_ms : MEDIA_LEARN_MS;
     m->p.ready = s->ready;
     m->p.idle_max = MEDIA_IDLE_MAX > s->ready ? MEDIA_IDLE_MAX : s->ready;

@@ -69,6 +69,22 @@ static void on_ended(void *arg, const char *by, const char *reason, uint16_t cod
     }
 }
 
+/* A view of what came in is taken more than once. */
+static void on_rule(void *arg, const struct policy_peer *peer, const struct policy_header_rule *r,
+                    size_t index)
+{
+    struct sandbox *s = arg;
+
+    for (size_t i = 0; i < s->n_rules; i++) {
+        if (s->rules[i].rule == r) {
+            return;
+        }
+    }
+    if (!s->is_closing && s->n_rules < SANDBOX_RULES_MAX) {
+        s->rules[s->n_rules++] = (struct sandbox_rule){.peer = peer, .rule = r, .index = index};
+    }
+}
+
 /* --- building --- */
 
 static int make_house(struct sandbox *s, const struct sandbox_params *p)
@@ -204,8 +220,10 @@ int sandbox_open(struct sandbox **sp, const struct sandbox_params *p)
 void sandbox_run(struct sandbox *s, const struct flow *flow, struct sl message)
 {
     s->from = *flow;
+    call_watch_rules(on_rule, s);
     worker_input(s->w, flow, message, 0);
     loop_advance(s->w->loop, 0);
+    call_watch_rules(NULL, NULL);
 }
 
 void sandbox_close(struct sandbox **sp)

@@ -7,11 +7,17 @@
 
 #include "worker/worker_int.h"
 
-#define SANDBOX_SENT_MAX 24 /* messages kept */
+#define SANDBOX_SENT_MAX 24  /* messages kept */
+#define SANDBOX_RULES_MAX 64 /* header rules kept */
 
 struct sandbox_sent {
     struct flow flow;
     struct sl text;
+};
+struct sandbox_rule { /* of the sandbox's configuration */
+    const struct policy_peer *peer;
+    const struct policy_header_rule *rule;
+    size_t index;
 };
 struct sandbox {
     struct b2bua b; /* only what a worker asks of its house */
@@ -25,6 +31,8 @@ struct sandbox {
     struct flow from; /* by which the request came */
     struct sandbox_sent sent[SANDBOX_SENT_MAX];
     size_t n_sent;
+    struct sandbox_rule rules[SANDBOX_RULES_MAX]; /* met, each once */
+    size_t n_rules;
     /* what the policy said */
     bool has_verdict;
     struct policy_verdict verdict;

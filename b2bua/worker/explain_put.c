@@ -89,7 +89,34 @@ static size_t limits_of(const struct explain_view *v, struct limit_row *rows, si
 
 #define LIMIT_ROWS (POLICY_TARGETS_MAX + 2)
 
+static const char *rule_word(const struct policy_header_rule *r)
+{
+    static const char *const words[] = {
+        [POLICY_OP_ADD] = "add",         [POLICY_OP_SET] = "set",
+        [POLICY_OP_REMOVE] = "remove",   [POLICY_OP_RENAME] = "rename",
+        [POLICY_OP_REPLACE] = "replace", [POLICY_OP_COPY] = "copy"};
+
+    return words[r->op];
+}
+
 /* --- JSON --- */
+
+static void json_rules(const struct sandbox *s, struct json *j)
+{
+    json_arr(j);
+    for (size_t i = 0; i < s->n_rules; i++) {
+        const struct sandbox_rule *r = &s->rules[i];
+
+        json_obj(j);
+        json_kcstr(j, "peer", r->peer->name);
+        json_kcstr(j, "direction", r->rule->direction == POLICY_IN ? "in" : "out");
+        json_kint(j, "rule", (int64_t)r->index);
+        json_kcstr(j, "action", rule_word(r->rule));
+        json_kcstr(j, "name", r->rule->name);
+        json_obj_end(j);
+    }
+    json_arr_end(j);
+}
 
 static void json_limits(const struct explain_view *v, struct json *j)
 {
@@ -173,6 +200,8 @@ void explain_put_json(const struct explain_view *v, struct json *j)
     } else {
         json_raw(j, SL("[]"));
     }
+    json_key(j, "headers");
+    json_rules(s, j);
     json_key(j, "limits");
     json_limits(v, j);
     json_end(s, j);
@@ -198,7 +227,8 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     static const char *const words[] = {[POLICY_REFUSE] = "refused",
                                         [POLICY_CHALLENGE] = "challenged",
                                         [POLICY_ROUTE] = "routed",
-                                        [POLICY_REDIRECT] = "redirected"};
+                                        [POLICY_REDIRECT] = "redirected",
+                                        [POLICY_CALLOUT] = "decided by a callout, of route"};
     const struct policy_verdict *v = &s->verdict;
     const struct policy_def *def = policy_def(s->b.cfg->policy);
 
@@ -209,6 +239,8 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     buf_putf(b, "verdict    %s", words[v->action]);
     if (v->action == POLICY_ROUTE) {
         buf_putf(b, " by %s to", def->routes[v->route].name);
+    } else if (v->action == POLICY_CALLOUT) {
+        buf_putf(b, " %s", def->routes[v->route].name);
     } else {
         buf_putf(b, " with %u: %s", v->sip_code, v->reason);
     }
@@ -246,6 +278,18 @@ static void text_limits(const struct explain_view *v, struct buf *b)
     }
 }
 
+static void text_rules(const struct sandbox *s, struct buf *b)
+{
+    buf_puts(b, s->n_rules != 0 ? "header rules\n" : "");
+    for (size_t i = 0; i < s->n_rules; i++) {
+        const struct sandbox_rule *r = &s->rules[i];
+
+        buf_putf(b, "  %s %s, rule %zu: %s %s\n", r->peer->name,
+                 r->rule->direction == POLICY_IN ? "in" : "out", r->index, rule_word(r->rule),
+                 r->rule->name);
+    }
+}
+
 static void text_message(const struct sandbox *s, const struct sandbox_sent *m, struct buf *b)
 {
     struct sl text = m->text, line;
@@ -279,6 +323,7 @@ void explain_put_text(const struct explain_view *v, struct buf *b)
         buf_putf(b, "malformed  %s\n", v->malformed);
     }
     text_verdict(s, b);
+    text_rules(s, b);
     text_limits(v, b);
     if (answer.n != 0) {
         buf_putf(b, "answer     %.*s\n", SL_ARG(answer));

@@ -89,6 +89,7 @@ static void house_free(struct b2bua **bp)
     struct b2bua *b = *bp;
 
     *bp = NULL;
+    callout_free(&b->callout); /* answers go to the workers' loops */
     for (uint32_t i = 0; i < b->n_workers; i++) {
         if (b->workers[i] != NULL) {
             worker_close(b->workers[i]);
@@ -166,6 +167,10 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0) {
         *why = "certificate for DTLS-SRTP cannot be made";
         err = dtls_ctx_new(&b->dtls, &(struct dtls_ctx_params){0});
+    }
+    if (err == 0) {
+        *why = "the thread for callouts cannot be started";
+        err = callout_new(&b->callout);
     }
     if (err == 0) {
         *why = "workers cannot be built";

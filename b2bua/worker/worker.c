@@ -147,7 +147,8 @@ static int make_tables(struct worker *w)
                                                       .hold_arg = w,
                                                       .proven = worker_proven,
                                                       .offence = worker_offence,
-                                                      .in_work = worker_in_work});
+                                                      .in_work = worker_in_work,
+                                                      .callout = w->b->callout});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)

@@ -47,6 +47,7 @@ struct b2bua {
     struct policy_gate *gate; /* atomic inside */
     struct guard *guard;
     struct repeats *repeats; /* atomic inside; NULL: none are known */
+    struct callout *callout;
     struct token_ring *ring;
     struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
     struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */

@@ -55,6 +55,7 @@ def test_before_recorded_and_replayed_agree(house, pair):
     assert {"step": "route", "name": "outbound", "result": "not from this source"} in before["trace"]
     assert [m["address"] for m in invites(before)] == [f"{net.PBX}:5070"]
     assert before["messages"][0]["text"].startswith("SIP/2.0 100 ") and before["answer"] is None
+    assert before["headers"] == [{"peer": "pbx", "direction": "out", "rule": 0, "action": "set", "name": "X-Edge"}]
     b.nothing()
     a.nothing()
     same = offline(daemon, invite, "--source", f"{net.CARRIER}:5060", "--listener", "outside")

@@ -3,6 +3,7 @@
 #ifndef POSTERN_FLOW_FAKES_H
 #define POSTERN_FLOW_FAKES_H
 
+#include "callout/callout.h"
 #include "media/media.h"
 #include "store/store.h"
 
@@ -109,5 +110,23 @@ const struct fake_call *fake_store_ended(uint64_t id, unsigned *n); /* and how m
 size_t fake_store_rows(void);                                       /* of bindings */
 /* The row as the store would give it back; false: no such row. */
 bool fake_store_row(size_t i, struct store_binding *out);
+
+/* --- callouts --- */
+
+#define FAKE_QUESTIONS_MAX 16
+struct fake_question {
+    callout_fn *fn;
+    void *arg;
+    uint64_t id;
+    uint32_t timeout_ms;
+    char body[1024];
+};
+struct callout {
+    struct fake_question asked[FAKE_QUESTIONS_MAX];
+    size_t n_asked;
+    int fail; /* of callout_ask(); 0: none */
+};
+extern struct callout fake_callout;
+void fake_callout_answer(size_t i, const struct callout_answer *a); /* question i, from 0 */
 
 #endif

@@ -185,7 +185,8 @@ static int rig_make_worker(struct rig *r, uint8_t i)
                                                          .hold_arg = w,
                                                          .proven = worker_proven,
                                                          .offence = worker_offence,
-                                                         .in_work = worker_in_work});
+                                                         .in_work = worker_in_work,
+                                                         .callout = &fake_callout});
     }
     if (err == 0) {
         worker_overload_init(w);
@@ -227,6 +228,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     rig_quiet_log();
     memset(r, 0, sizeof(*r));
     fake_store_reset();
+    memset(&fake_callout, 0, sizeof(fake_callout));
     stat_reset();
     r->live = mem_live();
     r->leaks = leaks_found();

@@ -391,10 +391,11 @@ static const struct rig_case routes_cases[] = {
     {"routes: {a: b}\n", "t:2:9: routes: must be a list, not a map\n"},
     {"routes: x\n", "t:2:9: routes: must be a list, not a single value\n"},
     {"routes: [x]\n", "t:2:10: routes[0]: must be a map, not a single value\n"},
-    {"routes: [{}]\n", "t:2:10: routes[0].name: is missing\n"
-                       "t:2:10: routes[0]: needs 'to', 'redirect', 'refuse' or 'continue: true'\n"},
+    {"routes: [{}]\n",
+     "t:2:10: routes[0].name: is missing\n"
+     "t:2:10: routes[0]: needs 'to', 'redirect', 'refuse', 'callout' or 'continue: true'\n"},
     {"routes: [{name: r}]\n",
-     "t:2:10: routes[0]: needs 'to', 'redirect', 'refuse' or 'continue: true'\n"},
+     "t:2:10: routes[0]: needs 'to', 'redirect', 'refuse', 'callout' or 'continue: true'\n"},
     {"routes: [{to: users}]\n",
      "t:2:10: routes[0].name: is missing\n"
      "t:2:15: routes[0].to: there are no users: the section 'users' is missing\n"},

@@ -124,18 +124,33 @@ static const struct rig_case bad_routes[] = {
     {"routes: [{name: r, to: one, redirect: {contact: 'sip:h'}}]\n",
      "t:7:29: routes[0].redirect: a route has either 'to' or 'redirect'\n"},
     {"routes: [{name: r, continue: false}]\n",
-     "t:7:10: routes[0]: needs 'to', 'redirect', 'refuse' or 'continue: true'\n"},
+     "t:7:10: routes[0]: needs 'to', 'redirect', 'refuse', 'callout' or 'continue: true'\n"},
     {"routes: [{name: r, continue: yes}]\n",
-     "t:7:10: routes[0]: needs 'to', 'redirect', 'refuse' or 'continue: true'\n"
+     "t:7:10: routes[0]: needs 'to', 'redirect', 'refuse', 'callout' or 'continue: true'\n"
      "t:7:30: routes[0].continue: 'yes' is not one of false, true\n"},
     {"routes: [{name: r, refuse: {}, failover: {codes: []}}]\n",
-     "t:7:32: routes[0].failover: is of no use without 'to'\n"},
+     "t:7:32: routes[0].failover: is of no use without 'to' or 'callout'\n"},
     {"routes: [{name: r, to: one, failover: {codes: [200, 50, 5x, 480-470, 4xx]}}]\n",
      "t:7:48: routes[0].failover.codes[0]: '200' is not a failure such as 503, 5xx or 480-488\n"
      "t:7:53: routes[0].failover.codes[1]: '50' is not a failure such as 503, 5xx or 480-488\n"
      "t:7:57: routes[0].failover.codes[2]: '5x' is not a failure such as 503, 5xx or 480-488\n"
      "t:7:61: routes[0].failover.codes[3]: '480-470' is not a failure such as 503, 5xx or "
      "480-488\n"},
+    {"callouts: {h: {url: 'http://h'}}\nroutes: [{name: r, callout: x}]\n",
+     "t:8:29: routes[0].callout: there is no callout 'x'\n"},
+    {"callouts: {here: {url: 'http://h'}}\nroutes: [{name: r, callout: her}]\n",
+     "t:8:29: routes[0].callout: there is no callout 'her'; did you mean 'here'?\n"},
+    {"callouts: {h: {url: 'http://h'}}\nroutes: [{name: r, callout: h, to: one}]\n",
+     "t:8:20: routes[0].callout: a route has either 'to' or 'callout'\n"},
+    {"callouts: {h: {url: 'ftp://host/'}}\n",
+     "t:7:21: callouts.h.url: must begin with http:// or https://\n"},
+    {"callouts: {h: {url: 'http://a b'}}\n",
+     "t:7:21: callouts.h.url: a URL holds no spaces, control characters or bytes beyond ASCII\n"},
+    {"callouts: {h: {url: 'http://h', fallback: 200}}\n",
+     "t:7:43: callouts.h.fallback: '200' is out of range: 400 to 699, or continue\n"},
+    {"callouts: {h: {timeout: 20s}}\n",
+     "t:7:15: callouts.h.url: is missing\n"
+     "t:7:25: callouts.h.timeout: '20s' is out of range: 50ms to 10s\n"},
     {"routes: [{name: r, redirect: {}}]\n", "t:7:30: routes[0].redirect.contact: is missing\n"},
     {"routes: [{name: r, redirect: {contact: 'http://h'}}]\n",
      "t:7:40: routes[0].redirect.contact: 'http://h' is not a URI such as "

@@ -93,6 +93,8 @@ static void every_kind_of_verdict_is_told_with_its_reason(void **state)
     says(cfg, "192.0.2.30", INVITE("+4930"),
          "message to peer:pbx at 10.1.1.20:5070, UDP from listener inside\n");
     says(cfg, "192.0.2.30", INVITE("+4930"), "  X-Edge: seen\n");
+    says(cfg, "192.0.2.30", INVITE("+4930"),
+         "header rules\n  pbx out, rule 0: set X-Edge\nlimits\n");
     says(cfg, "192.0.2.30", INVITE("+4930"), "  c=IN IP4 10.1.1.1\n");
     says(cfg, "192.0.2.30", INVITE("9001"), "verdict    refused with 603: Closed\n");
     says(cfg, "192.0.2.30", INVITE("9001"), "answer     603 Closed\n");
@@ -227,6 +229,26 @@ static void nothing_is_counted_and_limits_stay_where_they_are(void **state)
     config_unref(&cfg);
 }
 
+/* What is known of targets lies in the book of the running configuration, which is not touched. */
+static void what_is_known_of_targets_is_heeded_and_left_alone(void **state)
+{
+    struct config *cfg = rig_good(HOUSE PEERS ROUTES);
+    int pbx = policy_peer_by_name(cfg->policy, SL("pbx"));
+    const struct policy_peer *peer = &cfg->def.peers[pbx];
+    const struct policy_health *health = peer->targets[0].health, *whole = peer->health;
+
+    (void)state;
+    assert_non_null(health);
+    says(cfg, "192.0.2.30", INVITE("+4930"), "verdict    routed by in to peer:pbx\n");
+    assert_true(peer->targets[0].health == health && peer->health == whole);
+    policy_drain(peer, NULL, true);
+    says(cfg, "192.0.2.30", INVITE("+4930"), "verdict    refused with 503");
+    assert_true(peer->targets[0].health == health && peer->health == whole);
+    policy_drain(peer, NULL, false);
+    says(cfg, "192.0.2.30", INVITE("+4930"), "verdict    routed by in to peer:pbx\n");
+    config_unref(&cfg);
+}
+
 /* --- recorded calls --- */
 
 #define VERDICT                                                                                    \
@@ -349,6 +371,7 @@ int main(void)
         T(wrong_questions_are_told_apart),
         T(who_is_said_to_have_proven_himself_is_believed),
         T(nothing_is_counted_and_limits_stay_where_they_are),
+        T(what_is_known_of_targets_is_heeded_and_left_alone),
         T(a_recorded_call_under_the_same_configuration_is_the_same),
         T(what_would_change_is_told_with_both_verdicts_and_the_reason),
         T(a_user_who_is_gone_is_challenged),

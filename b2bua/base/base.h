@@ -28,6 +28,7 @@
 #include "base/slot.h"
 #include "base/arena.h"
 #include "base/addr.h"
+#include "base/fingerprint.h"
 #include "base/clock.h"
 #include "base/stat.h"
 #include "base/log.h"

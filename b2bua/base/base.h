@@ -31,6 +31,7 @@
 #include "base/fingerprint.h"
 #include "base/clock.h"
 #include "base/stat.h"
+#include "base/hist.h"
 #include "base/log.h"
 #include "base/json.h"
 

@@ -1,17 +1,9 @@
 /* call_cdr.c - the record of a call: posted at each change of state, complete at the end. */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user)
 {
-    const struct policy_def *def = policy_def(c->cfg->policy);
-
-    if (ref->kind == POLICY_PEER) {
-        buf_putf(b, "peer:%s", def->peers[ref->peer].name);
-    } else if (ref->kind == POLICY_USERS && user >= 0) {
-        buf_putf(b, "user:%s", def->users.accounts[user].name);
-    } else {
-        buf_puts(b, ref->kind == POLICY_USERS ? "users" : "nobody");
-    }
+    call_put_party(b, c->cfg, ref, user);
 }
 
 /* What protects the signalling of a leg; null where nothing does. */
@@ -77,6 +69,7 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
     put_tls(&l->dlg.flow, j);
     json_kaddr(j, "remote", &l->dlg.flow.remote);
+    json_kbool(j, "by_flow", l->dlg.pin_flow || flow_is_reliable(&l->dlg.flow));
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);
     json_kstr(j, "remote_tag", l->dlg.remote_tag);
@@ -293,8 +286,12 @@ void call_put_detail(struct call *c, struct json *j, bool live)
     json_arr(j);
     put_media(c, j);
     json_arr_end(j);
+    json_key(j, "verdict");
+    call_put_verdict(j, c->cfg, &c->verdict);
     json_key(j, "trace");
     policy_trace_json(c->cfg->policy, &c->verdict, j);
+    json_key(j, "topology_leaks");
+    egress_put(c, j);
     json_key(j, "attempts");
     json_arr(j);
     for (uint8_t i = 0; i < c->n_attempts; i++) {

@@ -12,7 +12,8 @@ static bool is_own_media(const struct call *c, const struct leg *from, const str
 
     for (size_t i = 0; i < c->cfg->n_listeners; i++) {
         const struct config_listener *ls = &c->cfg->listeners[i];
-        bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise);
+        bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise) ||
+                    addr_eq_ip(a, call_advertised(c, (uint8_t)i));
 
         if (ours &&
             (!is_neighbour || (addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max))) {

@@ -41,7 +41,7 @@ static void fill_stream(const struct call *c, const struct leg *to, unsigned i, 
     struct addr local;
 
     media_local(c->media, i, to->side, &local);
-    out->rtp = c->cfg->listeners[to->listener].advertise;
+    out->rtp = *call_advertised(c, to->listener);
     addr_set_port(&out->rtp, addr_port(&local));
     if (has_rtcp) {
         out->rtcp_port = (uint16_t)(addr_port(&local) + 1);
@@ -68,7 +68,7 @@ static uint16_t write_for(struct call *c, const struct sdp *offer, struct leg *t
                     &(struct sdp_write_params){.from = &room->from,
                                                .offer = offer,
                                                .streams = room->out,
-                                               .origin = c->cfg->listeners[to->listener].advertise,
+                                               .origin = *call_advertised(c, to->listener),
                                                .face = &to->face});
     if (err != 0) {
         *why = err == EPROTO ? "answer does not match the offer" : "description is too big";

@@ -125,6 +125,49 @@ void media_set_quarantine(struct media *m, uint32_t ms)
     m->p.quarantine_ms = ms != 0 ? ms : MEDIA_QUARANTINE_MS;
 }
 
+int media_drop_realm(struct media *m, uint8_t listener)
+{
+    struct media_realm *r = m->realms[listener];
+
+    if (r == NULL) {
+        return 0;
+    }
+    if (r->n_used != r->n_idle) {
+        return EBUSY;
+    }
+    media_idle_flush(r);
+    m->realms[listener] = NULL;
+    mem_free(r->ring);
+    mem_free(r);
+    return 0;
+}
+
+void media_set(struct media *m, const struct media_settings *s)
+{
+    bool is_other = m->p.io != s->io || m->p.gather_us != s->gather_us;
+
+    m->p.learn_ms = s->learn_ms != 0 ? s->learn_ms : MEDIA_LEARN_MS;
+    m->p.ready = s->ready;
+    m->p.idle_max = MEDIA_IDLE_MAX > s->ready ? MEDIA_IDLE_MAX : s->ready;
+    m->p.gather_us = s->gather_us;
+    if (is_other) {
+        media_io_change(m, s->io);
+    }
+    for (unsigned i = 0; i < MEDIA_LISTENERS; i++) {
+        if (m->realms[i] != NULL) {
+            media_ready_check(m->realms[i], true);
+        }
+    }
+}
+
+void media_set_crypto(struct media *m, struct crypto_pool *pool)
+{
+    m->p.crypto = pool;
+    if (m->hub != NULL) {
+        dtls_hub_set_pool(m->hub, pool);
+    }
+}
+
 void media_counts(const struct media *m, struct media_counts *out)
 {
     *out = (struct media_counts){
@@ -242,9 +285,13 @@ static int media_mark(struct media_sock *s, int family, uint8_t dscp)
 static int media_side_mark(struct media_side *s)
 {
     int family = addr_family(&s->local);
-    int err = s->pair != NULL ? media_mark(&s->pair->rtp, family, s->dscp) : 0;
+    int err;
 
-    return err == 0 && s->pair != NULL ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
+    if (s->pair == NULL || s->stream->session->m->p.dry) {
+        return 0;
+    }
+    err = media_mark(&s->pair->rtp, family, s->dscp);
+    return err == 0 ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
 }
 
 int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)

@@ -42,7 +42,8 @@ struct media_params {
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
                                rests, all realms and workers have at most half of
                                RLIMIT_NOFILE open */
-    struct dtls_ctx *dtls;  /* borrowed, as the pool; NULL: no DTLS-SRTP */
+    bool dry; /* for trying out: ports are dealt out and described, but no packet comes or goes */
+    struct dtls_ctx *dtls;      /* borrowed, as the pool; NULL: no DTLS-SRTP */
     struct crypto_pool *crypto; /* handshake steps run there; must be stopped before media_free() */
 };
 MUST_USE int media_new(struct media **mp, const struct media_params *p);
@@ -50,8 +51,18 @@ void media_free(struct media **mp); /* sessions must be closed */
 /* Adds or changes a realm; ports in use stay in use, those at rest are closed when the address or
  * the range changes. */
 MUST_USE int media_set_realm(struct media *m, const struct media_realm_params *p);
+/* Ports of a listener that is gone: those at rest are closed. EBUSY: some are in use yet. */
+MUST_USE int media_drop_realm(struct media *m, uint8_t listener);
 void media_set_inactivity(struct media *m, uint32_t ms); /* new sessions */
 void media_set_quarantine(struct media *m, uint32_t ms); /* those at rest as well; 0: 2000 */
+struct media_settings {
+    uint32_t learn_ms;
+    enum media_io io; /* of sockets opened from now on */
+    uint32_t gather_us;
+    uint32_t ready; /* pairs of each realm */
+};
+void media_set(struct media *m, const struct media_settings *s);
+void media_set_crypto(struct media *m, struct crypto_pool *pool); /* for the next handshakes */
 struct media_counts {
     uint32_t sessions;
     uint32_t sockets; /* in use by sessions */

@@ -51,6 +51,25 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
     return 0;
 }
 
+void media_set(struct media *m, const struct media_settings *s)
+{
+    (void)m;
+    (void)s;
+}
+
+void media_set_crypto(struct media *m, struct crypto_pool *pool)
+{
+    (void)m;
+    (void)pool;
+}
+
+int media_drop_realm(struct media *m, uint8_t listener)
+{
+    (void)m;
+    (void)listener;
+    return 0;
+}
+
 void media_set_inactivity(struct media *m, uint32_t ms)
 {
     m->p.inactivity_ms = ms;

@@ -540,8 +540,7 @@ static void example_files(bool on)
 static void the_example_is_refused_for_exactly_what_is_not_supported(void **state)
 {
     static const char want[] = "listeners.outside.sip.ws: 'ws'\n"
-                               "listeners.outside.sip.wss: 'wss'\n"
-                               "peers.pbx.probe: 'probe'\n";
+                               "listeners.outside.sip.wss: 'wss'\n";
     static const char tail[] = " is not supported by this version";
     static char text[RIG_TEXT_MAX], got[RIG_TEXT_MAX], dir[] = "/tmp/postern-example-XXXXXX";
     char old[4096];

@@ -28,8 +28,10 @@
 #include "base/slot.h"
 #include "base/arena.h"
 #include "base/addr.h"
+#include "base/fingerprint.h"
 #include "base/clock.h"
 #include "base/stat.h"
+#include "base/hist.h"
 #include "base/log.h"
 #include "base/json.h"
 

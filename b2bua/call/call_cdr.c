@@ -125,6 +125,27 @@ static void put_traffic(const struct media_stats *m, struct json *j)
     json_kint(j, "feedback_filtered", (int64_t)m->feedback_filtered);
 }
 
+static void put_far_mos(struct json *j, const char *key, uint16_t mos)
+{
+    json_key(j, key);
+    if (mos != 0) {
+        json_f(j, mos / 100.0, 1);
+    } else {
+        json_none(j);
+    }
+}
+
+/* RFC 3611 4.7, only of those that send it. */
+static void put_metrics(const struct media_stats *m, struct json *j)
+{
+    if (m->has_metrics) {
+        put_far_mos(j, "far_mos_lq", m->far_mos_lq);
+        put_far_mos(j, "far_mos_cq", m->far_mos_cq);
+        json_key(j, "far_discarded_percent");
+        json_f(j, m->far_discarded * 100.0 / 256, 2);
+    }
+}
+
 static void put_quality(const struct media_stats *m, struct json *j)
 {
     json_kint(j, "lost", (int64_t)m->lost);
@@ -142,6 +163,7 @@ static void put_quality(const struct media_stats *m, struct json *j)
         json_none(j);
     }
     put_ms(j, "far_jitter_ms", m->far_jitter_us, m->has_far);
+    put_metrics(m, j);
     json_kint(j, "payload_type", m->payload_type);
     json_kint(j, "dtmf_events", m->dtmf_events);
 }

@@ -28,7 +28,7 @@ enum dtls_srtp_profile {
 #define DTLS_SRTP_SALT_MAX 14
 
 /* --- what a peer's certificate has to hash to (RFC 8122) --- */
-#define DTLS_DIGEST_MAX 64
+#define DTLS_DIGEST_MAX FINGERPRINT_DIGEST_MAX
 #define DTLS_FINGERPRINTS_MAX 8   /* of a peer */
 #define DTLS_FINGERPRINT_TEXT 104 /* "sha-256 AB:CD..." with its NUL */
 

@@ -7,15 +7,6 @@
 #define HANDSHAKE_HEADER 12
 #define CLIENT_HELLO 1
 
-static const struct dtls_hash_def {
-    struct sl name;
-    uint8_t len;
-} dtls_hashes[DTLS_HASHES] = {
-    [DTLS_HASH_SHA256] = {{"sha-256", 7}, 32},
-    [DTLS_HASH_SHA384] = {{"sha-384", 7}, 48},
-    [DTLS_HASH_SHA512] = {{"sha-512", 7}, 64},
-};
-
 const EVP_MD *dtls_hash(unsigned which)
 {
     return which == DTLS_HASH_SHA256   ? EVP_sha256()
@@ -23,39 +14,10 @@ const EVP_MD *dtls_hash(unsigned which)
                                        : EVP_sha512();
 }
 
-/* "AB:CD:..." of exactly n bytes. */
-static bool dtls_hex(struct sl s, uint8_t *out, size_t n)
-{
-    if (s.n != n * 3 - 1) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint32_t v;
-
-        if (sl_hex32(sl_head(sl_from(s, i * 3), 2), &v) != 0 ||
-            (i + 1 < n && s.p[i * 3 + 2] != ':')) {
-            return false;
-        }
-        out[i] = (uint8_t)v;
-    }
-    return true;
-}
-
 int dtls_fingerprint_parse(struct sl value, struct dtls_fingerprint *out)
 {
-    struct sl name;
-
-    value = sl_trim(value);
-    if (sl_split(&value, ' ', 16, &name) != 0 || name.n == 0) {
-        return EBADMSG;
-    }
-    for (size_t i = 0; i < COUNT_OF(dtls_hashes); i++) {
-        if (sl_ieq(name, dtls_hashes[i].name)) {
-            *out = (struct dtls_fingerprint){.n = dtls_hashes[i].len};
-            return dtls_hex(sl_trim(value), out->digest, out->n) ? 0 : EBADMSG;
-        }
-    }
-    return ENOTSUP;
+    *out = (struct dtls_fingerprint){.n = 0};
+    return fingerprint_parse(value, out->digest, &out->n);
 }
 
 bool dtls_peer_matches(const struct dtls_peer *peer, const struct dtls_fingerprint *fp, size_t n)

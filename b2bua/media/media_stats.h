@@ -39,6 +39,10 @@ struct media_stats {               /* what came from this side, and what was sen
     int32_t far_lost;          /* cumulative, as reported */
     uint8_t far_fraction_lost; /* of 256, in their last report */
     bool has_far;              /* at least one report came */
+    /* Of their VoIP metrics (RFC 3611 4.7), for those that send them. */
+    uint16_t far_mos_lq, far_mos_cq; /* times 100; 0: not said */
+    uint8_t far_discarded;           /* of 256: came too late for their jitter buffer */
+    bool has_metrics;
     /* E-model (ITU-T G.107) of what came; lq: loss alone, cq: with the delay; only when RTT is
      * known. */
     struct media_mos lq, cq;

@@ -5,6 +5,8 @@
 #define REPORT_SR_BLOCKS 28
 #define REPORT_RR_BLOCKS 8
 #define REPORT_BLOCK 24
+#define REPORT_XR_METRICS 7
+#define REPORT_XR_METRICS_BYTES 36
 #define REPORT_RTT_MAX_MS 10000 /* more is no round trip but a mistake */
 
 void media_report_sent(struct media_side *to, uint32_t ntp, int64_t now_ms)
@@ -49,10 +51,49 @@ static void report_block(struct media_side *s, const uint8_t *b, int64_t now_ms)
     report_rtt(r, rtp_u32(b + 16), rtp_u32(b + 20), now_ms);
 }
 
+/* 1.0 to 5.0; anything else, as 127 for "unavailable", says nothing. */
+static uint8_t report_mos(uint8_t v)
+{
+    return v >= 10 && v <= 50 ? v : 0;
+}
+
+/* RFC 3611 4.7: what their ears have of the stream that we send, behind their jitter buffer. */
+static void report_metrics(struct media_side *s, const uint8_t *b)
+{
+    struct media_report *r = &s->report;
+
+    if (s->has_out && rtp_u32(b + 4) == s->out_ssrc) {
+        r->has_metrics = true;
+        r->far_discarded = b[9];
+        r->far_mos_lq = report_mos(b[26]);
+        r->far_mos_cq = report_mos(b[27]);
+    }
+}
+
+static void report_extended(struct media_side *s, const struct rtcp_packet *r)
+{
+    size_t at = REPORT_RR_BLOCKS;
+
+    while (at + 4 <= r->body) {
+        size_t n = 4 * ((size_t)rtp_u16(r->p + at + 2) + 1);
+
+        if (n > r->body - at) {
+            return;
+        }
+        if (r->p[at] == REPORT_XR_METRICS && n == REPORT_XR_METRICS_BYTES) {
+            report_metrics(s, r->p + at);
+        }
+        at += n;
+    }
+}
+
 void media_report_note(struct media_side *s, const struct rtcp_packet *r, int64_t now_ms)
 {
     size_t at = r->type == RTCP_SR ? REPORT_SR_BLOCKS : REPORT_RR_BLOCKS;
 
+    if (r->type == RTCP_XR) {
+        report_extended(s, r);
+    }
     if (r->type != RTCP_SR && r->type != RTCP_RR) {
         return;
     }

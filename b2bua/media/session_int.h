@@ -60,6 +60,10 @@ struct media_report { /* what the side's RTCP says, and what it was told to answ
     int32_t far_lost;
     uint32_t far_jitter; /* RTP units */
     uint32_t rtt_us;
+    /* VoIP metrics block (RFC 3611 4.7): MOS times 10, 0: not said; of 256, discarded as too late
+     */
+    uint8_t far_mos_lq, far_mos_cq, far_discarded;
+    bool has_metrics;
 };
 
 struct media_seen_at { /* loop time of the last of each kind; 0: never. For the diagnosis */

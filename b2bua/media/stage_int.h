@@ -25,6 +25,9 @@ bool media_drop(struct media_side *s, enum media_drop why, int64_t now_ms);
 /* Encrypts as the side wants it and sends: RTP, RTCP by pkt->class. False: dropped and counted. */
 bool media_send(struct media_side *to, struct media_pkt *pkt);
 
+/* --- stats.c --- */
+void media_stats_observe(const struct media_side *s); /* at its end: into the histograms */
+
 /* --- format.c: payload types --- */
 #define DTMF_LOST_MS 200 /* an event whose end does not come */
 #define EVENTS_TOLD_MAX 8

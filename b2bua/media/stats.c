@@ -45,6 +45,23 @@ static void stats_sequence(const struct media_side *s, struct media_stats *out)
     media_quality_read(&s->quality, t, &l, &out->lq, &out->cq);
 }
 
+void media_stats_observe(const struct media_side *s)
+{
+    const struct media_format *f = media_format_find(s->fmt, s->track.payload_type);
+    uint32_t expected = media_track_expected(&s->track);
+    struct media_stats m = {0};
+
+    if (!s->track.started || expected == 0) {
+        return;
+    }
+    stats_sequence(s, &m);
+    hist_observe(HIST_JITTER_US, m.jitter_us);
+    hist_observe(HIST_LOSS, m.lost * 10000 / expected);
+    if (m.lq.avg != 0 && (f == NULL || f->kind == MEDIA_FMT_AUDIO)) {
+        hist_observe(HIST_MOS, m.lq.avg);
+    }
+}
+
 static void stats_far(const struct media_side *s, struct media_stats *out)
 {
     const struct media_report *r = &s->report;
@@ -54,6 +71,10 @@ static void stats_far(const struct media_side *s, struct media_stats *out)
     out->has_far = r->has_far;
     out->far_lost = r->far_lost;
     out->far_fraction_lost = r->far_fraction_lost;
+    out->has_metrics = r->has_metrics;
+    out->far_discarded = r->far_discarded;
+    out->far_mos_lq = (uint16_t)(10 * r->far_mos_lq);
+    out->far_mos_cq = (uint16_t)(10 * r->far_mos_cq);
     out->far_jitter_us =
         clock_hz != 0 ? (uint32_t)((uint64_t)r->far_jitter * 1000000 / clock_hz) : 0;
 }

@@ -216,46 +216,10 @@ void sdp_put_crypto(struct buf *b, const struct sdp_crypto *c)
 
 /* --- fingerprints --- */
 
-static const struct sdp_hash_row {
-    struct sl name;
-    uint8_t n; /* bytes */
-} hashes[] = {{SL("sha-256"), 32}, {SL("sha-384"), 48}, {SL("sha-512"), 64}};
-
-/* "AB:CD:..." of exactly n bytes. */
-static bool sdp_is_hex(struct sl text, size_t n)
-{
-    uint32_t v;
-
-    if (text.n != 3 * n - 1) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (sl_hex32(sl_make(text.p + 3 * i, 2), &v) != 0 ||
-            (i + 1 < n && text.p[3 * i + 2] != ':')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int sdp_check_fingerprint(struct sl value)
-{
-    struct sl name;
-
-    if (!sdp_token(&value, &name)) {
-        return EBADMSG;
-    }
-    for (size_t h = 0; h < COUNT_OF(hashes); h++) {
-        if (sl_ieq(hashes[h].name, name)) {
-            return sdp_is_hex(sl_trim(value), hashes[h].n) ? 0 : EBADMSG;
-        }
-    }
-    return ENOTSUP;
-}
-
 int sdp_fingerprints(const struct sdp *s, unsigned i, struct sl out[SDP_FINGERPRINTS_MAX],
                      size_t *n)
 {
+    uint8_t digest[FINGERPRINT_DIGEST_MAX], digest_n;
     struct sl value;
     uint16_t pos = 0;
     bool has_any = false;
@@ -265,7 +229,7 @@ int sdp_fingerprints(const struct sdp *s, unsigned i, struct sl out[SDP_FINGERPR
         i = SDP_SESSION;
     }
     while (sdp_attr_next(s, i, SL("fingerprint"), &pos, &value)) {
-        int err = sdp_check_fingerprint(value);
+        int err = fingerprint_parse(value, digest, &digest_n);
 
         has_any = true;
         if (err == EBADMSG) {

@@ -371,6 +371,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
                s.media.idle_sockets);
         metrics_ports(t, cfg, &s);
+        hist_put(t);
         worker_peer_metrics(t, b, cfg);
         metrics_crypto(t, b, cfg);
         worker_limit_metrics(b, cfg, t);

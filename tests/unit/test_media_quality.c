@@ -90,6 +90,34 @@ static void windows_of_five_seconds_give_now_min_and_average(void **state)
     rig_down(&r);
 }
 
+static void a_stream_that_ends_is_in_the_histograms(void **state)
+{
+    uint16_t seq = 1;
+    char text[4096];
+    struct buf b;
+    struct rig r;
+
+    (void)state;
+    hist_reset();
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    speak(&r, 0, &seq, 6000, 0);
+    media_session_close(&r.s);
+    assert_int_equal(hist_count(HIST_MOS), 1); /* the other side was silent */
+    assert_int_equal(hist_count(HIST_JITTER_US), 1);
+    assert_int_equal(hist_count(HIST_LOSS), 1);
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    hist_put(&b);
+    assert_int_equal(buf_err(&b), 0);
+    text[b.n] = '\0';
+    assert_non_null(strstr(text, "# TYPE postern_media_mos histogram\n"));
+    assert_non_null(strstr(text, "postern_media_mos_bucket{le=\"4.3\"} 0\n"
+                                 "postern_media_mos_bucket{le=\"4.4\"} 0\n"
+                                 "postern_media_mos_bucket{le=\"+Inf\"} 1\n"));
+    assert_non_null(strstr(text, "postern_media_jitter_seconds_bucket{le=\"0.001\"} 1\n"));
+    assert_non_null(strstr(text, "postern_media_loss_ratio_count 1\n"));
+    rig_down(&r);
+}
+
 static void with_a_round_trip_the_delay_counts_as_well(void **state)
 {
     struct media_stats st;
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test(the_model_gives_the_known_values),
         cmocka_unit_test(the_model_stays_within_its_scale_and_falls_with_delay_and_loss),
         cmocka_unit_test(windows_of_five_seconds_give_now_min_and_average),
+        cmocka_unit_test(a_stream_that_ends_is_in_the_histograms),
         cmocka_unit_test(with_a_round_trip_the_delay_counts_as_well),
         cmocka_unit_test(a_pause_is_no_loss),
         cmocka_unit_test(late_reordered_and_repeated_packets_are_told_from_lost_ones),

@@ -180,6 +180,44 @@ static void round_trips_are_measured_to_each_side(void **state)
     rig_down(&r);
 }
 
+/* RFC 3611 4.7. */
+static void what_their_ears_say_is_read(void **state)
+{
+    static const struct {
+        uint8_t words, mos_lq, mos_cq;
+        uint16_t want_lq, want_cq;
+        bool has;
+    } rows[] = {{8, 41, 39, 410, 390, true},
+                {8, 127, 39, 0, 390, true},
+                {7, 41, 39, 0, 0, false},
+                {8, 9, 51, 0, 0, true}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t p[8 + 36] = {0x80, 207, 0, 10, 'M', 'E', '!', '!', 7, 0, 0, rows[i].words};
+        struct media_stats st;
+        struct rig r;
+
+        rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+        rig_say(&r, 1, r.phone[1]);
+        rtp_put32(p + 12, rig_side(&r, 0)->out_ssrc);
+        p[17] = 64; /* discarded: a quarter */
+        p[34] = rows[i].mos_lq;
+        p[35] = rows[i].mos_cq;
+        send_rtcp(&r, 0, p, sizeof(p));
+        st = rig_stats(&r, 0);
+        assert_int_equal(st.has_metrics, rows[i].has);
+        assert_int_equal(st.far_mos_lq, rows[i].want_lq);
+        assert_int_equal(st.far_mos_cq, rows[i].want_cq);
+        assert_int_equal(st.far_discarded, rows[i].has ? 64 : 0);
+        rtp_put32(p + 12, 4711); /* about another stream: nothing */
+        p[17] = 1;
+        send_rtcp(&r, 0, p, sizeof(p));
+        assert_int_equal(rig_stats(&r, 0).far_discarded, rows[i].has ? 64 : 0);
+        rig_down(&r);
+    }
+}
+
 static void a_delay_longer_than_the_round_trip_is_no_negative_time(void **state)
 {
     uint8_t p[64];
@@ -281,6 +319,7 @@ int main(void)
         cmocka_unit_test(feedback_goes_only_to_those_who_know_it),
         cmocka_unit_test(a_bye_is_relayed_and_ends_nothing),
         cmocka_unit_test(round_trips_are_measured_to_each_side),
+        cmocka_unit_test(what_their_ears_say_is_read),
         cmocka_unit_test(a_delay_longer_than_the_round_trip_is_no_negative_time),
         cmocka_unit_test(reports_follow_numbers_that_were_changed),
         cmocka_unit_test(with_zrtp_rtcp_passes_unread),

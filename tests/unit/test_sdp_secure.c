@@ -1,4 +1,5 @@
 /* test_sdp_secure.c - what a description says of keys, certificates, ICE and shared transports. */
+#include "media/srtp_suite.h"
 #include "sdp/sdp.h"
 
 #include <setjmp.h>
@@ -105,6 +106,19 @@ static const struct crypto_row {
     {"1 F8_128_HMAC_SHA1_80 inline:" K80, ENOTSUP, 0, 0, 0},
     {"1 aes_cm_128_hmac_sha1_80 inline:" K80, ENOTSUP, 0, 0, 0}, /* RFC 4568 9.1 */
 };
+
+/* sdp/ knows nothing of media/, so each has a table of its own: the same. */
+static void lengths_are_those_that_the_engines_use(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < SDP_SUITE_N; i++) {
+        enum srtp_suite suite;
+
+        assert_true(srtp_suite_by_name(sl_str(sdp_suite_name((enum sdp_suite)i)), &suite));
+        assert_int_equal(sdp_suite_key_len((enum sdp_suite)i), srtp_key_len(suite));
+        assert_int_equal(sdp_suite_salt_len((enum sdp_suite)i), srtp_salt_len(suite));
+    }
+}
 
 static void a_crypto_line_is_read_or_refused(void **state)
 {
@@ -396,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_suite_takes_keys_of_exactly_its_length),
+        cmocka_unit_test(lengths_are_those_that_the_engines_use),
         cmocka_unit_test(a_crypto_line_is_read_or_refused),
         cmocka_unit_test(keys_at_session_level_and_of_other_streams_do_not_count),
         cmocka_unit_test(what_is_written_is_padded_and_read_back),

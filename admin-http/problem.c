@@ -12,8 +12,11 @@ static const struct problem_kind {
     {404, TYPE("not-found"), "Not Found"},
     {405, TYPE("method-not-allowed"), "Method Not Allowed"},
     {409, TYPE("conflict"), "Conflict"},
+    {412, TYPE("precondition-failed"), "Precondition Failed"},
     {413, TYPE("content-too-large"), "Content Too Large"},
     {414, TYPE("uri-too-long"), "URI Too Long"},
+    {422, TYPE("unprocessable"), "Unprocessable Content"},
+    {428, TYPE("precondition-required"), "Precondition Required"},
     {429, TYPE("too-many-requests"), "Too Many Requests"},
     {503, TYPE("unavailable"), "Service Unavailable"},
     {500, TYPE("internal"), "Internal Server Error"}, /* also for what is not listed */
@@ -32,6 +35,10 @@ static const struct problem_kind *problem_find(unsigned status)
 static void problem_put_faults(const struct request *rq, struct json *j)
 {
     json_key(j, "errors");
+    if (rq->errors.n != 0) {
+        json_raw(j, buf_sl(&rq->errors));
+        return;
+    }
     json_arr(j);
     for (size_t i = 0; i < rq->n_faults; i++) {
         json_obj(j);
@@ -64,7 +71,7 @@ void problem(struct request *rq, unsigned status, const char *fmt, ...)
     json_kstr(&rq->json, "detail", buf_sl(&b));
     json_kstr(&rq->json, "instance", rq->path);
     json_kcstr(&rq->json, "request_id", rq->id);
-    if (rq->n_faults != 0) {
+    if (rq->n_faults != 0 || rq->errors.n != 0) {
         problem_put_faults(rq, &rq->json);
     }
     json_obj_end(&rq->json);

@@ -45,6 +45,40 @@ MUST_USE int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for
 MUST_USE int b2bua_ban_remove(struct b2bua *b, uint64_t id);   /* ENOENT */
 uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip); /* 0: none holds it */
 
+/* --- trying out: nothing is sent, counted or remembered --- */
+#define B2BUA_EXPLAIN_MAX (64u << 10) /* bytes of a message */
+struct b2bua_question {               /* a request, and how it would come; borrowed */
+    struct sl message;                /* line ends may be bare */
+    struct addr source;               /* AF_UNSPEC: what the topmost Via says */
+    struct sl listener;               /* name; empty: where the source belongs */
+    struct sl transport;              /* udp, tcp, tls; empty: udp */
+    struct sl peer;                   /* proven by a certificate; empty: nobody */
+    struct sl user;                   /* account that has proven itself; empty: none */
+    int64_t wall_ms;                  /* Unix time of its coming; 0: now */
+    bool has_random;                  /* else a fresh one */
+    uint64_t random;                  /* of a recorded call: it decides between weights */
+};
+/* What would become of it: verdict, trace, limits, and every message that would go out. EINVAL:
+ * *why (static) says what is wrong with the question; EMSGSIZE, ENOMEM, ETIMEDOUT. */
+MUST_USE int b2bua_explain(struct b2bua *b, const struct b2bua_question *q, struct json *j,
+                           const char **why);
+/* The question that a recorded call was (store_read_asked); borrows from it. EBADMSG. */
+MUST_USE int b2bua_recall(struct sl asked, struct b2bua_question *q);
+
+/* Recorded calls under a candidate configuration, each as if it were alone. */
+struct b2bua_replay;
+/* EBADMSG: the candidate is wrong, and errors got an array of texts; ENOMEM. */
+MUST_USE int b2bua_replay_open(struct b2bua_replay **rp, struct sl yaml, struct json *errors);
+enum b2bua_replay_result {
+    B2BUA_REPLAY_SAME,
+    B2BUA_REPLAY_CHANGED,
+    B2BUA_REPLAY_LIMITED /* a limit decided then: that tells nothing about the configuration */
+};
+/* CHANGED: the members old, new, trace and why are written into the open object. EBADMSG. */
+MUST_USE int b2bua_replay(struct b2bua_replay *r, struct sl asked, struct json *j,
+                          enum b2bua_replay_result *result);
+void b2bua_replay_close(struct b2bua_replay **rp); /* accepts NULL */
+
 struct b2bua_ready {
     bool ready;     /* all of the following */
     bool listeners; /* bound */

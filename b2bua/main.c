@@ -35,22 +35,30 @@ struct house {
     pthread_mutex_t lock;
     struct admin *admin, *next_admin, *old_admin;
     char token[TOKEN_MAX], next_token[TOKEN_MAX];
-    struct config *cfg; /* whose admin section is in force; a reference */
+    struct config *cfg;             /* whose admin section is in force; a reference */
+    struct b2bua_question question; /* of explain */
+    bool as_json;
 };
 
 static void usage(FILE *to)
 {
-    fputs("usage: postern serve [--config FILE]     run in the foreground (default: embedded "
-          "configuration)\n"
-          "       postern check [--config FILE]     read the configuration, say everything that is "
-          "wrong\n"
-          "       postern settings                  list all settings with type, default, range "
-          "and help\n"
-          "       postern default-config            print the embedded default configuration\n"
-          "       postern version\n"
-          "signals: HUP reloads the configuration, TERM ends after the drain time, a second TERM "
-          "at once\n",
-          to);
+    fputs(
+        "usage: postern serve [--config FILE]     run in the foreground (default: embedded "
+        "configuration)\n"
+        "       postern check [--config FILE]     read the configuration, say everything that is "
+        "wrong\n"
+        "       postern explain [--config FILE] [--source ADDR[:PORT]] [--listener NAME]\n"
+        "                       [--transport udp|tcp|tls] [--user NAME] [--peer NAME] [--json] "
+        "< MESSAGE\n"
+        "                                         say what would become of a SIP message, and why; "
+        "nothing is sent\n"
+        "       postern settings                  list all settings with type, default, range "
+        "and help\n"
+        "       postern default-config            print the embedded default configuration\n"
+        "       postern version\n"
+        "signals: HUP reloads the configuration, TERM ends after the drain time, a second TERM "
+        "at once\n",
+        to);
 }
 
 static void print_errors(struct config_errors *errs)
@@ -90,6 +98,58 @@ static int cmd_check(struct house *h)
            cfg->def.n_peers, cfg->def.users.n_accounts, cfg->def.n_routes);
     config_unref(&cfg);
     return 0;
+}
+
+/* --- explain --- */
+
+static int read_message(struct buf *b)
+{
+    size_t n = 1;
+
+    while (n > 0 && b->n <= B2BUA_EXPLAIN_MAX) {
+        buf_reserve(b, 4096);
+        if (buf_err(b) != 0) {
+            return buf_err(b);
+        }
+        n = fread(b->p + b->n, 1, 4096, stdin);
+        b->n += n;
+    }
+    return ferror(stdin) != 0 ? EIO : b->n > B2BUA_EXPLAIN_MAX ? EMSGSIZE : 0;
+}
+
+static int explain(struct house *h, struct buf *message, struct buf *out)
+{
+    struct b2bua_question q = h->question;
+    const char *why = NULL;
+    int err = read_message(message);
+
+    q.message = buf_sl(message);
+    if (err == 0) {
+        err = explain_offline(h->cfg, &q, h->as_json, out, &why);
+    }
+    if (err != 0) {
+        fprintf(stderr, "postern: %s\n", why != NULL ? why : strerror(err));
+        return 1;
+    }
+    fwrite(out->p, 1, out->n, stdout);
+    fputs(h->as_json ? "\n" : "", stdout);
+    return 0;
+}
+
+static int cmd_explain(struct house *h)
+{
+    struct buf message, out;
+    int status;
+
+    if (load(h, &h->cfg) != 0) {
+        return EXIT_CONFIG;
+    }
+    buf_init(&message, B2BUA_EXPLAIN_MAX + 8192);
+    buf_init(&out, 4u << 20);
+    status = explain(h, &message, &out);
+    buf_free(&message);
+    buf_free(&out);
+    return status;
 }
 
 static int cmd_settings(void)
@@ -381,6 +441,7 @@ static void run(struct house *h, const sigset_t *set)
         }
         b2bua_tick(h->b2bua, clock_wall_ms(&h->clock));
     }
+    life_detach(h->life); /* h->cfg stays as it is from here on */
     drain(h, set);
 }
 
@@ -447,6 +508,9 @@ static int run_command(struct house *h, struct sl cmd)
     if (sl_eq(cmd, SL("check"))) {
         return cmd_check(h);
     }
+    if (sl_eq(cmd, SL("explain"))) {
+        return cmd_explain(h);
+    }
     if (sl_eq(cmd, SL("settings"))) {
         return cmd_settings();
     }
@@ -464,15 +528,62 @@ static int run_command(struct house *h, struct sl cmd)
     return sl_eq(cmd, SL("help")) || sl_eq(cmd, SL("--help")) ? 0 : EXIT_USAGE;
 }
 
+/* Where the value of an option of explain goes; NULL: it has no such option. */
+static struct sl *question_part(struct house *h, struct sl name)
+{
+    const struct {
+        struct sl name;
+        struct sl *at;
+    } parts[] = {{SL("--listener"), &h->question.listener},
+                 {SL("--transport"), &h->question.transport},
+                 {SL("--user"), &h->question.user},
+                 {SL("--peer"), &h->question.peer}};
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (sl_eq(parts[i].name, name)) {
+            return parts[i].at;
+        }
+    }
+    return NULL;
+}
+
+/* False: unknown, or its value is missing or wrong. */
+static bool parse_option(struct house *h, struct sl cmd, struct sl name, const char *value,
+                         bool *took)
+{
+    struct sl *part = sl_eq(cmd, SL("explain")) ? question_part(h, name) : NULL;
+
+    *took = true;
+    if (sl_eq(name, SL("--config")) && value != NULL) {
+        h->config_path = value;
+        return true;
+    }
+    if (part != NULL && value != NULL) {
+        *part = sl_str(value);
+        return true;
+    }
+    if (!sl_eq(cmd, SL("explain"))) {
+        return false;
+    }
+    if (sl_eq(name, SL("--source")) && value != NULL) {
+        return addr_parse_hostport(sl_str(value), 5060, &h->question.source) == 0;
+    }
+    *took = false;
+    h->as_json = sl_eq(name, SL("--json"));
+    return h->as_json;
+}
+
 static bool parse_options(struct house *h, int argc, char **argv)
 {
     for (int i = 2; i < argc; i++) {
-        if (sl_eq(sl_str(argv[i]), SL("--config")) && i + 1 < argc) {
-            h->config_path = argv[++i];
-        } else {
-            fprintf(stderr, "postern: unknown option %s\n", argv[i]);
+        bool took = false;
+
+        if (!parse_option(h, sl_str(argv[1]), sl_str(argv[i]), argv[i + 1], &took)) {
+            fprintf(stderr, "postern: unknown option %s, or its value is missing or wrong\n",
+                    argv[i]);
             return false;
         }
+        i += took ? 1 : 0;
     }
     return true;
 }

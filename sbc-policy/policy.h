@@ -167,7 +167,15 @@ void policy_release(const struct policy *p, struct policy_verdict *v);
 bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
 void policy_peer_release(const struct policy *p, unsigned peer);
 uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
+/* How many calls of a second's burst are used up; 0 also without such a limit. */
+uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
+/* Both were compiled from the same definition: `to` goes on from where `from` stands now. */
+void policy_copy_counts(const struct policy *to, const struct policy *from);
 
+/* The trace in words, step by step; name may be NULL. */
+typedef void(policy_told_fn)(void *arg, const char *step, const char *name, const char *result);
+void policy_trace_each(const struct policy *p, const struct policy_verdict *v, policy_told_fn *fn,
+                       void *arg);
 /* The trace as JSON array of {step, name, result} in words. */
 void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j);
 

@@ -53,6 +53,7 @@ struct policy_verdict {
     struct policy_ref to[POLICY_TARGETS_MAX];
     size_t n_to;
     uint32_t retry_after_s; /* 503: 0 = none */
+    uint64_t random;        /* the request's: with it the same question gets the same answer */
     bool counted;           /* limits were taken: policy_release() gives them back */
     uint16_t n_steps;       /* steps gone through, may exceed POLICY_TRACE_MAX */
     uint8_t n_kept;         /* in steps[]: the first ones and always those that decided */

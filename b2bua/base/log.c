@@ -57,9 +57,16 @@ void log_set_fd(int fd)
     __atomic_store_n(&log_conf.fd, fd, __ATOMIC_RELAXED);
 }
 
+static _Thread_local bool log_is_paused;
+
+void log_thread_pause(bool on)
+{
+    log_is_paused = on;
+}
+
 bool log_enabled(enum log_level level)
 {
-    return (int)level <= __atomic_load_n(&log_conf.level, __ATOMIC_RELAXED);
+    return !log_is_paused && (int)level <= __atomic_load_n(&log_conf.level, __ATOMIC_RELAXED);
 }
 
 /* False: over the rate. *lost is what the site dropped before this line. Threads that meet at the

@@ -119,6 +119,9 @@ extern const struct stat_def stat_defs[STAT_N];
 
 int stat_thread_init(
     void); /* ENOMEM, ENOBUFS (64 threads); a thread without a block counts into a shared one */
+/* on: what this thread counts from here on is forgotten, for work that is only tried out. Off again
+ * by the same thread. Not nested. */
+void stat_thread_pause(bool on);
 void stat_add(enum stat_id id, uint64_t n);
 static inline void stat_inc(enum stat_id id)
 {

@@ -309,6 +309,9 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     t->n_alive--;
     t->n_zombies++;
     stat_inc(STAT_CALL_ENDED);
+    if (t->p.watch != NULL) {
+        t->p.watch->ended(t->p.hold_arg, by, reason, c->end_code);
+    }
     log_info(&c->log, "call ended by %s: %s, code %u, route %.*s", by, reason, c->end_code,
              SL_ARG(c->route));
     call_check_done(c);

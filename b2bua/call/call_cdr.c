@@ -3,15 +3,7 @@
 
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user)
 {
-    const struct policy_def *def = policy_def(c->cfg->policy);
-
-    if (ref->kind == POLICY_PEER) {
-        buf_putf(b, "peer:%s", def->peers[ref->peer].name);
-    } else if (ref->kind == POLICY_USERS && user >= 0) {
-        buf_putf(b, "user:%s", def->users.accounts[user].name);
-    } else {
-        buf_puts(b, ref->kind == POLICY_USERS ? "users" : "nobody");
-    }
+    call_put_party(b, c->cfg, ref, user);
 }
 
 /* What protects the signalling of a leg; null where nothing does. */
@@ -237,6 +229,8 @@ void call_put_detail(struct call *c, struct json *j, bool live)
     json_arr(j);
     put_media(c, j);
     json_arr_end(j);
+    json_key(j, "verdict");
+    call_put_verdict(j, c->cfg, &c->verdict);
     json_key(j, "trace");
     policy_trace_json(c->cfg->policy, &c->verdict, j);
     json_key(j, "attempts");

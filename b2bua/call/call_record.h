@@ -33,6 +33,8 @@ void attempt_add(struct call *c, struct leg *l);
 void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 void attempt_why(struct call *c, const struct leg *l, const char *why); /* static */
 void call_post(struct call *c);
+/* Keeps the request, once, at the start. */
+void call_post_asked(struct call *c, const struct sip_msg *req, const struct flow *flow);
 void call_put_detail(struct call *c, struct json *j, bool live);
 void ladder_add(const struct leg *l, bool out, enum sip_method m, uint16_t status, uint32_t cseq,
                 bool sdp);

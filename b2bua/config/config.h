@@ -4,6 +4,7 @@
  *
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
  *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
+ *   store.requests true
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
  *   tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off, keepalive_answer
  *   10s, reconnect_max 30s or off
@@ -74,6 +75,7 @@ struct config {
     uint32_t keep;       /* versions in the store */
     /* store, admin */
     const char *store_path;
+    bool store_requests;          /* the INVITE of each call is kept, without its secrets */
     const char *admin_unix;       /* path, or NULL */
     struct addr admin_listen;     /* AF_UNSPEC when unix */
     const char *admin_token_file; /* made when missing; NULL when admin_token is set */
@@ -137,6 +139,9 @@ MUST_USE int config_build(struct config **cp, const struct config_text *t,
                           struct config_errors *errs);
 /* The whole of a file into b, as it is. EFBIG: more than CONFIG_FILE_MAX; else errno. */
 MUST_USE int config_slurp(struct buf *b, const char *path);
+/* The same configuration with counters of its own that stand where those of `of` stand now: what is
+ * asked of it changes nothing for anybody. Keeps a reference to `of`. Any thread. */
+MUST_USE int config_copy(struct config **cp, struct config *of);
 struct config *config_ref(struct config *c); /* any thread */
 void config_unref(struct config **cp);       /* any thread; accepts NULL */
 /* Nobody but the caller has it: freeing it, which takes a while, is his to time. */

@@ -20,7 +20,8 @@ struct config_box { /* what lies around a snapshot */
     struct cfg_secret *secrets;
     struct cfg_pattern *patterns;
     struct cfg_tls_ref *tls;
-    uint64_t slots; /* places taken for listeners */
+    uint64_t slots;      /* places taken for listeners */
+    struct config *base; /* a copy: of which everything but the policy is; else NULL */
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -40,6 +41,10 @@ static void config_free(struct config_box *box)
 {
     policy_free(&box->c.policy);
     cfg_slots_release(&box->c, box->slots);
+    if (box->base != NULL) {
+        config_unref(&box->base);
+        box->c.def.n_tables = 0;
+    }
     for (size_t i = 0; i < box->c.def.n_tables; i++) {
         policy_table_free(&box->c.def.tables[i].table);
     }
@@ -70,6 +75,51 @@ bool config_is_mine(const struct config *c)
     struct config_box *box = config_box((struct config *)(uintptr_t)c);
 
     return atomic_load_explicit(&box->refs, memory_order_acquire) == 1;
+}
+
+/* Compiling writes into these: the copy needs its own. */
+static int config_copy_def(struct config_box *box)
+{
+    struct policy_def *def = &box->c.def;
+    size_t bytes = def->n_peers * sizeof(*def->peers);
+    struct policy_peer *peers = arena_alloc(&box->arena, bytes + 1);
+
+    if (peers == NULL) {
+        return ENOMEM;
+    }
+    if (bytes != 0) {
+        memcpy(peers, def->peers, bytes);
+    }
+    def->peers = peers;
+    return 0;
+}
+
+int config_copy(struct config **cp, struct config *of)
+{
+    struct config_box *box = mem_zalloc(sizeof(*box));
+    struct config *c;
+    int err;
+
+    if (box == NULL) {
+        return ENOMEM;
+    }
+    c = &box->c;
+    *c = *of;
+    c->policy = NULL;
+    atomic_init(&box->refs, 1);
+    arena_init(&box->arena, 4096, 0);
+    box->base = config_ref(of);
+    err = config_copy_def(box);
+    if (err == 0) {
+        err = policy_compile(&c->policy, &c->def, NULL);
+    }
+    if (err != 0) {
+        config_unref(&c);
+        return err;
+    }
+    policy_copy_counts(c->policy, of->policy);
+    *cp = c;
+    return 0;
 }
 
 static uint32_t config_cpus(void)

@@ -95,6 +95,13 @@ static const struct cfg_key cfg_store_section_keys[] = {
      .min = 1,
      .max = CFG_TEXT_MAX,
      .help = "SQLite file, created and migrated at start."},
+    {.key = "requests",
+     .type = CFG_ENUM,
+     AT(config, store_requests),
+     .dflt = "true",
+     .words = cfg_words_bool,
+     .help = "The INVITE of every call is kept, without passwords and keys, so that its decision "
+             "can be explained later and tried against another configuration."},
 };
 OBJECT(cfg_store_section, config, NULL);
 

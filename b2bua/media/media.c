@@ -278,9 +278,13 @@ static int media_mark(struct media_sock *s, int family, uint8_t dscp)
 static int media_side_mark(struct media_side *s)
 {
     int family = addr_family(&s->local);
-    int err = s->pair != NULL ? media_mark(&s->pair->rtp, family, s->dscp) : 0;
+    int err;
 
-    return err == 0 && s->pair != NULL ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
+    if (s->pair == NULL || s->stream->session->m->p.dry) {
+        return 0;
+    }
+    err = media_mark(&s->pair->rtp, family, s->dscp);
+    return err == 0 ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
 }
 
 int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)

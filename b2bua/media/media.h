@@ -41,7 +41,8 @@ struct media_params {
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
                                rests, all realms and workers have at most half of
                                RLIMIT_NOFILE open */
-    struct dtls_ctx *dtls;  /* borrowed, as the pool; NULL: no DTLS-SRTP */
+    bool dry; /* for trying out: ports are dealt out and described, but no packet comes or goes */
+    struct dtls_ctx *dtls;      /* borrowed, as the pool; NULL: no DTLS-SRTP */
     struct crypto_pool *crypto; /* handshake steps run there; must be stopped before media_free() */
 };
 MUST_USE int media_new(struct media **mp, const struct media_params *p);

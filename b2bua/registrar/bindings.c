@@ -270,6 +270,21 @@ size_t registrar_lookup(const struct registrar *r, struct sl user,
     return n;
 }
 
+struct reg_update *registrar_copy(const struct registrar *r, struct sl user)
+{
+    const struct reg_user *u = reg_user_find(r, user);
+    struct reg_update up = {0};
+
+    if (u == NULL) {
+        return NULL;
+    }
+    up.name = u->name;
+    up.name_n = u->name_n;
+    up.n = u->n;
+    memcpy(up.recs, u->recs, u->n * sizeof(u->recs[0]));
+    return reg_update_clone(&up);
+}
+
 size_t registrar_count(const struct registrar *r)
 {
     return r->n_bindings;

@@ -75,6 +75,13 @@ struct store_call {
 /* EMSGSIZE: more than 4 MiB. */
 MUST_USE int store_put_call(struct store *s, const struct store_call *c);
 
+/* How a call was asked for: kept once, at its start, so that it can be asked for again. */
+struct store_asked {
+    uint64_t id;     /* of the call */
+    struct sl asked; /* opaque bytes */
+};
+MUST_USE int store_put_asked(struct store *s, const struct store_asked *a);
+
 struct store_binding {
     struct sl user;     /* account name */
     struct sl contact;  /* URI as registered */
@@ -154,6 +161,8 @@ MUST_USE int store_read_calls(struct store_reader *r, const struct store_call_fi
                               store_call_fn *fn, void *arg);
 MUST_USE int store_read_call(struct store_reader *r, uint64_t id, store_call_fn *fn,
                              void *arg); /* ENOENT */
+/* Appends what was kept of that call. ENOENT: nothing was. */
+MUST_USE int store_read_asked(struct store_reader *r, uint64_t id, struct buf *asked);
 typedef bool(store_binding_fn)(const struct store_binding *b, void *arg);
 struct store_binding_filter {
     struct sl user;                      /* empty: all */

@@ -19,15 +19,17 @@ enum field_type { FIELD_I64, FIELD_U64, FIELD_U32, FIELD_U16, FIELD_STATE, FIELD
 struct field {
     const char *column;
     enum field_type type;
-    size_t at; /* offset in struct store_call, store_binding or store_ban */
+    size_t at; /* offset in the struct of the record */
 };
 #define CALL_FIELDS 22
 #define CALL_ROW_FIELDS 20 /* the rest lives in call_details */
 #define BINDING_FIELDS 12
 #define BAN_FIELDS 10
+#define ASKED_FIELDS 2
 extern const struct field call_fields[CALL_FIELDS];
 extern const struct field binding_fields[BINDING_FIELDS];
 extern const struct field ban_fields[BAN_FIELDS];
+extern const struct field asked_fields[ASKED_FIELDS];
 
 static inline bool field_is_slice(const struct field *f)
 {
@@ -42,7 +44,7 @@ int fields_bind(sqlite3_stmt *st, const struct field *f, size_t n, const void *r
 void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec); /* columns 0.. */
 
 /* --- record.c: posted records, one heap block each --- */
-enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_BAN, REC_UNBAN, REC_KINDS };
+enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_BAN, REC_UNBAN, REC_ASKED, REC_KINDS };
 struct rec {
     struct rec *next; /* on the stack of posted records */
     struct hnode node;
@@ -53,6 +55,7 @@ struct rec {
         struct store_call call;
         struct store_binding binding;
         struct store_ban ban;
+        struct store_asked asked;
     } u; /* slices point into bytes[] */
     char bytes[];
 };
@@ -63,7 +66,7 @@ struct rec_def {
     size_t size; /* of the struct in u */
 };
 extern const struct rec_def rec_defs[REC_KINDS];
-/* Copies *src (struct store_call, store_binding or store_ban). ENOMEM, EMSGSIZE. */
+/* Copies *src (the struct of that kind). ENOMEM, EMSGSIZE. */
 MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
 
 /* --- db.c: a connection that writes --- */
@@ -89,6 +92,7 @@ enum db_stmt {
     DB_DEL_BINDING,
     DB_PUT_BAN,
     DB_DEL_BAN,
+    DB_PUT_ASKED,
     DB_STMTS
 };
 struct db {

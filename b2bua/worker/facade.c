@@ -94,7 +94,7 @@ int b2bua_ladder_json(struct sl bytes, struct json *j)
     return call_ladder_json(bytes, j);
 }
 
-static struct config *current_config(struct b2bua *b)
+struct config *worker_config(struct b2bua *b)
 {
     struct config *cfg;
 
@@ -196,7 +196,7 @@ static void put_store(struct json *j, struct store *store)
 
 int b2bua_system_json(struct b2bua *b, struct json *j)
 {
-    struct config *cfg = current_config(b);
+    struct config *cfg = worker_config(b);
     struct ask s;
     int err = all_counts(b, &s);
 
@@ -251,7 +251,7 @@ static void put_peer(struct json *j, const struct config *cfg, unsigned i)
 
 int b2bua_peers_json(struct b2bua *b, struct json *j)
 {
-    struct config *cfg = current_config(b);
+    struct config *cfg = worker_config(b);
 
     json_arr(j);
     for (size_t i = 0; i < cfg->def.n_peers; i++) {
@@ -349,7 +349,7 @@ static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *
 
 int b2bua_metrics(struct b2bua *b, struct buf *t)
 {
-    struct config *cfg = current_config(b);
+    struct config *cfg = worker_config(b);
     struct store_health h = {.ok = true};
     struct ask s;
     int err = all_counts(b, &s);

@@ -32,6 +32,10 @@ void b2bua_drain_end(struct b2bua *b); /* running calls end with BYE */
  */
 uint32_t b2bua_alive(struct b2bua *b);
 uint32_t b2bua_finishing(struct b2bua *b);
+/* Without a running house: nobody is registered, banned or in a call. Text or one JSON object.
+ * EINVAL: *why (static) says what is wrong with the question. Thread: any. */
+MUST_USE int explain_offline(struct config *cfg, const struct b2bua_question *q, bool as_json,
+                             struct buf *out, const char **why);
 void b2bua_stop(struct b2bua **bp); /* joins the threads, frees everything but the store */
 
 #endif

@@ -63,6 +63,9 @@ struct b2bua {
     int64_t key_retry_ms;      /* monotonic; after a failure */
 };
 
+/* --- facade.c --- */
+struct config *worker_config(struct b2bua *b); /* what is in force; a reference for the caller */
+
 /* --- dispatch.c --- */
 extern const struct net_events worker_net_events; /* arg: struct worker */
 /* A message from the wire or from another worker. hops: how many workers have looked at it. */
@@ -100,8 +103,10 @@ typedef void(ask_fn)(struct worker *w, struct ask *a);
 struct ask {
     ask_fn *fn;
     uint64_t id;
+    char user[POLICY_NAME_MAX + 1]; /* whom it is about */
     int err;
     struct buf out;
+    struct reg_update *where; /* the caller's to free; NULL: none */
     struct call_counts calls;
     struct tx_counts tx;
     struct media_counts media;
@@ -112,6 +117,8 @@ struct ask {
 /* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
  * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */
 int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
+/* Where this user can be reached now. */
+int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings);
 void ask_counts(struct worker *w, struct ask *a);
 
 /* --- listen.c --- */

@@ -71,7 +71,7 @@ struct config {
     uint32_t crypto_threads, crypto_queue;
     /* config */
     uint8_t source;      /* enum config_source: who writes */
-    uint32_t confirm_ms; /* a reload of the file is undone unless confirmed within this; 0: never */
+    uint32_t confirm_ms; /* the next file read is undone unless confirmed within; 0: never */
     uint32_t keep;       /* versions in the store */
     /* store, admin */
     const char *store_path;

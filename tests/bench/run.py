@@ -414,7 +414,7 @@ def reload_config(peers, users, tag):
     more = "".join(
         f"  p{i}: {{{{listener: inside, sources: [10.{i >> 16}.{i >> 8 & 255}.{i & 255}/32], "
         f"targets: [\"sip:10.{i >> 16}.{i >> 8 & 255}.{i & 255}\"], limits: {{{{calls: 100}}}}}}}}\n"
-        for i in range(peers))
+        for i in range(peers - 2))  # beside caller and callee
     text = text.replace("peers:\n", "peers:\n" + more, 1)
     text += "users:\n  domain: bench.test\n  listener: outside\n  accounts:\n"
     return text + "".join(f"    - {{{{name: \"{100000 + i}\", password: {tag}-{i}}}}}\n" for i in range(users))
@@ -424,7 +424,7 @@ def bench_reload(args, cores):
     """New versions of a large configuration by the API; meanwhile a peer asks OPTIONS all the time."""
     peers, users, rounds = (10000, 100000, 3 if args.quick else 7)
     small = CONFIG.replace("limits: {{", "config: {{source: api}}\nlimits: {{")
-    took, pauses, asked = [], [], []
+    took, pauses, asked, cpu = [], [], [], []
     with Daemon(args, (None,), small) as daemon:  # compiling is not done on the worker's core
         texts = [reload_config(peers, users, tag).format(
             dir=daemon.directory.name, level=args.log_level, outside=OUTSIDE, inside=INSIDE,
@@ -434,12 +434,15 @@ def bench_reload(args, cores):
                 start = time.monotonic()
                 daemon.api("PUT", "/v1/config", text, {"If-Match": "*"})
                 took.append(time.monotonic() - start)
+            before = daemon.settled_cpu_s()
             asked.append(tls.quiet_and_busy((OUTSIDE, daemon.ports["outside_port"]), change)[1])
+            cpu.append(daemon.settled_cpu_s() - before)
             deadline = time.monotonic() + 5
             while daemon.metric("postern_config_version") < i + 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
             pauses.append(daemon.metric("postern_config_pause_seconds") * 1000)
     figure("reload", statistics.median(took), "s")
+    figure("reload_cpu", statistics.median(cpu), "s")
     figure("reload_worst", max(took), "s")
     figure("reload_worker_pause_worst", max(pauses), "ms")
     figure("options_p99_under_reload", statistics.median(asked), "ms")

@@ -24,6 +24,7 @@ const struct route admin_routes[] = {
      config_version_diff_params, false},
     {"/v1/config/diff", NULL, NULL, resource_config_diff, cdrs_params, false},
     {"/v1/peers", resource_peers, NULL, NULL, NULL, false},
+    {"/v1/peers/{id}/drain", NULL, resource_peer_undrain, resource_peer_drain, drain_params, false},
     {"/v1/system", resource_system, NULL, NULL, NULL, false},
     {"/healthz", resource_healthz, NULL, NULL, NULL, true},
     {"/readyz", resource_readyz, NULL, NULL, NULL, true},
@@ -114,6 +115,9 @@ static const char *route_methods(const struct route *r)
 {
     if (route_put(r) != NULL) {
         return "GET, HEAD, PUT";
+    }
+    if (r->post != NULL && r->get == NULL && r->del != NULL) {
+        return "POST, DELETE";
     }
     if (r->post != NULL) {
         return r->get != NULL ? "GET, HEAD, POST" : "POST";

@@ -33,6 +33,10 @@ MUST_USE int b2bua_ladder_json(struct sl bytes, struct json *j);
 MUST_USE int b2bua_system_json(struct b2bua *b, struct json *j);
 MUST_USE int b2bua_peers_json(struct b2bua *b, struct json *j);
 
+/* No new calls to a peer, or to one of its targets (uri as written; NULL: all of it), until undone
+ * or the process ends. ENOENT: no such peer or target. */
+MUST_USE int b2bua_peer_drain(struct b2bua *b, struct sl name, struct sl uri, bool on);
+
 /* Bans. json: elements of a list, newest first, from below an id (0: all); *next_id: where to go
  * on, 0: nowhere. One ban with its evidence; what would happen to an address and why. ENOENT. */
 MUST_USE int b2bua_bans_json(struct b2bua *b, uint64_t before_id, uint32_t limit, struct json *j,

@@ -31,13 +31,13 @@ struct house {
     struct b2bua *b2bua;
     char *store_path; /* of the start: it stays */
     struct clock clock;
+    struct b2bua_question question; /* of explain */
+    bool as_json;
     /* The admin API follows the configuration: made while a change is prepared, left by main. */
     pthread_mutex_t lock;
     struct admin *admin, *next_admin, *old_admin;
     char token[TOKEN_MAX], next_token[TOKEN_MAX];
-    struct config *cfg;             /* whose admin section is in force; a reference */
-    struct b2bua_question question; /* of explain */
-    bool as_json;
+    struct config *cfg; /* whose admin section is in force; a reference */
 };
 
 static void usage(FILE *to)

@@ -112,7 +112,8 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
     if (!policy_identify(p, rq, out) || !policy_find_route(p, rq, out)) {
         return;
     }
-    if (out->action == POLICY_REDIRECT || (rq->new_call && !policy_take(p, out, now_ms))) {
+    if (out->action == POLICY_REDIRECT || !policy_heed(p, out, now_ms) ||
+        (rq->new_call && !policy_take(p, out, now_ms))) {
         return;
     }
     out->action = POLICY_ROUTE;

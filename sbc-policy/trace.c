@@ -9,6 +9,7 @@ static const char *const policy_step_words[] = {
     [POLICY_STEP_CERTIFICATE] = "certificate",
     [POLICY_STEP_CALLED] = "called",
     [POLICY_STEP_CALLING] = "calling",
+    [POLICY_STEP_HEALTH] = "health",
 };
 
 static const char *const policy_result_words[] = {
@@ -29,6 +30,9 @@ static const char *const policy_result_words[] = {
     [POLICY_WITHIN] = "within the limit",
     [POLICY_GOES_ON] = "matched, goes on",
     [POLICY_REWRITTEN] = "rewritten",
+    [POLICY_DOWN] = "all targets are down",
+    [POLICY_DRAINED] = "drained",
+    [POLICY_LAST] = "failing, kept for last",
 };
 
 static const char *policy_peer_name(const struct policy_def *def, uint16_t index)
@@ -43,6 +47,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
     switch ((enum policy_step_kind)step->kind) {
     case POLICY_STEP_SOURCE:
     case POLICY_STEP_CERTIFICATE:
+    case POLICY_STEP_HEALTH:
         return policy_peer_name(def, step->index);
     case POLICY_STEP_AUTH:
         return v->user >= 0 && (size_t)v->user < def->users.n_accounts

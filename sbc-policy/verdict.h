@@ -17,7 +17,8 @@ enum policy_step_kind {
     POLICY_STEP_LIMIT,
     POLICY_STEP_CERTIFICATE,
     POLICY_STEP_CALLED, /* the number was rewritten; index: a route, or the node for the source */
-    POLICY_STEP_CALLING
+    POLICY_STEP_CALLING,
+    POLICY_STEP_HEALTH /* a peer was passed over */
 };
 enum policy_step_result {
     POLICY_HIT,
@@ -36,7 +37,10 @@ enum policy_step_result {
     POLICY_OVER,
     POLICY_WITHIN,
     POLICY_GOES_ON, /* a route that matched and lets the next ones see its numbers */
-    POLICY_REWRITTEN
+    POLICY_REWRITTEN,
+    POLICY_DOWN, /* its targets */
+    POLICY_DRAINED,
+    POLICY_LAST /* its breakers are open: only when nothing else is left */
 };
 struct policy_step {
     uint8_t kind, result;

@@ -26,6 +26,12 @@
       "TLS handshakes by result")                                                                  \
     X(TLS_LIMIT, "postern_tls_handshakes_total", "result=\"limit\"", "TLS handshakes by result")   \
     X(TLS_RESUMED, "postern_tls_resumed_total", "", "TLS handshakes that resumed a session")       \
+    X(TLS_NAMES, "postern_tls_names_cut_total", "",                                                \
+      "Certificates with more names than are kept: only the first ones count")                     \
+    X(TLS_RETIRED, "postern_tls_retired_total", "",                                                \
+      "TLS connections that a new configuration no longer vouches for")                            \
+    X(CONN_RESERVE, "postern_conn_reserve_total", "",                                              \
+      "Strangers' connections refused to keep room for known sources")                             \
     X(SIP_DROP_STRAY_RSP, "postern_dropped_packets_total", "reason=\"stray_response\"",            \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_AMPLIFY, "postern_dropped_packets_total", "reason=\"amplification\"",               \
@@ -67,12 +73,39 @@
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
+    X(LEAK_MASKED, "postern_topology_leaks_total", "action=\"masked\"",                            \
+      "Names and addresses of one side found in messages to the other")                            \
+    X(LEAK_REFUSED, "postern_topology_leaks_total", "action=\"refused\"",                          \
+      "Names and addresses of one side found in messages to the other")                            \
+    X(LEAK_REPORTED, "postern_topology_leaks_total", "action=\"reported\"",                        \
+      "Names and addresses of one side found in messages to the other")                            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
     X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
     X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
     X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
       "Offences of peers, targets and allowed networks, held against nobody")                      \
+    X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result") \
+    X(PROBE_LOST, "postern_probes_total", "result=\"lost\"",                                       \
+      "OPTIONS probes of targets by result")                                                       \
+    X(PROBE_UNSENT, "postern_probes_total", "result=\"unsent\"",                                   \
+      "OPTIONS probes of targets by result")                                                       \
+    X(TARGET_DOWN, "postern_target_changes_total", "to=\"down\"", "Changes of targets by kind")    \
+    X(TARGET_UP, "postern_target_changes_total", "to=\"up\"", "Changes of targets by kind")        \
+    X(BREAKER_OPEN, "postern_target_changes_total", "to=\"suspect\"",                              \
+      "Changes of targets by kind")                                                                \
+    X(BREAKER_CLOSED, "postern_target_changes_total", "to=\"trusted\"",                            \
+      "Changes of targets by kind")                                                                \
+    X(TARGET_PASSED, "postern_target_passed_over_total", "reason=\"down\"",                        \
+      "Targets that a call passed over")                                                           \
+    X(TARGET_LATER, "postern_target_passed_over_total", "reason=\"suspect\"",                      \
+      "Targets that a call passed over")                                                           \
+    X(TARGET_WAITING, "postern_limit_reached_total", "limit=\"target_waiting\"",                   \
+      "Limits that bit")                                                                           \
+    X(FIREWALL_DOWN, "postern_firewall_helper_failures_total", "",                                 \
+      "Times that postern-nft ended or could not be started")                                      \
+    X(FIREWALL_FAILED, "postern_firewall_errors_total", "",                                        \
+      "Changes that the packet filter refused")                                                    \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \
@@ -93,6 +126,7 @@
     X(RTP_LOST, "postern_rtp_lost_packets_total", "", "RTP packets that never came")               \
     X(SRTP_AUTH, "postern_srtp_errors_total", "reason=\"auth\"", "SRTP packets dropped")           \
     X(SRTP_REPLAY, "postern_srtp_errors_total", "reason=\"replay\"", "SRTP packets dropped")       \
+    X(SRTP_SSRC, "postern_srtp_errors_total", "reason=\"ssrc_limit\"", "SRTP packets dropped")     \
     X(DTLS_OK, "postern_dtls_handshakes_total", "result=\"ok\"", "DTLS-SRTP handshakes")           \
     X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
     X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \

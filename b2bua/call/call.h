@@ -30,7 +30,7 @@ struct call_table_params {
     struct auth *auth;
     struct store *store;
     const struct token_ring *ring;
-    uint8_t worker;
+    uint8_t worker, n_workers; /* n_workers: who shares the probing of targets; 0: 1 */
     /* A leg lives on a stream connection: keep it open (+1) or let it go (-1). */
     void (*hold)(void *arg, const struct flow *flow, int delta);
     void *hold_arg;

@@ -11,7 +11,12 @@ struct leg;
 /* --- call_reinvite.c --- */
 void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req);
 void call_ack(struct leg *l, struct sip_msg *req);
+/* Nobody waits for the answer any more: the other side is asked to forget it. */
 void reinvite_abandon(struct leg *l);
+/* 0, or the status that refuses an offer from this leg now (RFC 3261 14.2, RFC 3311 5.2). */
+uint16_t reinvite_is_busy(const struct leg *l);
+/* Takes the offer in their INVITE (l->srv) or UPDATE (l->update.srv) to the other side. */
+void reinvite_begin(struct leg *l, struct sip_msg *req);
 
 struct leg *call_other_leg(const struct leg *l);
 /* Sends a re-INVITE on a leg in place of the one before it, if any. */
@@ -23,6 +28,17 @@ bool leg_retry_later(struct leg *l, timer_fn *fn);
 /* As soon as nothing else is under way; keys: with new SDES keys. */
 void call_want_reinvite(struct leg *l, bool keys);
 void call_own_kick(struct call *c); /* something has ended: is there one that waits? */
+
+/* --- call_moved.c: our address changes --- */
+/* What a listener advertises now, which may be later than the call's configuration. */
+const struct addr *call_advertised(const struct call *c, uint8_t listener);
+void call_moved_init(struct call_table *t);
+void call_moved_begin(struct call_table *t, const struct config *old);
+
+/* --- call_nat.c --- */
+/* The leg's far end calls itself by an address that nobody can reach: it is spoken to where its
+ * messages come from. After all that may change its remote target. */
+void leg_note_nat(struct leg *l);
 
 /* --- call_rekey.c --- */
 void leg_keyed(struct leg *l); /* a key of ours is new */

@@ -1,4 +1,5 @@
 /* call_in.c - a new INVITE: who asks, what the policy says, and the caller's leg. */
+#include "call/call_egress.h"
 #include "call/call_facts.h"
 #include "call/call_rules.h"
 
@@ -22,6 +23,7 @@ void call_answer_stateless(struct call_table *t, const struct sip_msg *req, cons
     if (buf_err(b) != 0) {
         return;
     }
+    egress_pass_answer(t->cfg, req, flow, status, b);
     if (!flow->proven && flow->transport == SIP_UDP && b->n > 2 * req->text.n) {
         stat_inc(STAT_SIP_DROP_AMPLIFY); /* a spoofed source must not be hit harder than we are */
         return;
@@ -269,8 +271,14 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
         l->dlg.local_tag = arena_dup(&c->arena, sl_make(tag, sizeof(tag)));
     }
     l->dlg.flow.proven = true;
+    policy_said_addr(&l->said, &flow->remote);
+    egress_hear(&l->said, req);
     l->sips = flow_is_secure(flow) && is_sips(&l->dlg, req);
     l->dlg.pin_flow = l->party.kind == POLICY_USERS;
+    l->told = *call_advertised(c, l->listener);
+    if (err == 0) {
+        leg_note_nat(l);
+    }
     return err;
 }
 
@@ -364,6 +372,7 @@ static void begin(struct call *c, struct sip_msg *req)
     uint16_t status;
 
     ladder_msg(c->a, req);
+    leg_learn_allow(c->a, req);
     tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
     ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
     if (c->verdict.action == POLICY_REFUSE) {

@@ -1,5 +1,6 @@
 /* call_mid.c - requests inside a dialog: the bridging table says for each method whether it is
  * relayed, answered here, or refused. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 typedef void(mid_fn)(struct leg *l, struct tx *tx, struct sip_msg *req);
@@ -152,7 +153,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
     if (err != 0) {
         return err;
     }
-    call_via_addr(r->call->cfg, r->to->listener, flow.transport, &via);
+    leg_via_addr(r->to, flow.transport, &via);
     cseq = dialog_next_cseq(&r->to->dlg);
     buf_reset(b);
     dialog_put_request(b, &r->to->dlg,
@@ -172,7 +173,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
                                     .heard_from = &r->from->party},
                 b, b->n);
     sip_put_body(b, sip_hdr_value(req, HDR_CONTENT_TYPE), req->body);
-    err = buf_err(b);
+    err = buf_err(b) != 0 ? buf_err(b) : egress_pass_leg(r->to, b, r->method, 0, NULL);
     if (err == 0) {
         err = tx_client_start(r->cli, buf_sl(b));
     }
@@ -234,7 +235,7 @@ static mid_fn *const mid_table[SIP_METHOD_N] = {
     [SIP_INVITE] = mid_invite,       [SIP_BYE] = mid_bye,          [SIP_OPTIONS] = mid_options,
     [SIP_INFO] = mid_info,           [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
     [SIP_REFER] = mid_refuse,        [SIP_SUBSCRIBE] = mid_refuse, [SIP_NOTIFY] = mid_refuse,
-    [SIP_UPDATE] = mid_refuse,       [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
+    [SIP_UPDATE] = call_update,      [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
     [SIP_METHOD_OTHER] = mid_refuse,
 };
 
@@ -337,11 +338,15 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     follow_source(l, flow);
+    policy_said_addr(&l->said, &flow->remote);
+    egress_hear(&l->said, req);
+    leg_note_nat(l);
     if (tx == NULL) {
         call_ack(l, req);
         return;
     }
     ladder_msg(l, req);
+    leg_learn_allow(l, req);
     if (!leg_is_of_call(l) &&
         !may_ask_early(l, req)) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
         answer_and_drop(l, tx, req->method == SIP_BYE ? 200 : 481, SL_NULL);

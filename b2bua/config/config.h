@@ -10,7 +10,10 @@
  *   10s, reconnect_max 30s or off
  *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
  *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
- *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
+ *   peers.*.limits off, peers.*.failover {timeout 2s, waiting 1000, last_resort auto},
+ *   peers.*.probe none {every 30s, timeout 1s, fail_after 3, rise_after 2}, peers.*.drain false,
+ *   peers.*.breaker {failures 10, codes 503, answer_ratio off, seizures 100, retry 30s},
+ *   peers.*.credentials.realm any
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
@@ -26,7 +29,7 @@
 
 #include "base/base.h"
 #include "crypto/crypto.h"
-#include "sbc-policy/policy.h"
+#include "sbc-policy/egress.h"
 
 #define CONFIG_LISTENERS_MAX 16 /* of one configuration */
 /* A listener is at the same index in every snapshot that has it as it is (name, address, ports);
@@ -71,7 +74,7 @@ struct config {
     uint32_t crypto_threads, crypto_queue;
     /* config */
     uint8_t source;      /* enum config_source: who writes */
-    uint32_t confirm_ms; /* the next file read is undone unless confirmed within; 0: never */
+    uint32_t confirm_ms; /* a reload of the file is undone unless confirmed within this; 0: never */
     uint32_t keep;       /* versions in the store */
     /* store, admin */
     const char *store_path;
@@ -85,6 +88,7 @@ struct config {
     uint32_t max_message; /* bytes */
     uint32_t tcp_max, tcp_per_source, tcp_idle_ms;
     uint32_t tls_handshakes, tls_handshake_ms;
+    uint32_t reserve_percent; /* of connections and handshakes: not for strangers */
     uint32_t keepalive_ms, keepalive_answer_ms; /* keepalive_ms 0: none are sent */
     uint32_t reconnect_max_ms;                  /* 0: no waiting */
     /* media */
@@ -92,6 +96,7 @@ struct config {
     uint32_t media_learn_ms;
     uint8_t media_io; /* 0 auto, 1 epoll, 2 io_uring */
     uint32_t media_gather_us;
+    uint32_t media_quarantine_ms;
     uint32_t media_ready; /* pairs of sockets per listener, of all workers */
     /* limits */
     uint32_t setup_ms, duration_ms; /* 3m, 12h */
@@ -100,7 +105,8 @@ struct config {
     struct config_listener *listeners;
     size_t n_listeners;
     struct policy_def def;
-    struct policy *policy; /* compiled from def */
+    struct policy *policy;        /* compiled from def */
+    struct policy_egress *egress; /* what of it is hidden from whom */
     /* By index of the peer: how it is dialled over TLS, the snapshot's reference; NULL: it is not.
      * NULL altogether when nobody is. */
     struct tls_client **peer_tls;
@@ -128,6 +134,9 @@ MUST_USE int config_load(struct config **cp, const char *path, struct policy_boo
                          struct config_errors *errs);
 MUST_USE int config_parse(struct config **cp, const char *name, struct sl text,
                           struct policy_book *book, struct config_errors *errs);
+/* The same configuration with counters of its own that stand where those of `of` stand now: what is
+ * asked of it changes nothing for anybody. Keeps a reference to `of`. Any thread. */
+MUST_USE int config_copy(struct config **cp, struct config *of);
 /* The same, with listeners at the places that they have in other snapshots. */
 struct config_text {
     const char *name; /* in errors */
@@ -139,9 +148,6 @@ MUST_USE int config_build(struct config **cp, const struct config_text *t,
                           struct config_errors *errs);
 /* The whole of a file into b, as it is. EFBIG: more than CONFIG_FILE_MAX; else errno. */
 MUST_USE int config_slurp(struct buf *b, const char *path);
-/* The same configuration with counters of its own that stand where those of `of` stand now: what is
- * asked of it changes nothing for anybody. Keeps a reference to `of`. Any thread. */
-MUST_USE int config_copy(struct config **cp, struct config *of);
 struct config *config_ref(struct config *c); /* any thread */
 void config_unref(struct config **cp);       /* any thread; accepts NULL */
 /* Nobody but the caller has it: freeing it, which takes a while, is his to time. */

@@ -20,8 +20,8 @@ struct config_box { /* what lies around a snapshot */
     struct cfg_secret *secrets;
     struct cfg_pattern *patterns;
     struct cfg_tls_ref *tls;
-    uint64_t slots;      /* places taken for listeners */
     struct config *base; /* a copy: of which everything but the policy is; else NULL */
+    uint64_t slots;      /* places taken for listeners */
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -39,12 +39,13 @@ struct config *config_ref(struct config *c)
 
 static void config_free(struct config_box *box)
 {
-    policy_free(&box->c.policy);
-    cfg_slots_release(&box->c, box->slots);
-    if (box->base != NULL) {
-        config_unref(&box->base);
+    if (box->base != NULL) { /* what a copy shares is the original's to free */
+        box->c.egress = NULL;
         box->c.def.n_tables = 0;
     }
+    policy_egress_free(&box->c.egress);
+    policy_free(&box->c.policy);
+    cfg_slots_release(&box->c, box->slots);
     for (size_t i = 0; i < box->c.def.n_tables; i++) {
         policy_table_free(&box->c.def.tables[i].table);
     }
@@ -55,6 +56,7 @@ static void config_free(struct config_box *box)
     for (struct cfg_secret *s = box->secrets; s != NULL; s = s->next) {
         mem_wipe(s->p, s->n);
     }
+    config_unref(&box->base);
     arena_free(&box->arena);
     mem_free(box);
 }
@@ -68,13 +70,6 @@ void config_unref(struct config **cp)
         atomic_fetch_sub_explicit(&config_box(c)->refs, 1, memory_order_acq_rel) == 1) {
         config_free(config_box(c));
     }
-}
-
-bool config_is_mine(const struct config *c)
-{
-    struct config_box *box = config_box((struct config *)(uintptr_t)c);
-
-    return atomic_load_explicit(&box->refs, memory_order_acquire) == 1;
 }
 
 /* Compiling writes into these: the copy needs its own. */
@@ -122,6 +117,13 @@ int config_copy(struct config **cp, struct config *of)
     return 0;
 }
 
+bool config_is_mine(const struct config *c)
+{
+    struct config_box *box = config_box((struct config *)(uintptr_t)c);
+
+    return atomic_load_explicit(&box->refs, memory_order_acquire) == 1;
+}
+
 static uint32_t config_cpus(void)
 {
     cpu_set_t set;
@@ -139,12 +141,15 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     struct config *c = &box->c;
     struct clock clock;
     const char **names = arena_zalloc(&box->arena, (c->n_listeners + 1) * sizeof(*names));
+    struct policy_place places[CONFIG_LISTENERS_MAX] = {0};
+    int err;
 
     if (names == NULL) {
         return ENOMEM;
     }
     for (size_t i = 0; i < c->n_listeners; i++) {
         names[i] = c->listeners[i].name;
+        places[i] = (struct policy_place){c->listeners[i].address, c->listeners[i].advertise};
     }
     c->def.listeners = names;
     c->def.n_listeners = c->n_listeners;
@@ -156,7 +161,8 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     }
     clock_init_real(&clock);
     c->loaded_ms = clock_wall_ms(&clock);
-    return policy_compile(&c->policy, &c->def, book);
+    err = policy_compile(&c->policy, &c->def, book);
+    return err == 0 ? policy_egress_build(&c->egress, c->policy, places, c->n_listeners) : err;
 }
 
 static void cfg_maps_init(struct cfg *c)

@@ -11,6 +11,8 @@ static const char *const words_format[] = {"text", "json", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
+static const char *const words_on_leak[] = {"mask", "refuse", "report", NULL}; /* policy_on_leak */
+static const char *const words_nat[] = {"auto", "on", "off", NULL};            /* policy_nat */
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -163,6 +165,16 @@ static const struct cfg_key cfg_sip_keys[] = {
      .min = 1,
      .max = 1000000,
      .help = "TCP connections of one IPv4 address or IPv6 /64."},
+    {.key = "reserve",
+     .type = CFG_INT,
+     .flags = CFG_RESTART,
+     AT(config, reserve_percent),
+     .dflt = "25",
+     .min = 0,
+     .max = 90,
+     .help = "Percent of tcp_connections and tls_handshakes that strangers cannot have: kept for "
+             "addresses of peers and of "
+             "users who proved themselves."},
     {.key = "tcp_idle",
      .type = CFG_DURATION,
      AT(config, tcp_idle_ms),
@@ -229,6 +241,14 @@ static const struct cfg_key cfg_media_keys[] = {
      .min = 100,
      .max = MS_M,
      .help = "How long a better source may still take over a stream; then it is locked."},
+    {.key = "quarantine",
+     .type = CFG_DURATION,
+     AT(config, media_quarantine_ms),
+     .dflt = "2s",
+     .min = 250,
+     .max = MS_M,
+     .help = "How long ports must be quiet after a call before another one gets them; 250ms is "
+             "enough when more of them rest than are kept open."},
     {.key = "io",
      .type = CFG_ENUM,
      AT(config, media_io),
@@ -340,7 +360,8 @@ static const struct cfg_key cfg_listener_keys[] = {
     {.key = "advertise",
      .type = CFG_ADDRESS,
      AT(config_listener, advertise),
-     .help = "IP address that the far side is told; the bound one unless set."},
+     .help = "IP address that the far side is told; the bound one unless set. After a reload that "
+             "changes it, running calls are told by re-INVITE."},
     {.key = "sip",
      .type = CFG_OBJECT,
      .sub = &cfg_listener_sip,
@@ -401,17 +422,6 @@ static const struct cfg_key cfg_peer_limits_keys[] = {
 };
 OBJECT(cfg_peer_limits, policy_peer, NULL);
 
-static const struct cfg_key cfg_failover_keys[] = {
-    {.key = "timeout",
-     .type = CFG_DURATION,
-     AT(policy_peer, failover_ms),
-     .dflt = "2s",
-     .min = 100,
-     .max = 32 * MS_S,
-     .help = "No answer at all from a target within this: the next one is tried."},
-};
-OBJECT(cfg_failover, policy_peer, NULL);
-
 static const struct cfg_key cfg_topology_keys[] = {
     {.key = "hide",
      .type = CFG_ENUM,
@@ -419,8 +429,15 @@ static const struct cfg_key cfg_topology_keys[] = {
      .words = words_hide,
      .later = later_any,
      .help = "What this side may not learn of the other."},
+    {.key = "on_leak",
+     .type = CFG_ENUM,
+     AT(policy_topology, on_leak),
+     .dflt = "mask",
+     .words = words_on_leak,
+     .help = "A message that names the other side: mask what it names, refuse to send it, or only "
+             "report it."},
 };
-OBJECT(cfg_topology, policy_peer, NULL);
+OBJECT(cfg_topology, policy_topology, NULL);
 
 static const struct cfg_key cfg_peer_keys[] = {
     {.key = "listener",
@@ -480,8 +497,16 @@ static const struct cfg_key cfg_peer_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_failover,
      .help = "When the next target is tried."},
+    {.key = "nat",
+     .type = CFG_ENUM,
+     AT(policy_peer, nat),
+     .dflt = "auto",
+     .words = words_nat,
+     .help = "Whether requests inside dialogs go where the peer's messages come from instead of to "
+             "its Contact (on); auto: when that is a private address seen from a public one."},
     {.key = "topology",
      .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, topology),
      .sub = &cfg_topology,
      .help = "What this side may learn."},
     {.key = "numbers",
@@ -510,7 +535,21 @@ static const struct cfg_key cfg_peer_keys[] = {
      .at = offsetof(struct policy_peer, identity),
      .sub = &cfg_identity,
      .help = "Who is believed, and who is told, who calls (RFC 3323, RFC 3325)."},
-    {.key = "probe", .type = CFG_LATER, .help = "OPTIONS probes of the targets."},
+    {.key = "probe",
+     .type = CFG_OBJECT,
+     .flags = CFG_OPTIONAL,
+     .sub = &cfg_probe,
+     .help = "OPTIONS probes of the targets; none without this."},
+    {.key = "breaker",
+     .type = CFG_OBJECT,
+     .sub = &cfg_breaker,
+     .help = "When the fate of its calls puts a target behind the others."},
+    {.key = "drain",
+     .type = CFG_ENUM,
+     AT(policy_peer, drain),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "No new calls to the peer; running ones go on, and it may call."},
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
 
@@ -617,6 +656,11 @@ static const struct cfg_key cfg_users_keys[] = {
      .at = offsetof(struct policy_users, numbers),
      .sub = &cfg_sides,
      .help = "How numbers are rewritten on this side."},
+    {.key = "topology",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, topology),
+     .sub = &cfg_topology,
+     .help = "What users may learn."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,

@@ -6,8 +6,7 @@
 
 #define MEDIA_LEARN_MS 3000
 #define MEDIA_RCVBUF 65536
-/* Short: the source filter already keeps a late sender out of the next call on its ports. */
-#define MEDIA_QUARANTINE_MS 250
+#define MEDIA_QUARANTINE_MS 2000 /* longer than the pauses of a sender that suppresses silence */
 #define MEDIA_IDLE_MAX 1024
 #define MEDIA_POOLED 1024 /* sessions, streams and pairs whose memory is kept */
 
@@ -26,7 +25,7 @@ int media_new(struct media **mp, const struct media_params *p)
     m->p = *p;
     m->p.learn_ms = p->learn_ms != 0 ? p->learn_ms : MEDIA_LEARN_MS;
     m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
-    m->p.quarantine_ms = p->quarantine_ms != 0 ? p->quarantine_ms : MEDIA_QUARANTINE_MS;
+    media_set_quarantine(m, p->quarantine_ms);
     m->p.idle_max = p->idle_max != 0 ? p->idle_max : MEDIA_IDLE_MAX;
     m->p.idle_max = m->p.idle_max > p->ready ? m->p.idle_max : p->ready;
     pool_init(&m->sessions, sizeof(struct media_session), MEDIA_POOLED);
@@ -34,6 +33,8 @@ int media_new(struct media **mp, const struct media_params *p)
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
     media_ready_init(m);
+    list_init(&m->room);
+    timer_init(&m->room_timer, media_secure_on_room, m);
     err = media_handshake_init(m) == 0 ? media_io_open(m) : ENOMEM;
     if (err != 0) {
         media_free(&m);
@@ -61,6 +62,7 @@ void media_free(struct media **mp)
     }
     timer_stop(m->p.loop, &m->idle_timer);
     timer_stop(m->p.loop, &m->ready_timer);
+    timer_stop(m->p.loop, &m->room_timer);
     media_handshake_deinit(m);
     pool_drain(&m->sessions);
     pool_drain(&m->streams);
@@ -116,6 +118,11 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
 void media_set_inactivity(struct media *m, uint32_t ms)
 {
     m->p.inactivity_ms = ms;
+}
+
+void media_set_quarantine(struct media *m, uint32_t ms)
+{
+    m->p.quarantine_ms = ms != 0 ? ms : MEDIA_QUARANTINE_MS;
 }
 
 int media_drop_realm(struct media *m, uint8_t listener)
@@ -361,6 +368,7 @@ static void media_side_end(struct media_side *s)
     media_bundle_leave(s);
     media_side_unbind(s);
     media_secure_free(s);
+    media_park_empty(s);
     media_checks_free(s);
     media_tone_free(s);
     media_formats_free(s);
@@ -440,6 +448,7 @@ void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
         return;
     }
     media_bundle_leave(sd);
+    media_park(sd);
     media_secure_free(sd);
     media_checks_reset(sd);
     media_flow_reset(&sd->rtp);

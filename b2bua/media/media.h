@@ -36,7 +36,8 @@ struct media_params {
     uint32_t inactivity_ms; /* no valid RTP from anybody who should send: on_silence; 0: never */
     uint32_t learn_ms;      /* hold-off in which a better ranked source may still win; 3000 */
     uint32_t rcvbuf;        /* bytes per RTP socket; 65536 */
-    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 250 */
+    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 2000.
+                               With more than idle_max at rest 250 will do */
     uint32_t ready;         /* pairs of each realm that are opened before anybody asks; 0 */
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
                                rests, all realms and workers have at most half of
@@ -53,6 +54,7 @@ MUST_USE int media_set_realm(struct media *m, const struct media_realm_params *p
 /* Ports of a listener that is gone: those at rest are closed. EBUSY: some are in use yet. */
 MUST_USE int media_drop_realm(struct media *m, uint8_t listener);
 void media_set_inactivity(struct media *m, uint32_t ms); /* new sessions */
+void media_set_quarantine(struct media *m, uint32_t ms); /* those at rest as well; 0: 2000 */
 struct media_settings {
     uint32_t learn_ms;
     enum media_io io; /* of sockets opened from now on */
@@ -132,7 +134,9 @@ void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
                       const struct media_remote *r);
 /* The side is about to be described by another party, as with the next device of a fork: keys,
  * DTLS, checked pairs, sources and the description go, and nobody is heard or sent to until there
- * is a new one. Our ports and our ICE credentials, which that party was offered, stay. */
+ * is a new one. Our ports and our ICE credentials, which that party was offered, stay; and should
+ * media_set_sdes() bring back the keys that are in use now, their rollover counters and replay
+ * windows go on. */
 void media_side_reset(struct media_session *s, unsigned stream, unsigned side);
 
 #endif

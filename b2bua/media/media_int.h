@@ -64,6 +64,8 @@ struct media {
     uint32_t n_idle;   /* sockets at rest */
     uint32_t idle_fds; /* how many there may be */
     struct timer idle_timer, ready_timer;
+    struct timer room_timer;
+    struct list room; /* of media_secure: those whose SSRCs have filled their table */
     struct pool sessions, streams, pairs;
     struct media_ring *ring; /* NULL: epoll */
     bool rings;              /* new sockets, and all that is sent, go by it */

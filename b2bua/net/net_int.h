@@ -81,8 +81,13 @@ struct net {
     struct hmap backoffs;
     struct list backoff_age;
     struct pool backoff_pool;
-    uint32_t n_in, n_out; /* living connections, accepted and dialled */
-    uint32_t n_shaking;   /* accepted ones whose TLS is not up */
+    uint32_t n_in, n_out;       /* living connections, accepted and dialled */
+    uint32_t n_shaking;         /* accepted ones whose TLS is not up */
+    uint32_t n_strange;         /* of n_in: strangers' */
+    uint32_t n_strange_shaking; /* of n_shaking */
+    uint32_t proof;             /* counts configurations */
+    uint32_t proof_pos;         /* slots before it have been judged by the last one */
+    struct timer prove;
     uint32_t n_lost;
     struct net_lost lost[NET_LOST_MAX];
     struct udp_batch rx_batch;

@@ -2,7 +2,7 @@
  * start something new. Decides nothing that the policy decides. */
 #include "worker/worker_int.h"
 
-#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER\r\n"
+#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, REGISTER\r\n"
 
 static void answer(struct worker *w, const struct sip_msg *req, const struct flow *flow,
                    uint16_t status, struct sl extra)
@@ -229,6 +229,10 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
     if (refuse_early(w, req, flow)) {
         return;
     }
+    if (flow->withdrawn) {
+        answer(w, req, flow, 403, SL_NULL); /* it would not get a connection today */
+        return;
+    }
     if (req->to_tag.n != 0 && req->method != SIP_REGISTER) {
         answer(w, req, flow, 481, SL_NULL); /* a dialog, but none of ours */
         return;
@@ -252,6 +256,7 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
         break;
     case SIP_BYE:
     case SIP_INFO:
+    case SIP_UPDATE:
         answer(w, req, flow, 481, SL_NULL);
         break;
     default:
@@ -421,6 +426,7 @@ static struct tls_client *on_dialler(void *arg, uint32_t id)
 }
 
 const struct net_events worker_net_events = {.admit = worker_admit,
+                                             .known = worker_known,
                                              .identify = on_identify,
                                              .dialler = on_dialler,
                                              .message = on_net_message,

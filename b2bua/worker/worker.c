@@ -43,15 +43,22 @@ static uint32_t share_of(uint32_t limit, uint32_t n_workers)
     return (limit + n_workers - 1) / n_workers;
 }
 
+static uint32_t part_of(uint32_t limit, uint32_t percent)
+{
+    return (uint32_t)((uint64_t)limit * percent / 100);
+}
+
 static struct net_limits limits_of(const struct worker *w, const struct config *cfg)
 {
     struct net_limits lim = net_limits_default;
 
     lim.max_conns = share_of(cfg->tcp_max, w->b->n_workers);
     lim.max_conns_per_source = share_of(cfg->tcp_per_source, w->b->n_workers);
+    lim.reserved_conns = part_of(lim.max_conns, cfg->reserve_percent);
     lim.max_message = cfg->max_message;
     lim.idle_ms = cfg->tcp_idle_ms;
     lim.max_handshakes = share_of(cfg->tls_handshakes, w->b->n_workers);
+    lim.reserved_handshakes = part_of(lim.max_handshakes, cfg->reserve_percent);
     lim.max_handshakes_per_source = share_of(lim.max_handshakes, HANDSHAKE_SOURCES);
     lim.handshake_ms = cfg->tls_handshake_ms;
     lim.ping_ms = cfg->keepalive_ms;
@@ -101,6 +108,7 @@ static int make_tables(struct worker *w)
                                                .learn_ms = cfg->media_learn_ms,
                                                .io = (enum media_io)cfg->media_io,
                                                .gather_us = cfg->media_gather_us,
+                                               .quarantine_ms = cfg->media_quarantine_ms,
                                                .ready = share_of(cfg->media_ready, w->b->n_workers),
                                                .rcvbuf = 65536,
                                                .dtls = w->b->dtls,
@@ -121,20 +129,22 @@ static int make_tables(struct worker *w)
     if (err != 0) {
         return err;
     }
-    return call_table_new(&w->calls, &(struct call_table_params){.loop = w->loop,
-                                                                 .tab = w->tab,
-                                                                 .net = &net_real_ops,
-                                                                 .net_arg = w->net,
-                                                                 .media = w->media,
-                                                                 .registrar = w->registrar,
-                                                                 .auth = w->b->auth,
-                                                                 .store = w->b->store,
-                                                                 .ring = w->ring,
-                                                                 .worker = w->index,
-                                                                 .hold = worker_hold,
-                                                                 .hold_arg = w,
-                                                                 .proven = worker_proven,
-                                                                 .offence = worker_offence});
+    return call_table_new(&w->calls,
+                          &(struct call_table_params){.loop = w->loop,
+                                                      .tab = w->tab,
+                                                      .net = &net_real_ops,
+                                                      .net_arg = w->net,
+                                                      .media = w->media,
+                                                      .registrar = w->registrar,
+                                                      .auth = w->b->auth,
+                                                      .store = w->b->store,
+                                                      .ring = w->ring,
+                                                      .worker = w->index,
+                                                      .n_workers = (uint8_t)w->b->n_workers,
+                                                      .hold = worker_hold,
+                                                      .hold_arg = w,
+                                                      .proven = worker_proven,
+                                                      .offence = worker_offence});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
@@ -210,6 +220,7 @@ static void set_tables(struct worker *w, const struct config *cfg)
     w->nodes[w->node / 64 % COUNT_OF(w->nodes)] |= (uint64_t)1 << w->node % 64;
     tx_table_set_node(w->tab, w->node);
     media_set_inactivity(w->media, cfg->media_inactivity_ms);
+    media_set_quarantine(w->media, cfg->media_quarantine_ms);
     media_set(w->media,
               &(struct media_settings){.learn_ms = cfg->media_learn_ms,
                                        .io = (enum media_io)cfg->media_io,

@@ -74,6 +74,8 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
 
 /* --- admit.c: the door --- */
 bool worker_admit(void *arg, const struct flow *flow); /* net_events.admit */
+/* A peer, or somebody who lives where a user proved himself, by whatever port. */
+bool worker_known(void *arg, const struct flow *flow); /* net_events.known */
 /* A message on a connection that was let in: false drops it; the source may be banned by now. */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
@@ -122,6 +124,8 @@ int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
 int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings);
 void ask_counts(struct worker *w, struct ask *a);
 
+/* --- peers.c --- */
+void worker_peer_metrics(struct buf *t, struct b2bua *b, const struct config *cfg);
 /* --- listen.c --- */
 /* Sockets for the listeners that have none yet; they are abandoned unless the configuration comes
  * into force. The errno of bind, with words. */

@@ -75,6 +75,11 @@ void media_set_inactivity(struct media *m, uint32_t ms)
     m->p.inactivity_ms = ms;
 }
 
+void media_set_quarantine(struct media *m, uint32_t ms)
+{
+    m->p.quarantine_ms = ms;
+}
+
 uint32_t fake_media_inactivity(const struct media *m)
 {
     return m->p.inactivity_ms;
@@ -300,7 +305,7 @@ int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
     if (s->m->p.dtls == NULL && !s->m->has_dtls) {
         return ENOTSUP;
     }
-    fs->is_secure = true;
+    fs->is_secure = fs->is_secure || p->n != 0;
     fs->dtls = *p;
     fs->n_dtls++;
     if (p->n != 0 && sl_cstr(p->fingerprints[0], fs->fingerprint, sizeof(fs->fingerprint)) != 0) {

@@ -22,6 +22,7 @@ static struct {
     int64_t ban_ms;
     char ban_reason[64];
     uint64_t rekeyed;
+    int drained; /* 1: the peer, 2: its target */
     int sides;
     /* the last answer */
     char head[4096], *kept;
@@ -88,16 +89,7 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
     return rig.err;
 }
 
-int b2bua_peers_json(struct b2bua *b, struct json *j)
-{
-    (void)b;
-    json_arr(j);
-    json_obj(j);
-    json_kcstr(j, "name", "pbx");
-    json_obj_end(j);
-    json_arr_end(j);
-    return rig.err;
-}
+#include "admin_fake_peers.h"
 
 void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
 {

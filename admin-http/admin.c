@@ -84,6 +84,7 @@ static struct admin *admin_new(const struct admin_params *p)
     }
     clock_init_real(&a->clock);
     a->b2bua = p->b2bua;
+    a->life = p->life;
     a->is_local = addr_family(&p->listen) == AF_UNSPEC || addr_is_loopback(&p->listen);
     (void)pthread_mutex_init(&a->readers_lock, NULL);
     (void)pthread_mutex_init(&a->diff_lock, NULL);

@@ -11,7 +11,7 @@
 #include <pthread.h>
 
 #define ADMIN_BODY_MAX (64u << 10)   /* bytes of a request's body: 413 */
-#define ADMIN_CONFIG_MAX (8u << 20)  /* of one that is a configuration */
+#define ADMIN_CONFIG_MAX (32u << 20) /* of one that is a configuration */
 #define ADMIN_ERRORS_MAX (1u << 18)  /* what is wrong with it */
 #define ADMIN_DRAIN_MAX (1u << 20)   /* more than this is not even read */
 #define ADMIN_URL_MAX 4096u          /* path and query: 414 */
@@ -46,6 +46,7 @@ unsigned admin_auth_check(struct auth *au, const struct addr *from, const char *
 struct admin {
     struct clock clock;
     struct b2bua *b2bua;
+    struct life *life; /* NULL: none */
     struct MHD_Daemon *mhd;
     struct auth auth;
     bool is_local; /* loopback or unix: health and metrics need no token */
@@ -97,6 +98,7 @@ struct request {
     struct json json; /* into body */
     const char *type;
     const char *allow;      /* 405 */
+    char etag[24];          /* empty: none */
     unsigned retry_after_s; /* 0: none */
 };
 
@@ -112,6 +114,7 @@ struct route {
 };
 extern const struct route admin_routes[];
 extern const size_t admin_n_routes;
+route_fn *route_put(const struct route *r); /* handler of PUT; NULL: it takes none */
 void route_find_for(struct request *rq);
 bool route_may_pass(struct request *rq); /* else the refusal is written */
 void route_run(struct request *rq);      /* everything from the path to the answer */
@@ -135,7 +138,8 @@ struct sl query_number(struct request *rq,
 uint32_t query_u32(struct request *rq, const char *name, uint32_t min, uint32_t max, uint32_t dflt);
 int64_t query_time(struct request *rq, const char *name); /* Unix ms; 0: not given */
 int query_choice(struct request *rq, const char *name, const char *const *words, int dflt);
-MUST_USE int time_parse(struct sl text, int64_t *ms); /* RFC 3339 or Unix ms; EBADMSG */
+MUST_USE int time_parse(struct sl text, int64_t *ms);   /* RFC 3339 or Unix ms; EBADMSG */
+int64_t duration_parse(struct sl text, uint32_t max_s); /* ms of "90s", "5m", "1h", "7d"; 0: none */
 
 /* --- cursor.c: where a list goes on; made by us, so that nobody else's is taken --- */
 #define CURSOR_MAX 3072
@@ -180,6 +184,13 @@ extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
+
+route_fn resource_config, resource_config_put, resource_config_validate, resource_config_confirm;
+route_fn resource_config_rollback, resource_config_versions, resource_config_version;
+route_fn resource_config_version_diff;
+extern const char *const config_params[], *const config_confirm_params[];
+extern const char *const config_rollback_params[], *const config_versions_params[];
+extern const char *const config_version_params[], *const config_version_diff_params[];
 
 /* --- conns.c --- */
 void conns_init(struct admin *a);

@@ -46,24 +46,6 @@ void resource_bans(struct request *rq)
     }
 }
 
-/* "90s", "5m", "1h", "7d"; 0: none of these. */
-static int64_t ban_duration_ms(struct sl text)
-{
-    static const struct {
-        char unit;
-        uint32_t s;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    uint32_t n = 0;
-
-    for (size_t i = 0; i < COUNT_OF(units) && text.n > 1; i++) {
-        if (text.p[text.n - 1] == units[i].unit &&
-            sl_u32(sl_head(text, text.n - 1), BAN_FOR_MAX_S / units[i].s, &n) == 0) {
-            return (int64_t)n * units[i].s * 1000;
-        }
-    }
-    return 0;
-}
-
 static void ban_answer(struct request *rq, int err, uint64_t id)
 {
     if (err == 0) {
@@ -87,7 +69,7 @@ void resource_ban_add(struct request *rq)
 {
     static const char *const others[] = {"limit", "cursor", NULL};
     struct sl text = query_text(rq, "prefix"), length = query_text(rq, "for");
-    int64_t for_ms = length.n != 0 ? ban_duration_ms(length) : 3600000;
+    int64_t for_ms = length.n != 0 ? duration_parse(length, BAN_FOR_MAX_S) : 3600000;
     struct prefix at = {0};
     uint64_t id = 0;
     int err;

@@ -3,21 +3,28 @@
 #include "admin-http/admin_int.h"
 
 static const struct {
-    route_fn *post;
+    route_fn *fn; /* of POST or PUT */
     size_t max;
 } bodies[] = {
+    {resource_config_put, ADMIN_CONFIG_MAX},
+    {resource_config_validate, ADMIN_CONFIG_MAX},
     {resource_explain, B2BUA_EXPLAIN_MAX},
     {resource_config_diff, ADMIN_CONFIG_MAX},
 };
 
 void body_prepare(struct request *rq)
 {
+    struct sl method = sl_str(rq->method);
+    route_fn *fn = NULL;
+
     rq->body_max = ADMIN_BODY_MAX;
-    if (rq->route == NULL || !sl_eq(sl_str(rq->method), SL("POST"))) {
-        return;
+    if (rq->route != NULL && sl_eq(method, SL("POST"))) {
+        fn = rq->route->post;
+    } else if (rq->route != NULL && sl_eq(method, SL("PUT"))) {
+        fn = route_put(rq->route);
     }
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
-        if (bodies[i].post == rq->route->post) {
+        if (fn != NULL && bodies[i].fn == fn) {
             rq->body_max = bodies[i].max;
             rq->keeps_body = true;
             buf_init(&rq->text, bodies[i].max);

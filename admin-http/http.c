@@ -136,6 +136,7 @@ static bool answer_put_headers(const struct request *rq, struct MHD_Response *rs
         {"X-Content-Type-Options", "nosniff"},
         {"X-Request-Id", rq->id},
         {"Allow", rq->allow},
+        {"ETag", rq->etag[0] != '\0' && rq->status == 200 ? rq->etag : NULL},
         {"Retry-After", rq->retry_after_s != 0 ? retry : NULL},
         {"WWW-Authenticate", rq->status == 401 ? "Bearer realm=\"postern\"" : NULL},
     };

@@ -12,8 +12,11 @@ static const struct problem_kind {
     {404, TYPE("not-found"), "Not Found"},
     {405, TYPE("method-not-allowed"), "Method Not Allowed"},
     {409, TYPE("conflict"), "Conflict"},
+    {412, TYPE("precondition-failed"), "Precondition Failed"},
     {413, TYPE("content-too-large"), "Content Too Large"},
     {414, TYPE("uri-too-long"), "URI Too Long"},
+    {422, TYPE("unprocessable"), "Unprocessable Content"},
+    {428, TYPE("precondition-required"), "Precondition Required"},
     {429, TYPE("too-many-requests"), "Too Many Requests"},
     {503, TYPE("unavailable"), "Service Unavailable"},
     {500, TYPE("internal"), "Internal Server Error"}, /* also for what is not listed */

@@ -15,6 +15,14 @@ const struct route admin_routes[] = {
     {"/v1/bans/{id}", resource_ban, resource_ban_remove, NULL, NULL, false},
     {"/v1/limits", resource_limits, NULL, NULL, limits_params, false},
     {"/v1/explain", NULL, NULL, resource_explain, explain_params, false},
+    {"/v1/config", resource_config, NULL, NULL, config_params, false},
+    {"/v1/config/validate", NULL, NULL, resource_config_validate, NULL, false},
+    {"/v1/config/confirm", NULL, NULL, resource_config_confirm, config_confirm_params, false},
+    {"/v1/config/rollback", NULL, NULL, resource_config_rollback, config_rollback_params, false},
+    {"/v1/config/versions", resource_config_versions, NULL, NULL, config_versions_params, false},
+    {"/v1/config/versions/{id}", resource_config_version, NULL, NULL, config_version_params, false},
+    {"/v1/config/versions/{id}/diff", resource_config_version_diff, NULL, NULL,
+     config_version_diff_params, false},
     {"/v1/config/diff", NULL, NULL, resource_config_diff, cdrs_params, false},
     {"/v1/peers", resource_peers, NULL, NULL, NULL, false},
     {"/v1/peers/{id}/drain", NULL, resource_peer_undrain, resource_peer_drain, drain_params, false},
@@ -60,6 +68,12 @@ static const struct route *route_find(struct sl path, struct sl *param)
     return NULL;
 }
 
+/* Few resources are put, so the table has no column for it. */
+route_fn *route_put(const struct route *r)
+{
+    return r->get == resource_config ? resource_config_put : NULL;
+}
+
 bool route_may_pass(struct request *rq)
 {
     const char *header;
@@ -92,11 +106,17 @@ static route_fn *route_handler(struct request *rq)
     if (sl_eq(method, SL("GET")) || sl_eq(method, SL("HEAD"))) {
         return r->get;
     }
+    if (sl_eq(method, SL("PUT"))) {
+        return route_put(r);
+    }
     return sl_eq(method, SL("DELETE")) ? r->del : sl_eq(method, SL("POST")) ? r->post : NULL;
 }
 
 static const char *route_methods(const struct route *r)
 {
+    if (route_put(r) != NULL) {
+        return "GET, HEAD, PUT";
+    }
     if (r->post != NULL && r->get == NULL && r->del != NULL) {
         return "POST, DELETE";
     }

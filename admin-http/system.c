@@ -52,8 +52,8 @@ static void index_put_route(struct json *j, const struct route *r)
     if (r->del != NULL) {
         json_cstr(j, "DELETE");
     }
-    if (r->post != NULL) {
-        json_cstr(j, "POST");
+    if (route_put(r) != NULL) {
+        json_cstr(j, "PUT");
     }
     json_arr_end(j);
     json_key(j, "query");

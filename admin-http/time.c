@@ -120,3 +120,20 @@ int time_parse(struct sl text, int64_t *ms)
     *ms = t;
     return 0;
 }
+
+int64_t duration_parse(struct sl text, uint32_t max_s)
+{
+    static const struct {
+        char unit;
+        uint32_t s;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < COUNT_OF(units) && text.n > 1; i++) {
+        if (text.p[text.n - 1] == units[i].unit &&
+            sl_u32(sl_head(text, text.n - 1), max_s / units[i].s, &n) == 0) {
+            return (int64_t)n * units[i].s * 1000;
+        }
+    }
+    return 0;
+}

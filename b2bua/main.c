@@ -441,6 +441,7 @@ static void run(struct house *h, const sigset_t *set)
         }
         b2bua_tick(h->b2bua, clock_wall_ms(&h->clock));
     }
+    life_detach(h->life); /* h->cfg stays as it is from here on */
     drain(h, set);
 }
 

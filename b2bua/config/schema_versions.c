@@ -19,8 +19,8 @@ static const struct cfg_key cfg_config_section_keys[] = {
      .min = MS_S,
      .max = MS_D,
      .words = words_confirm,
-     .help = "A file that is read again is undone unless POST /v1/config/confirm comes within "
-             "this. Changes by the API say it themselves."},
+     .help = "A file that is read while this is in force is undone unless POST /v1/config/confirm "
+             "comes within it. Changes by the API say it themselves."},
     {.key = "keep",
      .type = CFG_INT,
      AT(config, keep),

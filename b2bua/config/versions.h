@@ -20,7 +20,8 @@ bool config_slots_in_use(struct config_slots *s, unsigned slot);
 
 /* --- digest.c --- */
 #define CONFIG_HASH_LEN 64
-void config_hash(struct sl text, char out[CONFIG_HASH_LEN + 1]); /* SHA-256 in hex */
+/* SHA-256 in hex; empty, which is like no other, when OpenSSL gives none. */
+void config_hash(struct sl text, char out[CONFIG_HASH_LEN + 1]);
 
 /* --- diff.c --- */
 #define CONFIG_CHANGES_MAX 1000

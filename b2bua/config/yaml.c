@@ -4,6 +4,8 @@
 
 #include <yaml.h>
 
+#define SMALL_MAP 16 /* keys; up to so many are found faster one after the other */
+
 struct cfg_reader {
     struct cfg *c;
     struct cfg_node *open; /* innermost container; NULL: at the top */
@@ -21,10 +23,22 @@ static bool cfg_key_is(const struct hnode *node, const void *key)
     return a->parent == b->parent && sl_eq(a->key, b->key);
 }
 
+/* A map takes the lowest bits, and those of an address are always zero. */
 static uint64_t cfg_key_hash(const struct cfg *c, const struct cfg_node *n)
 {
-    return hmap_hash(&c->keys, n->key.p, n->key.n) ^
-           (uint64_t)(uintptr_t)n->parent * UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t parent = (uint64_t)((uintptr_t)n->parent >> 4) * UINT64_C(0x9E3779B97F4A7C15);
+
+    return hmap_hash(&c->keys, n->key.p, n->key.n) ^ parent ^ parent >> 32;
+}
+
+static const struct cfg_node *cfg_find_among(const struct cfg_node *node, struct sl key)
+{
+    const struct cfg_node *n = node->kind == CFG_MAPPING ? node->first : NULL;
+
+    while (n != NULL && !sl_eq(n->key, key)) {
+        n = n->next;
+    }
+    return n;
 }
 
 const struct cfg_node *cfg_find(const struct cfg *c, const struct cfg_node *node, struct sl key)
@@ -32,7 +46,10 @@ const struct cfg_node *cfg_find(const struct cfg *c, const struct cfg_node *node
     struct cfg_node want = {.parent = (struct cfg_node *)(uintptr_t)node, .key = key};
     struct hnode *hit = NULL;
 
-    if (node != NULL && node->n != 0) {
+    if (node != NULL && node->n <= SMALL_MAP) {
+        return cfg_find_among(node, key);
+    }
+    if (node != NULL) {
         hit = hmap_find(&c->keys, cfg_key_hash(c, &want), cfg_key_is, &want);
     }
     return hit != NULL ? CONTAINER_OF(hit, struct cfg_node, by_key) : NULL;
@@ -55,6 +72,14 @@ static bool cfg_has_control(struct sl s)
     return false;
 }
 
+static void cfg_index_add(struct cfg *c, struct cfg_node *n)
+{
+    if (hmap_insert(&c->keys, &n->by_key, cfg_key_hash(c, n)) != 0) {
+        c->err = ENOMEM;
+    }
+}
+
+/* Before it is among its parent's children. */
 static void cfg_index_key(struct cfg *c, struct cfg_node *n)
 {
     const struct cfg_node *there = cfg_find(c, n->parent, n->key);
@@ -63,9 +88,18 @@ static void cfg_index_key(struct cfg *c, struct cfg_node *n)
         cfg_error_key(c, n, NULL, "is there twice; the first is at %u:%u", there->key_line,
                       there->key_col);
         n->is_bad = true;
-    } else if (hmap_insert(&c->keys, &n->by_key, cfg_key_hash(c, n)) != 0) {
-        c->err = ENOMEM;
+        return;
     }
+    if (n->parent->n < SMALL_MAP) {
+        return;
+    }
+    for (struct cfg_node *i = n->parent->n == SMALL_MAP ? n->parent->first : NULL; i != NULL;
+         i = i->next) {
+        if (!i->by_key.linked) {
+            cfg_index_add(c, i);
+        }
+    }
+    cfg_index_add(c, n);
 }
 
 static void cfg_attach(struct cfg_reader *r, struct cfg_node *n)

@@ -178,7 +178,7 @@ static int life_enter(struct life *l, const struct life_change *c, struct config
     int err;
 
     config_hash(c->text, next.hash);
-    out->unchanged = sl_eq(sl_str(next.hash), sl_str(l->now.hash));
+    out->unchanged = life_same_hash(sl_str(next.hash), sl_str(l->now.hash));
     if (out->unchanged) { /* certificates, secrets and tables were read again: that stands */
         mine.confirm_ms = 0;
     }

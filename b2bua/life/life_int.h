@@ -36,6 +36,11 @@ struct life {
     int64_t retry_ms;
 };
 
+static inline bool life_same_hash(struct sl a, struct sl b)
+{
+    return a.n != 0 && sl_eq(a, b);
+}
+
 /* life.c */
 MUST_USE int life_build(struct life *l, const char *name, struct sl text, struct config **cfg,
                         struct config_errors *errs);

@@ -70,7 +70,7 @@ static bool on_life_past(const struct store_version *v, void *arg)
     if (v->state == STORE_VERSION_PENDING) {
         p->pending = v->id;
     }
-    if (p->refused == 0 && sl_eq(v->hash, sl_str(p->file_hash))) {
+    if (p->refused == 0 && life_same_hash(v->hash, sl_str(p->file_hash))) {
         p->refused = v->id;
     }
     return true;
@@ -148,7 +148,7 @@ static int life_choose(struct life *l, const struct life_past *past, struct conf
             (unsigned long long)past->refused, (unsigned long long)past->confirmed);
         return life_take_version(l, past->confirmed, errs);
     }
-    if (past->confirmed != 0 && sl_eq(sl_str(past->confirmed_hash), sl_str(l->now.hash))) {
+    if (past->confirmed != 0 && life_same_hash(sl_str(past->confirmed_hash), sl_str(l->now.hash))) {
         l->now.id = past->confirmed;
         return 0;
     }

@@ -322,6 +322,18 @@ static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *
     }
 }
 
+static uint32_t worst_pause_us(const struct b2bua *b)
+{
+    uint32_t worst = 0;
+
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        uint32_t us = atomic_load_explicit(&b->workers[i]->pause_us, memory_order_relaxed);
+
+        worst = us > worst ? us : worst;
+    }
+    return worst;
+}
+
 static void put_firewall(struct b2bua *b, struct buf *t)
 {
     struct guard_firewall f = guard_firewall(b->guard);
@@ -368,6 +380,10 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge(t, "postern_event_loop_lag_seconds", "Latest timer of the last ten seconds");
         buf_putf(t, "postern_event_loop_lag_seconds %.3f\n", (double)s.lag_ms / 1000);
         worker_overload_metrics(t, &s);
+        gauge(t, "postern_config_pause_seconds",
+              "How long the last configuration kept the slowest worker");
+        buf_putf(t, "postern_config_pause_seconds %.6f\n", (double)worst_pause_us(b) / 1e6);
+        gauge1(t, "postern_config_version", "Version of the configuration in force", cfg->version);
         gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
                s.media.idle_sockets);
         metrics_ports(t, cfg, &s);

@@ -226,10 +226,16 @@ enum news { NEWS_CONFIG, NEWS_RING, NEWS_DRAIN, NEWS_DRAIN_END };
 
 static void on_config(void *owner, struct loop_msg *m)
 {
+    struct worker *w = owner;
     struct config *cfg = m->ptr;
+    struct clock real;
+    int64_t from_us;
 
-    worker_apply_config(owner, cfg);
+    clock_init_real(&real);
+    from_us = clock_now_us(&real);
+    worker_apply_config(w, cfg);
     config_unref(&cfg);
+    atomic_store(&w->pause_us, (uint32_t)(clock_now_us(&real) - from_us));
 }
 
 static void drop_config(void *owner, struct loop_msg *m)

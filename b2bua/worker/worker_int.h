@@ -36,6 +36,7 @@ struct worker {
     int64_t unused_ms[CONFIG_SLOTS_MAX]; /* since when nobody needs them; 0: somebody does */
     uint64_t nodes[1024 / 64];           /* numbers that this node has or had, as bits */
     _Atomic(struct crypto_pool *) pool_seen;
+    _Atomic uint32_t pause_us; /* how long the last configuration kept it from everything else */
 };
 #define RETIRED_MAX 64
 

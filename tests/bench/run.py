@@ -171,14 +171,14 @@ class Daemon:
             time.sleep(0.02)
         raise BenchError(f"daemon is not ready after 15 s: {self.last_log()}")
 
-    def api(self, method, path):
+    def api(self, method, path, data=None, more=None):
         """The text of an answer of the admin API."""
         with open(os.path.join(self.directory.name, "admin.token"), encoding="ascii") as token:
-            headers = {"Authorization": "Bearer " + token.read().strip()}
+            headers = {"Authorization": "Bearer " + token.read().strip(), **(more or {})}
         request = urllib.request.Request(f"http://127.0.0.1:{self.ports['admin']}{path}",
-                                         method=method, headers=headers)
+                                         method=method, headers=headers, data=data)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=5) as answer:
+        with opener.open(request, timeout=30) as answer:
             return answer.read().decode()
 
     def metric(self, name):
@@ -455,8 +455,50 @@ def bench_overload(args, cores):
     figure("goodput_ratio", twice / best, "of 1")
 
 
+def reload_config(peers, users, tag):
+    """A configuration of so many peers and users, in the daemon's own terms; tag makes it another one."""
+    lines = [CONFIG.replace("limits: {{", "config: {{source: api}}\nlimits: {{").rstrip("\n")]
+    text = "\n".join(lines) + "\n"
+    more = "".join(
+        f"  p{i}: {{{{listener: inside, sources: [10.{i >> 16}.{i >> 8 & 255}.{i & 255}/32], "
+        f"targets: [\"sip:10.{i >> 16}.{i >> 8 & 255}.{i & 255}\"], limits: {{{{calls: 100}}}}}}}}\n"
+        for i in range(peers - 2))  # beside caller and callee
+    text = text.replace("peers:\n", "peers:\n" + more, 1)
+    text += "users:\n  domain: bench.test\n  listener: outside\n  accounts:\n"
+    return text + "".join(f"    - {{{{name: \"{100000 + i}\", password: {tag}-{i}}}}}\n" for i in range(users))
+
+
+def bench_reload(args, cores):
+    """New versions of a large configuration by the API; meanwhile a peer asks OPTIONS all the time."""
+    peers, users, rounds = (10000, 100000, 3 if args.quick else 7)
+    small = CONFIG.replace("limits: {{", "config: {{source: api}}\nlimits: {{")
+    took, pauses, asked, cpu = [], [], [], []
+    with Daemon(args, (None,), small) as daemon:  # compiling is not done on the worker's core
+        texts = [reload_config(peers, users, tag).format(
+            dir=daemon.directory.name, level=args.log_level, outside=OUTSIDE, inside=INSIDE,
+            caller=CALLER, callee=CALLEE, **daemon.ports).encode() for tag in ("a", "b")]
+        for i in range(rounds):
+            def change(text=texts[i % 2]):
+                start = time.monotonic()
+                daemon.api("PUT", "/v1/config", text, {"If-Match": "*"})
+                took.append(time.monotonic() - start)
+            before = daemon.settled_cpu_s()
+            asked.append(tls.quiet_and_busy((OUTSIDE, daemon.ports["outside_port"]), change)[1])
+            cpu.append(daemon.settled_cpu_s() - before)
+            deadline = time.monotonic() + 5
+            while daemon.metric("postern_config_version") < i + 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            pauses.append(daemon.metric("postern_config_pause_seconds") * 1000)
+    figure("reload", statistics.median(took), "s")
+    figure("reload_cpu", statistics.median(cpu), "s")
+    figure("reload_worst", max(took), "s")
+    figure("reload_worker_pause_worst", max(pauses), "ms")
+    figure("options_p99_under_reload", statistics.median(asked), "ms")
+
+
 STAGES = {"saturation": bench_saturation, "200": bench_200, "memory": bench_memory,
-          "rtp": bench_rtp, "tls": bench_tls, "denied": bench_denied, "overload": bench_overload}
+          "rtp": bench_rtp, "tls": bench_tls, "denied": bench_denied, "overload": bench_overload,
+          "reload": bench_reload}
 
 
 def parse_args():

@@ -359,10 +359,11 @@ def test_bad_file_changes_nothing(house, pair):
     house.log_problems = lambda: []  # the errors of the file go to standard error, beside the log
 
 
-def test_reload_that_needs_a_restart_says_so_and_changes_nothing(house, pair):
+def test_what_needs_a_restart_is_said_and_stays_as_it_is(house, pair):
     daemon = house()
     reload(daemon, {**daemon.config, "node": {**daemon.config["node"], "workers": 3}}, "need a restart")
-    assert daemon.api.system()["config_version"] == 1 and daemon.logged("workers")
+    assert daemon.api.system()["workers"] == 2 and daemon.logged("node.workers")
+    assert daemon.api.get("/v1/config")["needs_restart"] == ["node.workers"]
     one_call(pair)
 
 

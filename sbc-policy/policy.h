@@ -186,4 +186,6 @@ uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
 /* The trace as JSON array of {step, name, result} in words. */
 void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j);
 
+#include "sbc-policy/egress.h"
+
 #endif

@@ -102,6 +102,7 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
         return;
     }
     ladder_msg(l, rsp);
+    egress_hear(&l->said, rsp);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "re-INVITE answered without a usable Contact");
     }
@@ -147,9 +148,6 @@ static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *a
 
     if (l->cli != tx || (err == 0 && rsp->status < 200)) {
         return;
-    }
-    if (err == 0) {
-        egress_hear(&l->said, rsp);
     }
     if (err == 0 && rsp->status < 300) {
         l->owes_ack = l->ack == NULL;

@@ -10,6 +10,7 @@
 
 struct call;
 struct leg;
+struct egress_notes; /* call_egress.h */
 
 struct attempt {
     struct policy_ref to;
@@ -32,6 +33,8 @@ struct ladder_event { /* 12 bytes, also the stored form (little endian) */
 void attempt_add(struct call *c, struct leg *l);
 void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 void attempt_why(struct call *c, const struct leg *l, const char *why); /* static */
+/* Our INVITE did not go out: the leg is over. */
+void attempt_failed(struct leg *l, uint16_t status, int err, const char **why);
 void call_post(struct call *c);
 void call_put_detail(struct call *c, struct json *j, bool live);
 void ladder_add(const struct leg *l, bool out, enum sip_method m, uint16_t status, uint32_t cseq,

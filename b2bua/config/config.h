@@ -12,8 +12,10 @@
  *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false
- *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
- *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
+ *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h},
+ *   keepalive {method crlf, interval 30s, max 5m}, topology {on_leak mask}
+ *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour},
+ *   peers.*.nat auto, peers.*.topology {hide all, on_leak mask}, headers.*.reveal false
  *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
  *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
  *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
@@ -25,7 +27,7 @@
 
 #include "base/base.h"
 #include "crypto/crypto.h"
-#include "sbc-policy/egress.h"
+#include "sbc-policy/policy.h"
 
 #define CONFIG_LISTENERS_MAX 16
 #define CONFIG_ERRORS_MAX 100

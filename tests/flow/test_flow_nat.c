@@ -48,7 +48,12 @@ static void a_private_contact_seen_from_outside_is_not_followed(void **state)
     (void)state;
     pair_init(&t, r);
     call_itself(&t.a, "192.168.1.5:5060");
-    up_and_down(&t); /* BYE to the caller */
+    assert_int_equal(sl_cstr(SL("192.168.1.5"), t.a.media_ip, sizeof(t.a.media_ip)), 0);
+    pair_up(&t);
+    assert_true(rig_media(r)->streams[0].side[0].remote.wait_for_source); /* nobody is there */
+    assert_false(rig_media(r)->streams[0].side[1].remote.wait_for_source);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
     EXPECT(&t.a, "BYE");
     HAS(t.a.got, "BYE sip:dev-alice-0@192.168.1.5:5060 SIP/2.0\r\n");
     phone_answer(&t.a, 200, NULL);

@@ -5,7 +5,9 @@
 #ifndef POSTERN_POLICY_EGRESS_H
 #define POSTERN_POLICY_EGRESS_H
 
-#include "sbc-policy/policy.h"
+#ifndef POSTERN_POLICY_H
+#error "include sbc-policy/policy.h"
+#endif
 
 /* --- the hosts that one side of a call has named: its own, whatever they are --- */
 #define POLICY_SAID_MAX 20

@@ -2,7 +2,7 @@
 #ifndef POSTERN_POLICY_EGRESS_INT_H
 #define POSTERN_POLICY_EGRESS_INT_H
 
-#include "sbc-policy/egress.h"
+#include "sbc-policy/policy.h"
 
 #define EGRESS_OWNERS_MAX 8 /* of one host; what more have is nobody's secret */
 #define EGRESS_NOBODY 0xFFFFu

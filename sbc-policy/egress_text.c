@@ -19,31 +19,40 @@ static bool is_hex(char c)
     return (egress_classes[(uint8_t)c] & EGRESS_HEX) != 0;
 }
 
-/* Leading zeros are read as decimal: whoever writes them means that. */
+/* Leading zeros are read as decimal: whoever writes them means that. -1: no octet. */
+static int octet(struct sl text, size_t *at)
+{
+    size_t first = *at;
+    int v = 0;
+
+    while (*at < text.n && *at - first < 4 && egress_is_digit(text.p[*at])) {
+        v = v * 10 + (text.p[(*at)++] - '0');
+    }
+    return *at == first || *at - first > 3 || v > 255 ? -1 : v;
+}
+
+/* A longer number or more parts: a version, an object identifier. */
+static bool goes_on(struct sl text, size_t at)
+{
+    return (at < text.n && egress_is_digit(text.p[at])) ||
+           (at + 1 < text.n && text.p[at] == '.' && egress_is_digit(text.p[at + 1]));
+}
+
 size_t egress_quad(struct sl text, size_t at, struct addr *out)
 {
     uint32_t ip = 0;
     size_t i = at;
 
     for (unsigned part = 0; part < 4; part++) {
-        uint32_t v = 0;
-        size_t first;
+        int v = part == 0 || (i < text.n && text.p[i++] == '.') ? octet(text, &i) : -1;
 
-        if (part != 0 && (i >= text.n || text.p[i++] != '.')) {
+        if (v < 0) {
             return 0;
         }
-        first = i;
-        while (i < text.n && i - first < 4 && egress_is_digit(text.p[i])) {
-            v = v * 10 + (uint32_t)(text.p[i++] - '0');
-        }
-        if (i == first || i - first > 3 || v > 255) {
-            return 0;
-        }
-        ip = ip << 8 | v;
+        ip = ip << 8 | (uint32_t)v;
     }
-    if (i < text.n && (egress_is_digit(text.p[i]) ||
-                       (text.p[i] == '.' && i + 1 < text.n && egress_is_digit(text.p[i + 1])))) {
-        return 0; /* a longer number or more parts: a version, an object identifier */
+    if (goes_on(text, i)) {
+        return 0;
     }
     *out = (struct addr){.u.in4 = {.sin_family = AF_INET, .sin_addr = {htonl(ip)}}};
     return i - at;
@@ -52,6 +61,16 @@ size_t egress_quad(struct sl text, size_t at, struct addr *out)
 static bool is_six(char c)
 {
     return is_hex(c) || c == ':' || c == '.';
+}
+
+/* Without the end of a sentence, as in "address:". */
+static size_t six_end(struct sl text, size_t from, size_t to)
+{
+    while (to > from && (text.p[to - 1] == '.' ||
+                         (text.p[to - 1] == ':' && (to < from + 2 || text.p[to - 2] != ':')))) {
+        to--;
+    }
+    return to;
 }
 
 bool egress_six(struct sl text, size_t at, size_t *begin, size_t *end, struct addr *out)
@@ -65,16 +84,9 @@ bool egress_six(struct sl text, size_t at, size_t *begin, size_t *end, struct ad
         colons += text.p[to++] == ':' ? 1 : 0;
     }
     *begin = from;
-    *end = to;
-    if (colons < 2 || at - from > 4 || to - from > INET6_ADDRSTRLEN) {
-        return false;
-    }
-    while (to > from && (text.p[to - 1] == '.' ||
-                         (text.p[to - 1] == ':' && (to < from + 2 || text.p[to - 2] != ':')))) {
-        to--; /* the end of a sentence, "address:" */
-    }
-    *end = to;
-    return addr_parse(sl_make(text.p + from, to - from), 0, out) == 0;
+    *end = six_end(text, from, to);
+    return colons >= 2 && at - from <= 4 && to - from <= INET6_ADDRSTRLEN &&
+           addr_parse(sl_make(text.p + from, *end - from), 0, out) == 0;
 }
 
 struct sl egress_longest_run(struct sl text)

@@ -82,6 +82,8 @@ struct policy_peer {
 };
 #define POLICY_ID_MAX 0xFFFFFFu
 
+enum policy_keep { POLICY_KEEP_CRLF, POLICY_KEEP_OPTIONS, POLICY_KEEP_OFF };
+
 struct policy_account {
     const char *name;
     const char *password;
@@ -96,6 +98,8 @@ struct policy_users {
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t max_contacts; /* bindings per user */
     uint32_t nonce_life_s;
+    uint8_t keepalive; /* enum policy_keep; to devices behind NAT, over UDP */
+    uint32_t keepalive_ms, keepalive_max_ms;
     struct policy_account *accounts;
     size_t n_accounts;
     struct policy_sides numbers;
@@ -201,5 +205,7 @@ void policy_trace_each(const struct policy *p, const struct policy_verdict *v, p
                        void *arg);
 /* The trace as JSON array of {step, name, result} in words. */
 void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j);
+
+#include "sbc-policy/egress.h"
 
 #endif

@@ -17,6 +17,14 @@
     X(SIP_KEEPALIVE, "postern_sip_keepalives_total", "", "CRLF keepalives received")               \
     X(SIP_PING, "postern_sip_pings_total", "result=\"sent\"", "CRLF keepalives sent")              \
     X(SIP_PING_LOST, "postern_sip_pings_total", "result=\"lost\"", "CRLF keepalives sent")         \
+    X(NAT_SENT, "postern_nat_keepalives_total", "result=\"sent\"",                                 \
+      "Keepalives to devices behind NAT")                                                          \
+    X(NAT_FAILED, "postern_nat_keepalives_total", "result=\"failed\"",                             \
+      "Keepalives to devices behind NAT")                                                          \
+    X(NAT_ANSWERED, "postern_nat_keepalives_total", "result=\"answered\"",                         \
+      "Keepalives to devices behind NAT")                                                          \
+    X(NAT_LOST, "postern_nat_keepalives_total", "result=\"lost\"",                                 \
+      "Keepalives to devices behind NAT")                                                          \
     X(TLS_OK, "postern_tls_handshakes_total", "result=\"ok\"", "TLS handshakes by result")         \
     X(TLS_ERROR, "postern_tls_handshakes_total", "result=\"error\"", "TLS handshakes by result")   \
     X(TLS_CERT, "postern_tls_handshakes_total", "result=\"certificate\"",                          \

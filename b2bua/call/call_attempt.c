@@ -50,3 +50,21 @@ void attempt_why(struct call *c, const struct leg *l, const char *why)
         c->attempts[l->attempt].why = why;
     }
 }
+
+/* It was not sent: media that do not fit, or words that may not go there, are no trouble of the
+ * network. */
+void attempt_failed(struct leg *l, uint16_t status, int err, const char **why)
+{
+    struct call *c = l->call;
+
+    if (err == EACCES) {
+        *why = "the request would have named the other side";
+    }
+    attempt_done(c, l, err == EPERM ? 488 : status, err == EPERM ? 0 : err);
+    attempt_why(c, l, err == EPERM || err == EACCES || status != 0 ? *why : NULL);
+    l->state = LEG_ENDED;
+    if (l->target_counted) {
+        policy_peer_release(c->cfg->policy, l->party.peer);
+        l->target_counted = false;
+    }
+}

@@ -55,22 +55,31 @@ struct place {
     char line; /* of a description: its letter */
 };
 
-static size_t line_start(struct sl text, size_t at)
+/* What was found comes in the order of the bytes, but for words around others of the same line: one
+ * walk through the message serves them all. */
+struct walk {
+    size_t seen, line; /* where the line begins that `seen` lies in */
+    ptrdiff_t head_end;
+};
+
+static size_t walk_to(struct walk *w, struct sl text, size_t at)
 {
-    while (at > 0 && text.p[at - 1] != '\n') {
-        at--;
+    for (; w->seen < at; w->seen++) {
+        if (text.p[w->seen] == '\n') {
+            w->line = w->seen + 1;
+        }
     }
-    return at;
+    return w->line;
 }
 
-static void place_find(struct place *pl, struct sl text, size_t at)
+static void place_find(struct place *pl, struct walk *w, struct sl text, size_t at)
 {
-    ptrdiff_t end = sl_find(text, SL("\r\n\r\n"));
-    size_t from = line_start(text, at);
+    size_t from = walk_to(w, text, at);
     struct sl line = sl_from(text, from);
     struct buf b;
 
-    *pl = (struct place){.is_start = from == 0, .is_body = end >= 0 && at > (size_t)end + 3};
+    *pl = (struct place){.is_start = from == 0,
+                         .is_body = w->head_end >= 0 && at > (size_t)w->head_end + 3};
     buf_init_fixed(&b, pl->name, sizeof(pl->name) - 1);
     if (pl->is_body) {
         pl->is_sdp = line.n > 1 && line.p[1] == '=';
@@ -284,6 +293,7 @@ static enum egress_done judge(const struct egress *e, const struct place *pl,
 struct work {
     const struct egress *e;
     struct buf *b;
+    struct walk walk;
     int err;
 };
 
@@ -294,7 +304,7 @@ static void on_hit(const struct policy_hit *hit, void *arg)
     enum egress_done done;
     struct place pl;
 
-    place_find(&pl, buf_sl(w->b), hit->at);
+    place_find(&pl, &w->walk, buf_sl(w->b), hit->at);
     if (is_revealed(w->e, &pl) || is_echo(w->e, &pl, what)) {
         return;
     }
@@ -330,6 +340,7 @@ int egress_pass(const struct egress *e, struct buf *b)
         policy_sight_id(&look, e->other->call_id);
         policy_sight_id(&look, e->other->from_tag);
     }
+    w.walk = (struct walk){.head_end = sl_find(buf_sl(b), SL("\r\n\r\n"))};
     policy_egress_scan(&look, buf_sl(b), on_hit, &w);
     return w.err;
 }

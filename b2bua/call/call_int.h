@@ -8,7 +8,6 @@
 #include "call/call_health.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
-#include "sbc-policy/egress.h"
 #include "call/call_session.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
@@ -20,8 +19,6 @@
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
 enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
-
-struct egress_notes; /* call_egress.h */
 
 struct leg {
     struct call *call;

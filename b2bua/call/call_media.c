@@ -118,6 +118,7 @@ static void point_media(struct call *c, unsigned i, const struct leg *l, const s
         .may_send = !early && (s->dir == SDP_SENDRECV || s->dir == SDP_SENDONLY),
         .may_receive = (s->dir == SDP_SENDRECV || s->dir == SDP_RECVONLY) && !s->conn_is_hold};
     bool is_user = l->party.kind == POLICY_USERS;
+    bool is_hidden = addr_is_private(&s->conn) && !addr_is_private(&l->dlg.flow.remote);
 
     if (media_is_hostile(c, l, &s->rtcp_conn) ||
         (is_user && !addr_eq_ip(&s->rtcp_conn, &s->conn))) {
@@ -129,7 +130,7 @@ static void point_media(struct call *c, unsigned i, const struct leg *l, const s
     }
     /* A device behind NAT writes an address that is not its own to reach: nothing is sent to an
      * address of an untrusted party that is not where its signalling comes from (attacks.md 32). */
-    r.wait_for_source = is_user && !addr_eq_ip(&s->conn, &l->dlg.flow.remote);
+    r.wait_for_source = is_hidden || (is_user && !addr_eq_ip(&s->conn, &l->dlg.flow.remote));
     media_set_remote(c->media, i, l->side, &r);
 }
 

@@ -129,17 +129,8 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
-    if (*err == EACCES) {
-        *why = "the request would have named the other side";
-    }
     if (status != 0 || *err != 0) {
-        attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
-        attempt_why(c, l, *err == EPERM || *err == EACCES || status != 0 ? *why : NULL);
-        l->state = LEG_ENDED;
-        if (l->target_counted) {
-            policy_peer_release(c->cfg->policy, l->party.peer);
-            l->target_counted = false;
-        }
+        attempt_failed(l, status, *err, why);
         return status;
     }
     leg_hold(l, true);

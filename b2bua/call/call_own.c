@@ -103,6 +103,7 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
 
     ladder_msg(l, rsp);
     leg_learn_allow(l, rsp);
+    egress_hear(&l->said, rsp);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "re-INVITE answered without a usable Contact");
     }
@@ -160,9 +161,6 @@ static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *a
 
     if (l->cli != tx || (err == 0 && rsp->status < 200)) {
         return;
-    }
-    if (err == 0) {
-        egress_hear(&l->said, rsp);
     }
     if (err == 0 && rsp->status < 300) {
         own_accepted(l, rsp);

@@ -10,6 +10,7 @@
 
 struct call;
 struct leg;
+struct egress_notes; /* call_egress.h */
 
 struct attempt {
     struct policy_ref to;
@@ -41,6 +42,8 @@ void figures_keep(struct call *c, unsigned i);
 void attempt_add(struct call *c, struct leg *l);
 void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 void attempt_why(struct call *c, const struct leg *l, const char *why); /* static */
+/* Our INVITE did not go out: the leg is over. */
+void attempt_failed(struct leg *l, uint16_t status, int err, const char **why);
 void call_post(struct call *c);
 /* Keeps the request, once, at the start. */
 void call_post_asked(struct call *c, const struct sip_msg *req, const struct flow *flow);

@@ -252,6 +252,15 @@ void cfg_check_peer(struct cfg *c, const struct cfg_node *node, void *at)
 
 /* --- users --- */
 
+void cfg_check_keepalive(struct cfg *c, const struct cfg_node *node, void *at)
+{
+    const struct policy_users *u = at;
+
+    if (u->keepalive_max_ms < u->keepalive_ms && u->keepalive_max_ms != 0) {
+        cfg_error(c, cfg_spot(c, node, SL("max")), "'max' is shorter than 'interval'");
+    }
+}
+
 void cfg_check_expires(struct cfg *c, const struct cfg_node *node, void *at)
 {
     const struct cfg_node *dflt = cfg_find(c, node, SL("default"));

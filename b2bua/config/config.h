@@ -19,8 +19,10 @@
  *   peers.*.credentials.realm any
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false
- *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
- *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
+ *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h},
+ *   keepalive {method crlf, interval 30s, max 5m}, topology {on_leak mask}
+ *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour},
+ *   peers.*.nat auto, peers.*.topology {hide all, on_leak mask}, headers.*.reveal false
  *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
  *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
  *   callouts.*.{timeout 500ms, failures 5, pause 10s, waiting 256, fallback continue}
@@ -33,7 +35,7 @@
 
 #include "base/base.h"
 #include "crypto/crypto.h"
-#include "sbc-policy/egress.h"
+#include "sbc-policy/policy.h"
 
 #define CONFIG_LISTENERS_MAX 16 /* of one configuration */
 /* A listener is at the same index in every snapshot that has it as it is (name, address, ports);

@@ -13,6 +13,7 @@ static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
 static const char *const words_on_leak[] = {"mask", "refuse", "report", NULL}; /* policy_on_leak */
 static const char *const words_nat[] = {"auto", "on", "off", NULL};            /* policy_nat */
+static const char *const words_keep[] = {"crlf", "options", "off", NULL};      /* policy_keep */
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -533,6 +534,31 @@ static const struct cfg_key cfg_account_keys[] = {
 };
 OBJECT(cfg_account, policy_account, cfg_check_account);
 
+static const struct cfg_key cfg_keepalive_keys[] = {
+    {.key = "method",
+     .type = CFG_ENUM,
+     USERS(keepalive),
+     .dflt = "crlf",
+     .words = words_keep,
+     .help = "What is sent to devices behind NAT: line ends, or OPTIONS, whose answers teach how "
+             "long the pause may be."},
+    {.key = "interval",
+     .type = CFG_DURATION,
+     USERS(keepalive_ms),
+     .dflt = "30s",
+     .min = 5 * MS_S,
+     .max = MS_H,
+     .help = "The pause, or with OPTIONS the shortest one."},
+    {.key = "max",
+     .type = CFG_DURATION,
+     USERS(keepalive_max_ms),
+     .dflt = "5m",
+     .min = 5 * MS_S,
+     .max = MS_H,
+     .help = "The longest pause that OPTIONS are tried with; not below interval."},
+};
+OBJECT(cfg_keepalive, policy_users, cfg_check_keepalive);
+
 static const struct cfg_key cfg_users_keys[] = {
     {.key = "domain",
      .type = CFG_HOST,
@@ -593,6 +619,10 @@ static const struct cfg_key cfg_users_keys[] = {
      .at = offsetof(struct policy_users, numbers),
      .sub = &cfg_sides,
      .help = "How numbers are rewritten on this side."},
+    {.key = "keepalive",
+     .type = CFG_OBJECT,
+     .sub = &cfg_keepalive,
+     .help = "What keeps the way to devices behind NAT open, over UDP."},
     {.key = "topology",
      .type = CFG_OBJECT,
      .at = offsetof(struct policy_users, topology),

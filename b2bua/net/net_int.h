@@ -118,6 +118,9 @@ struct udp_sock *udp_at(const struct net *n, const struct addr *at); /* NULL: no
 void udp_free(struct net *n);
 struct udp_sock *udp_find(const struct net *n, const struct flow *flow); /* NULL: none fits */
 void udp_errors(struct udp_sock *s); /* empties the error queue */
+/* udp_stun.c */
+bool udp_is_stun(struct sl s);
+void udp_stun(struct net *n, struct flow *flow, struct sl request); /* answers, if anything */
 /* udp_tx.c */
 MUST_USE int udp_send(struct net *n, struct flow *flow, struct sl bytes);
 void udp_flush(struct udp_sock *s);

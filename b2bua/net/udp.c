@@ -55,15 +55,10 @@ static bool udp_all_of(struct sl s, const char *set, size_t n_set)
     return true;
 }
 
-/* What phones and NAT helpers send to keep a binding open: CRLFs, one or four zero bytes, STUN
- * (RFC 5626 4.4.2; nothing in here was negotiated, so nothing is answered). */
+/* What phones and NAT helpers send to keep a binding open, beside STUN: CRLFs, one or four zero
+ * bytes. */
 static bool udp_is_keepalive(struct sl s)
 {
-    static const char cookie[] = {0x21, 0x12, (char)0xa4, 0x42};
-
-    if (s.n >= 20 && (s.p[0] & 0xc0) == 0 && memcmp(s.p + 4, cookie, sizeof(cookie)) == 0) {
-        return true;
-    }
     return udp_all_of(s, "\r\n", 2) || (s.n <= 4 && udp_all_of(s, "", 1));
 }
 
@@ -81,8 +76,14 @@ static void udp_deliver(struct udp_sock *s, struct mmsghdr *h, int64_t now_us)
     if (n->ev.admit != NULL && !n->ev.admit(n->arg, &flow)) {
         return;
     }
-    if (udp_is_keepalive(bytes)) {
+    if (s->wild) {
+        udp_local(s, &h->msg_hdr, &flow.local);
+    }
+    if (udp_is_keepalive(bytes) || udp_is_stun(bytes)) {
         stat_inc(STAT_SIP_KEEPALIVE);
+        if (udp_is_stun(bytes)) {
+            udp_stun(n, &flow, bytes);
+        }
         return;
     }
     while (bytes.n != 0 && (*bytes.p == '\r' || *bytes.p == '\n')) {
@@ -95,9 +96,6 @@ static void udp_deliver(struct udp_sock *s, struct mmsghdr *h, int64_t now_us)
     if (bytes.n > n->lim.max_message) {
         stat_inc(STAT_SIP_TOO_BIG);
         return;
-    }
-    if (s->wild) {
-        udp_local(s, &h->msg_hdr, &flow.local);
     }
     stat_inc(STAT_SIP_RX);
     n->waited_us = udp_waited_us(&h->msg_hdr, now_us);

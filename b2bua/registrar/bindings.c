@@ -92,6 +92,7 @@ struct reg_user *reg_user_find(const struct registrar *r, struct sl name)
 static void user_free(struct reg_user *u)
 {
     timer_stop(u->r->p.loop, &u->expiry);
+    reg_keep_stop(u);
     hmap_remove(&u->r->users, &u->node);
     for (size_t i = 0; i < u->n; i++) {
         binding_rec_free(u->recs[i]);
@@ -130,6 +131,7 @@ struct reg_user *reg_user_get(struct registrar *r, struct sl name)
     u->name = mem_strndup(name.p, name.n);
     u->name_n = name.n;
     timer_init(&u->expiry, on_expiry, u);
+    reg_keep_init(u);
     if (u->name == NULL ||
         hmap_insert(&r->users, &u->node, hmap_hash(&r->users, name.p, name.n)) != 0) {
         mem_free(u->name);
@@ -246,6 +248,7 @@ void reg_user_set(struct reg_user *u, struct rec **recs, size_t n)
         user_free(u);
     } else if (owner) {
         start_expiry(u);
+        reg_keep_start(u);
     }
 }
 

@@ -65,6 +65,11 @@ struct registrar_params {
     uint8_t worker, n_workers;
     /* Gives every other worker its own copy (reg_update_clone); takes nothing. */
     void (*publish)(void *arg, const struct reg_update *u);
+    /* Keepalives to devices behind NAT (users.keepalive); net NULL: none. via: our address as it
+     * stands in the Via of a request on this flow; NULL: no OPTIONS. */
+    const struct net_ops *net;
+    void *net_arg;
+    void (*via)(void *arg, const struct flow *flow, struct addr *out);
     /* A binding came (+1) or went (-1) on a connection of this or another worker: keep it open. */
     void (*hold)(void *arg, const struct flow *flow, int delta);
     /* What the policy said of the user's devices. May be NULL. */

@@ -29,7 +29,12 @@ struct reg_user {
     struct registrar *r;
     char *name;
     size_t name_n;
-    struct timer expiry; /* runs on the owner only */
+    struct timer expiry; /* runs on the owner only; so does: */
+    struct timer keep;
+    uint32_t keep_ms, keep_good_ms; /* pause now; longest that was answered, 0: none */
+    bool keep_known;                /* one was not: it gets no longer */
+    uint8_t n_pings;
+    struct list pings;
     size_t n;
     struct rec *recs[REG_BINDINGS_MAX]; /* newest first */
 };
@@ -58,6 +63,11 @@ bool reg_is_owner(const struct registrar *r, struct sl name);
 /* The user's bindings become recs[0..n): takes those over, frees the ones left out. On the owner:
  * tells the store, the other workers and the connections. An empty user is removed. */
 void reg_user_set(struct reg_user *u, struct rec **recs, size_t n);
+
+/* --- keep.c --- */
+void reg_keep_init(struct reg_user *u);
+void reg_keep_start(struct reg_user *u); /* whenever bindings have changed */
+void reg_keep_stop(struct reg_user *u);
 
 /* --- persist.c --- */
 void reg_store_put(struct registrar *r, const struct rec *rec);

@@ -88,6 +88,15 @@ static uint32_t max_transactions(const struct b2bua *b, const struct config *cfg
     return share > TRANSACTIONS_MIN ? share : TRANSACTIONS_MIN;
 }
 
+void worker_via(void *arg, const struct flow *flow, struct addr *out)
+{
+    const struct worker *w = arg;
+    const struct config_listener *ls = &w->cfg->listeners[flow->listener];
+
+    *out = ls->advertise;
+    addr_set_port(out, flow->transport < CONFIG_TRANSPORTS ? ls->port[flow->transport] : 0);
+}
+
 static int make_tables(struct worker *w)
 {
     const struct config *cfg = w->b->cfg;
@@ -124,6 +133,9 @@ static int make_tables(struct worker *w)
                                                        .worker = w->index,
                                                        .n_workers = (uint8_t)w->b->n_workers,
                                                        .publish = worker_publish,
+                                                       .net = &net_real_ops,
+                                                       .net_arg = w->net,
+                                                       .via = worker_via,
                                                        .hold = worker_hold,
                                                        .told = worker_told,
                                                        .arg = w});

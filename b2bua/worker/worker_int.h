@@ -180,6 +180,8 @@ int worker_run(struct worker *w);
  * for each other's connections. Idempotent. */
 void worker_close(struct worker *w);
 void worker_free(struct worker **wp);
+/* registrar_params.via */
+void worker_via(void *arg, const struct flow *flow, struct addr *out);
 void worker_apply_config(struct worker *w, struct config *cfg);
 
 #endif

@@ -1,6 +1,6 @@
 /* micro_egress.c - what the last look at an outgoing message costs: an INVITE with a description
  * and a short answer, in a house of a thousand peers. One figure a line: NAME VALUE UNIT. */
-#include "sbc-policy/egress.h"
+#include "sbc-policy/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>

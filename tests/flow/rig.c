@@ -143,6 +143,9 @@ static int rig_make_tables(struct rig *r, struct worker *w)
                                                        .worker = w->index,
                                                        .n_workers = (uint8_t)r->b.n_workers,
                                                        .publish = worker_publish,
+                                                       .net = &r->ops,
+                                                       .net_arg = w,
+                                                       .via = worker_via,
                                                        .hold = rig_hold,
                                                        .told = worker_told,
                                                        .arg = w});

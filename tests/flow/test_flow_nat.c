@@ -48,7 +48,12 @@ static void a_private_contact_seen_from_outside_is_not_followed(void **state)
     (void)state;
     pair_init(&t, r);
     call_itself(&t.a, "192.168.1.5:5060");
-    up_and_down(&t); /* BYE to the caller */
+    assert_int_equal(sl_cstr(SL("192.168.1.5"), t.a.media_ip, sizeof(t.a.media_ip)), 0);
+    pair_up(&t);
+    assert_true(rig_media(r)->streams[0].side[0].remote.wait_for_source); /* nobody is there */
+    assert_false(rig_media(r)->streams[0].side[1].remote.wait_for_source);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
     EXPECT(&t.a, "BYE");
     HAS(t.a.got, "BYE sip:dev-alice-0@192.168.1.5:5060 SIP/2.0\r\n");
     phone_answer(&t.a, 200, NULL);
@@ -215,6 +220,113 @@ static void the_change_waits_its_turn(void **state)
     rig_down(r);
 }
 
+/* --- devices behind NAT --- */
+
+#define USERS(keepalive)                                                                           \
+    "listeners:\n"                                                                                 \
+    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
+    "            rtp: {ports: 20000-20999}}\n"                                                     \
+    "users: {domain: example.test, listener: outside" keepalive ",\n"                              \
+    "        accounts: [{name: '1001', password: one}]}\n"                                         \
+    "routes: []\n"
+#define PING "\r\n\r\n"
+#define HOME "192.0.2.99:40123"
+
+static struct rig *registered(struct phone *p, const char *yaml, const char *contact)
+{
+    struct rig *r = rig_up(yaml, 1);
+
+    phone_init(p, r, 0, "1001", HOME);
+    memcpy(p->password, "one", sizeof("one"));
+    call_itself(p, contact);
+    talk_register(p, 600);
+    return r;
+}
+
+static void pings_come(const char *yaml, const char *contact, int64_t ms, size_t min, size_t max)
+{
+    struct phone p;
+    struct rig *r = registered(&p, yaml, contact);
+    size_t n;
+
+    rig_advance(r, ms);
+    n = sent_to(r, PING, HOME);
+    assert_in_range(n, min, max);
+    phone_drop_mail(&p);
+    r->is_noisy = true;
+    rig_advance(r, 600000); /* the registration has run out: no more */
+    n = r->n_sent;
+    rig_advance(r, 600000);
+    assert_int_equal(r->n_sent, n);
+    rig_down(r);
+}
+
+static void line_ends_keep_a_hidden_device_reachable(void **state)
+{
+    (void)state;
+    pings_come(USERS(""), "192.168.1.5:40123", 23999, 0, 0); /* a fifth of 30 s is drawn by lot */
+    pings_come(USERS(""), "192.168.1.5:40123", 30000, 1, 1);
+    pings_come(USERS(""), "192.168.1.5:40123", 300000, 10, 12);
+    pings_come(USERS(", keepalive: {interval: 60s}"), "192.168.1.5:40123", 47999, 0, 0);
+    pings_come(USERS(", keepalive: {interval: 60s}"), "192.168.1.5:40123", 60000, 1, 1);
+    pings_come(USERS(", keepalive: {method: off}"), "192.168.1.5:40123", 300000, 0, 0);
+    pings_come(USERS(""), HOME, 300000, 0, 0); /* nothing stands between */
+}
+
+/* Answers the OPTIONS that comes at this time, and no earlier. */
+static void asked_at(struct phone *p, int64_t after_ms, bool answers)
+{
+    struct rig *r = p->r;
+
+    rig_advance(r, after_ms - 1);
+    QUIET(p);
+    rig_advance(r, 1);
+    EXPECT(p, "OPTIONS");
+    HAS(p->got, "OPTIONS sip:dev-1001-0@192.168.1.5:40123 SIP/2.0\r\nVia: SIP/2.0/UDP "
+                "203.0.113.1:5060;");
+    if (answers) {
+        phone_answer(p, 404, NULL); /* whatever it says: it was reached */
+        rig_settle(r);
+    }
+}
+
+#define LEARN USERS(", keepalive: {method: options, interval: 40s, max: 100s}")
+
+static void answered_pauses_grow_to_the_longest(void **state)
+{
+    struct phone p;
+    struct rig *r = registered(&p, LEARN, "192.168.1.5:40123");
+
+    (void)state;
+    asked_at(&p, 40000, true);
+    asked_at(&p, 60000, true);
+    asked_at(&p, 90000, true);
+    asked_at(&p, 100000, true);
+    asked_at(&p, 100000, true);
+    r->is_noisy = true;
+    rig_advance(r, 1200000);
+    rig_down(r);
+}
+
+static void an_unanswered_pause_is_the_last_that_was_tried(void **state)
+{
+    struct phone p;
+    struct rig *r = registered(&p, LEARN, "192.168.1.5:40123");
+
+    (void)state;
+    asked_at(&p, 40000, true);
+    asked_at(&p, 60000, true);
+    asked_at(&p, 90000, false);
+    rig_advance(r, 32000); /* repeated until nobody waits any more */
+    phone_drop_mail(&p);
+    for (int i = 0; i < 4; i++) { /* back to what is known to be good, for ever */
+        asked_at(&p, 60000, true);
+    }
+    r->is_noisy = true;
+    rig_advance(r, 1200000);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +337,9 @@ int main(void)
         cmocka_unit_test(a_call_that_rings_is_told_when_it_is_up),
         cmocka_unit_test(a_new_call_has_the_new_address_from_the_start),
         cmocka_unit_test(the_change_waits_its_turn),
+        cmocka_unit_test(line_ends_keep_a_hidden_device_reachable),
+        cmocka_unit_test(answered_pauses_grow_to_the_longest),
+        cmocka_unit_test(an_unanswered_pause_is_the_last_that_was_tried),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,7 +138,7 @@ static void big_datagrams_pass_and_those_over_the_limit_do_not(void **state)
 
 static void keepalives_and_scraps_never_reach_the_house(void **state)
 {
-    static const char stun[20] = {0, 1, 0, 0, 0x21, 0x12, (char)0xa4, 0x42};
+    static const char stun[20] = {0, 0x11, 0, 0, 0x21, 0x12, (char)0xa4, 0x42}; /* an indication */
     static const struct {
         struct sl bytes;
         enum stat_id counted;
@@ -166,6 +166,74 @@ static void keepalives_and_scraps_never_reach_the_house(void **state)
         assert_int_equal(rig.n_msg, 1);
         assert_int_equal(rig.msg_len[0], PING.n);
         assert_int_equal(stat_sum(t[i].counted), 1);
+        rig_peer_read(&rig);
+        assert_int_equal(rig.got_len, 0);
+        rig_down(&rig);
+    }
+}
+
+#define STUN_HEAD(type, len) 0, (type), 0, (len), 0x21, 0x12, (char)0xa4, 0x42
+#define STUN_ID 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+
+/* RFC 5626 4.4.2: the phone learns the address by which it is seen. */
+static void a_binding_request_is_answered_with_its_source(void **state)
+{
+    static const char software[] = {
+        STUN_HEAD(1, 8), STUN_ID, (char)0x80, 0x22, 0, 3, 'a', 'b', 'c', 0};
+    static const uint8_t answer[] = {1,       1, 0,    12, 0x21, 0x12, 0xa4, 0x42,
+                                     STUN_ID, 0, 0x20, 0,  8,    0,    1};
+    const uint8_t *got = (const uint8_t *)rig.got;
+    struct addr me;
+    socklen_t len = sizeof(me);
+
+    (void)state;
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_UDP, "127.0.0.1:0");
+    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
+    assert_int_equal(getsockname(rig.peer, &me.u.sa, &len), 0);
+    for (size_t n = 20; n <= sizeof(software); n += 8) {
+        char request[sizeof(software)];
+
+        memcpy(request, software, n);
+        request[3] = (char)(n - 20);
+        rig_peer_put(rig.peer, sl_make(request, n));
+        rig.want = 32;
+        rig_until(&rig, rig_has_got);
+        assert_int_equal(rig.got_len, 32);
+        assert_memory_equal(got, answer, sizeof(answer));
+        assert_int_equal((got[26] << 8 | got[27]) ^ 0x2112, addr_port(&me));
+        assert_int_equal(got[28] ^ 0x21, 127);
+        assert_int_equal(got[31] ^ 0x42, 1);
+        rig.got_len = 0;
+    }
+    rig_down(&rig);
+}
+
+static void what_is_no_plain_binding_request_is_not_answered(void **state)
+{
+    static const struct {
+        char bytes[28];
+        size_t n;
+    } t[] = {
+        {{STUN_HEAD(0x11, 0), STUN_ID}, 20},                              /* indication */
+        {{STUN_HEAD(3, 0), STUN_ID}, 20},                                 /* TURN */
+        {{1, 1, 0, 0, 0x21, 0x12, (char)0xa4, 0x42, STUN_ID}, 20},        /* an answer */
+        {{STUN_HEAD(1, 8), STUN_ID}, 20},                                 /* cut */
+        {{STUN_HEAD(1, 0), STUN_ID, 0, 0, 0, 0}, 24},                     /* too long */
+        {{STUN_HEAD(1, 8), STUN_ID, 0, 6, 0, 4, 'u', 's', 'e', 'r'}, 28}, /* ICE */
+        {{STUN_HEAD(1, 8), STUN_ID, (char)0x80, 0x22, 0, 5, 'a', 'b', 'c', 'd'}, 28}, /* beyond */
+        {{STUN_HEAD(1, 8), STUN_ID, (char)0x80, 0x22, (char)255, (char)255}, 28},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        rig_up(&rig, NULL);
+        rig_listen(&rig, SIP_UDP, "127.0.0.1:0");
+        rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
+        rig_peer_put(rig.peer, sl_make(t[i].bytes, t[i].n));
+        rig_peer_put(rig.peer, PING);
+        rig.want = 1;
+        rig_until(&rig, rig_has_messages);
         rig_peer_read(&rig);
         assert_int_equal(rig.got_len, 0);
         rig_down(&rig);
@@ -391,6 +459,8 @@ int main(void)
         cmocka_unit_test(more_than_the_queue_holds_can_be_sent_in_one_turn),
         cmocka_unit_test(big_datagrams_pass_and_those_over_the_limit_do_not),
         cmocka_unit_test(keepalives_and_scraps_never_reach_the_house),
+        cmocka_unit_test(a_binding_request_is_answered_with_its_source),
+        cmocka_unit_test(what_is_no_plain_binding_request_is_not_answered),
         cmocka_unit_test(line_ends_before_a_message_are_skipped),
         cmocka_unit_test(a_closed_port_is_reported_and_hurts_no_other_datagram),
         cmocka_unit_test(a_wildcard_socket_answers_from_the_address_that_was_asked),

@@ -2,8 +2,6 @@
  * identifiers and keys, in any kind of body; and all that only looks like them. */
 #include "policy_rig.h"
 
-#include "sbc-policy/egress.h"
-
 struct found {
     char text[256]; /* what was found, each followed by a bar */
     const char *bytes;

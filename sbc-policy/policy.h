@@ -17,6 +17,7 @@
 #include "sbc-policy/number.h"
 #include "sbc-policy/route.h"
 #include "sbc-policy/header.h"
+#include "sbc-policy/session.h"
 #include "sbc-policy/verdict.h"
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
@@ -58,6 +59,7 @@ struct policy_peer {
     struct policy_reply_rule *replies;
     size_t n_headers, n_replies;
     struct policy_identity identity;
+    struct policy_session session;
     uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
@@ -84,6 +86,7 @@ struct policy_users {
     struct policy_account *accounts;
     size_t n_accounts;
     struct policy_sides numbers;
+    struct policy_session session;
 };
 
 struct policy_table_ref { /* owned by the snapshot */

@@ -369,7 +369,11 @@ static void begin(struct call *c, struct sip_msg *req)
         redirect(c);
         return;
     }
-    status = check_body(req, &why);
+    status = session_hear(c->a, req);
+    why = status == 422 ? "session interval is too short" : "Session-Expires cannot be read";
+    if (status == 0) {
+        status = check_body(req, &why);
+    }
     if (status != 0) {
         call_reject_a(c, status, "system", why);
         return;

@@ -55,7 +55,8 @@ struct leg {
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
     struct leg_update update;
-    struct timer retry; /* 491: our re-INVITE goes again */
+    struct leg_timer timer; /* of its session */
+    struct timer retry;     /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
     struct log_ctx log;

@@ -1,5 +1,6 @@
 /* call_session.h - what changes a leg's session beside INVITE, and keeps it alive: UPDATE
- * (RFC 3311). Part of call_int.h. */
+ * (RFC 3311), session timers
+ * (RFC 4028). Part of call_int.h. */
 #ifndef POSTERN_CALL_SESSION_H
 #define POSTERN_CALL_SESSION_H
 
@@ -13,6 +14,34 @@ struct leg_update {
     struct tx *cli;        /* ours */
     struct timer patience; /* of srv */
 };
+
+/* Each leg has a timer of its own (RFC 4028): what the two sides agreed on is their business. */
+struct leg_timer {
+    bool is_supported;   /* they said that they take part */
+    bool is_ours;        /* we refresh */
+    bool asked_ours;     /* the same of asked_s */
+    uint8_t raises;      /* how often 422 of theirs was followed */
+    uint32_t interval_s; /* in force; 0: none */
+    uint32_t asked_s;    /* what our 2xx to their last request will say; 0: nothing */
+    uint32_t min_s;      /* their Min-SE */
+    int64_t fresh_ms;    /* loop time of the last refresh */
+    struct tx *refresh;  /* our UPDATE without an offer */
+    struct timer timer;
+};
+
+/* --- call_timer.c --- */
+const struct policy_session *leg_session(const struct leg *l);
+bool msg_has_option(const struct sip_msg *m, enum hdr_id id, struct sl option);
+/* Their INVITE or UPDATE. 0, or what refuses it: 422, 400. */
+uint16_t session_hear(struct leg *l, const struct sip_msg *req);
+void session_put_request(struct buf *b, const struct leg *l); /* into our INVITE or UPDATE */
+void session_put_answer(struct buf *b, struct leg *l);        /* into our 2xx to one of theirs */
+void session_put_min(struct buf *b, const struct leg *l);     /* into our 422 */
+void session_heard_answer(struct leg *l, const struct sip_msg *rsp); /* 2xx to ours */
+/* Their 422: true when it asks for more than we did, which the next request will say. */
+bool session_raise(struct leg *l, const struct sip_msg *rsp);
+void session_init(struct leg *l);
+void session_stop(struct leg *l);
 
 /* --- call_update.c --- */
 void call_update(struct leg *l, struct tx *tx, struct sip_msg *req);

@@ -69,10 +69,10 @@ static uint16_t early_status(const struct leg *l)
 
 void call_update(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
-    uint16_t status = 0;
+    uint16_t status = session_hear(l, req);
 
-    if (req->body.n == 0) {
-        finish(l, tx, 200, SL_NULL);
+    if (status != 0 || req->body.n == 0) {
+        finish(l, tx, status != 0 ? status : 200, SL_NULL);
         return;
     }
     if (!msg_has_sdp(req)) {

@@ -130,6 +130,19 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
     return leg_respond_to(l, l->srv, status, sdp, SL_NULL);
 }
 
+/* What we take, and what this answer says of the session. */
+static void put_session(struct buf *b, struct leg *l, uint16_t status)
+{
+    if (status > 100 && status < 300) {
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+    }
+    if (status >= 200 && status < 300) {
+        session_put_answer(b, l);
+    } else if (status == 422) {
+        session_put_min(b, l);
+    }
+}
+
 int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra)
 {
     struct call *c = l->call;
@@ -155,9 +168,7 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
         buf_putf(b, "Contact: <%.*s>\r\n", SL_ARG(c->redirect));
     }
     mark = b->n;
-    if (status > 100 && status < 300) {
-        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
-    }
+    put_session(b, l, status);
     put_trouble(b, c, status);
     buf_putsl(b, extra);
     if (req->method == SIP_INVITE) {
@@ -203,8 +214,8 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
     const struct policy_def *def = policy_def(l->call->cfg->policy);
     const struct policy_peer *peer;
 
-    if (challenge == NULL) {
-        return 0;
+    if (challenge == NULL || challenge->status == 422) {
+        return 0; /* the other question has its answer elsewhere */
     }
     peer = l->party.kind == POLICY_PEER ? &def->peers[l->party.peer] : NULL;
     if (peer == NULL || peer->username == NULL) {
@@ -229,7 +240,8 @@ static void put_extra(struct buf *b, const struct leg *l, enum sip_method method
     size_t mark = b->n;
 
     if (method == SIP_INVITE || method == SIP_UPDATE) {
-        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\nSupported: timer\r\n");
+        session_put_request(b, l);
     }
     if (method == SIP_INVITE && inv != NULL) {
         identity_of(c->cfg, &c->verdict.source, c->verdict.user, inv, &id);

@@ -537,6 +537,11 @@ static const struct cfg_key cfg_peer_keys[] = {
      .at = offsetof(struct policy_peer, identity),
      .sub = &cfg_identity,
      .help = "Who is believed, and who is told, who calls (RFC 3323, RFC 3325)."},
+    {.key = "session_timer",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, session),
+     .sub = &cfg_session_timer,
+     .help = "How often sessions of this side are refreshed (RFC 4028)."},
     {.key = "probe", .type = CFG_LATER, .help = "OPTIONS probes of the targets."},
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
@@ -644,6 +649,11 @@ static const struct cfg_key cfg_users_keys[] = {
      .at = offsetof(struct policy_users, numbers),
      .sub = &cfg_sides,
      .help = "How numbers are rewritten on this side."},
+    {.key = "session_timer",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, session),
+     .sub = &cfg_session_timer,
+     .help = "How often sessions of this side are refreshed (RFC 4028)."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,

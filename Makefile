@@ -39,15 +39,13 @@ else ifeq ($(VARIANT),clang)
 override CC := clang
 else ifeq ($(VARIANT),asan)
 SAN := -fsanitize=address,undefined
+OOM := 1
 # gcc's two shared runtimes forget UBSAN_OPTIONS=log_path when they meet in one program; the static ones do not.
 SANLINK = $(SAN) $(if $(findstring clang,$(CC)),,-static-libasan -static-libubsan)
 else ifeq ($(VARIANT),ubsan)
 SAN := -fsanitize=undefined
 else ifeq ($(VARIANT),tsan)
 SAN := -fsanitize=thread
-else ifeq ($(VARIANT),oom)
-SAN := -fsanitize=address,undefined
-OOM := 1
 else ifeq ($(VARIANT),fuzz)
 override CC := clang
 SAN := -fsanitize=fuzzer-no-link,address,undefined
@@ -63,7 +61,7 @@ else ifneq ($(VARIANT),)
 $(error unknown VARIANT=$(VARIANT))
 endif
 ifneq ($(SAN),)
-OPT := -O1 -g -fno-omit-frame-pointer
+OPT := -O1 -g1 -fno-omit-frame-pointer
 SAN += -fno-sanitize-recover=all
 HARDEN :=
 endif
@@ -213,10 +211,10 @@ e2e: all ## end-to-end tests: the real daemon in a network namespace of its own 
 	$(call say,E2E,$(BIN))
 	@rm -rf $(E2E_REPORTS) && mkdir -p $(E2E_REPORTS)
 	$(Q)$(E2E_RUNTIME) POSTERN_BIN=$(abspath $(BIN)) POSTERN_VARIANT=$(VARIANT) scripts/run-e2e \
-		--junit $(BUILD)/e2e.xml --reports $(E2E_REPORTS) $(PYTEST_ARGS)
+		--junit $(abspath $(BUILD))/e2e --reports $(E2E_REPORTS) $(PYTEST_ARGS)
 
 test-oom: ## unit and flow tests again, each with allocation n failing
-	$(Q)$(MAKE) --no-print-directory VARIANT=oom oom-walk
+	$(Q)$(MAKE) --no-print-directory VARIANT=asan oom-walk
 .PHONY: oom-walk
 oom-walk: $(UNIT_BIN) $(FLOW_BIN)
 	$(Q)scripts/oom-walk --jobs $(J) --logs $(BUILD)/log $(UNIT_BIN) $(FLOW_BIN)

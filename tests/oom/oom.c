@@ -1,5 +1,6 @@
-/* oom.c - linked into each test program of the oom variant: allocation number POSTERN_OOM_AT of the
- * process fails, once. The number of allocations seen goes to the file POSTERN_OOM_COUNT at exit.
+/* oom.c - linked into each test program of the asan variant: allocation number POSTERN_OOM_AT of
+ * the process fails, once. The number of allocations seen goes to the file POSTERN_OOM_COUNT at
+ * exit.
  */
 #include <stdatomic.h>
 #include <stdbool.h>

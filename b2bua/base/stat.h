@@ -95,6 +95,8 @@
     X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
     X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \
     X(MEDIA_TIMEOUT, "postern_media_timeouts_total", "", "Calls ended for want of media")          \
+    X(PRACK_MISSING, "postern_reliable_unacknowledged_total", "",                                  \
+      "Calls ended because a reliable provisional answer of ours got no PRACK")                    \
     X(SESSION_REFRESH, "postern_session_refreshes_total", "result=\"ok\"",                         \
       "Session refreshes of ours by UPDATE")                                                       \
     X(SESSION_REFUSED, "postern_session_refreshes_total", "result=\"failed\"",                     \

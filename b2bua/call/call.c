@@ -173,6 +173,7 @@ struct leg *leg_new(struct call *c, uint8_t side)
     timer_init(&l->rekey, NULL, l);
     leg_update_init(l);
     session_init(l);
+    timer_init(&l->reliable.timer, NULL, l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
     sdp_face_init(&l->face, ((uint64_t)crypto_random_u32() << 20) | (crypto_random_u32() >> 12));
@@ -215,6 +216,7 @@ void leg_free(struct leg **lp)
     leg_digits_drop(l);
     leg_update_drop(l);
     session_stop(l);
+    reliable_drop(l);
     nego_free(&l->nego);
     if (l->target_counted) {
         policy_peer_release(l->call->cfg->policy, l->party.peer);
@@ -280,6 +282,7 @@ static void sessions_drop(struct call *c)
     if (c->a != NULL) {
         leg_update_drop(c->a);
         session_stop(c->a);
+        reliable_drop(c->a);
     }
     LIST_FOR_EACH(it, &c->forks)
     {

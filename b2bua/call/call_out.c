@@ -475,6 +475,9 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
     if (rsp->to_tag.n != 0 && dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "1xx without a usable dialog");
     }
+    if (!reliable_take(l, rsp)) {
+        return;
+    }
     sdp = early_answer(l, rsp);
     if (sdp.n != 0) {
         c->b = l;
@@ -504,6 +507,7 @@ static void answered(struct call *c)
     sip_msg_unref(&c->invite);
     stat_inc(STAT_CALL_ANSWERED);
     call_post(c);
+    reliable_answered(c->a);
 }
 
 /* From here on the caller has an answered call: whatever fails now ends it with BYE. */

@@ -61,9 +61,13 @@ static void on_patience(void *arg)
     }
 }
 
-/* The first offer has no answer that counts before the 2xx: what is in a 1xx is a preview. */
+/* The first offer has no answer that counts before the 2xx or a reliable 1xx: what is in another
+ * 1xx is a preview. */
 static uint16_t early_status(const struct leg *l)
 {
+    if (reliable_has_answer(l)) {
+        return 488; /* it may ask, but nothing of this kind changes before the answer */
+    }
     return l == l->call->a ? 500 : 491; /* theirs or ours waits */
 }
 

@@ -123,11 +123,20 @@ void call_forget_keys(struct call_table *t, struct sl sdp)
 
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
+    struct sl told;
+
     if (l->srv == NULL || tx_request(l->srv) == NULL) {
         return EPROTO;
     }
     status = rules_status(l->call->cfg, &l->party, POLICY_OUT, status);
-    return leg_respond_to(l, l->srv, status, sdp, SL_NULL);
+    if (reliable_way(l, status) == RELIABLE_NEVER) {
+        return 0;
+    }
+    told = l->call->state < CALL_ANSWERED ? reliable_sdp(l, sdp) : sdp;
+    if (told.n == 0) {
+        call_forget_keys(l->call->t, sdp);
+    }
+    return leg_respond_to(l, l->srv, status, told, SL_NULL);
 }
 
 /* What we take, and what this answer says of the session. */
@@ -136,11 +145,30 @@ static void put_session(struct buf *b, struct leg *l, uint16_t status)
     if (status > 100 && status < 300) {
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
+    if (reliable_way(l, status) == RELIABLE_YES) {
+        reliable_put(b, l);
+    }
     if (status >= 200 && status < 300) {
         session_put_answer(b, l);
     } else if (status == 422) {
         session_put_min(b, l);
+    } else {
+        reliable_put_refusal(b, l, status);
     }
+}
+
+/* Provisional answers may have to be acknowledged, and finals may have to wait for that. */
+static int send_answer(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp)
+{
+    struct sl bytes = buf_sl(&l->call->t->out);
+
+    if (tx == l->srv && reliable_way(l, status) == RELIABLE_YES) {
+        return reliable_send(l, status, bytes, sdp);
+    }
+    if (tx == l->srv && status >= 200 && reliable_holds(l, status, bytes)) {
+        return 0;
+    }
+    return tx_server_respond(tx, status, bytes);
 }
 
 int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra)
@@ -178,7 +206,7 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
     ladder_add(l, true, req->method, status, req->cseq, sdp.n != 0);
     err = buf_err(b);
     if (err == 0) {
-        err = tx_server_respond(tx, status, buf_sl(b));
+        err = send_answer(l, tx, status, sdp);
     }
     call_forget_keys(c->t, sdp);
     return err;
@@ -240,7 +268,8 @@ static void put_extra(struct buf *b, const struct leg *l, enum sip_method method
     size_t mark = b->n;
 
     if (method == SIP_INVITE || method == SIP_UPDATE) {
-        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\nSupported: timer\r\n");
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+        reliable_put_request(b, l);
         session_put_request(b, l);
     }
     if (method == SIP_INVITE && inv != NULL) {
@@ -275,6 +304,7 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     buf_reset(b);
     put_request(b, l, r->method, r->cseq, tx_branch(*txp), tx_flow(*txp));
     err = put_credentials(b, l, r->challenge, sip_method_name(r->method));
+    buf_putsl(b, r->extra);
     put_extra(b, l, r->method);
     sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {

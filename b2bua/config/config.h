@@ -5,21 +5,19 @@
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
  *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
- *   tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off, keepalive_answer
- *   10s, reconnect_max 30s or off
- *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
- *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
- *   peers.*.limits off, peers.*.failover.timeout 2s, peers.*.credentials.realm any
- *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
- *   users.trusted_network false
- *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
- *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
- *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
- *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
- *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
- *   routes.*.{numbers, failover.codes 503, redirect.status 302, refuse {status 403, reason},
- *   continue false}
- * Names of media default to plain, which is there when no media_profiles are written. */
+ *   reserve 25, tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off,
+ * keepalive_answer 10s, reconnect_max 30s or off media.inactivity 60s or off, media.learn 3s, io
+ * auto, gather 250us, ready_ports 64 limits.calls 20000, calls_per_second 2000 (or off), setup 3m,
+ * duration 12h, transactions 200000 peers.*.limits off, peers.*.failover.timeout 2s,
+ * peers.*.credentials.realm any media_profiles.*.{avpf, codecs, dtmf, dscp, rekey},
+ * peers.*.trusted_network, users.trusted_network false users.algorithm md5, contacts 10, nonce_life
+ * 5m, expires {min 60s, max 1h, default 1h} peers.*.{headers, replies} none, peers.*.identity
+ * {trust false, privacy honour} {peers.*, users}.numbers.{in, out}.{called, calling} none,
+ * peer_groups none, tables none security.allow none, unknown_sources {packets_per_second 1000, each
+ * off}, trusted_sources off routes.*.match.{listener, called, calling, domain, method, user,
+ * headers, time, codec} any, routes.*.{numbers, failover.codes 503, redirect.status 302, refuse
+ * {status 403, reason}, continue false} Names of media default to plain, which is there when no
+ * media_profiles are written. */
 #ifndef POSTERN_CONFIG_H
 #define POSTERN_CONFIG_H
 

@@ -2,7 +2,8 @@
  * start something new. Decides nothing that the policy decides. */
 #include "worker/worker_int.h"
 
-#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, REGISTER\r\n"
+#define ALLOW_LINE                                                                                 \
+    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REGISTER\r\n"
 
 static void answer(struct worker *w, const struct sip_msg *req, const struct flow *flow,
                    uint16_t status, struct sl extra)
@@ -47,10 +48,12 @@ static void on_response(struct worker *w, const struct flow *flow, struct sip_ms
 
 /* --- requests: what must hold for any new one --- */
 
-/* RFC 4028; a REGISTER is judged elsewhere. */
+/* RFC 3262, RFC 4028; a REGISTER is judged elsewhere. */
 static bool is_option_of_ours(const struct sip_msg *req, struct sl option)
 {
-    return (req->method == SIP_INVITE || req->method == SIP_UPDATE) && sl_ieq(option, SL("timer"));
+    return (req->method == SIP_INVITE && sl_ieq(option, SL("100rel"))) ||
+           ((req->method == SIP_INVITE || req->method == SIP_UPDATE) &&
+            sl_ieq(option, SL("timer")));
 }
 
 static void put_unsupported(struct buf *b, const struct sip_msg *req, enum hdr_id id, bool *first)
@@ -255,6 +258,7 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
     case SIP_BYE:
     case SIP_INFO:
     case SIP_UPDATE:
+    case SIP_PRACK:
         answer(w, req, flow, 481, SL_NULL);
         break;
     default:

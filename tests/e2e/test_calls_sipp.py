@@ -180,3 +180,16 @@ def test_a_session_timer_is_agreed_on_and_refreshed(house, sipp, ear):
     records = {record["end_code"]: record for record in daemon.wait_cdrs(2)}
     assert records[422]["end_reason"] == "session interval is too short"
     assert records[200]["end_by"] == "caller"
+
+
+def test_reliable_provisional_answers_on_both_sides(house, sipp, ear):
+    """RFC 3262: the answer is in the 183, both sides acknowledge their own; the scenarios check numbers and order."""
+    daemon = house()
+    near, far, a, b = talking_pair(sipp, ear, "uac_prack", "uas_prack", 1500)
+    near.talk()
+    far.talk()
+    a.hears(CALLEE_HZ, since=0.0)
+    b.hears(CALLER_HZ, since=0.0)
+    wait_all(near, far)
+    record = daemon.cdr()
+    assert (record["end_code"], record["end_by"]) == (200, "caller")

@@ -35,7 +35,7 @@ static void both_legs_agree_on_their_own(void **state)
     struct pair t;
 
     up(&t, *state, "Supported: timer\r\nSession-Expires: 1000\r\n", "");
-    HAS(t.b.ring, "Supported: timer\r\n");
+    HAS(t.b.ring, "Supported: timer, 100rel\r\n");
     HAS(t.b.ring, "Session-Expires: 1800\r\n");
     LACKS(t.b.ring, "Min-SE");
     HAS(t.a.got, "Session-Expires: 1000;refresher=uas\r\n");

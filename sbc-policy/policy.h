@@ -20,6 +20,7 @@
 
 struct policy_counter; /* what the node, a peer or a user uses now */
 #include "sbc-policy/limit.h"
+#include "sbc-policy/session.h"
 #include "sbc-policy/verdict.h"
 #include "sbc-policy/health.h"
 
@@ -71,8 +72,9 @@ struct policy_peer {
     uint32_t waiting_max; /* calls without any answer, per target; 0: any */
     struct policy_probe probe;
     struct policy_breaker breaker;
-    uint8_t last_resort;                     /* enum policy_last_resort */
-    bool drain;                              /* no new calls to it */
+    uint8_t last_resort; /* enum policy_last_resort */
+    bool drain;          /* no new calls to it */
+    struct policy_session session;
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
      * it, and never another's: it may outlive a policy. 1 to POLICY_ID_MAX. */
@@ -105,6 +107,7 @@ struct policy_users {
     struct policy_sides numbers;
     struct policy_limit limit; /* of each */
     struct policy_topology topology;
+    struct policy_session session;
 };
 
 struct policy_table_ref { /* owned by the snapshot */

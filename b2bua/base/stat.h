@@ -150,6 +150,14 @@
     X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
     X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \
     X(MEDIA_TIMEOUT, "postern_media_timeouts_total", "", "Calls ended for want of media")          \
+    X(PRACK_MISSING, "postern_reliable_unacknowledged_total", "",                                  \
+      "Calls ended because a reliable provisional answer of ours got no PRACK")                    \
+    X(SESSION_REFRESH, "postern_session_refreshes_total", "result=\"ok\"",                         \
+      "Session refreshes of ours by UPDATE")                                                       \
+    X(SESSION_REFUSED, "postern_session_refreshes_total", "result=\"failed\"",                     \
+      "Session refreshes of ours by UPDATE")                                                       \
+    X(SESSION_EXPIRED, "postern_sessions_expired_total", "",                                       \
+      "Calls ended because a side did not refresh its session")                                    \
     X(REKEY_OK, "postern_rekeys_total", "result=\"ok\"", "Legs that got new SRTP keys of ours")    \
     X(REKEY_FAIL, "postern_rekeys_total", "result=\"refused\"",                                    \
       "Legs that got new SRTP keys of ours")                                                       \

@@ -181,6 +181,8 @@ struct leg *leg_new(struct call *c, uint8_t side)
     timer_init(&l->retry, NULL, l);
     timer_init(&l->rekey, NULL, l);
     leg_update_init(l);
+    session_init(l);
+    timer_init(&l->reliable.timer, NULL, l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
     sdp_face_init(&l->face, ((uint64_t)crypto_random_u32() << 20) | (crypto_random_u32() >> 12));
@@ -223,6 +225,8 @@ void leg_free(struct leg **lp)
     leg_rekey_stop(l);
     leg_digits_drop(l);
     leg_update_drop(l);
+    session_stop(l);
+    reliable_drop(l);
     nego_free(&l->nego);
     if (l->target_counted) {
         policy_peer_release(l->call->cfg->policy, l->party.peer);
@@ -287,14 +291,19 @@ static void release_limits(struct call *c)
     }
 }
 
-static void updates_drop(struct call *c)
+static void sessions_drop(struct call *c)
 {
     if (c->a != NULL) {
         leg_update_drop(c->a);
+        session_stop(c->a);
+        reliable_drop(c->a);
     }
     LIST_FOR_EACH(it, &c->forks)
     {
-        leg_update_drop(CONTAINER_OF(it, struct leg, node));
+        struct leg *l = CONTAINER_OF(it, struct leg, node);
+
+        leg_update_drop(l);
+        session_stop(l);
     }
 }
 
@@ -327,7 +336,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     call_set_state(c, CALL_ENDED);
     call_post(c);
     relays_drop(c);
-    updates_drop(c);
+    sessions_drop(c);
     c->own = NULL;
     call_drop_offer(c);
     release_limits(c);

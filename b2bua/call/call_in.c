@@ -364,6 +364,18 @@ static uint16_t check_body(const struct sip_msg *req, const char **why)
     return 0;
 }
 
+static uint16_t check_extensions(struct leg *l, const struct sip_msg *req, const char **why)
+{
+    uint16_t status = session_hear(l, req);
+
+    if (status != 0) {
+        *why = status == 422 ? "session interval is too short" : "Session-Expires cannot be read";
+        return status;
+    }
+    *why = "reliable provisional answers are off, or demanded";
+    return reliable_hear(l, req);
+}
+
 static void redirect(struct call *c)
 {
     char text[512];
@@ -408,7 +420,10 @@ void call_go_on(struct call *c)
         redirect(c);
         return;
     }
-    status = check_body(req, &why);
+    status = check_extensions(c->a, req, &why);
+    if (status == 0) {
+        status = check_body(req, &why);
+    }
     if (status != 0) {
         call_reject_a(c, status, "system", why);
         return;

@@ -14,7 +14,7 @@
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
 #define CALL_HOPS_MAX 70  /* never sent higher, whatever came */
 #define CALL_HOPS_MIN 1   /* Max-Forwards at which a request goes no further: 483 */
-#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE"
+#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK"
 
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
@@ -58,7 +58,9 @@ struct leg {
     struct digest_state *digest;
     struct policy_said said; /* hosts that its far end has named as its own */
     struct leg_update update;
-    struct addr told;   /* our address as it knows it (call_moved.c) */
+    struct addr told;       /* our address as it knows it (call_moved.c) */
+    struct leg_timer timer; /* of its session */
+    struct leg_reliable reliable;
     struct timer retry; /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */

@@ -235,7 +235,7 @@ static mid_fn *const mid_table[SIP_METHOD_N] = {
     [SIP_INVITE] = mid_invite,       [SIP_BYE] = mid_bye,          [SIP_OPTIONS] = mid_options,
     [SIP_INFO] = mid_info,           [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
     [SIP_REFER] = mid_refuse,        [SIP_SUBSCRIBE] = mid_refuse, [SIP_NOTIFY] = mid_refuse,
-    [SIP_UPDATE] = call_update,      [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
+    [SIP_UPDATE] = call_update,      [SIP_PRACK] = call_prack,     [SIP_PUBLISH] = mid_refuse,
     [SIP_METHOD_OTHER] = mid_refuse,
 };
 

@@ -304,7 +304,7 @@ static uint16_t status_for_caller(uint16_t status)
     if (status < 400) {
         return 480;
     }
-    return status == 491 ? 480 : status;
+    return status == 491 || status == 422 ? 480 : status;
 }
 
 /* Why a target was not even asked. */
@@ -498,6 +498,9 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
     if (rsp->to_tag.n != 0 && dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "1xx without a usable dialog");
     }
+    if (!reliable_take(l, rsp)) {
+        return;
+    }
     sdp = early_answer(l, rsp);
     if (sdp.n != 0) {
         c->b = l;
@@ -528,6 +531,7 @@ static void answered(struct call *c)
     policy_answered(c->cfg->policy, &c->verdict, loop_now_ms(c->t->p.loop));
     stat_inc(STAT_CALL_ANSWERED);
     call_post(c);
+    reliable_answered(c->a);
 }
 
 /* From here on the caller has an answered call: whatever fails now ends it with BYE. */
@@ -598,6 +602,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     l->dlg.state = DIALOG_CONFIRMED;
+    session_heard_answer(l, rsp);
     c->b = l;
     call_name_target(c, l);
     call_cancel_forks(c, l);
@@ -618,14 +623,23 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     answered(c);
 }
 
-static bool retry_with_credentials(struct leg *l, struct sip_msg *rsp)
+/* It asks for credentials that we have, or for a longer session (RFC 4028 7.3). */
+static bool may_retry(struct leg *l, const struct sip_msg *rsp)
+{
+    const struct policy_def *def = policy_def(l->call->cfg->policy);
+    bool is_challenge = rsp->status == 401 || rsp->status == 407;
+
+    return session_raise(l, rsp) || (is_challenge && l->party.kind == POLICY_PEER &&
+                                     def->peers[l->party.peer].username != NULL);
+}
+
+static bool retry_as_asked(struct leg *l, struct sip_msg *rsp)
 {
     struct call *c = l->call;
     struct tx *old = l->cli;
     const char *why = NULL;
 
-    if ((rsp->status != 401 && rsp->status != 407) || l->party.kind != POLICY_PEER ||
-        policy_def(c->cfg->policy)->peers[l->party.peer].username == NULL) {
+    if (!may_retry(l, rsp)) {
         return false;
     }
     buf_reset(&c->t->body);
@@ -638,8 +652,10 @@ static bool retry_with_credentials(struct leg *l, struct sip_msg *rsp)
     l->dlg.n_routes = 0;
     l->dlg.state = DIALOG_NONE;
     if (leg_invite(l, buf_sl(&c->t->body),
-                   policy_def(c->cfg->policy)->peers[l->party.peer].failover_ms, rsp,
-                   b_on_response) != 0) {
+                   l->party.kind == POLICY_PEER
+                       ? policy_def(c->cfg->policy)->peers[l->party.peer].failover_ms
+                       : 0,
+                   rsp, b_on_response) != 0) {
         l->cli = old;
         return false;
     }
@@ -697,7 +713,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
 {
     (void)err;
     ladder_msg(l, rsp);
-    if (!retry_with_credentials(l, rsp)) {
+    if (!retry_as_asked(l, rsp)) {
         attempt_done(l->call, l, rsp->status, 0); /* as it was said */
         leg_target_judge(l, rsp->status, 0);
         leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);

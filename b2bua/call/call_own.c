@@ -104,6 +104,7 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
     ladder_msg(l, rsp);
     leg_learn_allow(l, rsp);
     egress_hear(&l->said, rsp);
+    session_heard_answer(l, rsp);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "re-INVITE answered without a usable Contact");
     }
@@ -127,7 +128,8 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
     if (status == 491 && leg_retry_later(l, on_own_retry)) {
         return;
     }
-    if ((status == 401 || status == 407) && rsp != NULL && own_send(l, rsp) == 0) {
+    if (rsp != NULL && (status == 401 || status == 407 || session_raise(l, rsp)) &&
+        own_send(l, rsp) == 0) {
         return;
     }
     log_info(&l->log, "re-INVITE of our own was refused with %u; all stays as it was", status);

@@ -122,27 +122,37 @@ bool leg_retry_later(struct leg *y, timer_fn *fn)
     return true;
 }
 
+/* y asks for something that we can give: credentials, a longer session, another moment. */
+static bool goes_again(struct leg *x, struct leg *y, uint16_t status, struct sip_msg *rsp)
+{
+    if (status == 491 && leg_retry_later(y, on_retry)) {
+        return true;
+    }
+    return rsp != NULL && (status == 401 || status == 407 || session_raise(y, rsp)) &&
+           forward_offer(x, y, rsp) == 0;
+}
+
+/* What x hears: challenges, glare and session intervals of y's side are no business of its own. */
+static uint16_t status_for_asker(uint16_t status)
+{
+    if (status == 401 || status == 407) {
+        return 502;
+    }
+    return status == 491 || status == 422 ? 500 : status;
+}
+
 static void reinvite_failed(struct leg *x, struct leg *y, uint16_t status, struct sip_msg *rsp)
 {
     struct call *c = x->call;
 
-    if (!is_waiting(x)) { /* cancelled meanwhile: nobody waits */
+    if (!is_waiting(x)) { /* cancelled meanwhile */
         reinvite_done(c);
         return;
     }
-    if (status == 491 && leg_retry_later(y, on_retry)) {
+    if (goes_again(x, y, status, rsp)) {
         return;
     }
-    if ((status == 401 || status == 407) && rsp != NULL && forward_offer(x, y, rsp) == 0) {
-        return;
-    }
-    if (status == 401 || status == 407) {
-        status = 502;
-    } else if (status ==
-               491) { /* there is no glare on x's side: it must not wait for its own turn */
-        status = 500;
-    }
-    reinvite_refuse(x, status);
+    reinvite_refuse(x, status_for_asker(status));
     if (status == 481 || status == 408) { /* the dialog over there is gone (RFC 5057) */
         y->state = status == 481 ? LEG_ENDED : y->state;
         call_end(c, y == c->a ? "caller" : "callee", "dialog is gone", 0);
@@ -197,6 +207,7 @@ static void reinvite_answered(struct leg *y, struct sip_msg *rsp)
     }
     ladder_msg(y, rsp);
     leg_learn_allow(y, rsp);
+    session_heard_answer(y, rsp);
     if (dialog_learn(&y->dlg, rsp) != 0) {
         log_debug(&y->log, "re-INVITE answered without a usable Contact");
     }
@@ -269,6 +280,7 @@ static void on_update_response(struct tx *tx, int err, struct sip_msg *rsp, void
         return;
     }
     leg_learn_allow(y, rsp);
+    session_heard_answer(y, rsp);
     if (dialog_learn(&y->dlg, rsp) != 0) {
         log_debug(&y->log, "UPDATE answered without a usable Contact");
     }
@@ -281,8 +293,16 @@ static void on_update_response(struct tx *tx, int err, struct sip_msg *rsp, void
 
 static void refuse_tx(struct leg *l, struct tx *tx, uint16_t status)
 {
-    tx_answer(l->call->t, tx, status, l->dlg.local_tag,
-              status == 500 ? SL("Retry-After: 2\r\n") : SL_NULL);
+    char mem[64];
+    struct buf b;
+
+    buf_init_fixed(&b, mem, sizeof(mem));
+    if (status == 500) {
+        BUF_LIT(&b, "Retry-After: 2\r\n");
+    } else if (status == 422) {
+        session_put_min(&b, l);
+    }
+    tx_answer(l->call->t, tx, status, l->dlg.local_tag, buf_sl(&b));
     ladder_add(l, true, SIP_INVITE, status, l->dlg.remote_cseq, false);
     tx_close(tx);
     tx_unref(&tx);
@@ -319,6 +339,7 @@ void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
     struct call *c = l->call;
     uint16_t status = reinvite_is_busy(l);
 
+    status = status != 0 ? status : session_hear(l, req);
     if (status != 0) {
         refuse_tx(l, tx, status);
         return;

@@ -61,18 +61,22 @@ static void on_patience(void *arg)
     }
 }
 
-/* The first offer has no answer that counts before the 2xx: what is in a 1xx is a preview. */
+/* The first offer has no answer that counts before the 2xx or a reliable 1xx: what is in another
+ * 1xx is a preview. */
 static uint16_t early_status(const struct leg *l)
 {
+    if (reliable_has_answer(l)) {
+        return 488; /* it may ask, but nothing of this kind changes before the answer */
+    }
     return l == l->call->a ? 500 : 491; /* theirs or ours waits */
 }
 
 void call_update(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
-    uint16_t status = 0;
+    uint16_t status = session_hear(l, req);
 
-    if (req->body.n == 0) {
-        finish(l, tx, 200, SL_NULL);
+    if (status != 0 || req->body.n == 0) {
+        finish(l, tx, status != 0 ? status : 200, SL_NULL);
         return;
     }
     if (!msg_has_sdp(req)) {

@@ -146,8 +146,40 @@ struct answer {
     struct sl sdp, extra; /* extra: whole header lines */
 };
 
+/* What we take, and what this answer says of the session. */
+static void put_session(struct buf *b, struct leg *l, uint16_t status)
+{
+    if (status > 100 && status < 300) {
+        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+    }
+    if (reliable_way(l, status) == RELIABLE_YES) {
+        reliable_put(b, l);
+    }
+    if (status >= 200 && status < 300) {
+        session_put_answer(b, l);
+    } else if (status == 422) {
+        session_put_min(b, l);
+    } else {
+        reliable_put_refusal(b, l, status);
+    }
+}
+
+/* Provisional answers may have to be acknowledged, and finals may have to wait for that. */
+static int send_answer(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp)
+{
+    struct sl bytes = buf_sl(&l->call->t->out);
+
+    if (tx == l->srv && reliable_way(l, status) == RELIABLE_YES) {
+        return reliable_send(l, status, bytes, sdp);
+    }
+    if (tx == l->srv && status >= 200 && reliable_holds(l, status, bytes)) {
+        return 0;
+    }
+    return tx_server_respond(tx, status, bytes);
+}
+
 /* Bare: without what rules of the operator add. */
-static void put_response(struct buf *b, const struct leg *l, const struct answer *a, bool is_bare)
+static void put_response(struct buf *b, struct leg *l, const struct answer *a, bool is_bare)
 {
     const struct call *c = l->call;
     struct sip_msg *req = tx_request(a->tx);
@@ -168,9 +200,7 @@ static void put_response(struct buf *b, const struct leg *l, const struct answer
         buf_putf(b, "Contact: <%.*s>\r\n", SL_ARG(c->redirect));
     }
     mark = b->n;
-    if (status > 100 && status < 300) {
-        BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
-    }
+    put_session(b, l, status);
     put_trouble(b, c, status);
     buf_putsl(b, a->extra);
     if (!is_bare && req->method == SIP_INVITE) {
@@ -181,11 +211,20 @@ static void put_response(struct buf *b, const struct leg *l, const struct answer
 
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
+    struct sl told;
+
     if (l->srv == NULL || tx_request(l->srv) == NULL) {
         return EPROTO;
     }
     status = rules_status(l->call->cfg, &l->party, POLICY_OUT, status);
-    return leg_respond_to(l, l->srv, status, sdp, SL_NULL);
+    if (reliable_way(l, status) == RELIABLE_NEVER) {
+        return 0;
+    }
+    told = l->call->state < CALL_ANSWERED ? reliable_sdp(l, sdp) : sdp;
+    if (told.n == 0) {
+        call_forget_keys(l->call->t, sdp);
+    }
+    return leg_respond_to(l, l->srv, status, told, SL_NULL);
 }
 
 int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra)
@@ -210,7 +249,7 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
         err = buf_err(b);
     }
     if (err == 0) {
-        err = tx_server_respond(tx, status, buf_sl(b));
+        err = send_answer(l, tx, status, sdp);
     }
     call_forget_keys(c->t, sdp);
     return err;
@@ -246,8 +285,8 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
     const struct policy_def *def = policy_def(l->call->cfg->policy);
     const struct policy_peer *peer;
 
-    if (challenge == NULL) {
-        return 0;
+    if (challenge == NULL || challenge->status == 422) {
+        return 0; /* the other question has its answer elsewhere */
     }
     peer = l->party.kind == POLICY_PEER ? &def->peers[l->party.peer] : NULL;
     if (peer == NULL || peer->username == NULL) {
@@ -273,6 +312,8 @@ static void put_extra(struct buf *b, const struct leg *l, enum sip_method method
 
     if (method == SIP_INVITE || method == SIP_UPDATE) {
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
+        reliable_put_request(b, l);
+        session_put_request(b, l);
     }
     if (method == SIP_INVITE && inv != NULL) {
         identity_of(c->cfg, &c->verdict.source, c->verdict.user, inv, &id);
@@ -306,6 +347,7 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     buf_reset(b);
     put_request(b, l, r->method, r->cseq, tx_branch(*txp), tx_flow(*txp));
     err = put_credentials(b, l, r->challenge, sip_method_name(r->method));
+    buf_putsl(b, r->extra);
     put_extra(b, l, r->method);
     sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {

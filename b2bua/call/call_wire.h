@@ -38,6 +38,7 @@ struct out_request {
     struct sl type, body;
     struct sip_msg *challenge; /* 401/407 to be answered, or NULL */
     uint32_t answer_ms;
+    struct sl extra; /* whole field lines */
     tx_response_fn *fn;
     uint32_t cseq; /* out */
 };

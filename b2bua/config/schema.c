@@ -488,6 +488,18 @@ static const struct cfg_key cfg_peer_keys[] = {
      .dflt = "false",
      .words = cfg_words_bool,
      .help = "No new calls to the peer; running ones go on, and it may call."},
+    {.key = "reliable_provisional",
+     .type = CFG_ENUM,
+     AT(policy_peer, session.reliable),
+     .dflt = "supported",
+     .words = cfg_words_reliable,
+     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "
+             "for it, or always."},
+    {.key = "session_timer",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, session),
+     .sub = &cfg_session_timer,
+     .help = "How often sessions of this side are refreshed (RFC 4028)."},
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
 
@@ -629,6 +641,18 @@ static const struct cfg_key cfg_users_keys[] = {
      .sub = &cfg_topology,
      .help = "What users may learn."},
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_user_limits, .help = "Limits of each user."},
+    {.key = "reliable_provisional",
+     .type = CFG_ENUM,
+     AT(policy_users, session.reliable),
+     .dflt = "supported",
+     .words = cfg_words_reliable,
+     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "
+             "for it, or always."},
+    {.key = "session_timer",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, session),
+     .sub = &cfg_session_timer,
+     .help = "How often sessions of this side are refreshed (RFC 4028)."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,

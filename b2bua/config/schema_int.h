@@ -32,6 +32,8 @@ extern const struct cfg_object cfg_probe, cfg_breaker, cfg_failover,
 /* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_callout, cfg_route;
 extern const struct cfg_object cfg_number_match;
+extern const struct cfg_object cfg_session_timer; /* schema_session.c */
+extern const char *const cfg_words_reliable[];
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 
 /* value*.c, secret.c: readers of one value. n is never NULL. */
@@ -59,6 +61,7 @@ cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check
     cfg_check_redirect, cfg_check_group, cfg_check_callout;
 /* schema_header.c */
 cfg_check_fn cfg_check_header_rule, cfg_check_reply_rule;
+cfg_check_fn cfg_check_session; /* schema_session.c */
 /* table.c */
 cfg_check_fn cfg_check_table;
 

@@ -2,7 +2,8 @@
  * start something new. Decides nothing that the policy decides. */
 #include "worker/worker_int.h"
 
-#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, REGISTER\r\n"
+#define ALLOW_LINE                                                                                 \
+    "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK, REGISTER\r\n"
 
 static void answer(struct worker *w, const struct sip_msg *req, const struct flow *flow,
                    uint16_t status, struct sl extra)
@@ -47,20 +48,30 @@ static void on_response(struct worker *w, const struct flow *flow, struct sip_ms
 
 /* --- requests: what must hold for any new one --- */
 
+/* RFC 3262, RFC 4028; a REGISTER is judged elsewhere. */
+static bool is_option_of_ours(const struct sip_msg *req, struct sl option)
+{
+    return (req->method == SIP_INVITE && sl_ieq(option, SL("100rel"))) ||
+           ((req->method == SIP_INVITE || req->method == SIP_UPDATE) &&
+            sl_ieq(option, SL("timer")));
+}
+
 static void put_unsupported(struct buf *b, const struct sip_msg *req, enum hdr_id id, bool *first)
 {
     struct sip_values it = {0};
     struct sl v;
 
     while (sip_values_next(req, id, &it, &v) == 0) {
+        if (is_option_of_ours(req, v)) {
+            continue;
+        }
         buf_puts(b, *first ? "Unsupported: " : ", ");
         buf_putsl(b, v);
         *first = false;
     }
 }
 
-/* We implement no option that a peer could require (RFC 3261 8.2.2.3). REGISTER is judged by the
- * registrar. */
+/* RFC 3261 8.2.2.3. REGISTER is judged by the registrar. */
 static bool refuse_required(struct worker *w, const struct sip_msg *req, const struct flow *flow)
 {
     char mem[1024];
@@ -74,7 +85,7 @@ static bool refuse_required(struct worker *w, const struct sip_msg *req, const s
     put_unsupported(&b, req, HDR_REQUIRE, &first);
     put_unsupported(&b, req, HDR_PROXY_REQUIRE, &first);
     if (first) {
-        return false; /* empty header */
+        return false; /* nothing, or all of it is known */
     }
     BUF_LIT(&b, "\r\n");
     answer(w, req, flow, 420, buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
@@ -277,6 +288,7 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
     case SIP_BYE:
     case SIP_INFO:
     case SIP_UPDATE:
+    case SIP_PRACK:
         answer(w, req, flow, 481, SL_NULL);
         break;
     default:

@@ -155,3 +155,41 @@ def test_many_calls_in_a_row_leave_nothing_behind(house, sipp, ear):
     media = daemon.api.system()["media"]
     kept = media["sockets"] + media["idle_sockets"]  # open for the next calls
     assert media["sockets"] == 0 and daemon.fds() <= before + kept + 8, (before, kept, daemon.fd_names())
+
+
+def test_hold_and_resume_by_update(house, sipp, ear):
+    """RFC 3311: both sides allow it, so there is no re-INVITE anywhere."""
+    daemon = house()
+    near, far, a, b = talking_pair(sipp, ear, "uac_update", "uas_updated", 1500)
+    net.until(lambda: len(near.medias()) == 3 and len(far.medias()) == 3, 10, "three offers and answers are due")
+    near.talk()
+    far.talk()
+    a.hears(CALLEE_HZ, since=0.0)
+    b.hears(CALLER_HZ, since=0.0)
+    wait_all(near, far)
+    assert daemon.cdr()["end_code"] == 200
+    asked = [m for m in signalling(house, net.PBX) if m.method == "INVITE"]
+    assert len({m.cseq for m in asked}) == 1, asked
+
+
+def test_a_session_timer_is_agreed_on_and_refreshed(house, sipp, ear):
+    """RFC 4028: 60 s are too short for us, 90 s are taken; the scenario checks every answer."""
+    daemon = house()
+    near, far, _, _ = talking_pair(sipp, ear, "uac_session", "uas_basic", 500)
+    wait_all(near, far)
+    records = {record["end_code"]: record for record in daemon.wait_cdrs(2)}
+    assert records[422]["end_reason"] == "session interval is too short"
+    assert records[200]["end_by"] == "caller"
+
+
+def test_reliable_provisional_answers_on_both_sides(house, sipp, ear):
+    """RFC 3262: the answer is in the 183, both sides acknowledge their own; the scenarios check numbers and order."""
+    daemon = house()
+    near, far, a, b = talking_pair(sipp, ear, "uac_prack", "uas_prack", 1500)
+    near.talk()
+    far.talk()
+    a.hears(CALLEE_HZ, since=0.0)
+    b.hears(CALLER_HZ, since=0.0)
+    wait_all(near, far)
+    record = daemon.cdr()
+    assert (record["end_code"], record["end_by"]) == (200, "caller")

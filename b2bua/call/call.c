@@ -49,6 +49,7 @@ void call_table_free(struct call_table **tp)
     }
     timer_stop(t->p.loop, &t->moved);
     call_messages_drop(t);
+    probes_free(t);
     call_table_bury(t);
     config_unref(&t->cfg);
     slots_free(&t->slots);
@@ -67,6 +68,7 @@ void call_table_set_config(struct call_table *t, struct config *c)
     struct config *old = t->cfg;
 
     t->cfg = config_ref(c);
+    probes_apply(t);
     if (old != NULL) {
         call_moved_begin(t, old);
     }
@@ -178,6 +180,7 @@ struct leg *leg_new(struct call *c, uint8_t side)
     list_init(&l->node);
     timer_init(&l->retry, NULL, l);
     timer_init(&l->rekey, NULL, l);
+    leg_update_init(l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
     sdp_face_init(&l->face, ((uint64_t)crypto_random_u32() << 20) | (crypto_random_u32() >> 12));
@@ -215,9 +218,11 @@ void leg_free(struct leg **lp)
         return;
     }
     leg_hold(l, false);
+    leg_target_leave(l);
     timer_stop(l->call->t->p.loop, &l->retry);
     leg_rekey_stop(l);
     leg_digits_drop(l);
+    leg_update_drop(l);
     nego_free(&l->nego);
     if (l->target_counted) {
         policy_peer_release(l->call->cfg->policy, l->party.peer);
@@ -278,6 +283,17 @@ static void release_limits(struct call *c)
     policy_release(c->cfg->policy, &c->verdict);
 }
 
+static void updates_drop(struct call *c)
+{
+    if (c->a != NULL) {
+        leg_update_drop(c->a);
+    }
+    LIST_FOR_EACH(it, &c->forks)
+    {
+        leg_update_drop(CONTAINER_OF(it, struct leg, node));
+    }
+}
+
 void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
 {
     struct call_table *t = c->t;
@@ -307,6 +323,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     call_set_state(c, CALL_ENDED);
     call_post(c);
     relays_drop(c);
+    updates_drop(c);
     c->own = NULL;
     call_drop_offer(c);
     release_limits(c);
@@ -316,6 +333,9 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     t->n_alive--;
     t->n_zombies++;
     stat_inc(STAT_CALL_ENDED);
+    if (t->p.watch != NULL) {
+        t->p.watch->ended(t->p.hold_arg, by, reason, c->end_code);
+    }
     log_info(&c->log, "call ended by %s: %s, code %u, route %.*s", by, reason, c->end_code,
              SL_ARG(c->route));
     call_check_done(c);
@@ -335,6 +355,8 @@ static void call_destroy(void *arg)
     leg_free(&c->a);
     arena_free(&c->arena);
     mem_free(c->ladder);
+    mem_free(c->attempts);
+    mem_free(c->gone);
     config_unref(&c->cfg);
     list_del(&c->node);
     t->n_zombies--;

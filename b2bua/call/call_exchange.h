@@ -11,7 +11,12 @@ struct leg;
 /* --- call_reinvite.c --- */
 void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req);
 void call_ack(struct leg *l, struct sip_msg *req);
+/* Nobody waits for the answer any more: the other side is asked to forget it. */
 void reinvite_abandon(struct leg *l);
+/* 0, or the status that refuses an offer from this leg now (RFC 3261 14.2, RFC 3311 5.2). */
+uint16_t reinvite_is_busy(const struct leg *l);
+/* Takes the offer in their INVITE (l->srv) or UPDATE (l->update.srv) to the other side. */
+void reinvite_begin(struct leg *l, struct sip_msg *req);
 
 struct leg *call_other_leg(const struct leg *l);
 /* Sends a re-INVITE on a leg in place of the one before it, if any. */

@@ -59,6 +59,9 @@ static void gather(struct call_table *t, const struct sip_msg *req, struct asker
 {
     a->rq.wall_ms = loop_wall_ms(t->p.loop);
     crypto_random(&a->rq.random, sizeof(a->rq.random));
+    if (t->p.watch != NULL && t->p.watch->random != NULL) {
+        a->rq.random = *t->p.watch->random;
+    }
     if (policy_wants_headers(t->cfg->policy)) {
         int peer = policy_peer_by_source(t->cfg->policy, a->rq.listener, &a->rq.source);
         struct policy_ref from = {.kind = peer >= 0 ? POLICY_PEER : POLICY_NOBODY,
@@ -156,6 +159,9 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     identify(t, req, flow, &a);
     gather(t, req, &a);
     policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
+    if (t->p.watch != NULL) {
+        t->p.watch->decided(t->p.hold_arg, req, v);
+    }
     hold_against(t, req, flow, &a, v);
     if (v->action == POLICY_CHALLENGE) {
         challenge(t, req, flow, a.auth);
@@ -366,6 +372,7 @@ static void begin(struct call *c, struct sip_msg *req)
     uint16_t status;
 
     ladder_msg(c->a, req);
+    leg_learn_allow(c->a, req);
     tx_answer(c->t, c->a->srv, 100, SL_NULL, SL_NULL);
     ladder_add(c->a, true, SIP_INVITE, 100, req->cseq, false);
     if (c->verdict.action == POLICY_REFUSE) {
@@ -411,6 +418,7 @@ static void start_call(struct call_table *t, struct sip_msg *req, const struct f
     if (err == 0) {
         err = make_leg_a(c, req, flow);
     }
+    call_post_asked(c, req, flow);
     if (err == 0) {
         begin(c, req);
         return;

@@ -5,14 +5,16 @@
 #include "call/call.h"
 #include "dialog/dialog.h"
 #include "sdp/sdp.h"
+#include "call/call_health.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
+#include "call/call_session.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
 #define CALL_RELAYS_MAX 8 /* in-dialog requests being relayed at once */
 #define CALL_HOPS_MAX 70  /* never sent higher, whatever came */
 #define CALL_HOPS_MIN 1   /* Max-Forwards at which a request goes no further: 483 */
-#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE"
+#define CALL_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE"
 
 enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
@@ -28,9 +30,10 @@ struct leg {
     struct policy_ref party;
     int user;            /* account, or -1 */
     bool target_counted; /* policy_peer_take() was done */
-    bool held;           /* connection is held open */
-    bool late;           /* given up, but cli may still bring a 2xx */
-    bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
+    struct leg_target aim;
+    bool held; /* connection is held open */
+    bool late; /* given up, but cli may still bring a 2xx */
+    bool sips; /* its dialog is one of sips: (RFC 3261 12.1) */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */
@@ -54,8 +57,9 @@ struct leg {
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
     struct policy_said said; /* hosts that its far end has named as its own */
-    struct addr told;        /* our address as it knows it (call_moved.c) */
-    struct timer retry;      /* 491: our re-INVITE goes again */
+    struct leg_update update;
+    struct addr told;   /* our address as it knows it (call_moved.c) */
+    struct timer retry; /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
     struct log_ctx log;
@@ -94,8 +98,9 @@ struct call {
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
-    uint16_t best_status;  /* of the failures so far */
-    char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
+    struct call_tries tries;
+    uint16_t best_status; /* of the failures so far */
+    char *offer;          /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
     const struct sip_msg *heard; /* B's answer to our INVITE, while it is dealt with; from: */
@@ -115,9 +120,11 @@ struct call {
     const char *phrase;              /* of the refusal, as the route has it; NULL: the usual one */
     struct sl redirect;              /* Contact of a 3xx of ours */
     const char *warning;             /* static; told to the caller with a failure */
-    struct egress_notes *leaks;      /* what the last look found; in the arena; NULL: nothing */
-    struct attempt attempts[CALL_ATTEMPTS_MAX];
-    uint8_t n_attempts;
+    struct stream_figures *gone;     /* streams that ended before the call */
+    uint8_t n_gone;
+    struct egress_notes *leaks; /* what the last look found; in the arena; NULL: nothing */
+    struct attempt *attempts;
+    uint8_t n_attempts, cap_attempts;
     struct ladder_event *ladder;
     uint16_t n_ladder, cap_ladder, lost_ladder;
 };
@@ -133,6 +140,7 @@ struct call_table {
     struct buf out;  /* one outgoing message */
     struct buf body; /* one description */
     struct buf json;
+    struct probes *probes;    /* NULL: none */
     struct bridge_room *room; /* for one description at a time */
     struct timer moved;
     uint64_t last_id;
@@ -174,26 +182,7 @@ void call_put_called(struct buf *b, const struct policy_number out[2], const str
 void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
-struct sl call_request_uri(struct sl contact);
 
-/* --- call_mid.c, call_message.c --- */
-/* May this body go to the other side as it is? Only kinds that name no address and no dialog. */
-bool call_may_relay_body(const struct sip_msg *req);
-#define CALL_RELAY_ACCEPT "Accept: application/dtmf-relay, application/dtmf, text/plain\r\n"
-void call_messages_drop(struct call_table *t);
-void relays_drop(struct call *c);
-
-static inline bool msg_has_sdp(const struct sip_msg *m)
-{
-    return m->body.n != 0 && sl_ieq(sip_content_type(m), SL("application/sdp"));
-}
-static inline uint8_t call_hops_left(const struct sip_msg *m)
-{
-    return (uint8_t)((m->max_forwards < CALL_HOPS_MAX ? m->max_forwards : CALL_HOPS_MAX) - 1);
-}
-static inline struct sl msg_sdp(const struct sip_msg *m)
-{
-    return msg_has_sdp(m) ? m->body : SL_NULL;
-}
+#include "call/call_body.h"
 
 #endif

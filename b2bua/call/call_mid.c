@@ -235,7 +235,7 @@ static mid_fn *const mid_table[SIP_METHOD_N] = {
     [SIP_INVITE] = mid_invite,       [SIP_BYE] = mid_bye,          [SIP_OPTIONS] = mid_options,
     [SIP_INFO] = mid_info,           [SIP_MESSAGE] = mid_relay,    [SIP_REGISTER] = mid_refuse,
     [SIP_REFER] = mid_refuse,        [SIP_SUBSCRIBE] = mid_refuse, [SIP_NOTIFY] = mid_refuse,
-    [SIP_UPDATE] = mid_refuse,       [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
+    [SIP_UPDATE] = call_update,      [SIP_PRACK] = mid_refuse,     [SIP_PUBLISH] = mid_refuse,
     [SIP_METHOD_OTHER] = mid_refuse,
 };
 
@@ -255,6 +255,16 @@ static struct leg *leg_by_index(struct call *c, uint8_t index)
     return NULL;
 }
 
+/* A listener that was changed since gives its socket another number, which this call's own
+ * configuration does not know: the one that the leg began on is meant. */
+static uint8_t listener_for(const struct leg *l, const struct flow *flow)
+{
+    const struct config *cfg = l->call->cfg;
+    bool known = flow->listener < cfg->n_listeners && cfg->listeners[flow->listener].name != NULL;
+
+    return known ? flow->listener : l->listener;
+}
+
 /* A request inside a dialog must come from where the dialog lives: over UDP anybody can write any
  * source, but not receive there (attacks.md 40). */
 static bool source_fits(const struct leg *l, const struct flow *flow)
@@ -269,8 +279,8 @@ static bool source_fits(const struct leg *l, const struct flow *flow)
         return true;
     }
     return l->party.kind == POLICY_PEER &&
-           policy_peer_of(l->call->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) ==
-               l->party.peer;
+           policy_peer_of(l->call->cfg->policy, listener_for(l, flow), &flow->remote,
+                          flow_proven(flow)) == l->party.peer;
 }
 
 /* The caller until the end, and the one callee that answered; losing forks and targets that were
@@ -336,6 +346,7 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     ladder_msg(l, req);
+    leg_learn_allow(l, req);
     if (!leg_is_of_call(l) &&
         !may_ask_early(l, req)) { /* both hung up at once: each BYE is answered (RFC 3261 15) */
         answer_and_drop(l, tx, req->method == SIP_BYE ? 200 : 481, SL_NULL);

@@ -7,11 +7,17 @@
 #define MOVED_EVERY_MS 50
 #define MOVED_AT_ONCE 20 /* calls */
 
+/* One that is gone leaves a gap; its calls keep what they were told. */
+static bool has_listener(const struct config *cfg, size_t i)
+{
+    return i < cfg->n_listeners && cfg->listeners[i].name != NULL;
+}
+
 const struct addr *call_advertised(const struct call *c, uint8_t listener)
 {
-    const struct config *now = c->t->cfg; /* listeners are the same for all of a process's life */
+    const struct config *now = c->t->cfg;
 
-    return listener < now->n_listeners ? &now->listeners[listener].advertise
+    return has_listener(now, listener) ? &now->listeners[listener].advertise
                                        : &c->cfg->listeners[listener].advertise;
 }
 
@@ -71,8 +77,9 @@ void call_moved_begin(struct call_table *t, const struct config *old)
 {
     bool any = false;
 
-    for (size_t i = 0; i < t->cfg->n_listeners && i < old->n_listeners; i++) {
-        any = any || !addr_eq_ip(&old->listeners[i].advertise, &t->cfg->listeners[i].advertise);
+    for (size_t i = 0; i < t->cfg->n_listeners; i++) {
+        any = any || (has_listener(t->cfg, i) && has_listener(old, i) &&
+                      !addr_eq_ip(&old->listeners[i].advertise, &t->cfg->listeners[i].advertise));
     }
     if (!any || list_is_empty(&t->all)) {
         return;

@@ -190,18 +190,6 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     return launch(c, &p, err, why);
 }
 
-/* A registered Contact may carry ?headers; they never become part of a request (RFC 3261 19.1.5).
- */
-struct sl call_request_uri(struct sl contact)
-{
-    struct sip_uri u;
-
-    if (sip_uri_parse(contact, &u) != 0 || u.headers.p == NULL || u.headers.n == 0) {
-        return contact;
-    }
-    return sl_head(contact, (size_t)(u.headers.p - contact.p) - 1);
-}
-
 static uint16_t launch_binding(struct call *c, int user, const struct binding *bd, int *err,
                                const char **why)
 {
@@ -318,6 +306,7 @@ static uint16_t status_of_error(int err)
     case EACCES: /* it would have said too much */
         return 500;
     case EBUSY:
+    case ESHUTDOWN:
     case ENOMEM:
         return 503;
     default:
@@ -330,22 +319,28 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct policy_ref *ref = &c->verdict.to[c->to_i];
-    int err = 0;
+    const struct policy_uri_target *tgt;
+    int err;
 
     *status = 0; /* no ports on one listener: another target may stand on another one */
     if (ref->kind == POLICY_USERS) {
         c->to_i++;
         c->target_i = 0;
-        return launch_user(c, status, why) != 0;
+        return !c->tries.is_last && launch_user(c, status, why) != 0;
     }
     if (c->target_i >= def->peers[ref->peer].n_targets) {
         c->to_i++;
         c->target_i = 0;
         return false;
     }
-    *status = launch_peer(c, ref->peer, &def->peers[ref->peer].targets[c->target_i++], &err, why);
-    if (*status == 0 && err == 0) {
-        return true;
+    tgt = &def->peers[ref->peer].targets[c->target_i++];
+    err = call_target_enter(c, ref->peer, tgt);
+    if (err == 0) {
+        *status = launch_peer(c, ref->peer, tgt, &err, why);
+        call_target_tried(c, ref->peer, tgt, *status, err);
+    }
+    if (*status == 0 && (err == 0 || err == EAGAIN)) {
+        return err == 0;
     }
     note_failure(c, *status != 0 ? 503 : status_of_error(err));
     return false;
@@ -357,13 +352,18 @@ static const char *sips_warning(const struct call *c)
     return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
+static const char *why_nobody(const struct call *c)
+{
+    return c->tries.why != NULL ? c->tries.why : "nobody to call";
+}
+
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
     uint16_t status = 0;
     bool tried;
 
-    while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
+    while ((status == 0 || status == 503) && (c->to_i < c->verdict.n_to || call_turn_back(c))) {
         if (try_one(c, &status, &why)) {
             return;
         }
@@ -377,7 +377,7 @@ void call_try_next(struct call *c)
     tried = c->n_attempts != 0;
     c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried ? "no target took the call" : "nobody to call");
+                  tried ? "no target took the call" : why_nobody(c));
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)
@@ -470,6 +470,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     if (rsp->status == 100) {
         l->state = LEG_CALLING;
         return;
@@ -566,7 +567,9 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
 
     (void)err;
     ladder_msg(l, rsp);
+    leg_learn_allow(l, rsp);
     attempt_done(c, l, rsp->status, 0);
+    leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         why = "answer without a usable Contact or tag";
         status = 502;
@@ -631,6 +634,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
     struct call *c = l->call;
 
     attempt_done(c, l, status, err);
+    leg_target_leave(l);
     l->state = LEG_ENDED;
     call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     leg_hold(l, false);
@@ -674,6 +678,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
     ladder_msg(l, rsp);
     if (!retry_with_credentials(l, rsp)) {
         attempt_done(l->call, l, rsp->status, 0); /* as it was said */
+        leg_target_judge(l, rsp->status, 0);
         leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);
     }
 }
@@ -681,6 +686,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
 static void b_error(struct leg *l, struct sip_msg *rsp, int err)
 {
     (void)rsp;
+    leg_target_judge(l, 0, err);
     leg_failed(l, 0, err);
 }
 
@@ -691,6 +697,7 @@ static void b_late_answer(struct leg *l, struct sip_msg *rsp, int err)
     (void)err;
     ladder_msg(l, rsp);
     attempt_done(l->call, l, rsp->status, 0);
+    leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "late answer without a usable dialog");
     }
@@ -772,6 +779,7 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
         stat_inc(STAT_TX_UNEXPECTED);
         return;
     }
+    leg_target_heard(l);
     if (flow_is_secure(&l->dlg.flow)) {
         leg_set_flow(l, tx_flow(tx)); /* now it is known what protects it */
     }

@@ -4,6 +4,7 @@
 #include "call/call_egress.h"
 
 static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
+static void on_own_update(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 
 static void own_done(struct call *c)
 {
@@ -30,6 +31,9 @@ static int own_send(struct leg *l, struct sip_msg *challenge)
     if (call_bridge_offer(c, call_other_leg(l), l, sl_make(c->offer, c->offer_n), &why) != 0) {
         log_info(&l->log, "re-INVITE of our own is not possible: %s", why);
         return EPROTO;
+    }
+    if (l->update.is_allowed) {
+        return leg_update(l, buf_sl(&c->t->body), challenge, on_own_update);
     }
     return leg_reinvite(l, buf_sl(&c->t->body), challenge, on_own_response);
 }
@@ -97,18 +101,15 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
     struct sl sdp = msg_sdp(rsp);
     uint16_t status;
 
-    if (l->ack != NULL) {
-        leg_repeat_ack(l);
-        return;
-    }
     ladder_msg(l, rsp);
     egress_hear(&l->said, rsp);
+    leg_learn_allow(l, rsp);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "re-INVITE answered without a usable Contact");
     }
     leg_note_nat(l);
     status = sdp.n != 0 ? call_take_answer(c, l, call_other_leg(l), sdp, &why) : 488;
-    if (leg_ack(l, SL_NULL) != 0) {
+    if (l->owes_ack && leg_ack(l, SL_NULL) != 0) {
         status = 500;
         why = "ACK could not be sent";
     }
@@ -123,8 +124,6 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
 {
     struct call *c = l->call;
 
-    tx_close(l->cli);
-    tx_unref(&l->cli);
     if (status == 491 && leg_retry_later(l, on_own_retry)) {
         return;
     }
@@ -141,6 +140,20 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
     }
 }
 
+static void own_accepted(struct leg *l, struct sip_msg *rsp)
+{
+    struct call *c = l->call;
+
+    l->owes_ack = l->ack == NULL;
+    if (c->state == CALL_ANSWERED && l->ack != NULL) {
+        leg_repeat_ack(l);
+    } else if (c->state == CALL_ANSWERED && c->own == l) {
+        own_answered(l, rsp);
+    } else if (leg_ack(l, SL_NULL) != 0) {
+        log_debug(&l->log, "ACK could not be sent");
+    }
+}
+
 static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
 {
     struct leg *l = arg;
@@ -150,22 +163,38 @@ static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *a
         return;
     }
     if (err == 0 && rsp->status < 300) {
-        l->owes_ack = l->ack == NULL;
-        if (c->state == CALL_ANSWERED && (c->own == l || l->ack != NULL)) {
-            own_answered(l, rsp);
-        } else if (leg_ack(l, SL_NULL) != 0) {
-            log_debug(&l->log, "ACK could not be sent");
-        }
+        own_accepted(l, rsp);
         return;
     }
     if (rsp != NULL) {
         ladder_msg(l, rsp);
     }
+    tx_close(l->cli);
+    tx_unref(&l->cli);
     if (c->own != l || c->state != CALL_ANSWERED) {
-        tx_close(l->cli);
-        tx_unref(&l->cli);
         call_check_done(c);
         return;
     }
     own_failed(l, err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status, rsp);
+}
+
+static void on_own_update(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct leg *l = arg;
+    struct call *c = l->call;
+
+    if (l->update.cli != tx || (err == 0 && rsp->status < 200)) {
+        return;
+    }
+    leg_update_done(l);
+    if (err == 0 && rsp->status < 300 && c->own == l && c->state == CALL_ANSWERED) {
+        own_answered(l, rsp);
+        return;
+    }
+    if (rsp != NULL) {
+        ladder_msg(l, rsp);
+    }
+    if (c->own == l && c->state == CALL_ANSWERED) {
+        own_failed(l, err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status, rsp);
+    }
 }

@@ -16,12 +16,27 @@ static void reinvite_done(struct call *c)
     call_own_kick(c);
 }
 
+/* Whoever asked still wants to know. */
+static bool is_waiting(const struct leg *x)
+{
+    return x->srv != NULL || x->update.srv != NULL;
+}
+
+static int accept_offer(struct leg *x)
+{
+    struct sl sdp = buf_sl(&x->call->t->body);
+
+    return x->update.srv != NULL ? leg_update_answer(x, 200, sdp) : leg_respond(x, 200, sdp);
+}
+
 /* Refuses the one who asked; the session stays as it was (RFC 3261 14.1). */
 static void reinvite_refuse(struct leg *x, uint16_t status)
 {
     x->call->reinvite_from = NULL;
     call_undo_offer(x->call);
-    if (x->srv != NULL) {
+    if (x->update.srv != NULL) {
+        (void)leg_update_answer(x, status, SL_NULL);
+    } else if (x->srv != NULL) {
         if (leg_respond(x, status, SL_NULL) != 0) {
             log_debug(&x->log, "re-INVITE could not be refused");
         }
@@ -32,6 +47,7 @@ static void reinvite_refuse(struct leg *x, uint16_t status)
 }
 
 static void on_reinvite_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
+static void on_update_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 
 int leg_reinvite(struct leg *y, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn)
 {
@@ -68,7 +84,11 @@ static uint16_t forward_offer(struct leg *x, struct leg *y, struct sip_msg *chal
         log_info(&x->log, "re-INVITE refused: %s", why);
         return status;
     }
-    err = leg_reinvite(y, buf_sl(&c->t->body), challenge, on_reinvite_response);
+    if (x->update.srv != NULL && y->update.is_allowed) {
+        err = leg_update(y, buf_sl(&c->t->body), challenge, on_update_response);
+    } else {
+        err = leg_reinvite(y, buf_sl(&c->t->body), challenge, on_reinvite_response);
+    }
     return err == 0 ? 0 : err == ENOMEM || err == ENOBUFS ? 500 : 480;
 }
 
@@ -78,7 +98,7 @@ static void on_retry(void *arg)
     struct leg *x = y->call->reinvite_from;
     uint16_t status;
 
-    if (x == NULL || x->srv == NULL) {
+    if (x == NULL || !is_waiting(x)) {
         return;
     }
     status = forward_offer(x, y, NULL);
@@ -106,9 +126,7 @@ static void reinvite_failed(struct leg *x, struct leg *y, uint16_t status, struc
 {
     struct call *c = x->call;
 
-    tx_close(y->cli);
-    tx_unref(&y->cli);
-    if (x->srv == NULL) { /* cancelled meanwhile: nobody waits */
+    if (!is_waiting(x)) { /* cancelled meanwhile: nobody waits */
         reinvite_done(c);
         return;
     }
@@ -137,8 +155,7 @@ static void answer_to_offer(struct leg *x, struct leg *y, struct sl sdp)
     const char *why = "no description in the answer";
     uint16_t status = sdp.n != 0 ? call_bridge_answer(c, y, x, sdp, &why) : 488;
 
-    if (leg_ack(y, SL_NULL) != 0 ||
-        (status == 0 && leg_respond(x, 200, buf_sl(&c->t->body)) != 0)) {
+    if ((y->owes_ack && leg_ack(y, SL_NULL) != 0) || (status == 0 && accept_offer(x) != 0)) {
         status = 500;
         why = "answer could not be sent";
     }
@@ -179,16 +196,17 @@ static void reinvite_answered(struct leg *y, struct sip_msg *rsp)
         return;
     }
     ladder_msg(y, rsp);
+    leg_learn_allow(y, rsp);
     if (dialog_learn(&y->dlg, rsp) != 0) {
         log_debug(&y->log, "re-INVITE answered without a usable Contact");
     }
     leg_note_nat(y);
-    if (x->srv == NULL) { /* CANCEL crossed the 200: one side has changed, the other has not */
+    if (!is_waiting(x)) { /* CANCEL crossed the 200: one side has changed, the other has not */
         (void)leg_ack(y, SL_NULL);
         call_end(c, "system", "re-INVITE was cancelled too late", 0);
         return;
     }
-    if (tx_server_is_final(x->srv)) {
+    if (x->srv != NULL && tx_server_is_final(x->srv)) {
         return; /* late offer: the 2xx repeats until x's ACK lets us answer */
     }
     if (c->offer != NULL) {
@@ -221,13 +239,45 @@ static void on_reinvite_response(struct tx *tx, int err, struct sip_msg *rsp, vo
     if (rsp != NULL) {
         ladder_msg(y, rsp);
     }
+    tx_close(y->cli);
+    tx_unref(&y->cli);
     if (x == NULL || y->call->state != CALL_ANSWERED) {
-        tx_close(y->cli);
-        tx_unref(&y->cli);
         call_check_done(y->call);
         return;
     }
     reinvite_failed(x, y, err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status, rsp);
+}
+
+/* The other side took the offer as UPDATE: there is no ACK. */
+static void on_update_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct leg *y = arg;
+    struct leg *x = y->call->reinvite_from;
+
+    if (y->update.cli != tx || (err == 0 && rsp->status < 200)) {
+        return;
+    }
+    if (rsp != NULL) {
+        ladder_msg(y, rsp);
+    }
+    leg_update_done(y);
+    if (x == NULL || y->call->state != CALL_ANSWERED) {
+        return;
+    }
+    if (err != 0 || rsp->status >= 300) {
+        reinvite_failed(x, y, err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status, rsp);
+        return;
+    }
+    leg_learn_allow(y, rsp);
+    egress_hear(&y->said, rsp);
+    if (dialog_learn(&y->dlg, rsp) != 0) {
+        log_debug(&y->log, "UPDATE answered without a usable Contact");
+    }
+    if (is_waiting(x)) {
+        answer_to_offer(x, y, msg_sdp(rsp));
+    } else {
+        call_end(y->call, "system", "UPDATE was answered too late", 0);
+    }
 }
 
 static void refuse_tx(struct leg *l, struct tx *tx, uint16_t status)
@@ -250,10 +300,11 @@ static void server_acked(struct leg *l)
     tx_unref(&tx);
 }
 
-/* One exchange at a time, whoever began it (RFC 3261 14.2). */
-static uint16_t is_busy(const struct leg *l, const struct leg *y)
+/* One exchange at a time, whoever began it. */
+uint16_t reinvite_is_busy(const struct leg *l)
 {
     const struct call *c = l->call;
+    const struct leg *y = call_other_leg(l);
 
     if (c->state != CALL_ANSWERED || y == NULL || c->reinvite_from == l) {
         return 500;
@@ -267,8 +318,7 @@ static uint16_t is_busy(const struct leg *l, const struct leg *y)
 void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     struct call *c = l->call;
-    struct leg *y = call_other_leg(l);
-    uint16_t status = is_busy(l, y);
+    uint16_t status = reinvite_is_busy(l);
 
     if (status != 0) {
         refuse_tx(l, tx, status);
@@ -285,6 +335,15 @@ void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
     l->srv_cseq = req->cseq;
     tx_server_listen(tx, a_on_server, l);
     tx_answer(c->t, tx, 100, SL_NULL, SL_NULL);
+    reinvite_begin(l, req);
+}
+
+void reinvite_begin(struct leg *l, struct sip_msg *req)
+{
+    struct call *c = l->call;
+    struct leg *y = call_other_leg(l);
+    uint16_t status = 0;
+
     c->reinvite_from = l;
     y->retries = 0;
     if (req->body.n != 0 && call_keep_offer(c, l, req->body) != 0) {
@@ -308,8 +367,10 @@ void reinvite_abandon(struct leg *l)
     } else if (y->cli != NULL) {
         tx_client_cancel(y->cli);
     }
-    tx_close(l->srv); /* the failure's ACK is the transaction's business */
-    tx_unref(&l->srv);
+    if (l->srv != NULL) {
+        tx_close(l->srv); /* the failure's ACK is the transaction's business */
+        tx_unref(&l->srv);
+    }
 }
 
 /* The answer to the offer that our 2xx carried. */

@@ -21,6 +21,18 @@ void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out)
     addr_set_port(out, port);
 }
 
+/* A registered Contact may carry ?headers; they never become part of a request (RFC 3261 19.1.5).
+ */
+struct sl call_request_uri(struct sl contact)
+{
+    struct sip_uri u;
+
+    if (sip_uri_parse(contact, &u) != 0 || u.headers.p == NULL || u.headers.n == 0) {
+        return contact;
+    }
+    return sl_head(contact, (size_t)(u.headers.p - contact.p) - 1);
+}
+
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
 {
     const struct call *c = l->call;
@@ -121,8 +133,8 @@ static void wipe_buf(struct buf *b)
     buf_reset(b);
 }
 
-/* The message is out (its transaction has a copy): no keys stay behind in what all calls share. */
-static void forget_keys(struct call_table *t, struct sl sdp)
+/* Its transaction has a copy. */
+void call_forget_keys(struct call_table *t, struct sl sdp)
 {
     if (sdp.n == 0) {
         return;
@@ -133,15 +145,23 @@ static void forget_keys(struct call_table *t, struct sl sdp)
     }
 }
 
-static void put_response(struct buf *b, const struct leg *l, uint16_t status, struct sl sdp,
-                         bool is_bare)
+struct answer {
+    struct tx *tx;
+    uint16_t status;
+    struct sl sdp, extra; /* extra: whole header lines */
+};
+
+/* Bare: without what rules of the operator add. */
+static void put_response(struct buf *b, const struct leg *l, const struct answer *a, bool is_bare)
 {
     const struct call *c = l->call;
+    struct sip_msg *req = tx_request(a->tx);
+    uint16_t status = a->status;
     size_t mark;
 
     buf_reset(b);
-    sip_put_response(b, &(struct sip_response){.req = tx_request(l->srv),
-                                               .src = tx_server_source(l->srv),
+    sip_put_response(b, &(struct sip_response){.req = req,
+                                               .src = tx_server_source(a->tx),
                                                .status = status,
                                                .reason = status >= 300 ? c->phrase : NULL,
                                                .to_tag = l->dlg.local_tag,
@@ -157,37 +177,47 @@ static void put_response(struct buf *b, const struct leg *l, uint16_t status, st
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
     put_trouble(b, c, status);
-    if (!is_bare) {
+    buf_putsl(b, a->extra);
+    if (!is_bare && req->method == SIP_INVITE) {
         put_rules_response(b, l, mark);
     }
-    sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
+    sip_put_body(b, a->sdp.n != 0 ? SL("application/sdp") : SL_NULL, a->sdp);
 }
 
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
+    if (l->srv == NULL || tx_request(l->srv) == NULL) {
+        return EPROTO;
+    }
+    status = rules_status(l->call->cfg, &l->party, POLICY_OUT, status);
+    return leg_respond_to(l, l->srv, status, sdp, SL_NULL);
+}
+
+int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra)
+{
+    struct answer a = {.tx = tx, .status = status, .sdp = sdp, .extra = extra};
     struct call *c = l->call;
     struct buf *b = &c->t->out;
-    struct sip_msg *req = l->srv != NULL ? tx_request(l->srv) : NULL;
+    struct sip_msg *req = tx_request(tx);
     int err;
 
     if (req == NULL) {
         return EPROTO;
     }
-    status = rules_status(c->cfg, &l->party, POLICY_OUT, status);
-    put_response(b, l, status, sdp, false);
-    err = egress_pass_leg(l, b, SIP_INVITE, status, req);
+    put_response(b, l, &a, false);
+    err = egress_pass_leg(l, b, req->method, status, req);
     if (err == EACCES && status >= 300) { /* they wait for it: without what rules add */
-        put_response(b, l, status, sdp, true);
+        put_response(b, l, &a, true);
         err = 0;
     }
     if (err == 0) {
-        ladder_add(l, true, SIP_INVITE, status, req->cseq, sdp.n != 0);
+        ladder_add(l, true, req->method, status, req->cseq, sdp.n != 0);
         err = buf_err(b);
     }
     if (err == 0) {
-        err = tx_server_respond(l->srv, status, buf_sl(b));
+        err = tx_server_respond(tx, status, buf_sl(b));
     }
-    forget_keys(c->t, sdp);
+    call_forget_keys(c->t, sdp);
     return err;
 }
 
@@ -210,7 +240,7 @@ static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_
             .branch = branch,
             .via = &via,
             .transport = flow->transport,
-            .contact = m == SIP_INVITE || m == SIP_ACK ? buf_sl(&cb) : SL_NULL,
+            .contact = m == SIP_INVITE || m == SIP_ACK || m == SIP_UPDATE ? buf_sl(&cb) : SL_NULL,
             .max_forwards = m == SIP_INVITE && inv != NULL ? call_hops_left(inv) : CALL_HOPS_MAX});
 }
 
@@ -246,7 +276,7 @@ static void put_extra(struct buf *b, const struct leg *l, enum sip_method method
     struct identity id;
     size_t mark = b->n;
 
-    if (method == SIP_INVITE) {
+    if (method == SIP_INVITE || method == SIP_UPDATE) {
         BUF_LIT(b, "Allow: " CALL_ALLOW "\r\n");
     }
     if (method == SIP_INVITE && inv != NULL) {
@@ -317,6 +347,7 @@ static bool redial(struct leg *l)
     }
     flow.peer = is_tls ? peers[l->party.peer].id : 0; /* it has to prove who it is once more */
     flow.certified = false;
+    flow.withdrawn = false;
     flow.cipher = 0;
     flow.conn_slot = FLOW_NO_CONN;
     flow.dialled = true;
@@ -337,7 +368,8 @@ int leg_send(struct leg *l, struct tx **txp, struct out_request *r)
         err = try_request(l, txp, r);
     }
     if (err == 0) {
-        ladder_add(l, true, r->method, 0, r->cseq, r->method == SIP_INVITE && r->body.n != 0);
+        ladder_add(l, true, r->method, 0, r->cseq,
+                   sl_eq(r->type, SL("application/sdp")) && r->body.n != 0);
     }
     return err;
 }
@@ -353,7 +385,7 @@ int leg_invite(struct leg *l, struct sl sdp, uint32_t answer_ms, struct sip_msg 
                             .fn = fn};
     int err = leg_send(l, &l->cli, &r);
 
-    forget_keys(l->call->t, sdp);
+    call_forget_keys(l->call->t, sdp);
     if (err == 0) {
         l->cli_cseq = r.cseq;
         if (flow_is_reliable(&l->dlg.flow)) {
@@ -406,7 +438,7 @@ int leg_ack(struct leg *l, struct sl sdp)
     call_forget_text(&l->ack, &l->ack_n);
     l->ack = mem_strndup(b->p, b->n);
     l->ack_n = l->ack != NULL ? b->n : 0;
-    forget_keys(l->call->t, sdp);
+    call_forget_keys(l->call->t, sdp);
     if (l->ack == NULL) {
         return ENOMEM;
     }

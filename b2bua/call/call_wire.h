@@ -8,12 +8,18 @@
 
 struct leg;
 
+struct sl call_request_uri(struct sl contact);
+
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out);
 void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out); /* as of now */
 void call_put_transport(struct buf *b, uint8_t transport, bool sips);
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN]);
 /* Answers their INVITE on this leg (any status), body may be empty. */
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp);
+/* The same for INVITE or UPDATE by its transaction; extra: whole field lines. */
+int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra);
+/* The description is out: no keys stay behind in what all calls share. */
+void call_forget_keys(struct call_table *t, struct sl sdp);
 /* Answers any request inside or outside a dialog through its transaction. */
 void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
                struct sl extra);

@@ -266,6 +266,10 @@ static int tls_opened(struct tls *t)
     t->cipher = tls_suite_of(t->ssl);
     t->resumed = SSL_session_reused(t->ssl) == 1;
     t->is_open = true;
+    memcpy(t->trust, t->client != NULL ? t->client->trust : t->server->trust, TLS_TRUST);
+    if (t->client != NULL) {
+        memcpy(t->own, t->client->own, TLS_TRUST);
+    }
     return tls_take_peer(t);
 }
 

@@ -15,7 +15,8 @@ struct tls_problem {
 /* --- whom we trust. Immutable, counted; any thread --- */
 struct tls_anchors;
 /* CA certificates of a PEM file, intermediate ones may stand alone; revocation lists in the file
- * are honoured for the certificates themselves. path NULL: the system's. EBADMSG (*why), ENOMEM. */
+ * are honoured for whom their issuer signed, and for nobody else. path NULL: the system's. EBADMSG
+ * (*why), ENOMEM. */
 MUST_USE int tls_anchors_load(struct tls_anchors **ap, const char *path, struct tls_problem *why);
 void tls_anchors_unref(struct tls_anchors **ap); /* accepts NULL */
 
@@ -98,9 +99,21 @@ struct tls_info {                         /* once the handshake is done */
 void tls_info(const struct tls *t, struct tls_info *out);
 /* Whom the other side's verified certificate names (RFC 5922 7.1), in lower case: hosts of its sip
  * URIs, else its DNS names; its IP addresses; without any subjectAltName its CN. Borrowed from t.
- * Returns how many of at most max. */
+ * Returns how many of at most max.
+ * A certificate with more than TLS_NAMES_MAX names is known by the first of them (counted); what a
+ * dialler looks for is looked for in all. */
 #define TLS_NAMES_MAX 32
 size_t tls_names(const struct tls *t, struct sl *names, size_t max);
+
+/* A configuration has come after the handshake: s for an accepted connection, c for a dialled one.
+ * Costs nothing when it demands what the last one did, else up to a third of a millisecond. */
+enum tls_standing {
+    TLS_HOLDS,    /* tls_info() and tls_names() say what is proven now */
+    TLS_OUTDATED, /* the same, but a new connection would show another certificate of ours */
+    TLS_LOST      /* nothing is proven, and it would not be let in today */
+};
+enum tls_standing tls_recheck(struct tls *t, const struct tls_server *s,
+                              const struct tls_client *c);
 
 /* Of struct tls_info.cipher: "TLSv1.3" and "TLS_AES_128_GCM_SHA256"; "" for 0. */
 const char *tls_version_name(uint8_t cipher);

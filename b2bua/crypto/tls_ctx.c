@@ -30,18 +30,6 @@ void tls_problem_set(struct tls_problem *why, const char *path, const char *what
 
 /* --- anchors --- */
 
-static bool anchors_have_crl(X509_STORE *store)
-{
-    const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
-
-    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
-        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(all, i)) == X509_LU_CRL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int anchors_read(struct tls_anchors *a, const char *path, struct tls_problem *why)
 {
     int ok = path != NULL ? X509_STORE_load_file(a->store, path)
@@ -51,12 +39,10 @@ static int anchors_read(struct tls_anchors *a, const char *path, struct tls_prob
         tls_problem_set(why, path, "has no certificate that can be used");
         return EBADMSG;
     }
-    if (X509_STORE_set_flags(a->store,
-                             X509_V_FLAG_PARTIAL_CHAIN |
-                                 (anchors_have_crl(a->store) ? X509_V_FLAG_CRL_CHECK : 0)) != 1) {
-        return ENOMEM;
-    }
-    return 0;
+    return X509_STORE_set_flags(a->store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_CRL_CHECK |
+                                              X509_V_FLAG_CRL_CHECK_ALL) == 1
+               ? 0
+               : ENOMEM; /* tls_chain_verify() forgives where no list exists */
 }
 
 int tls_anchors_load(struct tls_anchors **ap, const char *path, struct tls_problem *why)
@@ -183,23 +169,31 @@ static int hash_anchors(const STACK_OF(X509_OBJECT) * all, EVP_MD_CTX *md)
     return ok;
 }
 
-/* A session is resumed only where the same authorities are asked for in the same manner. */
-static int ctx_session_id(SSL_CTX *ctx, const struct tls_server_params *p)
+/* What the other side is asked to prove, and before whom. */
+static int trust_digest(uint8_t out[TLS_TRUST], uint8_t verify, const struct tls_anchors *ca,
+                        struct tls_client *c)
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
-    unsigned char id[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
-    uint8_t verify = (uint8_t)p->verify;
     int ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
              EVP_DigestUpdate(md, &verify, sizeof(verify)) == 1;
 
-    if (ok == 1 && p->verify != TLS_VERIFY_OFF) {
-        ok = hash_anchors(X509_STORE_get0_objects(p->client_ca->store), md);
+    if (ok == 1 && verify != TLS_VERIFY_OFF) {
+        ok = hash_anchors(X509_STORE_get0_objects(ca->store), md);
     }
-    ok = ok == 1 && EVP_DigestFinal_ex(md, id, &n) == 1 &&
-         SSL_CTX_set_session_id_context(ctx, id, n) == 1;
+    for (size_t i = 0; ok == 1 && c != NULL && i < c->n_names; i++) {
+        ok = EVP_DigestUpdate(md, c->names[i], strlen(c->names[i]) + 1);
+    }
+    ok = ok == 1 && EVP_DigestFinal_ex(md, out, NULL) == 1;
     EVP_MD_CTX_free(md);
     return ok == 1 ? 0 : ENOMEM;
+}
+
+/* A session is resumed only where the same authorities are asked for in the same manner. */
+static int ctx_session_id(SSL_CTX *ctx, struct tls_server *s, const struct tls_server_params *p)
+{
+    int err = trust_digest(s->trust, (uint8_t)p->verify, p->client_ca, NULL);
+
+    return err == 0 && SSL_CTX_set_session_id_context(ctx, s->trust, TLS_TRUST) != 1 ? ENOMEM : err;
 }
 
 /* Clients choose a certificate by the names that we send. */
@@ -259,7 +253,7 @@ static int server_add(struct tls_server *s, const struct tls_server_params *p, s
         err = ctx_ask_clients(ctx, p);
     }
     if (err == 0) {
-        err = ctx_session_id(ctx, p);
+        err = ctx_session_id(ctx, s, p);
     }
     if (err != 0) {
         SSL_CTX_free(ctx);
@@ -286,6 +280,7 @@ int tls_server_new(struct tls_server **sp, const struct tls_server_params *p,
         return ENOMEM;
     }
     atomic_init(&s->refs, 1);
+    s->verify = p->verify;
     s->ctx = mem_zalloc(p->n_ids * sizeof(SSL_CTX *));
     if (s->ctx == NULL) {
         err = ENOMEM;
@@ -358,6 +353,14 @@ static int client_names(struct tls_client *c, const struct tls_client_params *p)
     return 0;
 }
 
+/* Whether the certificate that we show is another one. */
+static int client_own(struct tls_client *c)
+{
+    const X509 *cert = SSL_CTX_get0_certificate(c->ctx);
+
+    return cert == NULL || X509_digest(cert, EVP_sha256(), c->own, NULL) == 1 ? 0 : ENOMEM;
+}
+
 static int client_ctx(struct tls_client *c, const struct tls_client_params *p,
                       struct tls_problem *why)
 {
@@ -390,6 +393,12 @@ int tls_client_new(struct tls_client **cp, const struct tls_client_params *p,
     err = client_names(c, p);
     if (err == 0) {
         err = client_ctx(c, p, why);
+    }
+    if (err == 0) {
+        err = trust_digest(c->trust, p->verify ? TLS_VERIFY_REQUIRED : TLS_VERIFY_OFF, p->ca, c);
+    }
+    if (err == 0) {
+        err = client_own(c);
     }
     if (err != 0) {
         tls_client_unref(&c);

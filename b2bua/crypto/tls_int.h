@@ -9,7 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define TLS_NAMES_TEXT 2048 /* bytes of all names of a certificate; more are not looked at */
+#define TLS_NAMES_TEXT 2048 /* bytes of all names of a certificate that are kept */
+#define TLS_TRUST 32        /* bytes of a digest of what the other side must prove */
 #define TLS_SESSIONS 16     /* that one dialler keeps, one for each address */
 
 struct tls_anchors {
@@ -22,6 +23,8 @@ struct tls_server {
     size_t n;
     SSL_CTX **ctx; /* one for each identity */
     int64_t expiry_s;
+    enum tls_verify verify;
+    uint8_t trust[TLS_TRUST];
 };
 
 struct tls_session {
@@ -35,6 +38,8 @@ struct tls_client {
     SSL_CTX *ctx;
     int64_t expiry_s;
     bool verify;
+    uint8_t trust[TLS_TRUST];
+    uint8_t own[TLS_TRUST]; /* of our certificate; zeros: none */
     char **names;
     size_t n_names;
     const char *server_name; /* one of names, for SNI; or NULL */
@@ -44,6 +49,7 @@ struct tls_client {
 };
 
 struct tls_names {
+    bool is_cut; /* there are more than are kept */
     size_t n;
     struct sl name[TLS_NAMES_MAX];
     size_t used;
@@ -64,7 +70,8 @@ struct tls {
     const char *why; /* static */
     uint8_t cipher;  /* 1 + index in tls_suites */
     bool resumed;
-    struct tls_names *names; /* NULL: the other side has proven nothing */
+    struct tls_names *names;                  /* NULL: the other side has proven nothing */
+    uint8_t trust[TLS_TRUST], own[TLS_TRUST]; /* of the configuration that it was judged by last */
 };
 
 /* tls_ctx.c. The errors of OpenSSL of this thread as text; clears them. */
@@ -72,7 +79,9 @@ void tls_problem_set(struct tls_problem *why, const char *path, const char *what
 
 /* tls_verify.c */
 void tls_names_of(const X509 *cert, struct tls_names *out);
-bool tls_names_has(const struct tls_names *names, struct sl name);
+/* Builds and checks the chain of ctx by its store: dates, signatures, revocation where the issuer
+ * has a list, the use of every link, and with c the name. The error is in ctx. */
+bool tls_chain_verify(X509_STORE_CTX *ctx, const struct tls_client *c, const struct addr *to);
 /* SSL_CTX_set_cert_verify_callback: the chain, its use, and for a dialler the name. arg: NULL or
  * the struct tls_client. */
 int tls_verify_cb(X509_STORE_CTX *ctx, void *arg);

@@ -19,14 +19,21 @@ static bool name_is_clean(struct sl s)
     return s.n != 0;
 }
 
-static void names_add(struct tls_names *out, struct sl s)
+/* Where the names of a certificate go, one by one. */
+struct name_sink {
+    struct tls_names *out;         /* NULL: not kept */
+    const struct tls_client *want; /* NULL: nobody in particular */
+    struct sl to;                  /* with want: the address dialled */
+    bool is_wanted;
+    size_t n;
+};
+
+static void names_keep(struct tls_names *out, struct sl s)
 {
     char *at = out->text + out->used;
 
-    if (s.n != 0 && s.p[s.n - 1] == '.') {
-        s.n--; /* the root of the DNS */
-    }
-    if (!name_is_clean(s) || out->n == TLS_NAMES_MAX || s.n > sizeof(out->text) - out->used) {
+    if (out->n == TLS_NAMES_MAX || s.n > sizeof(out->text) - out->used) {
+        out->is_cut = true;
         return;
     }
     for (size_t i = 0; i < s.n; i++) {
@@ -34,6 +41,32 @@ static void names_add(struct tls_names *out, struct sl s)
     }
     out->name[out->n++] = sl_make(at, s.n);
     out->used += s.n;
+}
+
+/* Whole names, case aside; a wildcard stands for itself only (RFC 5922 7.2). */
+static bool client_wants(const struct tls_client *c, struct sl to, struct sl name)
+{
+    for (size_t i = 0; i < c->n_names; i++) {
+        if (sl_ieq(sl_str(c->names[i]), name)) {
+            return true;
+        }
+    }
+    return c->n_names == 0 && sl_ieq(to, name);
+}
+
+static void names_add(struct name_sink *k, struct sl s)
+{
+    if (s.n != 0 && s.p[s.n - 1] == '.') {
+        s.n--; /* the root of the DNS */
+    }
+    if (!name_is_clean(s)) {
+        return;
+    }
+    k->n++;
+    if (k->out != NULL) {
+        names_keep(k->out, s);
+    }
+    k->is_wanted = k->is_wanted || (k->want != NULL && client_wants(k->want, k->to, s));
 }
 
 static struct sl asn1_sl(const ASN1_STRING *s)
@@ -57,7 +90,7 @@ static struct sl sip_domain(struct sl uri)
     return sl_head(host, n);
 }
 
-static void names_add_ip(struct tls_names *out, struct sl bytes)
+static void names_add_ip(struct name_sink *k, struct sl bytes)
 {
     struct addr a = {0};
     char text[ADDR_TEXT_MAX];
@@ -74,21 +107,21 @@ static void names_add_ip(struct tls_names *out, struct sl bytes)
     }
     buf_init_fixed(&b, text, sizeof(text));
     addr_put_ip(&b, &a);
-    names_add(out, buf_sl(&b));
+    names_add(k, buf_sl(&b));
 }
 
-static void names_add_cn(struct tls_names *out, const X509 *cert)
+static void names_add_cn(struct name_sink *k, const X509 *cert)
 {
     X509_NAME *subject = X509_get_subject_name(cert);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
     if (at >= 0) {
-        names_add(out, asn1_sl(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))));
+        names_add(k, asn1_sl(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))));
     }
 }
 
 /* One kind of name; DNS names count only where no sip URI does. */
-static void names_add_kind(struct tls_names *out, const GENERAL_NAMES *san, int kind)
+static void names_add_kind(struct name_sink *k, const GENERAL_NAMES *san, int kind)
 {
     for (int i = 0; i < sk_GENERAL_NAME_num(san); i++) {
         const GENERAL_NAME *g = sk_GENERAL_NAME_value(san, i);
@@ -98,112 +131,166 @@ static void names_add_kind(struct tls_names *out, const GENERAL_NAMES *san, int 
         }
         switch (kind) {
         case GEN_URI:
-            names_add(out, sip_domain(asn1_sl(g->d.uniformResourceIdentifier)));
+            names_add(k, sip_domain(asn1_sl(g->d.uniformResourceIdentifier)));
             break;
         case GEN_DNS:
-            names_add(out, asn1_sl(g->d.dNSName));
+            names_add(k, asn1_sl(g->d.dNSName));
             break;
         default:
-            names_add_ip(out, asn1_sl(g->d.iPAddress));
+            names_add_ip(k, asn1_sl(g->d.iPAddress));
             break;
         }
     }
 }
 
-void tls_names_of(const X509 *cert, struct tls_names *out)
+static void names_walk(struct name_sink *k, const X509 *cert)
 {
     GENERAL_NAMES *san = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
-    out->n = 0;
-    out->used = 0;
     if (san == NULL) {
         if (X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) < 0) {
-            names_add_cn(out, cert); /* one that cannot be read is no excuse to look elsewhere */
+            names_add_cn(k, cert); /* one that cannot be read is no excuse to look elsewhere */
         }
         ERR_clear_error();
         return;
     }
-    names_add_kind(out, san, GEN_URI);
-    if (out->n == 0) {
-        names_add_kind(out, san, GEN_DNS);
+    names_add_kind(k, san, GEN_URI);
+    if (k->n == 0) {
+        names_add_kind(k, san, GEN_DNS);
     }
-    names_add_kind(out, san, GEN_IPADD);
+    names_add_kind(k, san, GEN_IPADD);
     GENERAL_NAMES_free(san);
 }
 
-/* Whole names, case aside; a wildcard stands for itself only (RFC 5922 7.2). */
-bool tls_names_has(const struct tls_names *names, struct sl name)
+void tls_names_of(const X509 *cert, struct tls_names *out)
 {
-    for (size_t i = 0; i < names->n; i++) {
-        if (sl_ieq(names->name[i], name)) {
+    struct name_sink k = {.out = out};
+
+    out->n = 0;
+    out->used = 0;
+    out->is_cut = false;
+    names_walk(&k, cert);
+    if (out->is_cut) {
+        stat_inc(STAT_TLS_NAMES);
+    }
+}
+
+static bool cert_is_wanted(const X509 *cert, const struct tls_client *c, const struct addr *to)
+{
+    struct name_sink k = {.want = c};
+    char text[ADDR_TEXT_MAX];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    addr_put_ip(&b, to);
+    k.to = buf_sl(&b);
+    names_walk(&k, cert);
+    return k.is_wanted;
+}
+
+/* SIP elements are servers and clients with one certificate (RFC 5922 4), and public authorities
+ * write only serverAuth into it: either use will do, and so does RFC 5924's own. */
+enum { USE_SERVER = 1, USE_CLIENT = 2, USE_SIP = 4, USE_ANY = 7 };
+
+static unsigned cert_uses(const X509 *cert)
+{
+    static const struct {
+        struct sl oid;
+        unsigned use;
+    } known[] = {{{"1.3.6.1.5.5.7.3.1", 17}, USE_SERVER},
+                 {{"1.3.6.1.5.5.7.3.2", 17}, USE_CLIENT},
+                 {{"1.3.6.1.5.5.7.3.20", 18}, USE_SIP},
+                 {{"2.5.29.37.0", 11}, USE_ANY}};
+    EXTENDED_KEY_USAGE *all = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
+    unsigned uses = 0;
+
+    if (all == NULL && X509_get_ext_by_NID(cert, NID_ext_key_usage, -1) < 0) {
+        return USE_ANY;
+    }
+    for (int i = 0; all != NULL && i < sk_ASN1_OBJECT_num(all); i++) {
+        char oid[64];
+
+        if (OBJ_obj2txt(oid, sizeof(oid), sk_ASN1_OBJECT_value(all, i), 1) <= 0) {
+            continue;
+        }
+        for (size_t k = 0; k < COUNT_OF(known); k++) {
+            uses |= sl_eq(sl_str(oid), known[k].oid) ? known[k].use : 0;
+        }
+    }
+    EXTENDED_KEY_USAGE_free(all);
+    return uses;
+}
+
+/* An authority between us and the anchor may be bound to other uses (RFC 5280 4.2.1.12, as
+ * everybody reads it): one use must be common to all. What the anchor may do, the operator has
+ * said. */
+static bool chain_may_speak_sip(const X509_STORE_CTX *ctx)
+{
+    const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+    unsigned uses = USE_ANY;
+
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        if (i == 0 || i != sk_X509_num(chain) - 1) {
+            uses &= cert_uses(sk_X509_value(chain, i));
+        }
+    }
+    return uses != 0;
+}
+
+/* The operator's files hold a list of this certificate's issuer. */
+static bool has_crl(const X509_STORE_CTX *ctx, const X509 *cert)
+{
+    const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(X509_STORE_CTX_get0_store(ctx));
+
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+        const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+
+        if (crl != NULL &&
+            X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(cert)) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* SIP elements are servers and clients with one certificate (RFC 5922 4), and public authorities
- * write only serverAuth into it: either use will do, and so does RFC 5924's own. */
-static bool cert_may_speak_sip(X509 *cert)
+/* A list of one authority says nothing of the others. */
+static int on_chain_error(int ok, X509_STORE_CTX *ctx)
 {
-    EXTENDED_KEY_USAGE *uses = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
-    bool may = uses == NULL && X509_get_ext_by_NID(cert, NID_ext_key_usage, -1) < 0;
+    X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
 
-    for (int i = 0; uses != NULL && !may && i < sk_ASN1_OBJECT_num(uses); i++) {
-        const ASN1_OBJECT *use = sk_ASN1_OBJECT_value(uses, i);
-        char oid[64];
-
-        may = OBJ_obj2txt(oid, sizeof(oid), use, 1) > 0 &&
-              (sl_eq(sl_str(oid), SL("1.3.6.1.5.5.7.3.1")) ||  /* serverAuth */
-               sl_eq(sl_str(oid), SL("1.3.6.1.5.5.7.3.2")) ||  /* clientAuth */
-               sl_eq(sl_str(oid), SL("1.3.6.1.5.5.7.3.20")) || /* sipDomain */
-               sl_eq(sl_str(oid), SL("2.5.29.37.0")));         /* any */
+    if (ok != 1 && X509_STORE_CTX_get_error(ctx) == X509_V_ERR_UNABLE_TO_GET_CRL && cert != NULL &&
+        !has_crl(ctx, cert)) {
+        X509_STORE_CTX_set_error(ctx, X509_V_OK);
+        return 1;
     }
-    EXTENDED_KEY_USAGE_free(uses);
-    return may;
+    return ok;
 }
 
-static bool client_wants(const struct tls_client *c, const struct tls_names *names,
-                         const struct addr *to)
-{
-    char text[ADDR_TEXT_MAX];
-    struct buf b;
-
-    for (size_t i = 0; i < c->n_names; i++) {
-        if (tls_names_has(names, sl_str(c->names[i]))) {
-            return true;
-        }
-    }
-    buf_init_fixed(&b, text, sizeof(text));
-    addr_put_ip(&b, to);
-    return c->n_names == 0 && tls_names_has(names, buf_sl(&b));
-}
-
-static int verify_refuse(X509_STORE_CTX *ctx, int error)
+static bool verify_refuse(X509_STORE_CTX *ctx, int error)
 {
     X509_STORE_CTX_set_error(ctx, error);
-    return 0;
+    return false;
+}
+
+bool tls_chain_verify(X509_STORE_CTX *ctx, const struct tls_client *c, const struct addr *to)
+{
+    X509_STORE_CTX_set_verify_cb(ctx, on_chain_error);
+    if (X509_verify_cert(ctx) != 1) {
+        return false;
+    }
+    if (!chain_may_speak_sip(ctx)) {
+        return verify_refuse(ctx, X509_V_ERR_INVALID_PURPOSE);
+    }
+    if (c != NULL && !cert_is_wanted(X509_STORE_CTX_get0_cert(ctx), c, to)) {
+        return verify_refuse(ctx, X509_V_ERR_HOSTNAME_MISMATCH);
+    }
+    return true;
 }
 
 int tls_verify_cb(X509_STORE_CTX *ctx, void *arg)
 {
-    const struct tls_client *c = arg;
-    X509 *cert = X509_STORE_CTX_get0_cert(ctx);
     const struct tls *t =
         tls_of_ssl(X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx()));
-    struct tls_names names;
 
-    if (X509_verify_cert(ctx) != 1) {
-        return 0;
-    }
-    if (!cert_may_speak_sip(cert)) {
-        return verify_refuse(ctx, X509_V_ERR_INVALID_PURPOSE);
-    }
-    if (c != NULL) {
-        tls_names_of(cert, &names);
-        if (!client_wants(c, &names, &t->to)) {
-            return verify_refuse(ctx, X509_V_ERR_HOSTNAME_MISMATCH);
-        }
-    }
-    return 1;
+    return tls_chain_verify(ctx, arg, &t->to) ? 1 : 0;
 }

@@ -47,12 +47,13 @@ static void on_conn_idle(void *arg)
 {
     struct conn *c = arg;
     int64_t quiet_ms = loop_now_ms(c->net->loop) - c->used_ms;
-    int64_t left_ms = (int64_t)c->net->lim.idle_ms - quiet_ms;
+    int64_t idle_ms = conn_idle_ms(c);
+    int64_t left_ms = idle_ms - quiet_ms;
 
-    if (c->hold == 0 && left_ms <= 0) {
+    if (c->standing == TLS_LOST || (c->hold == 0 && left_ms <= 0)) {
         conn_kill(c, 0);
     } else {
-        timer_start(c->net->loop, &c->idle, left_ms > 0 ? left_ms : c->net->lim.idle_ms);
+        timer_start(c->net->loop, &c->idle, left_ms > 0 ? left_ms : idle_ms);
     }
 }
 
@@ -93,6 +94,7 @@ static void conn_begin(struct conn *c)
         return;
     }
     n->n_in++;
+    n->n_strange += !c->known;
     if (c->tls != NULL) {
         conn_tls_begin(c);
         return;
@@ -101,7 +103,7 @@ static void conn_begin(struct conn *c)
 }
 
 int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow,
-             struct source *source, struct conn_tls *tls)
+             const struct conn_from *from, struct conn_tls *tls)
 {
     struct conn *c = pool_get(&n->conn_pool);
     int err;
@@ -112,7 +114,9 @@ int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow,
     c->net = n;
     c->fd = fd;
     c->flow = *flow;
-    c->incoming = source != NULL;
+    c->incoming = from != NULL;
+    c->known = from != NULL && from->known;
+    c->proof = n->proof;
     c->used_ms = loop_now_ms(n->loop);
     c->since_ms = loop_wall_ms(n->loop);
     list_init(&c->node);
@@ -125,7 +129,7 @@ int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow,
         conn_destroy(c);
         return err;
     }
-    c->source = source;
+    c->source = from != NULL ? from->source : NULL;
     c->tls = tls;
     if (tls != NULL) {
         tls->c = c;
@@ -146,7 +150,7 @@ void conn_opened(struct conn *c)
     } else if (c->tls == NULL) {
         backoff_clear(n, &c->flow);
     }
-    timer_start(n->loop, &c->idle, n->lim.idle_ms);
+    timer_start(n->loop, &c->idle, conn_idle_ms(c));
 }
 
 void conn_half(struct conn *c)
@@ -217,6 +221,7 @@ void conn_kill(struct conn *c, int err)
     c->why = err;
     if (c->incoming) {
         n->n_in--;
+        n->n_strange -= !c->known;
     } else {
         n->n_out--;
     }
@@ -239,6 +244,13 @@ void conn_destroy(struct conn *c)
     pool_put(&c->net->conn_pool, c);
 }
 
+/* A request needs a far side that is who it was; an answer goes back to whoever asked. */
+static bool conn_carries(struct conn *c, bool is_request)
+{
+    conn_prove(c);
+    return !is_request || c->standing != TLS_LOST;
+}
+
 static bool conn_is_usable(const struct conn *c)
 {
     /* After a FIN only answers to the peer's own requests make sense (its own connection). */
@@ -246,14 +258,14 @@ static bool conn_is_usable(const struct conn *c)
 }
 
 /* The connection for flow, found or dialled. */
-static int conn_of(struct net *n, struct flow *flow, struct conn **cp)
+static int conn_of(struct net *n, struct flow *flow, bool is_request, struct conn **cp)
 {
     struct conn *c = NULL;
     int err = 0;
 
     if (flow->conn_slot != FLOW_NO_CONN) {
         c = slots_get(&n->conns, flow->conn_slot, flow->conn_gen);
-        if (conn_is_usable(c)) {
+        if (conn_is_usable(c) && conn_carries(c, is_request)) {
             *cp = c;
             return 0;
         }
@@ -262,6 +274,10 @@ static int conn_of(struct net *n, struct flow *flow, struct conn **cp)
         }
     }
     c = conn_find(n, flow);
+    if (c != NULL) {
+        conn_prove(c);
+        c = c->standing == TLS_HOLDS ? c : conn_find(n, flow);
+    }
     if (c == NULL) {
         err = backoff_blocks(n, flow) ? EHOSTDOWN : tcp_dial(n, flow, &c);
     }
@@ -274,19 +290,20 @@ static int conn_of(struct net *n, struct flow *flow, struct conn **cp)
 
 int conn_send(struct net *n, struct flow *flow, struct sl bytes)
 {
+    bool is_request = !sl_istarts(bytes, SL("SIP/"));
     struct conn *c;
     int err;
 
     if (flow->conn_slot != FLOW_NO_CONN && flow->worker != n->worker) {
         return n->ev.send_remote(n->arg, flow, bytes);
     }
-    err = conn_of(n, flow, &c);
+    err = conn_of(n, flow, is_request, &c);
     if (err == 0) {
         err = conn_put(c, bytes);
     }
     if (err == 0) {
         c->used_ms = loop_now_ms(n->loop);
-        c->of_use = c->of_use || !sl_istarts(bytes, SL("SIP/")); /* a request of ours */
+        c->of_use = c->of_use || is_request;
         stat_inc(STAT_SIP_TX);
     }
     return err;
@@ -336,17 +353,6 @@ bool net_conn_hold(struct net *n, uint32_t slot, uint32_t gen, int delta)
         conn_ping_start(c);
     }
     return true;
-}
-
-void net_identify(struct net *n)
-{
-    uint32_t pos = 0;
-
-    for (struct conn *c = slots_next(&n->conns, &pos); c != NULL; c = slots_next(&n->conns, &pos)) {
-        if (c->tls != NULL && c->incoming && c->state >= CONN_OPEN) {
-            conn_tls_identify(c);
-        }
-    }
 }
 
 uint32_t net_conn_count(const struct net *n)

@@ -126,6 +126,7 @@ static void conn_deliver(struct conn *c, struct sl bytes)
     c->scanned = 0;
     c->crlfs = 0;
     stat_inc(STAT_SIP_RX);
+    conn_prove(c);
     c->net->ev.message(c->net->arg, &c->flow, bytes);
 }
 

@@ -79,7 +79,10 @@ struct conn {
     uint8_t crlfs;    /* CRLFs since the last message or pong: two are a ping */
     int why;          /* errno for `gone`; set when draining begins, else at the end */
     uint32_t hold;    /* users that keep it from idling out */
-    size_t scanned;   /* bytes of the arriving message without an end of header */
+    bool known;       /* incoming: not a stranger's when it came */
+    enum tls_standing standing;
+    uint32_t proof; /* net.proof when it was judged last */
+    size_t scanned; /* bytes of the arriving message without an end of header */
     int64_t used_ms;
     int64_t since_ms;      /* Unix time */
     struct timer deadline; /* connect, whole message, linger */
@@ -106,15 +109,21 @@ struct backoff {
 /* tcp.c */
 MUST_USE int tcp_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
+struct tcp_listener *tcp_at(const struct net *n, enum sip_transport t, const struct addr *at);
 void tcp_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
 void tcp_free(struct net *n);
+struct tcp_listener *tcp_find(const struct net *n, uint8_t listener, uint8_t transport);
 MUST_USE int tcp_dial(struct net *n, const struct flow *flow, struct conn **cp);
 void source_release(struct net *n, struct source **sp);
 
 /* conn.c */
-/* The caller keeps fd and tls (NULL: plain) when this fails. */
+struct conn_from { /* of an accepted connection */
+    struct source *source;
+    bool known;
+};
+/* The caller keeps fd and tls (NULL: plain) when this fails. from NULL: dialled. */
 MUST_USE int conn_new(struct conn **cp, struct net *n, int fd, const struct flow *flow,
-                      struct source *source, struct conn_tls *tls);
+                      const struct conn_from *from, struct conn_tls *tls);
 void conn_kill(struct conn *c, int err); /* first death; idempotent */
 void conn_destroy(struct conn *c);       /* second death */
 void conn_opened(struct conn *c);        /* messages can go both ways */
@@ -149,6 +158,10 @@ static inline bool conn_is_lent(const struct conn *c)
 {
     return c->tls != NULL && c->tls->lent;
 }
+/* conn_proof.c */
+void conn_prove(struct conn *c); /* judges it by the newest configuration; never kills it */
+void on_net_prove(void *arg);
+uint32_t conn_idle_ms(const struct conn *c);
 /* conn_ping.c */
 void on_conn_ping(void *arg);
 void conn_ping_start(struct conn *c);

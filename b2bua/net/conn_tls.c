@@ -81,6 +81,7 @@ static void conn_tls_uncount(struct conn *c)
     if (c->tls->counted) {
         c->tls->counted = false;
         c->net->n_shaking--;
+        c->net->n_strange_shaking -= !c->known;
         c->source->shaking--;
     }
 }
@@ -120,6 +121,7 @@ void conn_tls_begin(struct conn *c)
     }
     c->tls->counted = true;
     n->n_shaking++;
+    n->n_strange_shaking += !c->known;
     c->source->shaking++;
     conn_watch(c);
 }
@@ -186,7 +188,10 @@ static void conn_tls_done(struct conn *c)
         c->flow.certified = info.verified && c->flow.peer != 0;
     }
     conn_opened(c);
-    if (plain.n != 0) {
+    conn_prove(c);
+    if (c->standing == TLS_LOST) {
+        err = EACCES; /* the configuration changed meanwhile */
+    } else if (plain.n != 0) {
         err = tls_write(t->tls, sl_make(plain.p, plain.n));
     }
     if (err == 0) {

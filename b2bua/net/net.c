@@ -15,6 +15,7 @@ const struct net_limits net_limits_default = {
     .handshake_ms = 10000,
     .ping_ms = 60000,
     .pong_ms = 10000,
+    .retire_ms = 32000, /* RFC 3261 17.1.1.2, 64*T1: the longest that a transaction lasts */
     .backoff_max_ms = 30000,
 };
 
@@ -134,6 +135,7 @@ int net_new(struct net **np, const struct net_params *p)
     n->arg = p->ev_arg;
     turn_init(&n->turn, on_net_turn, n);
     timer_init(&n->report, on_net_report, n);
+    timer_init(&n->prove, on_net_prove, n);
     net_init_tables(n);
     *np = n;
     return 0;
@@ -169,6 +171,7 @@ void net_free(struct net **np)
     net_free_conns(n);
     turn_cancel(&n->turn);
     timer_stop(n->loop, &n->report);
+    timer_stop(n->loop, &n->prove);
     slots_free(&n->conns);
     hmap_free(&n->by_remote);
     hmap_free(&n->sources);

@@ -17,6 +17,7 @@ struct flow {
     bool dialled : 1;    /* stream: we opened it, so it may be opened again when it is gone */
     bool unused : 1;     /* only in `gone`: nobody held it, and no request of ours went out on it */
     bool certified : 1;  /* TLS: a verified certificate says that the far side is `peer` */
+    bool withdrawn : 1;  /* TLS: a new configuration would not let it in: nothing new from there */
     uint32_t cipher : 8; /* TLS, once the handshake is done: see tls_cipher_name() */
     uint32_t peer : 24;  /* TLS: policy_peer.id of whom we dial, or who proved it; 0: nobody */
     uint32_t conn_slot;  /* stream: connection; UINT32_MAX: none yet */
@@ -83,6 +84,9 @@ struct net_events {
     void (*gone)(void *arg, const struct flow *flow, int err);
     /* A flow of another worker must send: hand over by mailbox. ENOBUFS, ENOMEM. */
     int (*send_remote)(void *arg, const struct flow *flow, struct sl bytes);
+    /* Somebody whom the house knows lives at this address: he may have what is reserved. Looked at
+     * as in admit. NULL: everybody may. */
+    bool (*known)(void *arg, const struct flow *flow);
     /* A client of a TLS listener has proven these names: policy_peer.id of who that is, or 0. Asked
      * again by net_identify(). May be NULL. */
     uint32_t (*identify)(void *arg, uint8_t listener, const struct sl *names, size_t n);
@@ -93,6 +97,7 @@ struct net_events {
 
 struct net_limits {
     uint32_t max_conns;            /* streams of this worker: beyond, accept closes at once */
+    uint32_t reserved_conns;       /* of max_conns: never a stranger's */
     uint32_t max_conns_per_source; /* per IPv4 address or IPv6 /64 */
     uint32_t max_message;          /* bytes */
     uint32_t max_send_queue;       /* bytes waiting on one connection: beyond, it is closed */
@@ -103,12 +108,15 @@ struct net_limits {
     uint32_t connect_ms;
     uint32_t udp_rcvbuf;     /* bytes asked for (SO_RCVBUFFORCE when allowed) */
     uint32_t max_handshakes; /* accepted connections whose TLS is not up: beyond, closed at once */
+    uint32_t reserved_handshakes; /* of max_handshakes: never a stranger's */
     uint32_t max_handshakes_per_source;
     uint32_t handshake_ms; /* deadline for all of it, from accept or connect */
     /* RFC 5626 4.4.1: a held connection that was silent for ping_ms gets a double CRLF. One that
      * has answered these before and does not within pong_ms is closed. ping_ms 0: never. */
     uint32_t ping_ms;
     uint32_t pong_ms;
+    /* What a new configuration no longer vouches for: closed after this, or when idle for it. */
+    uint32_t retire_ms;
     uint32_t backoff_max_ms; /* between tries to reach a far side that is down; 0: no waiting */
 };
 extern const struct net_limits net_limits_default;
@@ -130,11 +138,24 @@ extern const struct net_ops net_real_ops; /* arg is the struct net */
  * free one; *bound tells. Streams: listens. Errors: errno of bind; EPROTONOSUPPORT. */
 MUST_USE int net_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
+/* Other listeners may still have the same socket (net_adopt); the last one closes it. */
 void net_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
+/* True: this very address is open for the transport, for whichever listener. */
+bool net_is_open(const struct net *n, enum sip_transport t, const struct addr *at);
+/* Gives the socket at this address, and the connections of the listener that had it, to another
+ * listener. That one may go on sending by UDP until it is unlistened. Nothing happens when it is
+ * there already, or there is none. */
+void net_adopt(struct net *n, uint8_t listener, enum sip_transport t, const struct addr *at);
+/* For what begins from now on. Connections beyond a smaller limit stay. */
+void net_set_limits(struct net *n, const struct net_limits *limits);
+void net_set_pool(struct net *n, struct crypto_pool *pool); /* the next handshake steps run there */
 /* What a TLS listener presents from the next handshake on; running connections stay as they are. A
  * reference is taken. Without it nobody is let in. */
 void net_set_tls(struct net *n, uint8_t listener, struct tls_server *s);
-/* Asks again who the clients with certificates are: peers have changed. */
+/* The configuration has changed: what every TLS connection has proven is judged by what it says
+ * now, at the latest when the connection is next used. One that holds no more is nobody's (and
+ * `withdrawn`), carries no new request of ours and closes when its transactions have had their
+ * time; so does an idle one that showed a certificate of ours which is no longer in use. */
 void net_identify(struct net *n);
 /* A connection by id (this worker's): false when it is gone. */
 bool net_conn_get(const struct net *n, uint32_t slot, uint32_t gen, struct net_conn_info *out);

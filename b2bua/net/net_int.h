@@ -28,7 +28,8 @@ struct udp_sock {
     struct fdw *watch;
     int fd;
     uint8_t listener;
-    bool wild; /* bound to a wildcard: IP_PKTINFO tells and sets our side */
+    uint64_t also; /* listeners before it that may still send, as bits */
+    bool wild;     /* bound to a wildcard: IP_PKTINFO tells and sets our side */
     bool closed;
     struct addr bound;
     struct grave grave;
@@ -80,8 +81,13 @@ struct net {
     struct hmap backoffs;
     struct list backoff_age;
     struct pool backoff_pool;
-    uint32_t n_in, n_out; /* living connections, accepted and dialled */
-    uint32_t n_shaking;   /* accepted ones whose TLS is not up */
+    uint32_t n_in, n_out;       /* living connections, accepted and dialled */
+    uint32_t n_shaking;         /* accepted ones whose TLS is not up */
+    uint32_t n_strange;         /* of n_in: strangers' */
+    uint32_t n_strange_shaking; /* of n_shaking */
+    uint32_t proof;             /* counts configurations */
+    uint32_t proof_pos;         /* slots before it have been judged by the last one */
+    struct timer prove;
     uint32_t n_lost;
     struct net_lost lost[NET_LOST_MAX];
     struct udp_batch rx_batch;
@@ -90,6 +96,10 @@ struct net {
 };
 
 /* net.c */
+static inline uint64_t net_bit(uint8_t listener)
+{
+    return listener < 64 ? (uint64_t)1 << listener : 0;
+}
 void net_wake_flush(struct net *n);
 void net_report_lost(struct net *n, const struct flow *flow, int err);
 
@@ -103,6 +113,7 @@ void sock_close(int *fd);
 /* udp.c */
 MUST_USE int udp_listen(struct net *n, uint8_t listener, const struct addr *at, struct addr *bound);
 void udp_unlisten(struct net *n, uint8_t listener);
+struct udp_sock *udp_at(const struct net *n, const struct addr *at); /* NULL: none is bound there */
 void udp_free(struct net *n);
 struct udp_sock *udp_find(const struct net *n, const struct flow *flow); /* NULL: none fits */
 void udp_errors(struct udp_sock *s); /* empties the error queue */

@@ -70,24 +70,53 @@ void source_release(struct net *n, struct source **sp)
     }
 }
 
-/* Room for one more handshake; a source cannot take all of it. */
-static int tcp_may_shake(const struct tcp_listener *l, const struct source *source)
+/* What strangers may have of a limit. */
+static uint32_t strangers_part(uint32_t limit, uint32_t reserved)
+{
+    return limit > reserved ? limit - reserved : 0;
+}
+
+static int reserve_refuses(void)
+{
+    stat_inc(STAT_CONN_RESERVE);
+    return ENOBUFS;
+}
+
+/* Room for one more handshake; a source cannot take all of it, and all strangers cannot. */
+static int tcp_may_shake(const struct tcp_listener *l, const struct conn_from *from)
 {
     const struct net *n = l->net;
+    const struct net_limits *lim = &n->lim;
 
     if (l->transport != SIP_TLS) {
         return 0;
     }
-    if (l->tls == NULL || n->n_shaking >= n->lim.max_handshakes ||
-        source->shaking >= n->lim.max_handshakes_per_source) {
+    if (l->tls == NULL || n->n_shaking >= lim->max_handshakes ||
+        from->source->shaking >= lim->max_handshakes_per_source) {
         stat_inc(STAT_TLS_LIMIT);
         return ENOBUFS;
+    }
+    if (!from->known &&
+        n->n_strange_shaking >= strangers_part(lim->max_handshakes, lim->reserved_handshakes)) {
+        stat_inc(STAT_TLS_LIMIT);
+        return reserve_refuses();
+    }
+    return 0;
+}
+
+static int tcp_may_enter(const struct net *n, bool known)
+{
+    if (n->n_in >= n->lim.max_conns) {
+        return ENOBUFS;
+    }
+    if (!known && n->n_strange >= strangers_part(n->lim.max_conns, n->lim.reserved_conns)) {
+        return reserve_refuses();
     }
     return 0;
 }
 
 static int tcp_take(struct tcp_listener *l, int fd, const struct addr *remote,
-                    struct source *source)
+                    const struct conn_from *from)
 {
     struct net *n = l->net;
     struct flow flow = {.transport = l->transport,
@@ -97,7 +126,7 @@ static int tcp_take(struct tcp_listener *l, int fd, const struct addr *remote,
                         .remote = *remote};
     struct conn_tls *tls = NULL;
     struct conn *c = NULL;
-    int err = tcp_may_shake(l, source);
+    int err = tcp_may_shake(l, from);
 
     if (err == 0) {
         err = sock_name(fd, &flow.local);
@@ -107,7 +136,7 @@ static int tcp_take(struct tcp_listener *l, int fd, const struct addr *remote,
     }
     if (err == 0) {
         sock_stream(fd);
-        err = conn_new(&c, n, fd, &flow, source, tls);
+        err = conn_new(&c, n, fd, &flow, from, tls);
     }
     if (err != 0) {
         conn_tls_free(n, &tls);
@@ -115,21 +144,46 @@ static int tcp_take(struct tcp_listener *l, int fd, const struct addr *remote,
     return err;
 }
 
+static struct flow tcp_knock(const struct tcp_listener *l, const struct addr *remote)
+{
+    return (struct flow){.transport = SIP_TCP,
+                         .listener = l->listener,
+                         .worker = l->net->worker,
+                         .conn_slot = FLOW_NO_CONN,
+                         .remote = *remote};
+}
+
+static bool tcp_may_come(const struct tcp_listener *l, const struct addr *remote)
+{
+    const struct net *n = l->net;
+    struct flow flow = tcp_knock(l, remote);
+
+    return n->ev.admit == NULL || n->ev.admit(n->arg, &flow);
+}
+
+static bool tcp_is_known(const struct tcp_listener *l, const struct addr *remote)
+{
+    const struct net *n = l->net;
+    struct flow flow = tcp_knock(l, remote);
+
+    return n->ev.known == NULL || n->ev.known(n->arg, &flow);
+}
+
 /* Takes over fd, also on error. */
 static int tcp_adopt(struct tcp_listener *l, int fd, const struct addr *remote)
 {
     struct net *n = l->net;
-    struct source *source = NULL;
-    int err = n->n_in < n->lim.max_conns ? 0 : ENOBUFS;
+    struct conn_from from = {.known = tcp_is_known(l, remote)};
+    int err = tcp_may_enter(n, from.known);
 
     if (err == 0) {
-        err = source_take(n, remote, &source);
+        err = source_take(n, remote, &from.source);
     }
     if (err == 0) {
-        err = tcp_take(l, fd, remote, source);
+        err = tcp_take(l, fd, remote, &from);
     }
     if (err != 0) {
-        source_release(n, &source);
+        source_release(n, &from.source);
         sock_close(&fd);
     }
     return err;
@@ -157,18 +211,6 @@ static void tcp_pause(struct tcp_listener *l, int err)
 static bool tcp_is_exhausted(int err)
 {
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
-}
-
-static bool tcp_may_come(const struct tcp_listener *l, const struct addr *remote)
-{
-    const struct net *n = l->net;
-    struct flow flow = {.transport = SIP_TCP,
-                        .listener = l->listener,
-                        .worker = n->worker,
-                        .conn_slot = FLOW_NO_CONN,
-                        .remote = *remote};
-
-    return n->ev.admit == NULL || n->ev.admit(n->arg, &flow);
 }
 
 static void on_tcp_accept(int fd, int what, void *arg)
@@ -214,6 +256,19 @@ static void tcp_destroy(void *arg)
 
     tls_server_unref(&l->tls);
     mem_free(l);
+}
+
+struct tcp_listener *tcp_find(const struct net *n, uint8_t listener, uint8_t transport)
+{
+    LIST_FOR_EACH(it, &n->tcp)
+    {
+        struct tcp_listener *l = CONTAINER_OF(it, struct tcp_listener, node);
+
+        if (l->listener == listener && l->transport == transport) {
+            return l;
+        }
+    }
+    return NULL;
 }
 
 void net_set_tls(struct net *n, uint8_t listener, struct tls_server *s)
@@ -266,6 +321,20 @@ int tcp_listen(struct net *n, uint8_t listener, enum sip_transport t, const stru
     list_push_back(&n->tcp, &l->node);
     *bound = l->bound;
     return 0;
+}
+
+struct tcp_listener *tcp_at(const struct net *n, enum sip_transport t, const struct addr *at)
+{
+    LIST_FOR_EACH(it, &n->tcp)
+    {
+        struct tcp_listener *l = CONTAINER_OF(it, struct tcp_listener, node);
+
+        if (l->transport == t && addr_family(&l->bound) == addr_family(at) &&
+            addr_eq(&l->bound, at)) {
+            return l;
+        }
+    }
+    return NULL;
 }
 
 void tcp_unlisten(struct net *n, uint8_t listener, enum sip_transport t)

@@ -31,6 +31,16 @@ bool worker_admit(void *arg, const struct flow *flow)
     return is_admitted(ask_policy(arg, flow, false));
 }
 
+bool worker_known(void *arg, const struct flow *flow)
+{
+    const struct worker *w = arg;
+    int64_t now_ms = loop_now_ms(w->loop);
+    struct policy_knock knock = {.source = flow->remote, .listener = flow->listener};
+
+    return policy_classify(w->b->gate, w->cfg->policy, &knock, now_ms) == POLICY_TRUSTED ||
+           policy_has_proven(w->b->gate, &flow->remote, now_ms);
+}
+
 bool worker_admit_message(struct worker *w, const struct flow *flow)
 {
     enum policy_admission a;

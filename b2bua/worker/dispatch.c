@@ -2,7 +2,7 @@
  * start something new. Decides nothing that the policy decides. */
 #include "worker/worker_int.h"
 
-#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REGISTER\r\n"
+#define ALLOW_LINE "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, REGISTER\r\n"
 
 static void answer(struct worker *w, const struct sip_msg *req, const struct flow *flow,
                    uint16_t status, struct sl extra)
@@ -29,7 +29,7 @@ static void on_response(struct worker *w, const struct flow *flow, struct sip_ms
 {
     struct token tok;
 
-    if (!tx_branch_owner(w->ring, msg, &tok) || tok.node != w->node ||
+    if (!tx_branch_owner(w->ring, msg, &tok) || !worker_is_node(w, tok.node) ||
         tok.worker >= w->b->n_workers) {
         stat_inc(STAT_SIP_DROP_STRAY_RSP);
         return;
@@ -108,6 +108,11 @@ static void in_dialog(struct worker *w, const struct flow *flow, struct sip_msg 
 
     if (req->method == SIP_ACK) {
         call_in_dialog(w->calls, tok, NULL, req, flow);
+        return;
+    }
+    if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
+        stat_inc(STAT_SIP_LISTENER_LEFT);
+        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
         return;
     }
     if (refuse_early(w, req, flow)) {
@@ -216,7 +221,16 @@ static void on_options(struct worker *w, const struct flow *flow, struct sip_msg
 
 static void on_new_request(struct worker *w, const struct flow *flow, struct sip_msg *req)
 {
+    if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
+        stat_inc(STAT_SIP_LISTENER_LEFT);
+        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
+        return;
+    }
     if (refuse_early(w, req, flow)) {
+        return;
+    }
+    if (flow->withdrawn) {
+        answer(w, req, flow, 403, SL_NULL); /* it would not get a connection today */
         return;
     }
     if (req->to_tag.n != 0 && req->method != SIP_REGISTER) {
@@ -242,6 +256,7 @@ static void on_new_request(struct worker *w, const struct flow *flow, struct sip
         break;
     case SIP_BYE:
     case SIP_INFO:
+    case SIP_UPDATE:
         answer(w, req, flow, 481, SL_NULL);
         break;
     default:
@@ -295,7 +310,7 @@ static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const
 static bool is_our_token(const struct worker *w, const struct sip_msg *req, struct token *tok)
 {
     return req->to_tag.n == TOKEN_TEXT_LEN && token_get(w->ring, req->to_tag, tok) &&
-           tok->node == w->node && tok->worker < w->b->n_workers;
+           worker_is_node(w, tok->node) && tok->worker < w->b->n_workers;
 }
 
 static void on_request(struct worker *w, const struct flow *flow, struct sip_msg *req,
@@ -411,6 +426,7 @@ static struct tls_client *on_dialler(void *arg, uint32_t id)
 }
 
 const struct net_events worker_net_events = {.admit = worker_admit,
+                                             .known = worker_known,
                                              .identify = on_identify,
                                              .dialler = on_dialler,
                                              .message = on_net_message,

@@ -175,17 +175,19 @@ static void write_request(struct phone *p, const char *method, uint32_t cseq, co
 {
     bool is_invite = strcmp(method, "INVITE") == 0;
     static char text[RIG_TEXT_MAX];
+    char contact[160];
 
+    SAY(contact, "Contact: <sip:dev-%s-%u@%s%s>\r\n", p->user, p->side, p->at,
+        p->flow.transport == SIP_TCP ? ";transport=tcp" : "");
     SAY(text,
         "%s %s SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=%s;rport\r\nMax-Forwards: %u\r\n"
         "From: %s;tag=%s\r\nTo: %s%s%s\r\nCall-ID: %s\r\nCSeq: %u %s\r\n%s"
-        "Contact: <sip:dev-%s-%u@%s%s>\r\nUser-Agent: agent-of-%s\r\nX-Secret: secret-of-%s\r\n%s%s"
+        "%sUser-Agent: agent-of-%s\r\nX-Secret: secret-of-%s\r\n%s%s"
         "Content-Length: %zu\r\n\r\n%s",
         method, ruri, transport_of(p), p->at, p->branch, p->hops, p->local, p->tag, p->remote,
         p->remote_tag[0] != '\0' ? ";tag=" : "", p->remote_tag, p->call_id, cseq, method, p->routes,
-        p->user, p->side, p->at, p->flow.transport == SIP_TCP ? ";transport=tcp" : "", p->user,
-        p->user, p->extra, type_of(p, body), body != NULL ? strlen(body) : 0,
-        body != NULL ? body : "");
+        p->contact[0] != '\0' ? p->contact : contact, p->user, p->user, p->extra, type_of(p, body),
+        body != NULL ? strlen(body) : 0, body != NULL ? body : "");
     p->extra[0] = '\0';
     if (is_invite) {
         KEEP(p->invite, sl_str(text));

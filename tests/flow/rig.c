@@ -83,7 +83,7 @@ static int rig_send(void *arg, struct flow *flow, struct sl bytes)
     s->n = bytes.n;
     s->flow = *flow;
     s->at_ms = clock_now_ms(&r->clocks[w->index]) - RIG_START_MS;
-    s->is_taken = false;
+    s->is_taken = sl_eq(bytes, SL("\r\n\r\n")); /* a keepalive wants no answer */
     r->n_sent++;
     if (side >= 0) {
         leak_note(r, (unsigned)side, bytes, true);
@@ -171,20 +171,22 @@ static int rig_make_worker(struct rig *r, uint8_t i)
     err = err == 0 ? sip_pool_new(&w->pool) : err;
     err = err == 0 ? rig_make_tables(r, w) : err;
     if (err == 0) {
-        err = call_table_new(&w->calls, &(struct call_table_params){.loop = w->loop,
-                                                                    .tab = w->tab,
-                                                                    .net = &r->ops,
-                                                                    .net_arg = w,
-                                                                    .media = w->media,
-                                                                    .registrar = w->registrar,
-                                                                    .auth = r->b.auth,
-                                                                    .store = &fake_store,
-                                                                    .ring = w->ring,
-                                                                    .worker = w->index,
-                                                                    .hold = rig_hold,
-                                                                    .hold_arg = w,
-                                                                    .proven = worker_proven,
-                                                                    .offence = worker_offence});
+        err = call_table_new(&w->calls,
+                             &(struct call_table_params){.loop = w->loop,
+                                                         .tab = w->tab,
+                                                         .net = &r->ops,
+                                                         .net_arg = w,
+                                                         .media = w->media,
+                                                         .registrar = w->registrar,
+                                                         .auth = r->b.auth,
+                                                         .store = &fake_store,
+                                                         .ring = w->ring,
+                                                         .worker = w->index,
+                                                         .n_workers = (uint8_t)r->b.n_workers,
+                                                         .hold = rig_hold,
+                                                         .hold_arg = w,
+                                                         .proven = worker_proven,
+                                                         .offence = worker_offence});
     }
     if (err == 0) {
         worker_apply_config(w, r->b.cfg);

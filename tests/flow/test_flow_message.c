@@ -164,7 +164,7 @@ static void what_is_in_no_dialog_of_ours_is_refused_by_method(void **state)
     } cases[] = {{"OPTIONS", "200 OPTIONS"}, {"BYE", "481 BYE"},
                  {"INFO", "481 INFO"},       {"REFER", "405 REFER"},
                  {"NOTIFY", "405 NOTIFY"},   {"SUBSCRIBE", "405 SUBSCRIBE"},
-                 {"PRACK", "405 PRACK"},     {"UPDATE", "405 UPDATE"},
+                 {"PRACK", "405 PRACK"},     {"UPDATE", "481 UPDATE"},
                  {"DANCE", "501 DANCE"},     {"CANCEL", "481 CANCEL"}};
     struct pair t;
 

@@ -32,6 +32,25 @@ static struct rig *tls_up(const char *target)
     return rig_up(yaml, 1);
 }
 
+/* Users outside, by TLS or UDP; the PBX calls them. */
+static struct rig *users_up(void)
+{
+    static char yaml[4096];
+
+    (void)snprintf(
+        yaml, sizeof(yaml),
+        "listeners:\n"
+        "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tls: 5061},\n"
+        "            rtp: {ports: 20000-20999}, tls: {certificate: %s, key: %s}}\n"
+        "  inside: {address: 10.1.1.1, sip: {udp: 5060}, rtp: {ports: 30000-30999}}\n"
+        "peers:\n  pbx: {listener: inside, sources: [10.1.1.20/32]}\n"
+        "users: {domain: example.test, listener: outside,\n"
+        "        accounts: [{name: \"1001\", password: one}]}\n"
+        "routes:\n  - {name: home, from: pbx, to: users}\n",
+        server.certificate, server.key);
+    return rig_up(yaml, 1);
+}
+
 static uint32_t id_of(struct rig *r, const char *name)
 {
     const struct policy *p = r->b.cfg->policy;
@@ -238,6 +257,66 @@ static void a_message_goes_the_same_ways(void **state)
     rig_down(r);
 }
 
+/* A new configuration would not let it in: what runs may end, nothing begins. */
+static void a_connection_that_lost_its_proof_begins_nothing_new(void **state)
+{
+    struct rig *r = tls_up("sip:10.1.1.20:5071;transport=tls");
+    struct phone a, b, c;
+
+    (void)state;
+    carrier_on(&a, r, "192.0.2.30:40001", true);
+    pbx_on(&b, r, SIP_TLS);
+    call_up(&a, &b, CALLED);
+    a.flow.certified = false;
+    a.flow.withdrawn = true;
+    a.flow.peer = 0;
+    c = a;
+    phone_renew(&c);
+    phone_invite(&c, CALLED, phone_sdp(&c, NULL)); /* its address alone would do elsewhere */
+    EXPECT(&c, "403 INVITE");
+    phone_ack_failure(&c);
+    phone_renew(&c);
+    phone_request(&c, "OPTIONS", CALLED, NULL);
+    EXPECT(&c, "403 OPTIONS");
+    phone_bye(&b);
+    EXPECT(&b, "200 BYE");
+    EXPECT(&a, "BYE");
+    phone_answer(&a, 200, NULL);
+    rig_down(r);
+}
+
+/* A phone that registered with a sips: Contact is called so. */
+static void a_phone_with_a_secret_contact_is_called_so(void **state)
+{
+    static const char *const contacts[] = {"", "Contact: <sips:dev@192.0.2.40:5061>\r\n"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(contacts); i++) {
+        bool is_sips = i != 0;
+        struct rig *r = users_up();
+        struct phone a, u;
+
+        phone_init(&a, r, 1, "+4930555", "10.1.1.20:5071");
+        phone_init(&u, r, 0, "1001", "192.0.2.40:40001");
+        phone_on(&u, 0, SIP_TLS);
+        u.flow.cipher = 1;
+        memcpy(u.password, "one", sizeof("one"));
+        snprintf(u.contact, sizeof(u.contact), "%s", contacts[i]);
+        talk_register(&u, 600);
+        u.contact[0] = '\0';
+        phone_invite(&a, "sip:1001@10.1.1.1", phone_sdp(&a, NULL));
+        EXPECT(&a, "100 INVITE");
+        HAS(EXPECT(&u, "INVITE"), is_sips ? "INVITE sips:dev@" : "INVITE sip:dev-1001-0@");
+        HAS(u.got, is_sips ? "Contact: <sips:" : "Contact: <sip:");
+        HAS(u.got, "To: <sip:1001@example.test>");
+        phone_answer(&u, 486, NULL);
+        EXPECT(&u, "ACK");
+        EXPECT(&a, "486 INVITE");
+        phone_ack_failure(&a);
+        rig_down(r);
+    }
+}
+
 static void nobody_changes_a_secure_dialog_in_the_open(void **state)
 {
     struct rig *r = tls_up("sip:10.1.1.20:5071;transport=tls");
@@ -305,6 +384,8 @@ int main(void)
         cmocka_unit_test(sips_does_not_go_on_in_the_open),
         cmocka_unit_test(sips_that_came_in_the_open_is_refused),
         cmocka_unit_test(a_message_goes_the_same_ways),
+        cmocka_unit_test(a_connection_that_lost_its_proof_begins_nothing_new),
+        cmocka_unit_test(a_phone_with_a_secret_contact_is_called_so),
         cmocka_unit_test(nobody_changes_a_secure_dialog_in_the_open),
         cmocka_unit_test(a_peer_whose_connection_is_gone_is_dialled_with_its_name),
     };

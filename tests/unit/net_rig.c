@@ -75,6 +75,15 @@ static bool on_rig_admit(void *arg, const struct flow *flow)
     return !r->shut;
 }
 
+static bool on_rig_known(void *arg, const struct flow *flow)
+{
+    const struct rig *r = arg;
+    struct addr a;
+
+    return r->friend == NULL ||
+           (addr_parse(sl_str(r->friend), 0, &a) == 0 && addr_eq_ip(&a, &flow->remote));
+}
+
 static uint32_t on_rig_identify(void *arg, uint8_t listener, const struct sl *names, size_t n)
 {
     const struct rig *r = arg;
@@ -98,6 +107,7 @@ static struct tls_client *on_rig_dialler(void *arg, uint32_t peer)
 static void rig_open(struct rig *r, const struct net_limits *limits, struct crypto_pool *pool)
 {
     static const struct net_events events = {.admit = on_rig_admit,
+                                             .known = on_rig_known,
                                              .message = on_rig_message,
                                              .bad_frame = on_rig_bad,
                                              .gone = on_rig_gone,

@@ -31,7 +31,8 @@ struct rig {
     struct tls_client *dialler; /* for peers 7 and 8 */
     const char *known;          /* the name that makes a client peer 7 */
     void (*on_poll)(struct rig *r);
-    bool shut; /* the door: nobody is admitted */
+    const char *friend; /* the address that is known; NULL: everybody is */
+    bool shut;          /* the door: nobody is admitted */
     /* what net told */
     unsigned n_shut, n_msg, n_bad, n_gone, n_remote;
     size_t msg_len[RIG_SEEN];

@@ -1,6 +1,7 @@
 /* test_config_tls.c - certificates in the configuration: what a good one becomes, and how a bad
  * file is refused, by its place in the document. */
 #include "config_rig.h"
+#include "crypto/tls_int.h"
 #include "tests/unit/tls_rig.h"
 
 #include <unistd.h>
@@ -106,6 +107,30 @@ static void a_peer_has_how_it_is_dialled(void **state)
     assert_false(tls_client_verifies(c->peer_tls[3]));
     assert_int_equal(addr_port(&peers[3].targets[0].addr), 5062);
     assert_true(tls_client_verifies(c->peer_tls[4])); /* by the system's authorities */
+    config_unref(&c);
+}
+
+/* Which names a dialled peer must have: those of `tls`, else those that prove it as a caller, else
+ * its address. */
+static void the_names_of_a_dialled_peer_have_their_defaults(void **state)
+{
+    struct config *c =
+        good(WITH_CA "peers:\n"
+                     "  own: {listener: a, targets: 'sips:127.0.0.2', certificates: X.example,\n"
+                     "        tls: {ca: $A, names: y.example}}\n"
+                     "  certs: {listener: a, targets: 'sips:127.0.0.3', tls: {ca: $A},\n"
+                     "          certificates: [pbx.example, '*.example']}\n"
+                     "  bare: {listener: a, targets: 'sips:127.0.0.4', tls: {ca: $A}}\n");
+    const struct tls_client *const *dial = (const struct tls_client *const *)c->peer_tls;
+
+    (void)state;
+    assert_int_equal(dial[0]->n_names, 1);
+    assert_string_equal(dial[0]->names[0], "y.example");
+    assert_int_equal(dial[1]->n_names, 2);
+    assert_string_equal(dial[1]->names[0], "pbx.example");
+    assert_string_equal(dial[1]->server_name, "pbx.example");
+    assert_int_equal(dial[2]->n_names, 0);
+    assert_null(dial[2]->server_name);
     config_unref(&c);
 }
 
@@ -286,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_listener_has_what_it_presents),
         cmocka_unit_test(a_peer_has_how_it_is_dialled),
+        cmocka_unit_test(the_names_of_a_dialled_peer_have_their_defaults),
         cmocka_unit_test(the_policy_knows_peers_by_certificate),
         cmocka_unit_test(a_bad_file_is_refused_where_it_is_named),
         cmocka_unit_test(what_is_missing_is_said),

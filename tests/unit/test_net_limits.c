@@ -65,6 +65,54 @@ static void connections_of_one_source_are_limited(void **state)
     rig_down(&rig);
 }
 
+static void strangers_cannot_have_the_room_of_those_who_are_known(void **state)
+{
+    static const char *const rude[] = {"127.0.0.2:0", "127.0.0.3:0", "127.0.0.4:0",
+                                       "127.0.0.5:0", "127.0.0.6:0", "127.0.0.7:0"};
+    struct net_limits limits = net_limits_default;
+    int fd[COUNT_OF(rude)], friends[3];
+
+    (void)state;
+    limits.max_conns = 6;
+    limits.reserved_conns = 2;
+    tcp_up(&limits);
+    rig.friend = "127.0.0.9";
+    for (size_t i = 0; i < COUNT_OF(rude); i++) {
+        fd[i] = rig_peer_tcp(&rig.at[SIP_TCP], rude[i]);
+    }
+    rig.peer = fd[5];
+    rig_until(&rig, rig_peer_closed);
+    rig.want = 4;
+    rig_until(&rig, rig_has_conns);
+    assert_int_equal(stat_sum(STAT_CONN_RESERVE), 2);
+    for (size_t i = 0; i < 2; i++) {
+        friends[i] = rig_peer_tcp(&rig.at[SIP_TCP], "127.0.0.9:0");
+        rig_peer_put(friends[i], sl_make(msg, msg_len));
+        rig.want = (unsigned)i + 1;
+        rig_until(&rig, rig_has_messages);
+    }
+    assert_true(addr_port(&rig.flow.remote) != 0);
+    (void)close(fd[0]); /* a stranger's place may be anybody's: the limit is for all together */
+    rig.want = 5;
+    rig_until(&rig, rig_has_conns);
+    friends[2] = rig_peer_tcp(&rig.at[SIP_TCP], "127.0.0.9:0");
+    rig.want = 6;
+    rig_until(&rig, rig_has_conns);
+    (void)close(fd[1]); /* but then strangers have fewer than four: one may come again */
+    rig.want = 5;
+    rig_until(&rig, rig_has_conns);
+    fd[1] = rig_peer_tcp(&rig.at[SIP_TCP], "127.0.0.8:0");
+    rig.want = 6;
+    rig_until(&rig, rig_has_conns);
+    for (size_t i = 1; i < COUNT_OF(rude) - 1; i++) {
+        (void)close(fd[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(friends); i++) {
+        (void)close(friends[i]);
+    }
+    rig_down(&rig);
+}
+
 static void connections_in_all_are_limited_but_we_can_still_dial(void **state)
 {
     struct net_limits limits = net_limits_default;
@@ -430,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_of_one_source_are_limited),
+        cmocka_unit_test(strangers_cannot_have_the_room_of_those_who_are_known),
         cmocka_unit_test(connections_in_all_are_limited_but_we_can_still_dial),
         cmocka_unit_test(dialled_connections_are_limited_too),
         cmocka_unit_test(a_connection_without_a_message_is_closed_in_spite_of_pings),

@@ -2,6 +2,7 @@
  * does not behave. */
 #include "tests/unit/net_rig.h"
 #include "tests/unit/tls_rig.h"
+#include "loop/loop_int.h"
 
 #include <stdio.h>
 #include <semaphore.h>
@@ -488,6 +489,30 @@ static void the_house_may_end_while_a_connection_is_lent(void **state)
     rig_down(&rig);
 }
 
+/* The step is done and its note waits in the loop, which never turns again. */
+static void the_house_may_end_with_a_step_that_has_come_back(void **state)
+{
+    static struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
+    struct crypto_pool_counts counts;
+    struct flow flow;
+
+    (void)state;
+    sem_init(&stop.go, 0, 0);
+    tls_up(NULL);
+    assert_int_equal(crypto_pool_put(rig.pool, &stop.job), 0);
+    flow = flow_to(7, &rig.at[SIP_TLS]);
+    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    rig.want = 2;
+    rig_until(&rig, rig_has_conns);
+    sem_post(&stop.go);
+    do {
+        crypto_pool_counts(rig.pool, &counts);
+    } while (counts.ran < 2);
+    crypto_pool_stop(rig.pool);
+    assert_true(loop_is_pending(rig.loop));
+    rig_down(&rig);
+}
+
 static void a_full_pool_refuses_handshakes(void **state)
 {
     static struct stopper stop = {.job = {.run = stopper_run, .done = stopper_done}};
@@ -561,6 +586,7 @@ int main(void)
         cmocka_unit_test(handshakes_in_progress_are_limited),
         cmocka_unit_test(a_connection_may_die_while_it_is_lent),
         cmocka_unit_test(the_house_may_end_while_a_connection_is_lent),
+        cmocka_unit_test(the_house_may_end_with_a_step_that_has_come_back),
         cmocka_unit_test(a_full_pool_refuses_handshakes),
     };
 

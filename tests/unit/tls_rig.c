@@ -88,6 +88,20 @@ static EVP_PKEY *pki_read_key(const char *path)
     return key;
 }
 
+static void pki_append(const char *to, const char *from)
+{
+    FILE *in = fopen(from, "r"), *out = fopen(to, "a");
+    int ch;
+
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((ch = fgetc(in)) != EOF) {
+        (void)fputc(ch, out);
+    }
+    (void)fclose(in);
+    (void)fclose(out);
+}
+
 void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spec)
 {
     static long serial = 1;
@@ -109,7 +123,7 @@ void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spe
                      1);
     assert_int_equal(X509_set_issuer_name(cert, X509_get_subject_name(issuer)), 1);
     assert_int_equal(X509_set_pubkey(cert, key), 1);
-    if (spec->ca == NULL) {
+    if (spec->ca == NULL || spec->is_ca) {
         pki_extend(cert, issuer, NID_basic_constraints, "critical,CA:TRUE");
         pki_extend(cert, issuer, NID_key_usage, "critical,keyCertSign,cRLSign");
     }
@@ -122,6 +136,9 @@ void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spe
     }
     assert_true(X509_sign(cert, signer, EVP_sha256()) > 0);
     pki_write(out, cert, key);
+    if (spec->chain != NULL) {
+        pki_append(out->certificate, spec->chain->certificate);
+    }
     if (spec->ca != NULL) {
         X509_free(issuer);
         EVP_PKEY_free(signer);

@@ -13,10 +13,12 @@ struct pki_cert { /* PEM files */
 
 struct pki_spec {
     const char *cn;
-    const char *san;           /* "DNS:a,URI:sip:b,IP:127.0.0.1" or NULL */
-    const char *eku;           /* "serverAuth", or NULL */
-    long from_s, to_s;         /* seconds from now; both 0: an hour ago to in a day */
-    const struct pki_cert *ca; /* NULL: a CA of its own */
+    const char *san;              /* "DNS:a,URI:sip:b,IP:127.0.0.1" or NULL */
+    const char *eku;              /* "serverAuth", or NULL */
+    long from_s, to_s;            /* seconds from now; both 0: an hour ago to in a day */
+    const struct pki_cert *ca;    /* NULL: a CA of its own */
+    bool is_ca;                   /* with ca: an intermediate one */
+    const struct pki_cert *chain; /* follows in the file; or NULL */
 };
 
 void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spec);

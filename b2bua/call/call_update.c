@@ -1,0 +1,141 @@
+/* call_update.c - UPDATE inside a dialog (RFC 3311). Without a description it refreshes the target
+ * and the session of its own leg and is answered here; an offer goes to the other side like that of
+ * a re-INVITE, as UPDATE where the other side takes it. */
+#include "call/call_int.h"
+
+#define UPDATE_PATIENCE_MS 20000 /* its sender gives up after 32 s (RFC 3261 17.1.2.2) */
+#define RETRY_AFTER_MAX_S 10     /* RFC 3311 5.2 */
+
+void leg_learn_allow(struct leg *l, const struct sip_msg *m)
+{
+    struct sip_values it = {0};
+    struct sl v;
+
+    if (sip_hdr(m, HDR_ALLOW) == NULL) {
+        return; /* it says nothing: what was known holds */
+    }
+    l->update.is_allowed = false;
+    while (sip_values_next(m, HDR_ALLOW, &it, &v) == 0) {
+        l->update.is_allowed = l->update.is_allowed || sl_eq(v, SL("UPDATE"));
+    }
+}
+
+/* --- theirs --- */
+
+static void finish(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp)
+{
+    char retry[32] = "";
+    struct buf b;
+
+    buf_init_fixed(&b, retry, sizeof(retry));
+    if (status == 500) {
+        buf_putf(&b, "Retry-After: %u\r\n", crypto_random_u32() % (RETRY_AFTER_MAX_S + 1));
+    }
+    if (leg_respond_to(l, tx, status, sdp, buf_sl(&b)) != 0) {
+        stat_inc(STAT_TX_UNEXPECTED);
+    }
+    tx_close(tx);
+    tx_unref(&tx);
+}
+
+int leg_update_answer(struct leg *l, uint16_t status, struct sl sdp)
+{
+    struct tx *tx = l->update.srv;
+
+    if (tx == NULL) {
+        return EPROTO;
+    }
+    l->update.srv = NULL;
+    timer_stop(l->call->t->p.loop, &l->update.patience);
+    finish(l, tx, status == 408 ? 504 : status, sdp); /* 408 would be too late (RFC 4320 4.2) */
+    return 0;
+}
+
+/* RFC 3311 5.2: it is to be answered at once, and a re-INVITE over there may ask a person. */
+static void on_patience(void *arg)
+{
+    struct leg *l = arg;
+
+    if (leg_update_answer(l, 504, SL_NULL) == 0) {
+        reinvite_abandon(l);
+    }
+}
+
+/* The first offer has no answer that counts before the 2xx: what is in a 1xx is a preview. */
+static uint16_t early_status(const struct leg *l)
+{
+    return l == l->call->a ? 500 : 491; /* theirs or ours waits */
+}
+
+void call_update(struct leg *l, struct tx *tx, struct sip_msg *req)
+{
+    uint16_t status = 0;
+
+    if (req->body.n == 0) {
+        finish(l, tx, 200, SL_NULL);
+        return;
+    }
+    if (!msg_has_sdp(req)) {
+        finish(l, tx, 415, SL_NULL);
+        return;
+    }
+    status = l->call->state != CALL_ANSWERED ? early_status(l) : reinvite_is_busy(l);
+    if (status != 0) {
+        finish(l, tx, status, SL_NULL);
+        return;
+    }
+    l->update.srv = tx;
+    timer_init(&l->update.patience, on_patience, l);
+    timer_start(l->call->t->p.loop, &l->update.patience, UPDATE_PATIENCE_MS);
+    reinvite_begin(l, req);
+}
+
+/* --- ours --- */
+
+int leg_update(struct leg *l, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn)
+{
+    struct out_request r = {.method = SIP_UPDATE,
+                            .type = SL("application/sdp"),
+                            .body = sdp,
+                            .challenge = challenge,
+                            .fn = fn};
+    struct tx *old = l->update.cli;
+    int err;
+
+    l->update.cli = NULL;
+    err = leg_send(l, &l->update.cli, &r);
+    call_forget_keys(l->call->t, sdp);
+    if (err != 0) {
+        l->update.cli = old;
+        return err;
+    }
+    if (old != NULL) {
+        tx_close(old);
+        tx_unref(&old);
+    }
+    if (flow_is_reliable(&l->dlg.flow)) {
+        leg_set_flow(l, tx_flow(l->update.cli));
+    }
+    return 0;
+}
+
+void leg_update_done(struct leg *l)
+{
+    if (l->update.cli != NULL) {
+        tx_close(l->update.cli);
+        tx_unref(&l->update.cli);
+    }
+}
+
+void leg_update_init(struct leg *l)
+{
+    timer_init(&l->update.patience, on_patience, l);
+}
+
+void leg_update_drop(struct leg *l)
+{
+    if (l->update.srv != NULL) {
+        (void)leg_update_answer(l, 481, SL_NULL);
+    }
+    leg_update_done(l);
+}

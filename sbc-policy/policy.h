@@ -22,6 +22,7 @@ struct policy_counter; /* what the node, a peer or a user uses now */
 #include "sbc-policy/limit.h"
 #include "sbc-policy/session.h"
 #include "sbc-policy/verdict.h"
+#include "sbc-policy/edge.h"
 #include "sbc-policy/health.h"
 
 struct policy_uri_target {        /* where a peer is reached */
@@ -31,14 +32,6 @@ struct policy_uri_target {        /* where a peer is reached */
     bool sips;                    /* sips: is written, so sips: is what it is asked for */
     struct policy_health *health; /* by policy_compile */
 };
-
-/* What is done when a message names what its receiver may not learn. */
-enum policy_on_leak { POLICY_LEAK_MASK, POLICY_LEAK_REFUSE, POLICY_LEAK_REPORT };
-struct policy_topology {
-    uint8_t on_leak;
-};
-
-enum policy_nat { POLICY_NAT_AUTO, POLICY_NAT_ON, POLICY_NAT_OFF };
 
 struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
     bool verify;
@@ -83,8 +76,6 @@ struct policy_peer {
     struct policy_health *health;
 };
 #define POLICY_ID_MAX 0xFFFFFFu
-
-enum policy_keep { POLICY_KEEP_CRLF, POLICY_KEEP_OPTIONS, POLICY_KEEP_OFF };
 
 struct policy_account {
     const char *name;

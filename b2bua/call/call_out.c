@@ -190,18 +190,6 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     return launch(c, &p, err, why);
 }
 
-/* A registered Contact may carry ?headers; they never become part of a request (RFC 3261 19.1.5).
- */
-struct sl call_request_uri(struct sl contact)
-{
-    struct sip_uri u;
-
-    if (sip_uri_parse(contact, &u) != 0 || u.headers.p == NULL || u.headers.n == 0) {
-        return contact;
-    }
-    return sl_head(contact, (size_t)(u.headers.p - contact.p) - 1);
-}
-
 static uint16_t launch_binding(struct call *c, int user, const struct binding *bd, int *err,
                                const char **why)
 {

@@ -280,6 +280,7 @@ static void on_update_response(struct tx *tx, int err, struct sip_msg *rsp, void
         return;
     }
     leg_learn_allow(y, rsp);
+    egress_hear(&y->said, rsp);
     session_heard_answer(y, rsp);
     if (dialog_learn(&y->dlg, rsp) != 0) {
         log_debug(&y->log, "UPDATE answered without a usable Contact");

@@ -21,6 +21,18 @@ void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out)
     addr_set_port(out, port);
 }
 
+/* A registered Contact may carry ?headers; they never become part of a request (RFC 3261 19.1.5).
+ */
+struct sl call_request_uri(struct sl contact)
+{
+    struct sip_uri u;
+
+    if (sip_uri_parse(contact, &u) != 0 || u.headers.p == NULL || u.headers.n == 0) {
+        return contact;
+    }
+    return sl_head(contact, (size_t)(u.headers.p - contact.p) - 1);
+}
+
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
 {
     const struct call *c = l->call;

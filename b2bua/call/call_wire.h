@@ -8,6 +8,8 @@
 
 struct leg;
 
+struct sl call_request_uri(struct sl contact);
+
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out);
 void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out); /* as of now */
 void call_put_transport(struct buf *b, uint8_t transport, bool sips);

@@ -157,7 +157,7 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     struct config *c = &box->c;
     struct clock clock;
     const char **names = arena_zalloc(&box->arena, (c->n_listeners + 1) * sizeof(*names));
-    struct policy_place places[CONFIG_LISTENERS_MAX] = {0};
+    struct policy_place places[CONFIG_SLOTS_MAX] = {0};
     int err;
 
     if (names == NULL) {

@@ -96,6 +96,9 @@ static int write_options(struct buf *b, const struct reg_user *u, const struct b
     buf_putf(&rb, "@%s>", policy_def(r->policy)->users.domain);
     buf_putx(&ib, raw, sizeof(raw));
     r->p.via(r->p.arg, &bd->flow, &via);
+    if (addr_family(&via) == AF_UNSPEC) {
+        return ENOENT;
+    }
     arena_init(&arena, 1024, 8192);
     err = dialog_init_uac(&d, &arena,
                           &(struct dialog_uac){.call_id = buf_sl(&ib),

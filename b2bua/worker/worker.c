@@ -91,10 +91,29 @@ static uint32_t max_transactions(const struct b2bua *b, const struct config *cfg
 void worker_via(void *arg, const struct flow *flow, struct addr *out)
 {
     const struct worker *w = arg;
-    const struct config_listener *ls = &w->cfg->listeners[flow->listener];
+    static const struct config_listener gone; /* its devices are not asked any more */
+    const struct config_listener *ls =
+        flow->listener < w->cfg->n_listeners ? &w->cfg->listeners[flow->listener] : &gone;
 
     *out = ls->advertise;
     addr_set_port(out, flow->transport < CONFIG_TRANSPORTS ? ls->port[flow->transport] : 0);
+}
+
+static int make_registrar(struct worker *w)
+{
+    return registrar_new(&w->registrar,
+                         &(struct registrar_params){.loop = w->loop,
+                                                    .tab = w->tab,
+                                                    .auth = w->b->auth,
+                                                    .store = w->b->store,
+                                                    .worker = w->index,
+                                                    .n_workers = (uint8_t)w->b->n_workers,
+                                                    .publish = worker_publish,
+                                                    .net = &net_real_ops,
+                                                    .net_arg = w->net,
+                                                    .via = worker_via,
+                                                    .hold = worker_hold,
+                                                    .arg = w});
 }
 
 static int make_tables(struct worker *w)
@@ -125,20 +144,7 @@ static int make_tables(struct worker *w)
                                                .crypto = w->b->pool});
     }
     if (err == 0) {
-        err = registrar_new(&w->registrar,
-                            &(struct registrar_params){.loop = w->loop,
-                                                       .tab = w->tab,
-                                                       .auth = w->b->auth,
-                                                       .store = w->b->store,
-                                                       .worker = w->index,
-                                                       .n_workers = (uint8_t)w->b->n_workers,
-                                                       .publish = worker_publish,
-                                                       .net = &net_real_ops,
-                                                       .net_arg = w->net,
-                                                       .via = worker_via,
-                                                       .hold = worker_hold,
-                                                       .told = worker_told,
-                                                       .arg = w});
+        err = make_registrar(w);
     }
     if (err != 0) {
         return err;

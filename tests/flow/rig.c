@@ -83,7 +83,7 @@ static int rig_send(void *arg, struct flow *flow, struct sl bytes)
     s->n = bytes.n;
     s->flow = *flow;
     s->at_ms = clock_now_ms(&r->clocks[w->index]) - RIG_START_MS;
-    s->is_taken = false;
+    s->is_taken = sl_eq(bytes, SL("\r\n\r\n")); /* a keepalive wants no answer */
     r->n_sent++;
     if (side >= 0) {
         leak_note(r, (unsigned)side, bytes, true);

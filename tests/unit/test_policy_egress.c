@@ -213,8 +213,8 @@ static void bodies_of_all_kinds_are_searched(void **state)
         "<presence entity='pres:a@172.16.5.1'><tuple id='x'/></presence>",   /* PIDF */
         "<reginfo><contact><uri>sip:a@172.16.5.1:5062</uri></contact></reginfo>",
         "<dialog-info><dialog><remote><target uri=\"sip:172.16.5.1\"/></remote></dialog>",
-        "--b1\r\nContent-Type: multipart/mixed;boundary=b2\r\n\r\n--b2\r\nContent-Type: "
-        "application/sdp\r\n\r\nv=0\r\nc=IN IP4 172.16.5.1\r\n--b2--\r\n--b1--\r\n",
+        ("--b1\r\nContent-Type: multipart/mixed;boundary=b2\r\n\r\n--b2\r\nContent-Type: "
+         "application/sdp\r\n\r\nv=0\r\nc=IN IP4 172.16.5.1\r\n--b2--\r\n--b1--\r\n"),
         "{\"addr\":\"172.16.5.1\"}",
     };
 

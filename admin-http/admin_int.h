@@ -183,13 +183,6 @@ route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
 
-route_fn resource_config, resource_config_put, resource_config_validate, resource_config_confirm;
-route_fn resource_config_rollback, resource_config_versions, resource_config_version;
-route_fn resource_config_version_diff;
-extern const char *const config_params[], *const config_confirm_params[];
-extern const char *const config_rollback_params[], *const config_versions_params[];
-extern const char *const config_version_params[], *const config_version_diff_params[];
-
 /* --- conns.c --- */
 void conns_init(struct admin *a);
 void conns_free(struct admin *a);

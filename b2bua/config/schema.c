@@ -167,7 +167,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "TCP connections of one IPv4 address or IPv6 /64."},
     {.key = "reserve",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, reserve_percent),
      .dflt = "25",
      .min = 0,

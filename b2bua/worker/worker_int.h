@@ -115,7 +115,7 @@ struct ask {
     struct media_counts media;
     uint32_t bindings, conns;
     int64_t lag_ms;
-    uint32_t listener_ports[CONFIG_LISTENERS_MAX][2]; /* used, total */
+    uint32_t listener_ports[CONFIG_SLOTS_MAX][2]; /* used, total */
 };
 /* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
  * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */

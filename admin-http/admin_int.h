@@ -20,7 +20,6 @@
 #define ADMIN_LIMIT_MAX 1000u
 #define ADMIN_THREADS 2
 #define ADMIN_CONNECTIONS 64
-
 /* --- auth.c: the token, and how often a source may guess --- */
 #define AUTH_SOURCES 256
 #define AUTH_FAILURES_MAX 10 /* wrong tokens of one source within the window: 429 */
@@ -141,7 +140,7 @@ int query_choice(struct request *rq, const char *name, const char *const *words,
 MUST_USE int time_parse(struct sl text, int64_t *ms);   /* RFC 3339 or Unix ms; EBADMSG */
 int64_t duration_parse(struct sl text, uint32_t max_s); /* ms of "90s", "5m", "1h", "7d"; 0: none */
 
-/* --- cursor.c: where a list goes on; made by us, so that nobody else's is taken --- */
+/* --- cursor.c: where a list goes on; made by us, nobody else's is taken --- */
 #define CURSOR_MAX 3072
 void cursor_setup(struct admin *a);
 void cursor_put_call(const struct admin *a, struct json *j, uint64_t id);
@@ -161,7 +160,6 @@ void splice_members(struct json *j, struct sl object, const char *const *skip,
                     const char *const *lists);
 
 /* --- row.c --- */
-struct call_page;                                                              /* of calls_read() */
 void row_put_call(struct json *j, const struct store_call *c, int64_t now_ms); /* members */
 void row_put_cdr(struct json *j, const struct store_call *c);                  /* members */
 

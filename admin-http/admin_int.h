@@ -20,7 +20,6 @@
 #define ADMIN_LIMIT_MAX 1000u
 #define ADMIN_THREADS 2
 #define ADMIN_CONNECTIONS 64
-
 /* --- auth.c: the token, and how often a source may guess --- */
 #define AUTH_SOURCES 256
 #define AUTH_FAILURES_MAX 10 /* wrong tokens of one source within the window: 429 */
@@ -141,7 +140,7 @@ int query_choice(struct request *rq, const char *name, const char *const *words,
 MUST_USE int time_parse(struct sl text, int64_t *ms);   /* RFC 3339 or Unix ms; EBADMSG */
 int64_t duration_parse(struct sl text, uint32_t max_s); /* ms of "90s", "5m", "1h", "7d"; 0: none */
 
-/* --- cursor.c: where a list goes on; made by us, so that nobody else's is taken --- */
+/* --- cursor.c: where a list goes on; made by us, nobody else's is taken --- */
 #define CURSOR_MAX 3072
 void cursor_setup(struct admin *a);
 void cursor_put_call(const struct admin *a, struct json *j, uint64_t id);
@@ -161,7 +160,6 @@ void splice_members(struct json *j, struct sl object, const char *const *skip,
                     const char *const *lists);
 
 /* --- row.c --- */
-struct call_page;                                                              /* of calls_read() */
 void row_put_call(struct json *j, const struct store_call *c, int64_t now_ms); /* members */
 void row_put_cdr(struct json *j, const struct store_call *c);                  /* members */
 
@@ -184,13 +182,6 @@ extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
-
-route_fn resource_config, resource_config_put, resource_config_validate, resource_config_confirm;
-route_fn resource_config_rollback, resource_config_versions, resource_config_version;
-route_fn resource_config_version_diff;
-extern const char *const config_params[], *const config_confirm_params[];
-extern const char *const config_rollback_params[], *const config_versions_params[];
-extern const char *const config_version_params[], *const config_version_diff_params[];
 
 /* --- conns.c --- */
 void conns_init(struct admin *a);

@@ -1,6 +1,6 @@
 /* body.c - the resources that take a body, and how much of it. Whoever sends one shows the token
  * first: nothing of a stranger's is kept. */
-#include "admin-http/admin_int.h"
+#include "admin-http/config_int.h"
 
 static const struct {
     route_fn *fn; /* of POST or PUT */

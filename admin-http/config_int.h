@@ -5,6 +5,13 @@
 #include "admin-http/admin_int.h"
 #include "life/life.h"
 
+route_fn resource_config, resource_config_put, resource_config_validate, resource_config_confirm;
+route_fn resource_config_rollback, resource_config_versions, resource_config_version;
+route_fn resource_config_version_diff;
+extern const char *const config_params[], *const config_confirm_params[];
+extern const char *const config_rollback_params[], *const config_versions_params[];
+extern const char *const config_version_params[], *const config_version_diff_params[];
+
 bool config_has_life(struct request *rq); /* else the 503 is written */
 /* These write a problem instead when the store has no such version, or does not answer. */
 void config_put_text(struct request *rq, uint64_t version); /* a member of the open object */

@@ -1,6 +1,6 @@
 /* route.c - the table of resources, and the steps from a request to its handler: size, token, path,
  * method, query. */
-#include "admin-http/admin_int.h"
+#include "admin-http/config_int.h"
 
 const struct route admin_routes[] = {
     {"/", resource_index, NULL, NULL, NULL, false},

@@ -165,10 +165,6 @@ bool cfg_tree_read(struct cfg *c, struct sl text);
 /* The value of a key; NULL: not there, or the node is NULL or no mapping. */
 const struct cfg_node *cfg_find(const struct cfg *c, const struct cfg_node *node, struct sl key);
 
-/* slots.c */
-void cfg_slots_place(struct cfg *c);
-void cfg_slots_release(struct config *c, uint64_t taken);
-
 /* error.c: what a mistake looks like. Nearest key, kept short, sorted at the end. */
 struct cfg_nearest {
     struct sl want;

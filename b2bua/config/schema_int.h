@@ -65,6 +65,10 @@ cfg_check_fn cfg_check_session; /* schema_session.c */
 /* table.c */
 cfg_check_fn cfg_check_table;
 
+/* slots.c */
+void cfg_slots_place(struct cfg *c);
+void cfg_slots_release(struct config *c, uint64_t taken);
+
 /* load.c: the whole of a file; more than `max` bytes are not read to their end. */
 MUST_USE int config_read_file(struct buf *b, const char *path, size_t max);
 

@@ -1,6 +1,6 @@
 /* slots.c - the indices of listeners, the same in all snapshots that are alive. Calls that began
  * under an older configuration keep theirs, and with it the sockets at its index. */
-#include "config/config_int.h"
+#include "config/schema_int.h"
 
 #include <pthread.h>
 

@@ -142,7 +142,7 @@ void ask_counts(struct worker *w, struct ask *a)
     a->lag_ms = loop_lag_ms(w->loop);
     a->worst = overload_worst(&w->overload);
     a->overload_level = overload_level(&w->overload, loop_now_ms(w->loop));
-    for (size_t i = 0; i < w->cfg->n_listeners && i < CONFIG_LISTENERS_MAX; i++) {
+    for (size_t i = 0; i < w->cfg->n_listeners && i < CONFIG_SLOTS_MAX; i++) {
         a->listener_ports[i][0] =
             media_ports_in_use(w->media, (uint8_t)i, &a->listener_ports[i][1]);
     }

@@ -126,7 +126,7 @@ static void add_counts(struct ask *sum, const struct ask *a)
     sum->bindings = a->bindings > sum->bindings ? a->bindings : sum->bindings; /* replicas */
     sum->lag_ms = a->lag_ms > sum->lag_ms ? a->lag_ms : sum->lag_ms;
     worker_add_overload(sum, a);
-    for (size_t i = 0; i < CONFIG_LISTENERS_MAX; i++) {
+    for (size_t i = 0; i < CONFIG_SLOTS_MAX; i++) {
         sum->listener_ports[i][0] += a->listener_ports[i][0];
         sum->listener_ports[i][1] += a->listener_ports[i][1];
     }
@@ -285,6 +285,9 @@ static void metrics_ports(struct buf *t, const struct config *cfg, const struct 
     for (size_t i = 0; i < cfg->n_listeners; i++) {
         const char *name = cfg->listeners[i].name;
 
+        if (name == NULL) {
+            continue;
+        }
         buf_putf(t, "postern_rtp_ports{listener=\"%s\",state=\"used\"} %u\n", name,
                  s->listener_ports[i][0]);
         buf_putf(t, "postern_rtp_ports{listener=\"%s\",state=\"total\"} %u\n", name,

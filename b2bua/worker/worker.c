@@ -113,6 +113,7 @@ static int make_registrar(struct worker *w)
                                                     .net_arg = w->net,
                                                     .via = worker_via,
                                                     .hold = worker_hold,
+                                                    .told = worker_told,
                                                     .arg = w});
 }
 

@@ -137,7 +137,7 @@ struct ask {
     int64_t lag_ms;
     struct overload_seen worst; /* of the last seconds */
     unsigned overload_level;
-    uint32_t listener_ports[CONFIG_LISTENERS_MAX][2]; /* used, total */
+    uint32_t listener_ports[CONFIG_SLOTS_MAX][2]; /* used, total */
 };
 /* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
  * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */

@@ -113,11 +113,11 @@ def test_the_admin_api_and_its_token_move(house, pair):
 def test_what_nobody_confirms_is_undone(house, pair):
     daemon = house(**API)
     closed = merged(daemon.config, {"routes": [{"name": "closed", "from": "carrier", "refuse": {"status": 480}}]})
-    answer = put(daemon, closed, confirm_within="2s", comment="closed for tonight", who="al")
+    answer = put(daemon, closed, confirm_within="5s", comment="closed for tonight", who="al")
     assert answer.status == 200 and answer.json["waits"]["else_back_to"] == 1
     assert pair[0].invite("+15550100", offer(pair[0].ip, "x")).result().status == 480
     assert put(daemon, daemon.config).status == 409
-    net.until(lambda: state(daemon)["version"] == 1, 6, "version 2 stays, though nobody confirmed it")
+    net.until(lambda: state(daemon)["version"] == 1, 15, "version 2 stays, though nobody confirmed it")
     near, far = established(pair)
     hang_up(near, far)
     row = daemon.api.get("/v1/config/versions/2")

@@ -24,7 +24,7 @@
 
 /* --- up and down --- */
 
-static int rig_start(const char *host)
+static inline int rig_start(const char *host)
 {
     struct store_params sp = {.path = rig.db, .node = "edge1", .batch_ms = 1};
     struct admin_params ap = {.token = TOKEN, .store_path = rig.db, .unix_path = rig.unix_path};

@@ -95,8 +95,9 @@ LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLA
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
 
 # --- Sources -----------------------------------------------------------------------------------------------------------
-SRC := $(sort $(wildcard b2bua/*/*.c sbc-policy/*.c admin-http/*.c admin-http/*/*.c))
 MAIN := $(wildcard b2bua/main.c)
+NFT_MAIN := b2bua/nft/main.c
+SRC := $(filter-out $(NFT_MAIN),$(sort $(wildcard b2bua/*/*.c sbc-policy/*.c admin-http/*.c admin-http/*/*.c)))
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP := $(filter-out $(UNIT),$(sort $(wildcard tests/unit/*.c)))
 FLOW := $(sort $(wildcard tests/flow/test_*.c))
@@ -104,7 +105,8 @@ FLOW_HELP := $(filter-out $(FLOW),$(sort $(wildcard tests/flow/*.c))) tests/unit
 FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
 MICRO := $(sort $(wildcard tests/bench/micro_*.c))
-BENCH := $(filter-out $(MICRO),$(sort $(wildcard tests/bench/*.c)))
+FLOOD := tests/bench/flood.c
+BENCH := $(filter-out $(MICRO) $(FLOOD),$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
 CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[ch] $(d)/*/*.[ch])))
@@ -112,6 +114,7 @@ CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o) $(EMBED:%=$(BUILD)/obj/%.embed.o)
 LIB := $(BUILD)/libpostern.a
 BIN := $(BUILD)/postern
+NFT_BIN := $(BUILD)/postern-nft
 UNIT_BIN := $(UNIT:%.c=$(BUILD)/%)
 FLOW_BIN := $(FLOW:%.c=$(BUILD)/%)
 FUZZ_BIN := $(FUZZ:%.c=$(BUILD)/%)
@@ -121,7 +124,7 @@ objs = $(1:%.c=$(BUILD)/obj/%.o)
 
 # --- Build -------------------------------------------------------------------------------------------------------------
 .PHONY: all debug release lib tests
-all: $(if $(MAIN),$(BIN),$(LIB)) ## build build/postern (release, hardened)
+all: $(if $(MAIN),$(BIN) $(NFT_BIN),$(LIB)) ## build build/postern and its helper (release, hardened)
 release: all
 lib: $(LIB)
 debug: ## build build/debug/postern (-Og)
@@ -161,6 +164,11 @@ $(BIN): $(call objs,$(MAIN)) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
 
+# The helper carries of the library what it uses: base/ and nft/. No other library is linked.
+$(NFT_BIN): $(call objs,$(NFT_MAIN)) $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^
+
 # Helpers come before the library, so that they can take a module's place.
 define test_program
 $(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/$(1)/test_%.o $(call objs,$(2)) $(OOM_OBJ) $(LIB)
@@ -181,6 +189,11 @@ $(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+
+$(BUILD)/bench/flood: $(call objs,$(FLOOD))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^
 
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
@@ -248,10 +261,13 @@ fuzz-%: ## fuzz-NAME: tests/fuzz/fuzz_NAME.c under libFuzzer for FUZZ_SECONDS
 		-artifact_prefix=build/fuzz/$*- -print_final_stats=1 build/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 # --- Bench -------------------------------------------------------------------------------------------------------------
-.PHONY: bench bench-srtp bench-policy loadgen
+.PHONY: bench bench-srtp bench-policy bench-egress loadgen
 loadgen: $(BUILD)/bench/loadgen
 bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/run.py
+.PHONY: bench-flood
+bench-flood: all loadgen $(BUILD)/bench/flood ## calls of a peer while 100,000 packets/s of strangers come; a denied packet
+	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/flood.py
 .PHONY: bench-peer
 bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/peer.py
@@ -259,6 +275,8 @@ bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per ke
 	$(Q)$<
 
 bench-policy: $(BUILD)/bench/micro_policy ## measure: prefix look-up and a decision over 10,000 routes
+	$(Q)$<
+bench-egress: $(BUILD)/bench/micro_egress ## measure: the last look at an outgoing message
 	$(Q)$<
 .PHONY: bench-media
 bench-media: all loadgen ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)
@@ -306,9 +324,10 @@ cppcheck:
 
 # --- Install -----------------------------------------------------------------------------------------------------------
 .PHONY: install uninstall clean help
-INSTALLED := bin/postern share/doc/postern/README.md share/doc/postern/LICENSE
+INSTALLED := bin/postern bin/postern-nft share/doc/postern/README.md share/doc/postern/LICENSE
 install: all ## install under $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/postern
+	$(Q)install -D -m 0755 $(NFT_BIN) $(DESTDIR)$(PREFIX)/bin/postern-nft
 	$(Q)install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/postern/LICENSE
 	$(Q)$(if $(wildcard README.md),install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/postern/README.md)
 uninstall: ## remove what install put there

@@ -86,6 +86,7 @@ static struct admin *admin_new(const struct admin_params *p)
     a->b2bua = p->b2bua;
     a->is_local = addr_family(&p->listen) == AF_UNSPEC || addr_is_loopback(&p->listen);
     (void)pthread_mutex_init(&a->readers_lock, NULL);
+    (void)pthread_mutex_init(&a->diff_lock, NULL);
     conns_init(a);
     a->store_path = mem_strndup(p->store_path, strlen(p->store_path));
     if (addr_family(&p->listen) == AF_UNSPEC) {
@@ -103,6 +104,7 @@ static void admin_free(struct admin **ap)
     admin_auth_free(&a->auth);
     mem_wipe(a->cursor_key, sizeof(a->cursor_key));
     (void)pthread_mutex_destroy(&a->readers_lock);
+    (void)pthread_mutex_destroy(&a->diff_lock);
     conns_free(a);
     mem_free(a->unix_path);
     mem_free(a->store_path);

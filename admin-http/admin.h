@@ -9,6 +9,7 @@
 
 struct admin;
 struct b2bua;
+struct life;
 
 struct admin_params {
     struct addr listen;     /* port 0: any; AF_UNSPEC: unix_path counts */
@@ -16,6 +17,7 @@ struct admin_params {
     const char *token;      /* who has it may do everything; at least ADMIN_TOKEN_MIN bytes */
     const char *store_path; /* the database that store_open() opened before */
     struct b2bua *b2bua;    /* borrowed: outlives the admin */
+    struct life *life;      /* likewise; NULL: /v1/config answers 503 */
 };
 
 /* Copies *p. EINVAL: no token or no address; EADDRINUSE and others from the socket; ENOMEM. */
@@ -23,6 +25,7 @@ MUST_USE int admin_start(struct admin **ap, const struct admin_params *p);
 /* Ends connections, waits for requests in work (at most a few seconds), removes the unix socket.
  * Before the b2bua and the store go. Accepts NULL. */
 void admin_stop(struct admin **ap);
+void admin_set_token(struct admin *a, const char *token); /* from the next request on */
 uint16_t admin_port(const struct admin *a); /* where it listens; 0: unix socket, NULL */
 
 #define ADMIN_TOKEN_MIN 16

@@ -11,6 +11,8 @@
 #include <pthread.h>
 
 #define ADMIN_BODY_MAX (64u << 10)   /* bytes of a request's body: 413 */
+#define ADMIN_CONFIG_MAX (8u << 20)  /* of one that is a configuration */
+#define ADMIN_ERRORS_MAX (1u << 18)  /* what is wrong with it */
 #define ADMIN_DRAIN_MAX (1u << 20)   /* more than this is not even read */
 #define ADMIN_URL_MAX 4096u          /* path and query: 414 */
 #define ADMIN_ANSWER_MAX (32u << 20) /* bytes of an answer */
@@ -53,6 +55,7 @@ struct admin {
     pthread_mutex_t readers_lock;
     struct store_reader *readers[ADMIN_THREADS]; /* idle ones */
     size_t n_readers;
+    pthread_mutex_t diff_lock; /* held by the one comparison that runs */
     pthread_mutex_t conns_lock;
     int conns[ADMIN_CONNECTIONS]; /* descriptors; -1: free */
     size_t n_conns;
@@ -79,11 +82,15 @@ struct request {
     struct addr from; /* AF_UNSPEC: unix */
     char id[REQUEST_ID_MAX + 1];
     int64_t now_ms; /* wall clock, read once */
-    size_t url_bytes, body_bytes;
+    size_t url_bytes, body_bytes, body_max;
+    bool keeps_body; /* this resource reads it */
+    bool has_passed; /* the token was good */
+    struct buf text; /* the body, when it is kept */
     struct arg args[REQUEST_ARGS_MAX];
     size_t n_args;
     struct fault faults[REQUEST_ARGS_MAX];
     size_t n_faults;
+    struct buf errors; /* JSON array for a problem, in place of faults; empty: none */
     /* the answer */
     unsigned status;
     struct buf body;
@@ -105,7 +112,13 @@ struct route {
 };
 extern const struct route admin_routes[];
 extern const size_t admin_n_routes;
-void route_run(struct request *rq); /* everything from the path to the answer */
+void route_find_for(struct request *rq);
+bool route_may_pass(struct request *rq); /* else the refusal is written */
+void route_run(struct request *rq);      /* everything from the path to the answer */
+
+/* --- body.c --- */
+void body_prepare(struct request *rq); /* how much may come, and whether it is kept */
+void body_add(struct request *rq, const char *data, size_t n);
 
 /* --- problem.c: RFC 9457 --- */
 /* Throws away what was written so far. */
@@ -156,9 +169,15 @@ route_fn resource_healthz, resource_readyz, resource_metrics;
 extern const char *const calls_params[];
 extern const char *const cdrs_params[];
 extern const char *const registrations_params[];
+route_fn resource_peer_drain, resource_peer_undrain; /* peers.c */
+extern const char *const drain_params[];
 route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove;
 extern const char *const bans_params[];
 extern const char *const rekey_params[];
+
+route_fn resource_explain, resource_config_diff;
+extern const char *const explain_params[];
+bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
 
 /* --- conns.c --- */
 void conns_init(struct admin *a);

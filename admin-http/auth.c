@@ -15,6 +15,18 @@ int admin_auth_init(struct auth *au, const char *token)
     return 0;
 }
 
+void admin_set_token(struct admin *a, const char *token)
+{
+    size_t n = strlen(token);
+
+    (void)pthread_mutex_lock(&a->auth.lock);
+    if (n >= ADMIN_TOKEN_MIN && n <= ADMIN_TOKEN_MAX) {
+        memset(a->auth.token, 0, sizeof(a->auth.token));
+        memcpy(a->auth.token, token, n);
+    }
+    (void)pthread_mutex_unlock(&a->auth.lock);
+}
+
 void admin_auth_free(struct auth *au)
 {
     mem_wipe(au->token, sizeof(au->token));
@@ -87,14 +99,18 @@ static bool auth_is_locked(struct auth *au, const struct addr *key, int64_t now_
 }
 
 /* Takes the same time wherever the first difference is. */
-static bool auth_is_token(const struct auth *au, struct sl given)
+static bool auth_is_token(struct auth *au, struct sl given)
 {
-    size_t n = strlen(au->token);
-    unsigned diff = given.n != n;
+    size_t n;
+    unsigned diff;
 
+    (void)pthread_mutex_lock(&au->lock);
+    n = strlen(au->token);
+    diff = given.n != n;
     for (size_t i = 0; i < n; i++) {
         diff |= (unsigned char)au->token[i] ^ (unsigned char)(i < given.n ? given.p[i] : 0);
     }
+    (void)pthread_mutex_unlock(&au->lock);
     return diff == 0;
 }
 

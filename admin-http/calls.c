@@ -14,7 +14,7 @@ struct call_page {
     bool has_more, is_cdr;
 };
 
-static bool calls_read_filter(struct request *rq, struct store_call_filter *f)
+bool calls_read_filter(struct request *rq, struct store_call_filter *f)
 {
     static const char *const states[] = {"ended", "live", "all", NULL};
     int state = query_choice(rq, "state", states, 2);

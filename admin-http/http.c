@@ -87,6 +87,9 @@ static struct request *request_new(struct admin *a, struct MHD_Connection *conn,
     (void)MHD_get_connection_values_n(conn, MHD_GET_ARGUMENT_KIND, on_http_arg_size,
                                       &rq->url_bytes);
     stat_inc(STAT_HTTP_REQ);
+    buf_init(&rq->errors, ADMIN_ERRORS_MAX);
+    route_find_for(rq);
+    body_prepare(rq);
     return rq;
 }
 
@@ -100,6 +103,8 @@ void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
     (void)why;
     if (rq != NULL) {
         buf_free(&rq->body);
+        buf_free(&rq->text);
+        buf_free(&rq->errors);
         arena_free(&rq->arena);
         mem_free(rq);
         *statep = NULL;
@@ -191,11 +196,17 @@ static bool request_is_hopeless(struct request *rq)
         sl_str(MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Content-Length"));
     uint64_t n = 0;
 
-    if (text.n == 0 || (sl_u64(text, UINT64_MAX, &n) == 0 && n <= ADMIN_BODY_MAX)) {
+    if (text.n == 0 || (sl_u64(text, UINT64_MAX, &n) == 0 && n <= rq->body_max)) {
         return false;
     }
-    rq->body_bytes = (size_t)ADMIN_BODY_MAX + 1;
+    rq->body_bytes = rq->body_max + 1;
     return true;
+}
+
+/* Before its body is sent: too large by its own word, or kept for nobody without the token. */
+static bool request_is_answered(struct request *rq)
+{
+    return request_is_hopeless(rq) || (rq->keeps_body && !route_may_pass(rq));
 }
 
 enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,
@@ -203,21 +214,24 @@ enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const ch
                                 size_t *data_bytes, void **statep)
 {
     struct request *rq = *statep;
+    bool is_refused = false;
 
     (void)version;
-    (void)data;
     if (rq == NULL) {
         rq = request_new(arg, conn, url, method);
         *statep = rq;
-        if (rq == NULL || !request_is_hopeless(rq)) {
+        if (rq == NULL || !request_is_answered(rq)) {
             return rq != NULL ? MHD_YES : MHD_NO;
         }
+        is_refused = rq->status >= 400;
     } else if (*data_bytes != 0) {
-        rq->body_bytes += *data_bytes;
+        body_add(rq, data, *data_bytes);
         *data_bytes = 0;
-        return rq->body_bytes <= ADMIN_DRAIN_MAX ? MHD_YES : MHD_NO;
+        return rq->body_bytes <= rq->body_max + ADMIN_DRAIN_MAX ? MHD_YES : MHD_NO;
     }
-    route_run(rq);
+    if (!is_refused) {
+        route_run(rq);
+    }
     request_log(rq);
     return answer_send(rq);
 }

@@ -32,6 +32,10 @@ static const struct problem_kind *problem_find(unsigned status)
 static void problem_put_faults(const struct request *rq, struct json *j)
 {
     json_key(j, "errors");
+    if (rq->errors.n != 0) {
+        json_raw(j, buf_sl(&rq->errors));
+        return;
+    }
     json_arr(j);
     for (size_t i = 0; i < rq->n_faults; i++) {
         json_obj(j);
@@ -64,7 +68,7 @@ void problem(struct request *rq, unsigned status, const char *fmt, ...)
     json_kstr(&rq->json, "detail", buf_sl(&b));
     json_kstr(&rq->json, "instance", rq->path);
     json_kcstr(&rq->json, "request_id", rq->id);
-    if (rq->n_faults != 0) {
+    if (rq->n_faults != 0 || rq->errors.n != 0) {
         problem_put_faults(rq, &rq->json);
     }
     json_obj_end(&rq->json);

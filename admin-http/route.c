@@ -13,7 +13,10 @@ const struct route admin_routes[] = {
     {"/v1/registrations", resource_registrations, NULL, NULL, registrations_params, false},
     {"/v1/bans", resource_bans, NULL, resource_ban_add, bans_params, false},
     {"/v1/bans/{id}", resource_ban, resource_ban_remove, NULL, NULL, false},
+    {"/v1/explain", NULL, NULL, resource_explain, explain_params, false},
+    {"/v1/config/diff", NULL, NULL, resource_config_diff, cdrs_params, false},
     {"/v1/peers", resource_peers, NULL, NULL, NULL, false},
+    {"/v1/peers/{id}/drain", NULL, resource_peer_undrain, resource_peer_drain, drain_params, false},
     {"/v1/system", resource_system, NULL, NULL, NULL, false},
     {"/healthz", resource_healthz, NULL, NULL, NULL, true},
     {"/readyz", resource_readyz, NULL, NULL, NULL, true},
@@ -56,12 +59,12 @@ static const struct route *route_find(struct sl path, struct sl *param)
     return NULL;
 }
 
-static bool route_may_pass(struct request *rq)
+bool route_may_pass(struct request *rq)
 {
     const char *header;
     unsigned status;
 
-    if (rq->route != NULL && rq->route->is_open && rq->admin->is_local) {
+    if (rq->has_passed || (rq->route != NULL && rq->route->is_open && rq->admin->is_local)) {
         return true;
     }
     header = MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Authorization");
@@ -76,7 +79,8 @@ static bool route_may_pass(struct request *rq)
     } else if (status == 429) {
         problem(rq, 429, "too many wrong tokens from this address");
     }
-    return status == 200;
+    rq->has_passed = status == 200;
+    return rq->has_passed;
 }
 
 static route_fn *route_handler(struct request *rq)
@@ -92,6 +96,9 @@ static route_fn *route_handler(struct request *rq)
 
 static const char *route_methods(const struct route *r)
 {
+    if (r->post != NULL && r->get == NULL && r->del != NULL) {
+        return "POST, DELETE";
+    }
     if (r->post != NULL) {
         return r->get != NULL ? "GET, HEAD, POST" : "POST";
     }
@@ -120,16 +127,22 @@ static void route_dispatch(struct request *rq)
     }
 }
 
-void route_run(struct request *rq)
+void route_find_for(struct request *rq)
 {
     rq->route = route_find(rq->path, &rq->param);
+}
+
+void route_run(struct request *rq)
+{
     if (!route_may_pass(rq)) {
         return;
     }
     if (rq->url_bytes > ADMIN_URL_MAX) {
         problem(rq, 414, "path and query take at most %u bytes", ADMIN_URL_MAX);
-    } else if (rq->body_bytes > ADMIN_BODY_MAX) {
-        problem(rq, 413, "a body takes at most %u bytes", ADMIN_BODY_MAX);
+    } else if (rq->body_bytes > rq->body_max) {
+        problem(rq, 413, "a body takes at most %zu bytes", rq->body_max);
+    } else if (buf_err(&rq->text) != 0) {
+        problem_errno(rq, buf_err(&rq->text), "body");
     } else {
         route_dispatch(rq);
     }

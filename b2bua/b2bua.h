@@ -33,6 +33,10 @@ MUST_USE int b2bua_ladder_json(struct sl bytes, struct json *j);
 MUST_USE int b2bua_system_json(struct b2bua *b, struct json *j);
 MUST_USE int b2bua_peers_json(struct b2bua *b, struct json *j);
 
+/* No new calls to a peer, or to one of its targets (uri as written; NULL: all of it), until undone
+ * or the process ends. ENOENT: no such peer or target. */
+MUST_USE int b2bua_peer_drain(struct b2bua *b, struct sl name, struct sl uri, bool on);
+
 /* Bans. json: elements of a list, newest first, from below an id (0: all); *next_id: where to go
  * on, 0: nowhere. One ban with its evidence; what would happen to an address and why. ENOENT. */
 MUST_USE int b2bua_bans_json(struct b2bua *b, uint64_t before_id, uint32_t limit, struct json *j,
@@ -44,6 +48,40 @@ MUST_USE int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for
                            struct sl reason, uint64_t *id);
 MUST_USE int b2bua_ban_remove(struct b2bua *b, uint64_t id);   /* ENOENT */
 uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip); /* 0: none holds it */
+
+/* --- trying out: nothing is sent, counted or remembered --- */
+#define B2BUA_EXPLAIN_MAX (64u << 10) /* bytes of a message */
+struct b2bua_question {               /* a request, and how it would come; borrowed */
+    struct sl message;                /* line ends may be bare */
+    struct addr source;               /* AF_UNSPEC: what the topmost Via says */
+    struct sl listener;               /* name; empty: where the source belongs */
+    struct sl transport;              /* udp, tcp, tls; empty: udp */
+    struct sl peer;                   /* proven by a certificate; empty: nobody */
+    struct sl user;                   /* account that has proven itself; empty: none */
+    int64_t wall_ms;                  /* Unix time of its coming; 0: now */
+    bool has_random;                  /* else a fresh one */
+    uint64_t random;                  /* of a recorded call: it decides between weights */
+};
+/* What would become of it: verdict, trace, limits, and every message that would go out. EINVAL:
+ * *why (static) says what is wrong with the question; EMSGSIZE, ENOMEM, ETIMEDOUT. */
+MUST_USE int b2bua_explain(struct b2bua *b, const struct b2bua_question *q, struct json *j,
+                           const char **why);
+/* The question that a recorded call was (store_read_asked); borrows from it. EBADMSG. */
+MUST_USE int b2bua_recall(struct sl asked, struct b2bua_question *q);
+
+/* Recorded calls under a candidate configuration, each as if it were alone. */
+struct b2bua_replay;
+/* EBADMSG: the candidate is wrong, and errors got an array of texts; ENOMEM. */
+MUST_USE int b2bua_replay_open(struct b2bua_replay **rp, struct sl yaml, struct json *errors);
+enum b2bua_replay_result {
+    B2BUA_REPLAY_SAME,
+    B2BUA_REPLAY_CHANGED,
+    B2BUA_REPLAY_LIMITED /* a limit decided then: that tells nothing about the configuration */
+};
+/* CHANGED: the members old, new, trace and why are written into the open object. EBADMSG. */
+MUST_USE int b2bua_replay(struct b2bua_replay *r, struct sl asked, struct json *j,
+                          enum b2bua_replay_result *result);
+void b2bua_replay_close(struct b2bua_replay **rp); /* accepts NULL */
 
 struct b2bua_ready {
     bool ready;     /* all of the following */

@@ -4,9 +4,11 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
+#include "life/life.h"
 #include "store/store.h"
 #include "worker/worker.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -19,31 +21,44 @@
 #define STORE_WAIT_MS 5000
 #define BACKLOG_MAX 200000
 
+#define TOKEN_MAX (ADMIN_TOKEN_MAX + 1)
+
 struct house {
     const char *config_path; /* NULL: the embedded default */
-    struct config *cfg;
     struct policy_book *book;
+    struct life *life;
     struct store *store;
     struct b2bua *b2bua;
-    struct admin *admin;
-    char token[128];
-    uint32_t version;
+    char *store_path; /* of the start: it stays */
     struct clock clock;
+    struct b2bua_question question; /* of explain */
+    bool as_json;
+    /* The admin API follows the configuration: made while a change is prepared, left by main. */
+    pthread_mutex_t lock;
+    struct admin *admin, *next_admin, *old_admin;
+    char token[TOKEN_MAX], next_token[TOKEN_MAX];
+    struct config *cfg; /* whose admin section is in force; a reference */
 };
 
 static void usage(FILE *to)
 {
-    fputs("usage: postern serve [--config FILE]     run in the foreground (default: embedded "
-          "configuration)\n"
-          "       postern check [--config FILE]     read the configuration, say everything that is "
-          "wrong\n"
-          "       postern settings                  list all settings with type, default, range "
-          "and help\n"
-          "       postern default-config            print the embedded default configuration\n"
-          "       postern version\n"
-          "signals: HUP reloads the configuration, TERM ends after the drain time, a second TERM "
-          "at once\n",
-          to);
+    fputs(
+        "usage: postern serve [--config FILE]     run in the foreground (default: embedded "
+        "configuration)\n"
+        "       postern check [--config FILE]     read the configuration, say everything that is "
+        "wrong\n"
+        "       postern explain [--config FILE] [--source ADDR[:PORT]] [--listener NAME]\n"
+        "                       [--transport udp|tcp|tls] [--user NAME] [--peer NAME] [--json] "
+        "< MESSAGE\n"
+        "                                         say what would become of a SIP message, and why; "
+        "nothing is sent\n"
+        "       postern settings                  list all settings with type, default, range "
+        "and help\n"
+        "       postern default-config            print the embedded default configuration\n"
+        "       postern version\n"
+        "signals: HUP reloads the configuration, TERM ends after the drain time, a second TERM "
+        "at once\n",
+        to);
 }
 
 static void print_errors(struct config_errors *errs)
@@ -85,6 +100,58 @@ static int cmd_check(struct house *h)
     return 0;
 }
 
+/* --- explain --- */
+
+static int read_message(struct buf *b)
+{
+    size_t n = 1;
+
+    while (n > 0 && b->n <= B2BUA_EXPLAIN_MAX) {
+        buf_reserve(b, 4096);
+        if (buf_err(b) != 0) {
+            return buf_err(b);
+        }
+        n = fread(b->p + b->n, 1, 4096, stdin);
+        b->n += n;
+    }
+    return ferror(stdin) != 0 ? EIO : b->n > B2BUA_EXPLAIN_MAX ? EMSGSIZE : 0;
+}
+
+static int explain(struct house *h, struct buf *message, struct buf *out)
+{
+    struct b2bua_question q = h->question;
+    const char *why = NULL;
+    int err = read_message(message);
+
+    q.message = buf_sl(message);
+    if (err == 0) {
+        err = explain_offline(h->cfg, &q, h->as_json, out, &why);
+    }
+    if (err != 0) {
+        fprintf(stderr, "postern: %s\n", why != NULL ? why : strerror(err));
+        return 1;
+    }
+    fwrite(out->p, 1, out->n, stdout);
+    fputs(h->as_json ? "\n" : "", stdout);
+    return 0;
+}
+
+static int cmd_explain(struct house *h)
+{
+    struct buf message, out;
+    int status;
+
+    if (load(h, &h->cfg) != 0) {
+        return EXIT_CONFIG;
+    }
+    buf_init(&message, B2BUA_EXPLAIN_MAX + 8192);
+    buf_init(&out, 4u << 20);
+    status = explain(h, &message, &out);
+    buf_free(&message);
+    buf_free(&out);
+    return status;
+}
+
 static int cmd_settings(void)
 {
     struct buf b;
@@ -110,31 +177,171 @@ static void raise_file_limit(void)
     }
 }
 
-static int open_token(struct house *h)
+/* --- the admin API --- */
+
+static int read_token(const struct config *cfg, char out[TOKEN_MAX])
 {
     struct buf b;
 
-    if (h->cfg->admin_token_file != NULL) {
-        return admin_token_load(h->cfg->admin_token_file, h->token, sizeof(h->token));
+    if (cfg->admin_token_file != NULL) {
+        return admin_token_load(cfg->admin_token_file, out, TOKEN_MAX);
     }
-    buf_init_fixed(&b, h->token, sizeof(h->token) - 1);
-    buf_puts(&b, h->cfg->admin_token);
-    h->token[b.n] = '\0';
+    buf_init_fixed(&b, out, TOKEN_MAX - 1);
+    buf_puts(&b, cfg->admin_token);
+    out[b.n] = '\0';
     return buf_err(&b);
+}
+
+static int open_admin(struct house *h, const struct config *cfg, const char *token,
+                      struct admin **admin)
+{
+    return admin_start(admin, &(struct admin_params){.listen = cfg->admin_listen,
+                                                     .unix_path = cfg->admin_unix,
+                                                     .token = token,
+                                                     .b2bua = h->b2bua,
+                                                     .life = h->life,
+                                                     .store_path = h->store_path});
+}
+
+static bool admin_moves(const struct config *a, const struct config *b)
+{
+    bool is_unix = addr_family(&a->admin_listen) == AF_UNSPEC;
+
+    if (is_unix != (addr_family(&b->admin_listen) == AF_UNSPEC)) {
+        return true;
+    }
+    return is_unix ? !sl_eq(sl_str(a->admin_unix), sl_str(b->admin_unix))
+                   : !addr_eq(&a->admin_listen, &b->admin_listen);
+}
+
+static int prepare_admin(struct house *h, const struct config *cfg, struct buf *why)
+{
+    int err = read_token(cfg, h->next_token);
+
+    if (err != 0) {
+        buf_putf(why, "admin.token: %s", strerror(err));
+    } else if (admin_moves(h->cfg, cfg)) {
+        if (h->old_admin != NULL) {
+            buf_puts(why, "admin.listen: the place before is being left; try again");
+            return EBUSY;
+        }
+        err = open_admin(h, cfg, h->next_token, &h->next_admin);
+        if (err != 0) {
+            buf_putf(why, "admin.listen: %s", strerror(err));
+        }
+    }
+    return err;
+}
+
+/* --- a configuration comes into force; with the life locked, by main or an admin thread --- */
+
+static void abandon(void *arg, struct config *cfg)
+{
+    struct house *h = arg;
+
+    (void)cfg;
+    pthread_mutex_lock(&h->lock);
+    admin_stop(&h->next_admin);
+    mem_wipe(h->next_token, sizeof(h->next_token));
+    pthread_mutex_unlock(&h->lock);
+    b2bua_abandon(h->b2bua);
+}
+
+static int prepare(void *arg, struct config *cfg, struct buf *why)
+{
+    struct house *h = arg;
+    int err = b2bua_prepare(h->b2bua, cfg, why);
+
+    if (err == 0) {
+        pthread_mutex_lock(&h->lock);
+        err = prepare_admin(h, cfg, why);
+        pthread_mutex_unlock(&h->lock);
+        if (err != 0) {
+            abandon(h, cfg);
+        }
+    }
+    return err;
+}
+
+static void commit(void *arg, struct config *cfg)
+{
+    struct house *h = arg;
+    struct config *old = h->cfg;
+
+    b2bua_commit(h->b2bua, cfg);
+    pthread_mutex_lock(&h->lock);
+    if (h->next_admin != NULL) { /* main ends the other one: this may be one of its threads */
+        h->old_admin = h->admin;
+        h->admin = h->next_admin;
+        h->next_admin = NULL;
+    }
+    memcpy(h->token, h->next_token, sizeof(h->token));
+    admin_set_token(h->admin, h->token);
+    h->cfg = config_ref(cfg);
+    pthread_mutex_unlock(&h->lock);
+    config_unref(&old);
+}
+
+static const struct life_ops life_ops = {prepare, commit, abandon};
+
+static void leave_old_admin(struct house *h)
+{
+    struct admin *old;
+
+    pthread_mutex_lock(&h->lock);
+    old = h->old_admin;
+    pthread_mutex_unlock(&h->lock);
+    if (old != NULL) {
+        admin_stop(&old);
+        pthread_mutex_lock(&h->lock);
+        h->old_admin = NULL;
+        pthread_mutex_unlock(&h->lock);
+    }
+}
+
+static int open_store(struct house *h)
+{
+    const struct config *file = life_file(h->life);
+
+    h->store_path = mem_strndup(file->store_path, strlen(file->store_path));
+    if (h->store_path == NULL) {
+        return ENOMEM;
+    }
+    return store_open(&h->store, &(struct store_params){.path = h->store_path,
+                                                        .node = file->node_name,
+                                                        .batch_ms = 50,
+                                                        .backlog_max = BACKLOG_MAX});
+}
+
+/* Which configuration it is to be is known once the store is open. */
+static int choose_config(struct house *h)
+{
+    struct config_errors errs;
+    int err = life_start(h->life, h->store, &errs);
+
+    print_errors(&errs);
+    config_errors_free(&errs);
+    if (err == 0) {
+        h->cfg = life_config(h->life);
+        store_set_node(h->store, h->cfg->node_name);
+        log_setup(h->cfg->log_level, h->cfg->log_json, h->cfg->node_name);
+    }
+    return err;
 }
 
 static int open_house(struct house *h, const char **what)
 {
     int err;
 
-    *what = "admin token";
-    err = open_token(h);
+    *what = "store";
+    err = open_store(h);
     if (err == 0) {
-        *what = "store";
-        err = store_open(&h->store, &(struct store_params){.path = h->cfg->store_path,
-                                                           .node = h->cfg->node_name,
-                                                           .batch_ms = 50,
-                                                           .backlog_max = BACKLOG_MAX});
+        *what = "configuration in the store";
+        err = choose_config(h);
+    }
+    if (err == 0) {
+        *what = "admin token";
+        err = read_token(h->cfg, h->token);
     }
     if (err == 0) {
         err =
@@ -142,41 +349,27 @@ static int open_house(struct house *h, const char **what)
     }
     if (err == 0) {
         *what = "admin listener";
-        err = admin_start(&h->admin, &(struct admin_params){.listen = h->cfg->admin_listen,
-                                                            .unix_path = h->cfg->admin_unix,
-                                                            .token = h->token,
-                                                            .b2bua = h->b2bua,
-                                                            .store_path = h->cfg->store_path});
+        err = open_admin(h, h->cfg, h->token, &h->admin);
+    }
+    if (err == 0) {
+        life_attach(h->life, &life_ops, h);
     }
     return err;
 }
 
 static void reload(struct house *h)
 {
-    struct config *cfg = NULL;
-    struct buf restart;
+    struct life_result out;
+    int err = life_reload(h->life, &out);
 
-    if (h->config_path == NULL) {
-        log_info(NULL, "nothing to reload: running on the embedded configuration");
-        return;
+    print_errors(&out.errs);
+    config_errors_free(&out.errs);
+    if (err != 0) {
+        log_error(NULL, "configuration was not reloaded; the running one stays%s%s",
+                  out.why[0] != '\0' ? ": " : "", out.why);
+    } else if (out.restart[0] != '\0') {
+        log_warn(NULL, "these need a restart, and stay as they are: %s", out.restart);
     }
-    if (load(h, &cfg) != 0) {
-        log_error(NULL, "configuration was not reloaded; the running one stays");
-        return;
-    }
-    cfg->version = h->version + 1;
-    buf_init(&restart, 4096);
-    if (b2bua_reload(h->b2bua, cfg, &restart) != 0) {
-        log_error(NULL, "configuration was not reloaded: these need a restart: %.*s",
-                  SL_ARG(buf_sl(&restart)));
-        config_unref(&cfg);
-    } else {
-        h->version = cfg->version;
-        config_unref(&h->cfg);
-        h->cfg = cfg;
-        log_info(NULL, "configuration version %u is in force for new calls", h->version);
-    }
-    buf_free(&restart);
 }
 
 /* Waits for a signal at most TICK_MS; 0: none came. */
@@ -224,6 +417,8 @@ static int close_house(struct house *h)
 {
     int err = 0;
 
+    life_detach(h->life); /* waits for a change that is under way */
+    admin_stop(&h->old_admin);
     admin_stop(&h->admin);
     b2bua_stop(&h->b2bua);
     if (h->store != NULL) {
@@ -237,6 +432,8 @@ static void run(struct house *h, const sigset_t *set)
     for (;;) {
         int sig = next_signal(set);
 
+        life_tick(h->life);
+        leave_old_admin(h);
         if (sig == SIGHUP) {
             reload(h);
         } else if (sig == SIGTERM || sig == SIGINT) {
@@ -247,17 +444,38 @@ static void run(struct house *h, const sigset_t *set)
     drain(h, set);
 }
 
+static int read_file(struct house *h)
+{
+    struct life_params p = {.file = h->config_path, .book = h->book, .clock = h->clock};
+    struct config_errors errs = {0};
+    int err = life_new(&h->life, &p);
+
+    if (err == 0) {
+        err = life_read(h->life, &errs);
+    }
+    if (err != 0 && errs.n == 0) {
+        fprintf(stderr, "%s: %s\n", h->config_path != NULL ? h->config_path : "configuration",
+                strerror(err));
+    }
+    print_errors(&errs);
+    config_errors_free(&errs);
+    if (err == 0) {
+        const struct config *file = life_file(h->life);
+
+        log_setup(file->log_level, file->log_json, file->node_name);
+    }
+    return err;
+}
+
 static int cmd_serve(struct house *h)
 {
     const char *what = "";
     sigset_t set;
     int err;
 
-    if (load(h, &h->cfg) != 0) {
+    if (read_file(h) != 0) {
         return EXIT_CONFIG;
     }
-    h->version = 1;
-    log_setup(h->cfg->log_level, h->cfg->log_json, h->cfg->node_name);
     raise_file_limit();
     sigemptyset(&set);
     sigaddset(&set, SIGHUP);
@@ -269,7 +487,7 @@ static int cmd_serve(struct house *h)
     if (err != 0) {
         log_error(NULL, "cannot start: %s: %s", what, strerror(err));
         (void)close_house(h);
-        return 1;
+        return err == EBADMSG && h->cfg == NULL && h->store != NULL ? EXIT_CONFIG : 1;
     }
     log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(), h->cfg->node_name,
              h->cfg->workers);
@@ -289,6 +507,9 @@ static int run_command(struct house *h, struct sl cmd)
     if (sl_eq(cmd, SL("check"))) {
         return cmd_check(h);
     }
+    if (sl_eq(cmd, SL("explain"))) {
+        return cmd_explain(h);
+    }
     if (sl_eq(cmd, SL("settings"))) {
         return cmd_settings();
     }
@@ -306,15 +527,62 @@ static int run_command(struct house *h, struct sl cmd)
     return sl_eq(cmd, SL("help")) || sl_eq(cmd, SL("--help")) ? 0 : EXIT_USAGE;
 }
 
+/* Where the value of an option of explain goes; NULL: it has no such option. */
+static struct sl *question_part(struct house *h, struct sl name)
+{
+    const struct {
+        struct sl name;
+        struct sl *at;
+    } parts[] = {{SL("--listener"), &h->question.listener},
+                 {SL("--transport"), &h->question.transport},
+                 {SL("--user"), &h->question.user},
+                 {SL("--peer"), &h->question.peer}};
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (sl_eq(parts[i].name, name)) {
+            return parts[i].at;
+        }
+    }
+    return NULL;
+}
+
+/* False: unknown, or its value is missing or wrong. */
+static bool parse_option(struct house *h, struct sl cmd, struct sl name, const char *value,
+                         bool *took)
+{
+    struct sl *part = sl_eq(cmd, SL("explain")) ? question_part(h, name) : NULL;
+
+    *took = true;
+    if (sl_eq(name, SL("--config")) && value != NULL) {
+        h->config_path = value;
+        return true;
+    }
+    if (part != NULL && value != NULL) {
+        *part = sl_str(value);
+        return true;
+    }
+    if (!sl_eq(cmd, SL("explain"))) {
+        return false;
+    }
+    if (sl_eq(name, SL("--source")) && value != NULL) {
+        return addr_parse_hostport(sl_str(value), 5060, &h->question.source) == 0;
+    }
+    *took = false;
+    h->as_json = sl_eq(name, SL("--json"));
+    return h->as_json;
+}
+
 static bool parse_options(struct house *h, int argc, char **argv)
 {
     for (int i = 2; i < argc; i++) {
-        if (sl_eq(sl_str(argv[i]), SL("--config")) && i + 1 < argc) {
-            h->config_path = argv[++i];
-        } else {
-            fprintf(stderr, "postern: unknown option %s\n", argv[i]);
+        bool took = false;
+
+        if (!parse_option(h, sl_str(argv[1]), sl_str(argv[i]), argv[i + 1], &took)) {
+            fprintf(stderr, "postern: unknown option %s, or its value is missing or wrong\n",
+                    argv[i]);
             return false;
         }
+        i += took ? 1 : 0;
     }
     return true;
 }
@@ -335,8 +603,12 @@ int main(int argc, char **argv)
         fputs("postern: cannot start: out of memory or a digest is missing in OpenSSL\n", stderr);
         return 1;
     }
+    pthread_mutex_init(&h.lock, NULL);
     status = run_command(&h, argc > 1 ? sl_str(argv[1]) : SL("--help"));
     config_unref(&h.cfg);
+    life_free(&h.life);
+    mem_free(h.store_path);
+    mem_wipe(h.token, sizeof(h.token));
     policy_book_free(&h.book);
     crypto_deinit();
     return status;

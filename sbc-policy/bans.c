@@ -277,6 +277,16 @@ static void ban_enforce(struct policy_bans *b, const struct policy_ban *ban,
     }
 }
 
+/* The kernel drops everything of a source and knows no flows: only what proved its address, or the
+ * operator names, gets there, and only where nobody lives who has proven to be a user. */
+static bool bans_is_for_firewall(const struct policy_bans *b, const struct policy_ban_rules *rules,
+                                 const struct policy_ban *ban, const struct policy_now *now)
+{
+    return rules->firewall && !ban->quiet && !ban->dry_run &&
+           (ban->proof != POLICY_UNPROVEN || ban->event == POLICY_MANUAL) &&
+           !policy_proven_in(b->gate, &ban->prefix, now->mono_ms);
+}
+
 /* --- from points to bans --- */
 
 static int64_t bans_duration(const struct policy_ban_rules *rules, uint32_t level)
@@ -306,16 +316,10 @@ static uint32_t bans_members(const struct policy_bans *b, const struct policy_ke
 static bool bans_may_widen(const struct policy_bans *b, const struct policy *p,
                            const struct policy_key *net, const struct policy_now *now)
 {
-    for (uint32_t i = 0; i < 256; i++) {
-        struct policy_key host = {.addr = net->addr | i, .bits = 32};
-        struct addr a = {.u.in4 = {.sin_family = AF_INET}};
+    struct addr family = {.u.in4 = {.sin_family = AF_INET}};
+    struct prefix all = bans_prefix(&family, net);
 
-        a = bans_prefix(&a, &host).addr;
-        if (policy_is_protected(p, &a) || policy_has_proven(b->gate, &a, now->mono_ms)) {
-            return false;
-        }
-    }
-    return true;
+    return !policy_guards_in(p, &all) && !policy_proven_in(b->gate, &all, now->mono_ms);
 }
 
 /* Silence for a source whose history is in the book: that stays as it is. */
@@ -352,8 +356,7 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
     ban->quiet = quiet;
     b->n_quiet += quiet;
     ban->dry_run = rules->dry_run;
-    ban->firewall = !quiet && !rules->dry_run && rules->firewall &&
-                    !policy_has_proven(b->gate, &o->source, now->mono_ms);
+    ban->firewall = bans_is_for_firewall(b, rules, ban, now);
     ban->since_ms = now->wall_ms;
     ban->until_ms = now->wall_ms + (quiet ? POLICY_QUIET_MS : bans_duration(rules, ban->level));
     ban_set_evidence(ban, o->evidence);
@@ -449,7 +452,7 @@ int policy_bans_add(struct policy_bans *b, const struct policy *p, const struct 
     ban->event = POLICY_MANUAL;
     ban->proof = POLICY_UNPROVEN;
     ban->dry_run = false;
-    ban->firewall = rules->firewall;
+    ban->firewall = bans_is_for_firewall(b, rules, ban, now);
     ban->points = 0;
     ban->since_ms = now->wall_ms;
     ban->until_ms = now->wall_ms + order->for_ms;
@@ -476,7 +479,7 @@ int policy_bans_load(struct policy_bans *b, const struct policy_ban *row,
     ban->event = row->event;
     ban->proof = row->proof;
     ban->dry_run = row->dry_run;
-    ban->firewall = row->firewall;
+    ban->firewall = false;
     ban->level = row->level;
     ban->points = row->points;
     ban->since_ms = row->since_ms;
@@ -510,9 +513,11 @@ bool policy_bans_remove(struct policy_bans *b, uint64_t id)
     return true;
 }
 
-void policy_bans_recheck(struct policy_bans *b, const struct policy *p, policy_ban_fn *fn,
-                         void *arg)
+void policy_bans_recheck(struct policy_bans *b, const struct policy *p,
+                         const struct policy_now *now, policy_ban_fn *fn, void *arg)
 {
+    const struct policy_ban_rules *rules = &policy_def(p)->security.bans;
+
     LIST_FOR_EACH_SAFE(it, &b->order)
     {
         struct policy_ban *ban = CONTAINER_OF(it, struct policy_ban, in_order);
@@ -520,8 +525,27 @@ void policy_bans_recheck(struct policy_bans *b, const struct policy *p, policy_b
         if (policy_guards_in(p, &ban->prefix)) {
             fn(ban, arg);
             bans_lift(b, ban);
+        } else {
+            ban->firewall = bans_is_for_firewall(b, rules, ban, now);
         }
     }
+}
+
+bool policy_bans_is_covered(const struct policy_bans *b, const struct policy_ban *ban,
+                            int64_t wall_ms)
+{
+    for (unsigned bits = 1; bits < ban->prefix.bits; bits++) {
+        const struct policy_ban *wider = NULL;
+        struct policy_key k;
+
+        if (policy_key_of(&ban->prefix.addr, (uint8_t)bits, 0, &k)) {
+            wider = bans_get(b, &k);
+        }
+        if (wider != NULL && wider->firewall && wider->until_ms > wall_ms) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int64_t ban_forget_ms(const struct policy_ban *ban)

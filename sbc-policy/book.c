@@ -9,6 +9,7 @@ struct policy_book {
     struct hmap map;
     uint32_t last_id;
     struct policy_counter node;
+    struct policy_healths healths;
 };
 
 int policy_book_new(struct policy_book **bp)
@@ -23,6 +24,11 @@ int policy_book_new(struct policy_book **bp)
         return ENOMEM;
     }
     hmap_init(&book->map, 0);
+    if (policy_healths_init(&book->healths) != 0) {
+        pthread_mutex_destroy(&book->lock);
+        mem_free(book);
+        return ENOMEM;
+    }
     *bp = book;
     return 0;
 }
@@ -46,6 +52,7 @@ void policy_book_free(struct policy_book **bp)
     }
     hmap_each(&book->map, policy_book_drop, book);
     hmap_free(&book->map);
+    policy_healths_free(&book->healths);
     pthread_mutex_destroy(&book->lock);
     mem_free(book);
 }
@@ -115,6 +122,11 @@ void policy_book_put(struct policy_book *book, struct policy_counter *counter)
 struct policy_counter *policy_book_node(struct policy_book *book)
 {
     return &book->node;
+}
+
+struct policy_healths *policy_book_healths(struct policy_book *book)
+{
+    return &book->healths;
 }
 
 /* Rounded up, so that the rate is never above what was set. */

@@ -170,6 +170,10 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
     arena_init(&p->arena, 1024, 0);
     for (size_t i = 0; i < def->n_peers; i++) {
         def->peers[i].counter = NULL;
+        def->peers[i].health = NULL;
+        for (size_t k = 0; k < def->peers[i].n_targets; k++) {
+            def->peers[i].targets[k].health = NULL;
+        }
     }
     err = policy_compile_names(p);
     if (err == 0) {
@@ -189,6 +193,9 @@ int policy_compile(struct policy **pp, struct policy_def *def, struct policy_boo
     }
     if (err == 0) {
         err = policy_compile_counters(p);
+    }
+    if (err == 0) {
+        err = policy_health_attach(policy_book_healths(p->book), def);
     }
     if (err == 0) {
         err = policy_compile_ids(p);
@@ -214,6 +221,9 @@ void policy_free(struct policy **pp)
             policy_book_put(p->book, p->def->peers[i].counter);
             p->def->peers[i].counter = NULL;
         }
+    }
+    if (p->book != NULL) {
+        policy_health_detach(policy_book_healths(p->book), p->def);
     }
     policy_book_free(&p->own_book);
     policy_sources_free(&p->sources);

@@ -108,11 +108,12 @@ static bool policy_take(const struct policy *p, struct policy_verdict *v, int64_
 void policy_decide(const struct policy *p, const struct policy_request *rq, int64_t now_ms,
                    struct policy_verdict *out)
 {
-    *out = (struct policy_verdict){.user = -1, .route = -1};
+    *out = (struct policy_verdict){.user = -1, .route = -1, .random = rq->random};
     if (!policy_identify(p, rq, out) || !policy_find_route(p, rq, out)) {
         return;
     }
-    if (out->action == POLICY_REDIRECT || (rq->new_call && !policy_take(p, out, now_ms))) {
+    if (out->action == POLICY_REDIRECT || !policy_heed(p, out, now_ms) ||
+        (rq->new_call && !policy_take(p, out, now_ms))) {
         return;
     }
     out->action = POLICY_ROUTE;

@@ -318,6 +318,17 @@ bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64
            policy_marks_until(&g->homes, &k, now_ms) != 0;
 }
 
+bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int64_t now_ms)
+{
+    struct policy_key k;
+
+    if (!policy_key_of(&net->addr, net->bits, 0, &k)) {
+        return false;
+    }
+    return k.bits == (k.is_v6 ? 64 : 32) ? policy_marks_until(&g->homes, &k, now_ms) != 0
+                                         : policy_marks_any_in(&g->homes, &k, now_ms);
+}
+
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms)
 {
     struct policy_key k;

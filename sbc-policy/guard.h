@@ -62,6 +62,8 @@ bool policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_
 void policy_demote(struct policy_gate *g, const struct addr *flow);
 /* A proven flow comes from this address (any port, IPv6: the /64). */
 bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms);
+/* The same of any address in a network: walks a table of 65,536, not for each packet. */
+bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int64_t now_ms);
 /* IPv6 prefixes longer than /64 count as their /64. */
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
 void policy_undeny(struct policy_gate *g, const struct prefix *p);

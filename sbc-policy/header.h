@@ -29,6 +29,7 @@ struct policy_header_rule {
     enum policy_action_on on;
     const char *name, *value, *to;
     const struct policy_pattern *pattern;
+    bool reveal;                 /* what it leaves may name the other side */
     struct policy_texts methods; /* none: all */
     struct policy_texts conds_text;
     struct policy_cond *conds; /* conds_text.n of them */

@@ -98,6 +98,25 @@ int64_t policy_marks_until(const struct policy_marks *m, const struct policy_key
     return 0;
 }
 
+bool policy_marks_any_in(const struct policy_marks *m, const struct policy_key *net, int64_t now_ms)
+{
+    unsigned width = net->is_v6 ? 64 : 32;
+    uint64_t mask = net->bits == 0 ? 0 : ~(uint64_t)0 << (width - net->bits);
+
+    for (size_t i = 0; i < (size_t)m->n_buckets * MARK_WAYS; i++) {
+        uint64_t tag = atomic_load_explicit(&m->e[i].tag, memory_order_acquire);
+        uint64_t addr = atomic_load_explicit(&m->e[i].addr, memory_order_acquire);
+        bool is_v6 = (tag >> MARK_VER_BITS & 1) != 0;
+
+        if ((int64_t)mark_until_s(tag) * 1000 > now_ms && is_v6 == net->is_v6 &&
+            (addr & mask) == net->addr &&
+            atomic_load_explicit(&m->e[i].tag, memory_order_relaxed) == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A tag without an end is nobody's: readers pass by until the new one stands there. */
 static bool mark_write(struct policy_mark *e, uint64_t seen, const struct policy_key *k,
                        uint64_t until_s)

@@ -33,6 +33,9 @@ int64_t policy_marks_until(const struct policy_marks *m, const struct policy_key
                            int64_t now_ms);
 void policy_marks_set(struct policy_marks *m, const struct policy_key *k, int64_t until_ms,
                       int64_t now_ms);
+/* Is any address in the prefix (its port is not looked at) marked now? Walks the whole table. */
+bool policy_marks_any_in(const struct policy_marks *m, const struct policy_key *net,
+                         int64_t now_ms);
 void policy_marks_clear(struct policy_marks *m, const struct policy_key *k);
 
 #endif

@@ -66,7 +66,7 @@ struct policy_ban { /* read only */
     enum policy_proof proof;
     bool quiet;     /* an unproven source: short, never in the firewall, never kept */
     bool dry_run;   /* nothing is dropped */
-    bool firewall;  /* nftables holds it */
+    bool firewall;  /* for nftables, too: proven or manual, and nobody known lives there */
     uint32_t level; /* bans of it before this one */
     uint32_t points;
     int64_t since_ms, until_ms; /* Unix ms; over: only remembered, for the next one's length */
@@ -104,15 +104,20 @@ struct policy_order {
 MUST_USE int policy_bans_add(struct policy_bans *b, const struct policy *p,
                              const struct policy_order *order, const struct policy_now *now,
                              const struct policy_ban **out);
-/* From the store, at start. Times in it are Unix ms. ENOBUFS, ENOMEM. */
+/* From the store, at start. Times in it are Unix ms. Not for the firewall before
+ * policy_bans_recheck(): who has proven himself is not known yet. ENOBUFS, ENOMEM. */
 MUST_USE int policy_bans_load(struct policy_bans *b, const struct policy_ban *row,
                               const struct policy_now *now);
 /* Lifts the ban and forgets score and history. false: there is none. */
 bool policy_bans_remove(struct policy_bans *b, uint64_t id);
-/* What the configuration protects by now is let go: fn hears of each. */
+/* What the configuration protects by now is let go: fn hears of each. Of the others, each is asked
+ * again whether it is one for the firewall. */
 typedef void(policy_ban_fn)(const struct policy_ban *ban, void *arg);
-void policy_bans_recheck(struct policy_bans *b, const struct policy *p, policy_ban_fn *fn,
-                         void *arg);
+void policy_bans_recheck(struct policy_bans *b, const struct policy *p,
+                         const struct policy_now *now, policy_ban_fn *fn, void *arg);
+/* A wider ban for the firewall is in force there: this one adds nothing. */
+bool policy_bans_is_covered(const struct policy_bans *b, const struct policy_ban *ban,
+                            int64_t wall_ms);
 /* Forgets what is over and no longer counts: fn hears of each. */
 void policy_bans_tick(struct policy_bans *b, const struct policy_now *now, policy_ban_fn *fn,
                       void *arg);

@@ -19,6 +19,7 @@
 #include "sbc-policy/header.h"
 #include "sbc-policy/session.h"
 #include "sbc-policy/verdict.h"
+#include "sbc-policy/health.h"
 
 struct policy_counter; /* calls now and the rate state of one peer, or of the whole node */
 struct policy_limit {
@@ -26,12 +27,21 @@ struct policy_limit {
     uint32_t calls_per_second; /* sustained, with a burst of as many; 0: no limit */
 };
 
-struct policy_uri_target { /* where a peer is reached */
-    const char *uri;       /* as written: sip:host:port;transport=… */
-    struct addr addr;      /* numeric host and port (default 5060, 5061 for TLS) */
-    uint8_t transport;     /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
-    bool sips;             /* sips: is written, so sips: is what it is asked for */
+struct policy_uri_target {        /* where a peer is reached */
+    const char *uri;              /* as written: sip:host:port;transport=… */
+    struct addr addr;             /* numeric host and port (default 5060, 5061 for TLS) */
+    uint8_t transport;            /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
+    bool sips;                    /* sips: is written, so sips: is what it is asked for */
+    struct policy_health *health; /* by policy_compile */
 };
+
+/* What is done when a message names what its receiver may not learn. */
+enum policy_on_leak { POLICY_LEAK_MASK, POLICY_LEAK_REFUSE, POLICY_LEAK_REPORT };
+struct policy_topology {
+    uint8_t on_leak;
+};
+
+enum policy_nat { POLICY_NAT_AUTO, POLICY_NAT_ON, POLICY_NAT_OFF };
 
 struct policy_peer_tls { /* how the peer is dialled; files are the configuration's business */
     bool verify;
@@ -60,12 +70,20 @@ struct policy_peer {
     size_t n_headers, n_replies;
     struct policy_identity identity;
     struct policy_session session;
-    uint32_t failover_ms;                    /* no answer at all within it: next target; 2000 */
+    struct policy_topology topology;
+    uint8_t nat;          /* enum policy_nat */
+    uint32_t failover_ms; /* no answer at all within it: next target; 2000 */
+    uint32_t waiting_max; /* calls without any answer, per target; 0: any */
+    struct policy_probe probe;
+    struct policy_breaker breaker;
+    uint8_t last_resort;                     /* enum policy_last_resort */
+    bool drain;                              /* no new calls to it */
     const char *username, *password, *realm; /* for challenges from the peer; NULL: none */
     /* Filled in by policy_compile. The number is the name's as long as any policy of the book has
      * it, and never another's: it may outlive a policy. 1 to POLICY_ID_MAX. */
     uint32_t id;
     struct policy_counter *counter;
+    struct policy_health *health;
 };
 #define POLICY_ID_MAX 0xFFFFFFu
 
@@ -87,6 +105,7 @@ struct policy_users {
     size_t n_accounts;
     struct policy_sides numbers;
     struct policy_session session;
+    struct policy_topology topology;
 };
 
 struct policy_table_ref { /* owned by the snapshot */
@@ -170,7 +189,15 @@ void policy_release(const struct policy *p, struct policy_verdict *v);
 bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
 void policy_peer_release(const struct policy *p, unsigned peer);
 uint32_t policy_calls_now(const struct policy *p, int peer); /* -1: the node */
+/* How many calls of a second's burst are used up; 0 also without such a limit. */
+uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
+/* Both were compiled from the same definition: `to` goes on from where `from` stands now. */
+void policy_copy_counts(const struct policy *to, const struct policy *from);
 
+/* The trace in words, step by step; name may be NULL. */
+typedef void(policy_told_fn)(void *arg, const char *step, const char *name, const char *result);
+void policy_trace_each(const struct policy *p, const struct policy_verdict *v, policy_told_fn *fn,
+                       void *arg);
 /* The trace as JSON array of {step, name, result} in words. */
 void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j);
 

@@ -2,6 +2,7 @@
 #ifndef POSTERN_POLICY_INT_H
 #define POSTERN_POLICY_INT_H
 
+#include "sbc-policy/health_int.h"
 #include "sbc-policy/marks.h"
 #include "sbc-policy/policy.h"
 #include "sbc-policy/route_int.h"
@@ -9,6 +10,7 @@
 #include <stdatomic.h>
 
 #define POLICY_NODE UINT16_MAX /* the index of the node, or of nobody, in a step */
+#define POLICY_RETRY_DOWN_S 30 /* until probes have found out more */
 #define POLICY_RETRY_CALLS_S 5 /* a call has to end first: longer than a slot of the rate */
 
 /* One per name and process. All workers write it: a cache line of its own. */
@@ -29,6 +31,7 @@ MUST_USE int policy_book_get(struct policy_book *book, struct sl name,
                              struct policy_counter **counter);
 void policy_book_put(struct policy_book *book, struct policy_counter *counter);
 struct policy_counter *policy_book_node(struct policy_book *book);
+struct policy_healths *policy_book_healths(struct policy_book *book);
 
 /* What stood in the way; POLICY_ROOM: nothing, and one call was counted. */
 enum policy_room { POLICY_ROOM, POLICY_FULL, POLICY_FAST };

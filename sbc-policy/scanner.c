@@ -95,18 +95,43 @@ bool policy_scanner(const struct policy_ban_rules *rules, const struct policy_lo
            scanner_is_vicious(look);
 }
 
+/* Access codes that are tried one after the other: 9, 99, *, #8 ... */
+static struct sl scanner_skip_access(struct sl called)
+{
+    size_t n = 0;
+
+    while (n < 3 && n < called.n && called.p[n] != '\0' &&
+           strchr("123456789*#", called.p[n]) != NULL) {
+        n++;
+    }
+    return sl_from(called, n);
+}
+
+static size_t scanner_digits(struct sl s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        n += s.p[i] >= '0' && s.p[i] <= '9';
+    }
+    return n;
+}
+
+static bool scanner_is_abroad(struct sl s, size_t min_digits)
+{
+    return (sl_starts(s, SL("+")) || sl_starts(s, SL("00")) || sl_starts(s, SL("011"))) &&
+           scanner_digits(s) >= min_digits;
+}
+
+/* Behind an access code a number must be longer to count: some at home have a 00 in them. */
 bool policy_looks_expensive(struct sl called)
 {
-    static const char *const starts[] = {"+", "00", "011", "9011", "900", "9+", "0+"};
-    size_t digits = 0;
+    static const char *const starts[] = {"9011", "900", "9+", "0+"};
 
-    for (size_t i = 0; i < called.n; i++) {
-        digits += called.p[i] >= '0' && called.p[i] <= '9';
-    }
-    for (size_t i = 0; i < COUNT_OF(starts) && digits >= 9; i++) {
-        if (sl_starts(called, sl_str(starts[i]))) {
+    for (size_t i = 0; i < COUNT_OF(starts); i++) {
+        if (sl_starts(called, sl_str(starts[i])) && scanner_digits(called) >= 9) {
             return true;
         }
     }
-    return false;
+    return scanner_is_abroad(called, 9) || scanner_is_abroad(scanner_skip_access(called), 11);
 }

@@ -9,6 +9,7 @@ static const char *const policy_step_words[] = {
     [POLICY_STEP_CERTIFICATE] = "certificate",
     [POLICY_STEP_CALLED] = "called",
     [POLICY_STEP_CALLING] = "calling",
+    [POLICY_STEP_HEALTH] = "health",
 };
 
 static const char *const policy_result_words[] = {
@@ -29,6 +30,9 @@ static const char *const policy_result_words[] = {
     [POLICY_WITHIN] = "within the limit",
     [POLICY_GOES_ON] = "matched, goes on",
     [POLICY_REWRITTEN] = "rewritten",
+    [POLICY_DOWN] = "all targets are down",
+    [POLICY_DRAINED] = "drained",
+    [POLICY_LAST] = "failing, kept for last",
 };
 
 static const char *policy_peer_name(const struct policy_def *def, uint16_t index)
@@ -43,6 +47,7 @@ static const char *policy_step_name(const struct policy_def *def, const struct p
     switch ((enum policy_step_kind)step->kind) {
     case POLICY_STEP_SOURCE:
     case POLICY_STEP_CERTIFICATE:
+    case POLICY_STEP_HEALTH:
         return policy_peer_name(def, step->index);
     case POLICY_STEP_AUTH:
         return v->user >= 0 && (size_t)v->user < def->users.n_accounts
@@ -69,30 +74,32 @@ static const char *policy_number_cstr(const struct policy_number *n, char *text)
     return text;
 }
 
-static void policy_put_step(struct json *j, const char *step, const char *name, const char *result)
+struct policy_teller {
+    policy_told_fn *fn;
+    void *arg;
+};
+
+static void policy_tell(const struct policy_teller *t, const char *step, const char *name,
+                        const char *result)
 {
-    json_obj(j);
-    json_kcstr(j, "step", step);
-    json_kcstr(j, "name", name);
-    json_kcstr(j, "result", result);
-    json_obj_end(j);
+    t->fn(t->arg, step, name, result);
 }
 
 /* What the rewriting came to; the rules above say who did it. */
-static void policy_put_numbers(struct json *j, const struct policy_verdict *v)
+static void policy_tell_numbers(const struct policy_teller *t, const struct policy_verdict *v)
 {
     char text[POLICY_NUMBER_MAX + 4];
 
     if (v->called.changed) {
-        policy_put_step(j, "called", policy_number_cstr(&v->called, text), "number used");
+        policy_tell(t, "called", policy_number_cstr(&v->called, text), "number used");
     }
     if (v->calling.changed) {
-        policy_put_step(j, "calling", policy_number_cstr(&v->calling, text), "number used");
+        policy_tell(t, "calling", policy_number_cstr(&v->calling, text), "number used");
     }
 }
 
 /* Stands where the routes are that were tried but not kept. */
-static void policy_put_gap(struct json *j, const struct policy_verdict *v)
+static void policy_tell_gap(const struct policy_teller *t, const struct policy_verdict *v)
 {
     char text[48];
     struct buf b;
@@ -100,24 +107,42 @@ static void policy_put_gap(struct json *j, const struct policy_verdict *v)
     buf_init_fixed(&b, text, sizeof(text) - 1);
     buf_putf(&b, "%u more did not match", (unsigned)(v->n_steps - v->n_kept));
     text[b.n] = '\0';
-    policy_put_step(j, "route", NULL, text);
+    policy_tell(t, "route", NULL, text);
 }
 
-void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j)
+void policy_trace_each(const struct policy *p, const struct policy_verdict *v, policy_told_fn *fn,
+                       void *arg)
 {
+    const struct policy_teller t = {.fn = fn, .arg = arg};
     bool is_gap = v->n_steps > v->n_kept;
 
-    json_arr(j);
     for (size_t i = 0; i < v->n_kept; i++) {
         const struct policy_step *step = &v->steps[i];
 
         if (is_gap && step->kind == POLICY_STEP_ROUTE && !policy_is_miss(step->result)) {
-            policy_put_gap(j, v);
+            policy_tell_gap(&t, v);
             is_gap = false;
         }
-        policy_put_step(j, policy_step_words[step->kind], policy_step_name(p->def, v, step),
-                        policy_result_words[step->result]);
+        policy_tell(&t, policy_step_words[step->kind], policy_step_name(p->def, v, step),
+                    policy_result_words[step->result]);
     }
-    policy_put_numbers(j, v);
+    policy_tell_numbers(&t, v);
+}
+
+static void policy_put_step(void *arg, const char *step, const char *name, const char *result)
+{
+    struct json *j = arg;
+
+    json_obj(j);
+    json_kcstr(j, "step", step);
+    json_kcstr(j, "name", name);
+    json_kcstr(j, "result", result);
+    json_obj_end(j);
+}
+
+void policy_trace_json(const struct policy *p, const struct policy_verdict *v, struct json *j)
+{
+    json_arr(j);
+    policy_trace_each(p, v, policy_put_step, j);
     json_arr_end(j);
 }

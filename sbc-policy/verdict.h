@@ -17,7 +17,8 @@ enum policy_step_kind {
     POLICY_STEP_LIMIT,
     POLICY_STEP_CERTIFICATE,
     POLICY_STEP_CALLED, /* the number was rewritten; index: a route, or the node for the source */
-    POLICY_STEP_CALLING
+    POLICY_STEP_CALLING,
+    POLICY_STEP_HEALTH /* a peer was passed over */
 };
 enum policy_step_result {
     POLICY_HIT,
@@ -36,7 +37,10 @@ enum policy_step_result {
     POLICY_OVER,
     POLICY_WITHIN,
     POLICY_GOES_ON, /* a route that matched and lets the next ones see its numbers */
-    POLICY_REWRITTEN
+    POLICY_REWRITTEN,
+    POLICY_DOWN, /* its targets */
+    POLICY_DRAINED,
+    POLICY_LAST /* its breakers are open: only when nothing else is left */
 };
 struct policy_step {
     uint8_t kind, result;
@@ -53,6 +57,7 @@ struct policy_verdict {
     struct policy_ref to[POLICY_TARGETS_MAX];
     size_t n_to;
     uint32_t retry_after_s; /* 503: 0 = none */
+    uint64_t random;        /* the request's: with it the same question gets the same answer */
     bool counted;           /* limits were taken: policy_release() gives them back */
     uint16_t n_steps;       /* steps gone through, may exceed POLICY_TRACE_MAX */
     uint8_t n_kept;         /* in steps[]: the first ones and always those that decided */

@@ -186,6 +186,20 @@ bool addr_is_loopback(const struct addr *a)
     return addr_family(a) == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
 }
 
+bool addr_is_private(const struct addr *a)
+{
+    uint32_t ip;
+
+    if (addr_is_loopback(a) || addr_is_link_local(a)) {
+        return true;
+    }
+    if (addr_family(a) == AF_INET6) {
+        return (a->u.in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc;
+    }
+    ip = addr_family(a) == AF_INET ? ntohl(a->u.in4.sin_addr.s_addr) : 0;
+    return ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 || ip >> 22 == 0x191;
+}
+
 bool addr_is_multicast(const struct addr *a)
 {
     if (addr_family(a) == AF_INET) {

@@ -39,7 +39,9 @@ bool addr_eq(const struct addr *a, const struct addr *b);    /* address and port
 bool addr_eq_ip(const struct addr *a, const struct addr *b); /* address only */
 bool addr_is_unspecified(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
-bool addr_is_link_local(const struct addr *a);                   /* 169.254/16, fe80::/10 */
+bool addr_is_link_local(const struct addr *a); /* 169.254/16, fe80::/10 */
+/* Of no meaning outside of one site: RFC 1918, RFC 6598, RFC 4193, link-local and loopback too. */
+bool addr_is_private(const struct addr *a);
 bool addr_is_multicast(const struct addr *a);                    /* also 255.255.255.255 */
 uint64_t addr_hash(const struct addr *a, const uint8_t key[16]); /* address and port */
 

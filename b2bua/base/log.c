@@ -27,17 +27,24 @@ static const struct log_level_def {
 static struct {
     int level; /* relaxed atomic */
     int fd;    /* relaxed atomic */
-    bool json; /* this and below: written by log_setup() before threads start */
-    bool journal;
-    char node[64];
-} log_conf = {.level = LOG_INFO, .fd = 1, .json = true};
+    _Atomic bool json;
+    _Atomic bool journal;
+    _Atomic(const char *) node;
+} log_conf = {.level = LOG_INFO, .fd = 1, .json = true, .node = ""};
+
+#define LOG_NAMES 8 /* a line that is being written reads its name a few changes on */
 
 void log_setup(enum log_level level, bool json, const char *node)
 {
+    static char names[LOG_NAMES][64];
+    static unsigned n;
+    char *name = names[n++ % LOG_NAMES];
+
     log_set_level(level);
     log_conf.json = json;
     log_conf.journal = getenv("JOURNAL_STREAM") != NULL;
-    (void)snprintf(log_conf.node, sizeof(log_conf.node), "%s", node != NULL ? node : "");
+    (void)snprintf(name, sizeof(names[0]), "%s", node != NULL ? node : "");
+    log_conf.node = name;
 }
 
 void log_set_level(enum log_level level)
@@ -50,9 +57,16 @@ void log_set_fd(int fd)
     __atomic_store_n(&log_conf.fd, fd, __ATOMIC_RELAXED);
 }
 
+static _Thread_local bool log_is_paused;
+
+void log_thread_pause(bool on)
+{
+    log_is_paused = on;
+}
+
 bool log_enabled(enum log_level level)
 {
-    return (int)level <= __atomic_load_n(&log_conf.level, __ATOMIC_RELAXED);
+    return !log_is_paused && (int)level <= __atomic_load_n(&log_conf.level, __ATOMIC_RELAXED);
 }
 
 /* False: over the rate. *lost is what the site dropped before this line. Threads that meet at the

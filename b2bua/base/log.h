@@ -24,9 +24,11 @@ struct log_site { /* one per call site, made by the macro */
     uint32_t dropped;
 };
 
-void log_setup(enum log_level level, bool json, const char *node); /* before threads start */
+void log_setup(enum log_level level, bool json, const char *node); /* one thread at a time */
 void log_set_level(enum log_level level);                          /* any time */
 void log_set_fd(int fd);                                           /* tests; default 1 */
+/* on: this thread writes no line until it says off, for work that is only tried out. */
+void log_thread_pause(bool on);
 bool log_enabled(enum log_level level);
 void log_line(struct log_site *site, enum log_level level, const struct log_ctx *ctx,
               const char *fmt, ...) __attribute__((format(printf, 4, 5)));

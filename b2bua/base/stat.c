@@ -14,9 +14,9 @@ const struct stat_def stat_defs[STAT_N] = {
 static struct stat_block {
     _Alignas(64) uint64_t v[STAT_N]; /* relaxed atomics */
     bool taken;
-} blocks[STAT_THREADS], shared;
+} blocks[STAT_THREADS], shared, nowhere;
 
-static _Thread_local struct stat_block *mine;
+static _Thread_local struct stat_block *mine, *paused;
 static pthread_once_t stat_once = PTHREAD_ONCE_INIT;
 static pthread_key_t stat_key;
 static int stat_key_err;
@@ -69,6 +69,17 @@ int stat_thread_init(void)
     }
     mine = b;
     return 0;
+}
+
+/* No question on the way of a packet: it is only another block. */
+void stat_thread_pause(bool on)
+{
+    if (on) {
+        paused = mine;
+        mine = &nowhere;
+    } else if (mine == &nowhere) {
+        mine = paused;
+    }
 }
 
 void stat_add(enum stat_id id, uint64_t n)

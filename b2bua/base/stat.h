@@ -56,21 +56,56 @@
     X(TX_FULL, "postern_limit_reached_total", "limit=\"transactions\"", "Limits that bit")         \
     X(TX_PUSHED_OUT, "postern_sip_transactions_pushed_out_total", "",                              \
       "Finished transactions forgotten early for want of room")                                    \
+    X(SIP_LISTENER_LEFT, "postern_sip_listener_left_total", "",                                    \
+      "Requests refused on listeners that a reload took away")                                     \
     X(CALL_FULL, "postern_limit_reached_total", "limit=\"calls\"", "Limits that bit")              \
     X(PORTS_FULL, "postern_limit_reached_total", "limit=\"rtp_ports\"", "Limits that bit")         \
     X(CONN_FULL, "postern_limit_reached_total", "limit=\"connections\"", "Limits that bit")        \
     X(QUEUE_FULL, "postern_limit_reached_total", "limit=\"mailbox\"", "Limits that bit")           \
     X(CRYPTO_FULL, "postern_limit_reached_total", "limit=\"crypto_queue\"", "Limits that bit")     \
+    X(CONFIG_APPLIED, "postern_config_changes_total", "result=\"applied\"",                        \
+      "Configurations by what became of them")                                                     \
+    X(CONFIG_REFUSED, "postern_config_changes_total", "result=\"refused\"",                        \
+      "Configurations by what became of them")                                                     \
+    X(CONFIG_EXPIRED, "postern_config_changes_total", "result=\"not_confirmed\"",                  \
+      "Configurations by what became of them")                                                     \
     X(CALL_STARTED, "postern_call_attempts_total", "", "Calls that got past the policy")           \
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \
     X(CALL_REFUSED, "postern_calls_refused_total", "", "Calls that the policy refused")            \
+    X(LEAK_MASKED, "postern_topology_leaks_total", "action=\"masked\"",                            \
+      "Names and addresses of one side found in messages to the other")                            \
+    X(LEAK_REFUSED, "postern_topology_leaks_total", "action=\"refused\"",                          \
+      "Names and addresses of one side found in messages to the other")                            \
+    X(LEAK_REPORTED, "postern_topology_leaks_total", "action=\"reported\"",                        \
+      "Names and addresses of one side found in messages to the other")                            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
     X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
     X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
     X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
       "Offences of peers, targets and allowed networks, held against nobody")                      \
+    X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result") \
+    X(PROBE_LOST, "postern_probes_total", "result=\"lost\"",                                       \
+      "OPTIONS probes of targets by result")                                                       \
+    X(PROBE_UNSENT, "postern_probes_total", "result=\"unsent\"",                                   \
+      "OPTIONS probes of targets by result")                                                       \
+    X(TARGET_DOWN, "postern_target_changes_total", "to=\"down\"", "Changes of targets by kind")    \
+    X(TARGET_UP, "postern_target_changes_total", "to=\"up\"", "Changes of targets by kind")        \
+    X(BREAKER_OPEN, "postern_target_changes_total", "to=\"suspect\"",                              \
+      "Changes of targets by kind")                                                                \
+    X(BREAKER_CLOSED, "postern_target_changes_total", "to=\"trusted\"",                            \
+      "Changes of targets by kind")                                                                \
+    X(TARGET_PASSED, "postern_target_passed_over_total", "reason=\"down\"",                        \
+      "Targets that a call passed over")                                                           \
+    X(TARGET_LATER, "postern_target_passed_over_total", "reason=\"suspect\"",                      \
+      "Targets that a call passed over")                                                           \
+    X(TARGET_WAITING, "postern_limit_reached_total", "limit=\"target_waiting\"",                   \
+      "Limits that bit")                                                                           \
+    X(FIREWALL_DOWN, "postern_firewall_helper_failures_total", "",                                 \
+      "Times that postern-nft ended or could not be started")                                      \
+    X(FIREWALL_FAILED, "postern_firewall_errors_total", "",                                        \
+      "Changes that the packet filter refused")                                                    \
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \
@@ -91,6 +126,7 @@
     X(RTP_LOST, "postern_rtp_lost_packets_total", "", "RTP packets that never came")               \
     X(SRTP_AUTH, "postern_srtp_errors_total", "reason=\"auth\"", "SRTP packets dropped")           \
     X(SRTP_REPLAY, "postern_srtp_errors_total", "reason=\"replay\"", "SRTP packets dropped")       \
+    X(SRTP_SSRC, "postern_srtp_errors_total", "reason=\"ssrc_limit\"", "SRTP packets dropped")     \
     X(DTLS_OK, "postern_dtls_handshakes_total", "result=\"ok\"", "DTLS-SRTP handshakes")           \
     X(DTLS_FAIL, "postern_dtls_handshakes_total", "result=\"failed\"", "DTLS-SRTP handshakes")     \
     X(DTMF_EVENTS, "postern_dtmf_events_total", "", "RFC 4733 events received")                    \
@@ -125,6 +161,9 @@ extern const struct stat_def stat_defs[STAT_N];
 
 int stat_thread_init(
     void); /* ENOMEM, ENOBUFS (64 threads); a thread without a block counts into a shared one */
+/* on: what this thread counts from here on is forgotten, for work that is only tried out. Off again
+ * by the same thread. Not nested. */
+void stat_thread_pause(bool on);
 void stat_add(enum stat_id id, uint64_t n);
 static inline void stat_inc(enum stat_id id)
 {

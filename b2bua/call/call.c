@@ -15,6 +15,7 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
     slots_init(&t->slots, CALL_SLOTS_MAX);
     hmap_init(&t->by_id, 0);
     list_init(&t->all);
+    call_moved_init(t);
     list_init(&t->messages);
     pool_init(&t->calls, sizeof(struct call), 1024);
     pool_init(&t->legs, sizeof(struct leg), 2048);
@@ -46,7 +47,9 @@ void call_table_free(struct call_table **tp)
             call_end(c, "system", "shutdown", 0);
         }
     }
+    timer_stop(t->p.loop, &t->moved);
     call_messages_drop(t);
+    probes_free(t);
     call_table_bury(t);
     config_unref(&t->cfg);
     slots_free(&t->slots);
@@ -62,8 +65,14 @@ void call_table_free(struct call_table **tp)
 
 void call_table_set_config(struct call_table *t, struct config *c)
 {
-    config_unref(&t->cfg);
+    struct config *old = t->cfg;
+
     t->cfg = config_ref(c);
+    probes_apply(t);
+    if (old != NULL) {
+        call_moved_begin(t, old);
+    }
+    config_unref(&old);
 }
 
 void call_table_set_ring(struct call_table *t, const struct token_ring *ring)
@@ -211,6 +220,7 @@ void leg_free(struct leg **lp)
         return;
     }
     leg_hold(l, false);
+    leg_target_leave(l);
     timer_stop(l->call->t->p.loop, &l->retry);
     leg_rekey_stop(l);
     leg_digits_drop(l);
@@ -332,6 +342,9 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     t->n_alive--;
     t->n_zombies++;
     stat_inc(STAT_CALL_ENDED);
+    if (t->p.watch != NULL) {
+        t->p.watch->ended(t->p.hold_arg, by, reason, c->end_code);
+    }
     log_info(&c->log, "call ended by %s: %s, code %u, route %.*s", by, reason, c->end_code,
              SL_ARG(c->route));
     call_check_done(c);
@@ -351,6 +364,8 @@ static void call_destroy(void *arg)
     leg_free(&c->a);
     arena_free(&c->arena);
     mem_free(c->ladder);
+    mem_free(c->attempts);
+    mem_free(c->gone);
     config_unref(&c->cfg);
     list_del(&c->node);
     t->n_zombies--;

@@ -4,6 +4,7 @@
 #ifndef POSTERN_CALL_H
 #define POSTERN_CALL_H
 
+#include "call/call_asked.h"
 #include "config/config.h"
 #include "crypto/crypto.h"
 #include "media/media.h"
@@ -13,6 +14,12 @@
 
 struct call_table; /* of one worker */
 
+struct call_watch { /* what is told to somebody who only tries a request out */
+    /* What the policy said, also where the answer needs no state. */
+    void (*decided)(void *arg, const struct sip_msg *req, const struct policy_verdict *v);
+    void (*ended)(void *arg, const char *by, const char *reason, uint16_t code);
+    const uint64_t *random; /* in place of a fresh one; NULL: fresh */
+};
 struct call_table_params {
     struct loop *loop;
     struct tx_table *tab;
@@ -23,7 +30,7 @@ struct call_table_params {
     struct auth *auth;
     struct store *store;
     const struct token_ring *ring;
-    uint8_t worker;
+    uint8_t worker, n_workers; /* n_workers: who shares the probing of targets; 0: 1 */
     /* A leg lives on a stream connection: keep it open (+1) or let it go (-1). */
     void (*hold)(void *arg, const struct flow *flow, int delta);
     void *hold_arg;
@@ -32,6 +39,7 @@ struct call_table_params {
     /* The request is held against its source; echoed: it answers a nonce of ours. May be NULL. */
     void (*offence)(void *arg, const struct flow *flow, const struct sip_msg *req,
                     enum policy_event event, bool echoed);
+    const struct call_watch *watch; /* kept; same arg; NULL: nobody watches */
 };
 MUST_USE int call_table_new(struct call_table **tp, const struct call_table_params *p);
 void call_table_free(struct call_table **tp); /* every call is closed with a CDR first */

@@ -1,11 +1,27 @@
 /* call_attempt.c - what is written down of each target that a call was offered to. */
 #include "call/call_int.h"
 
+/* Most calls need one. False: no more are written down. */
+static bool attempt_grow(struct call *c)
+{
+    uint8_t cap = c->cap_attempts == 0 ? 1 : (uint8_t)(c->cap_attempts * 4);
+    struct attempt *a;
+
+    cap = cap < CALL_ATTEMPTS_MAX ? cap : CALL_ATTEMPTS_MAX;
+    a = cap > c->n_attempts ? mem_realloc(c->attempts, cap * sizeof(*a)) : NULL;
+    if (a == NULL) {
+        return false;
+    }
+    c->attempts = a;
+    c->cap_attempts = cap;
+    return true;
+}
+
 void attempt_add(struct call *c, struct leg *l)
 {
     struct attempt *at;
 
-    if (c->n_attempts == CALL_ATTEMPTS_MAX) {
+    if (c->n_attempts == c->cap_attempts && !attempt_grow(c)) {
         return;
     }
     l->attempt = c->n_attempts;

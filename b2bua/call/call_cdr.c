@@ -1,17 +1,9 @@
 /* call_cdr.c - the record of a call: posted at each change of state, complete at the end. */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user)
 {
-    const struct policy_def *def = policy_def(c->cfg->policy);
-
-    if (ref->kind == POLICY_PEER) {
-        buf_putf(b, "peer:%s", def->peers[ref->peer].name);
-    } else if (ref->kind == POLICY_USERS && user >= 0) {
-        buf_putf(b, "user:%s", def->users.accounts[user].name);
-    } else {
-        buf_puts(b, ref->kind == POLICY_USERS ? "users" : "nobody");
-    }
+    call_put_party(b, c->cfg, ref, user);
 }
 
 /* What protects the signalling of a leg; null where nothing does. */
@@ -77,6 +69,7 @@ static void put_leg(const struct call *c, const struct leg *l, struct json *j)
     json_kcstr(j, "transport", sip_transport_name(l->dlg.flow.transport));
     put_tls(&l->dlg.flow, j);
     json_kaddr(j, "remote", &l->dlg.flow.remote);
+    json_kbool(j, "by_flow", l->dlg.pin_flow || flow_is_reliable(&l->dlg.flow));
     json_kstr(j, "sip_call_id", l->dlg.call_id);
     json_kstr(j, "local_tag", l->dlg.local_tag);
     json_kstr(j, "remote_tag", l->dlg.remote_tag);
@@ -124,6 +117,7 @@ static void put_traffic(const struct media_stats *m, struct json *j)
     json_kint(j, "malformed", (int64_t)m->malformed);
     json_kint(j, "srtp_auth_failed", (int64_t)m->srtp_auth_failed);
     json_kint(j, "srtp_replayed", (int64_t)m->srtp_replayed);
+    json_kint(j, "srtp_ssrc_limit", (int64_t)m->srtp_ssrc_limit);
     json_kint(j, "no_keys", (int64_t)m->no_keys);
     json_kint(j, "wrong_payload_type", (int64_t)m->wrong_pt);
     json_kint(j, "no_destination", (int64_t)m->no_destination);
@@ -152,42 +146,75 @@ static void put_quality(const struct media_stats *m, struct json *j)
     json_kint(j, "dtmf_events", m->dtmf_events);
 }
 
-static void put_side(const struct call *c, unsigned stream, unsigned side, struct json *j)
+static void put_side(const struct media_stats *m, enum media_diagnosis d, struct json *j)
 {
     static const char *const ranks[] = {
         "none", "exact", "sdp_address", "signalling_address", "authenticated", "ice"};
-    enum media_diagnosis d = media_diagnose(c->media, stream, side);
-    struct media_stats m;
 
     json_obj(j);
-    if (media_stats(c->media, stream, side, &m)) {
-        json_kaddr(j, "remote", &m.remote);
-        json_kaddr(j, "local", &m.local);
-        json_kcstr(j, "latched", ranks[m.rank < COUNT_OF(ranks) ? m.rank : 0]);
-        json_kstr(j, "srtp", m.suite);
-        json_kcstr(j, "dtls", media_dtls_word(m.dtls));
-        json_kcstr(j, "ice", media_ice_word(m.ice));
-        json_kcstr(j, "diagnosis", media_diagnosis_word(d));
-        json_kcstr(j, "diagnosis_text", media_diagnosis_text(d));
-        put_traffic(&m, j);
-        put_quality(&m, j);
-    }
+    json_kaddr(j, "remote", &m->remote);
+    json_kaddr(j, "local", &m->local);
+    json_kcstr(j, "latched", ranks[m->rank < COUNT_OF(ranks) ? m->rank : 0]);
+    json_kstr(j, "srtp", m->suite);
+    json_kcstr(j, "dtls", media_dtls_word(m->dtls));
+    json_kcstr(j, "ice", media_ice_word(m->ice));
+    json_kcstr(j, "diagnosis", media_diagnosis_word(d));
+    json_kcstr(j, "diagnosis_text", media_diagnosis_text(d));
+    put_traffic(m, j);
+    put_quality(m, j);
     json_obj_end(j);
+}
+
+static void put_stream(const struct stream_figures *f, bool ended, struct json *j)
+{
+    json_obj(j);
+    json_kint(j, "stream", f->stream);
+    json_kbool(j, "ended", ended); /* before the call */
+    json_key(j, "caller");
+    put_side(&f->side[0], f->diagnosis[0], j);
+    json_key(j, "callee");
+    put_side(&f->side[1], f->diagnosis[1], j);
+    json_obj_end(j);
+}
+
+static bool figures_read(const struct call *c, unsigned i, struct stream_figures *out)
+{
+    *out = (struct stream_figures){.stream = (uint8_t)i};
+    for (unsigned side = 0; side < 2; side++) {
+        if (!media_stats(c->media, i, side, &out->side[side])) {
+            return false;
+        }
+        out->diagnosis[side] = media_diagnose(c->media, i, side);
+    }
+    return true;
+}
+
+void figures_keep(struct call *c, unsigned i)
+{
+    struct stream_figures f, *grown;
+
+    if (c->n_gone == MEDIA_STREAMS_MAX || !figures_read(c, i, &f) ||
+        f.side[0].rx_packets + f.side[1].rx_packets == 0) {
+        return;
+    }
+    grown = mem_realloc(c->gone, ((size_t)c->n_gone + 1) * sizeof(f));
+    if (grown != NULL) {
+        c->gone = grown;
+        grown[c->n_gone++] = f;
+    }
 }
 
 static void put_media(const struct call *c, struct json *j)
 {
+    struct stream_figures f;
+
+    for (uint8_t i = 0; i < c->n_gone; i++) {
+        put_stream(&c->gone[i], true, j);
+    }
     for (unsigned i = 0; c->media != NULL && i < c->n_streams; i++) {
-        if (!media_is_open(c->media, i, 0) || !media_is_open(c->media, i, 1)) {
-            continue;
+        if (figures_read(c, i, &f)) {
+            put_stream(&f, false, j);
         }
-        json_obj(j);
-        json_kint(j, "stream", i);
-        json_key(j, "caller");
-        put_side(c, i, 0, j);
-        json_key(j, "callee");
-        put_side(c, i, 1, j);
-        json_obj_end(j);
     }
 }
 
@@ -237,8 +264,12 @@ void call_put_detail(struct call *c, struct json *j, bool live)
     json_arr(j);
     put_media(c, j);
     json_arr_end(j);
+    json_key(j, "verdict");
+    call_put_verdict(j, c->cfg, &c->verdict);
     json_key(j, "trace");
     policy_trace_json(c->cfg->policy, &c->verdict, j);
+    json_key(j, "topology_leaks");
+    egress_put(c, j);
     json_key(j, "attempts");
     json_arr(j);
     for (uint8_t i = 0; i < c->n_attempts; i++) {

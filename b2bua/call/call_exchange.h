@@ -29,6 +29,17 @@ bool leg_retry_later(struct leg *l, timer_fn *fn);
 void call_want_reinvite(struct leg *l, bool keys);
 void call_own_kick(struct call *c); /* something has ended: is there one that waits? */
 
+/* --- call_moved.c: our address changes --- */
+/* What a listener advertises now, which may be later than the call's configuration. */
+const struct addr *call_advertised(const struct call *c, uint8_t listener);
+void call_moved_init(struct call_table *t);
+void call_moved_begin(struct call_table *t, const struct config *old);
+
+/* --- call_nat.c --- */
+/* The leg's far end calls itself by an address that nobody can reach: it is spoken to where its
+ * messages come from. After all that may change its remote target. */
+void leg_note_nat(struct leg *l);
+
 /* --- call_rekey.c --- */
 void leg_keyed(struct leg *l); /* a key of ours is new */
 /* New keys were asked for and are not to be had: the old ones serve for another full term. */

@@ -1,4 +1,5 @@
 /* call_in.c - a new INVITE: who asks, what the policy says, and the caller's leg. */
+#include "call/call_egress.h"
 #include "call/call_facts.h"
 #include "call/call_rules.h"
 
@@ -22,6 +23,7 @@ void call_answer_stateless(struct call_table *t, const struct sip_msg *req, cons
     if (buf_err(b) != 0) {
         return;
     }
+    egress_pass_answer(t->cfg, req, flow, status, b);
     if (!flow->proven && flow->transport == SIP_UDP && b->n > 2 * req->text.n) {
         stat_inc(STAT_SIP_DROP_AMPLIFY); /* a spoofed source must not be hit harder than we are */
         return;
@@ -57,6 +59,9 @@ static void gather(struct call_table *t, const struct sip_msg *req, struct asker
 {
     a->rq.wall_ms = loop_wall_ms(t->p.loop);
     crypto_random(&a->rq.random, sizeof(a->rq.random));
+    if (t->p.watch != NULL && t->p.watch->random != NULL) {
+        a->rq.random = *t->p.watch->random;
+    }
     if (policy_wants_headers(t->cfg->policy)) {
         int peer = policy_peer_by_source(t->cfg->policy, a->rq.listener, &a->rq.source);
         struct policy_ref from = {.kind = peer >= 0 ? POLICY_PEER : POLICY_NOBODY,
@@ -154,6 +159,9 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     identify(t, req, flow, &a);
     gather(t, req, &a);
     policy_decide(t->cfg->policy, &a.rq, loop_now_ms(t->p.loop), v);
+    if (t->p.watch != NULL) {
+        t->p.watch->decided(t->p.hold_arg, req, v);
+    }
     hold_against(t, req, flow, &a, v);
     if (v->action == POLICY_CHALLENGE) {
         challenge(t, req, flow, a.auth);
@@ -263,8 +271,14 @@ static int make_leg_a(struct call *c, struct sip_msg *req, const struct flow *fl
         l->dlg.local_tag = arena_dup(&c->arena, sl_make(tag, sizeof(tag)));
     }
     l->dlg.flow.proven = true;
+    policy_said_addr(&l->said, &flow->remote);
+    egress_hear(&l->said, req);
     l->sips = flow_is_secure(flow) && is_sips(&l->dlg, req);
     l->dlg.pin_flow = l->party.kind == POLICY_USERS;
+    l->told = *call_advertised(c, l->listener);
+    if (err == 0) {
+        leg_note_nat(l);
+    }
     return err;
 }
 
@@ -419,6 +433,7 @@ static void start_call(struct call_table *t, struct sip_msg *req, const struct f
     if (err == 0) {
         err = make_leg_a(c, req, flow);
     }
+    call_post_asked(c, req, flow);
     if (err == 0) {
         begin(c, req);
         return;

@@ -5,8 +5,10 @@
 #include "call/call.h"
 #include "dialog/dialog.h"
 #include "sdp/sdp.h"
+#include "call/call_health.h"
 #include "call/call_record.h"
 #include "call/call_sdp.h"
+#include "sbc-policy/egress.h"
 #include "call/call_session.h"
 #define CALL_FORKS_MAX REG_BINDINGS_MAX
 #define CALL_LEGS_MAX 32  /* legs made over the life of a call */
@@ -19,6 +21,8 @@ enum call_state { CALL_SETUP, CALL_RINGING, CALL_ANSWERED, CALL_ENDED };
 /* A leg's INVITE dialog. A: their INVITE; B: ours. */
 enum leg_state { LEG_CALLING, LEG_EARLY, LEG_CONFIRMED, LEG_CANCELLING, LEG_ENDED, LEG_NSTATES };
 
+struct egress_notes; /* call_egress.h */
+
 struct leg {
     struct call *call;
     struct list node; /* in call->forks: legs other than a */
@@ -29,9 +33,10 @@ struct leg {
     struct policy_ref party;
     int user;            /* account, or -1 */
     bool target_counted; /* policy_peer_take() was done */
-    bool held;           /* connection is held open */
-    bool late;           /* given up, but cli may still bring a 2xx */
-    bool sips;           /* its dialog is one of sips: (RFC 3261 12.1) */
+    struct leg_target aim;
+    bool held; /* connection is held open */
+    bool late; /* given up, but cli may still bring a 2xx */
+    bool sips; /* its dialog is one of sips: (RFC 3261 12.1) */
     struct dialog dlg;
     struct tx *srv; /* their INVITE, until its ACK */
     struct tx *cli; /* our INVITE, until it is gone */
@@ -54,9 +59,11 @@ struct leg {
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
+    struct policy_said said; /* hosts that its far end has named as its own */
     struct leg_update update;
     struct leg_timer timer; /* of its session */
     struct leg_reliable reliable;
+    struct addr told;   /* our address as it knows it (call_moved.c) */
     struct timer retry; /* 491: our re-INVITE goes again */
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
@@ -88,6 +95,7 @@ struct call {
     struct list forks; /* all B legs alive */
     struct list relays;
     uint8_t n_legs, n_relays;
+    bool is_moving;    /* waits to be told our new address */
     bool late_offer;   /* A's INVITE had no offer */
     bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
@@ -95,8 +103,9 @@ struct call {
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     size_t to_i, target_i; /* next target to try */
-    uint16_t best_status;  /* of the failures so far */
-    char *offer;           /* one INVITE exchange at a time: the offer that waits for its answer */
+    struct call_tries tries;
+    uint16_t best_status; /* of the failures so far */
+    char *offer;          /* one INVITE exchange at a time: the offer that waits for its answer */
     size_t offer_n;
     uint8_t offer_side;
     const struct sip_msg *heard; /* B's answer to our INVITE, while it is dealt with; from: */
@@ -116,8 +125,11 @@ struct call {
     const char *phrase;              /* of the refusal, as the route has it; NULL: the usual one */
     struct sl redirect;              /* Contact of a 3xx of ours */
     const char *warning;             /* static; told to the caller with a failure */
-    struct attempt attempts[CALL_ATTEMPTS_MAX];
-    uint8_t n_attempts;
+    struct stream_figures *gone;     /* streams that ended before the call */
+    uint8_t n_gone;
+    struct egress_notes *leaks; /* what the last look found; in the arena; NULL: nothing */
+    struct attempt *attempts;
+    uint8_t n_attempts, cap_attempts;
     struct ladder_event *ladder;
     uint16_t n_ladder, cap_ladder, lost_ladder;
 };
@@ -133,7 +145,9 @@ struct call_table {
     struct buf out;  /* one outgoing message */
     struct buf body; /* one description */
     struct buf json;
+    struct probes *probes;    /* NULL: none */
     struct bridge_room *room; /* for one description at a time */
+    struct timer moved;
     uint64_t last_id;
     uint32_t n_alive, n_zombies, n_legs, n_messages;
     uint32_t by_state[3];

@@ -12,7 +12,8 @@ static bool is_own_media(const struct call *c, const struct leg *from, const str
 
     for (size_t i = 0; i < c->cfg->n_listeners; i++) {
         const struct config_listener *ls = &c->cfg->listeners[i];
-        bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise);
+        bool ours = addr_eq_ip(a, &ls->address) || addr_eq_ip(a, &ls->advertise) ||
+                    addr_eq_ip(a, call_advertised(c, (uint8_t)i));
 
         if (ours &&
             (!is_neighbour || (addr_port(a) >= ls->rtp_min && addr_port(a) <= ls->rtp_max))) {
@@ -188,7 +189,8 @@ static bool follows(const struct bridge_room *room, const struct side_plan *p, u
 static int bundle_stream(struct call *c, const struct side_plan *p, unsigned i, unsigned leader)
 {
     uint32_t ssrcs[SDP_SSRCS_MAX];
-    struct media_bundle_key key = {.ssrcs = ssrcs, .n = sdp_ssrcs(p->said, i, ssrcs)};
+    struct media_bundle_key key = {
+        .ssrcs = ssrcs, .n = sdp_ssrcs(p->said, i, ssrcs), .mid_ext_id = sdp_mid_ext(p->said, i)};
 
     if (!sdp_mid(p->said, i, &key.mid)) {
         key.mid = SL_NULL;
@@ -243,6 +245,7 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
         memcpy(n->mid, mid.p, mid.n);
     }
     n->is_bundled = room->out[i].is_bundled;
+    n->mid_ext = n->is_bundled ? sdp_mid_ext(p->said, i) : 0;
     n->leader = room->out[i].leader;
 }
 
@@ -369,6 +372,7 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
 
     for (unsigned i = 0; i < room->from.n_streams; i++) {
         if (room->out[i].refuse && !early) { /* an early refusal binds no other fork */
+            figures_keep(c, i);
             media_close(c->media, i);
         }
     }

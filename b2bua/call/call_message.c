@@ -1,5 +1,6 @@
 /* call_message.c - MESSAGE outside a dialog (RFC 3428): a transaction on each side, targets one
  * after the other until one takes it. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 #define MESSAGES_MAX 10000
@@ -10,7 +11,9 @@ struct message_target {
     struct flow flow;
     char uri[512];
     struct policy_ref to;
-    bool is_user;
+    bool is_user, is_later;
+    const struct policy_peer *peer; /* and its target; NULL: a user's device */
+    const struct policy_uri_target *aim;
     uint32_t failover_ms; /* nothing heard within it: the next target; 0: no such limit */
 };
 
@@ -25,8 +28,9 @@ struct message {
     struct policy_verdict verdict;
     struct message_target *targets;
     size_t n_targets, next;
+    struct message_target *asked; /* a peer's, of whom nothing is known yet */
     uint16_t best;
-    bool closed;
+    bool closed, waits, is_last;
     char tag[TOKEN_TEXT_LEN];
 };
 
@@ -40,12 +44,37 @@ static void message_destroy(void *arg)
     mem_free(m);
 }
 
+static int64_t now_of(const struct message *m)
+{
+    return loop_now_ms(m->t->p.loop);
+}
+
+static void message_heard(struct message *m)
+{
+    if (m->waits) {
+        m->waits = false;
+        policy_target_heard(m->asked->aim);
+    }
+}
+
+static void message_judge(struct message *m, enum policy_outcome outcome)
+{
+    if (m->asked == NULL) {
+        return;
+    }
+    message_heard(m);
+    call_tell_health(m->asked->peer, m->asked->aim,
+                     policy_target_result(m->asked->peer, m->asked->aim, outcome, now_of(m)));
+    m->asked = NULL;
+}
+
 static void message_close(struct message *m)
 {
     if (m->closed) {
         return;
     }
     m->closed = true;
+    message_judge(m, POLICY_UNTRIED);
     timer_stop(m->t->p.loop, &m->wait);
     if (m->cli != NULL) {
         tx_close(m->cli);
@@ -168,6 +197,8 @@ static void add_peer(struct message *m, const struct policy_ref *to)
         addr_put(&b, &pt->addr);
         buf_putc(&b, 0);
         tg->to = *to;
+        tg->peer = peer;
+        tg->aim = pt;
         tg->failover_ms = peer->failover_ms;
         m->n_targets += buf_err(&b) == 0 ? 1 : 0;
     }
@@ -306,6 +337,24 @@ static int write_message(struct message *m, const struct message_target *tg, str
     return err;
 }
 
+static int pass_message(const struct message *m, const struct message_target *tg, struct buf *b)
+{
+    struct policy_said own = {.n = 0};
+    struct sip_uri uri;
+
+    policy_said_addr(&own, &tg->flow.remote);
+    if (sip_uri_parse(sl_str(tg->uri), &uri) == 0) {
+        policy_said_host(&own, uri.host);
+    }
+    return egress_pass(&(struct egress){.cfg = m->cfg,
+                                        .to = tg->to,
+                                        .listener = tg->flow.listener,
+                                        .method = SIP_MESSAGE,
+                                        .own = &own,
+                                        .other = m->req},
+                       b);
+}
+
 static int send_to(struct message *m, const struct message_target *tg)
 {
     struct buf *b = &m->t->out;
@@ -320,6 +369,9 @@ static int send_to(struct message *m, const struct message_target *tg)
     buf_reset(b);
     err = write_message(m, tg, b);
     if (err == 0) {
+        err = pass_message(m, tg, b);
+    }
+    if (err == 0) {
         err = tx_client_start(m->cli, buf_sl(b));
     }
     if (err != 0) {
@@ -331,12 +383,56 @@ static int send_to(struct message *m, const struct message_target *tg)
     return err;
 }
 
+/* False: passed over, because it is down, or for now. */
+static bool message_enter(struct message *m, struct message_target *tg)
+{
+    enum policy_welcome welcome;
+
+    if (tg->peer == NULL || (m->is_last && !tg->is_later)) {
+        return !m->is_last;
+    }
+    welcome = policy_target_enter(tg->peer, tg->aim, m->is_last, now_of(m));
+    if (welcome == POLICY_WELCOME_OK) {
+        m->asked = tg;
+        m->waits = true;
+        return true;
+    }
+    tg->is_later = welcome == POLICY_WELCOME_LATER;
+    m->best = tg->is_later ? m->best : 503;
+    stat_inc(welcome == POLICY_WELCOME_BUSY ? STAT_TARGET_WAITING
+             : tg->is_later                 ? STAT_TARGET_LATER
+                                            : STAT_TARGET_PASSED);
+    return false;
+}
+
+static bool send_one(struct message *m, struct message_target *tg)
+{
+    int err;
+
+    if (!message_enter(m, tg)) {
+        return false;
+    }
+    err = send_to(m, tg);
+    if (err != 0 && tg->peer != NULL) {
+        message_judge(m, call_outcome(tg->peer, 0, err));
+    }
+    return err == 0;
+}
+
+/* Targets whose calls fail come last. */
 static void send_next(struct message *m)
 {
-    while (m->next < m->n_targets) {
-        if (send_to(m, &m->targets[m->next++]) == 0) {
-            return;
+    for (;;) {
+        while (m->next < m->n_targets) {
+            if (send_one(m, &m->targets[m->next++])) {
+                return;
+            }
         }
+        if (m->is_last) {
+            break;
+        }
+        m->is_last = true;
+        m->next = 0;
     }
     message_finish(m, m->best);
 }
@@ -348,6 +444,7 @@ static void on_silent_target(void *arg)
     tx_close(m->cli);
     tx_unref(&m->cli);
     m->best = 408;
+    message_judge(m, POLICY_FAILED);
     send_next(m);
 }
 
@@ -360,14 +457,27 @@ static bool message_goes_on(const struct message *m, uint16_t status)
     return status >= 300 && status < 600;
 }
 
+/* Whatever it says of the message: the target lives. */
+static void message_judge_answer(struct message *m, int err, uint16_t status)
+{
+    enum policy_outcome outcome;
+
+    if (m->asked != NULL) {
+        outcome = call_outcome(m->asked->peer, status, err);
+        message_judge(m, outcome == POLICY_FAILED ? outcome : POLICY_ALIVE);
+    }
+}
+
 static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
 {
     struct message *m = arg;
 
     timer_stop(m->t->p.loop, &m->wait);
+    message_heard(m);
     if (err == 0 && rsp->status < 200) {
         return;
     }
+    message_judge_answer(m, err, err == 0 ? rsp->status : 0);
     tx_close(tx);
     tx_unref(&m->cli);
     if (err == 0 && !message_goes_on(m, rsp->status)) {

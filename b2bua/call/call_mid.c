@@ -1,5 +1,6 @@
 /* call_mid.c - requests inside a dialog: the bridging table says for each method whether it is
  * relayed, answered here, or refused. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 typedef void(mid_fn)(struct leg *l, struct tx *tx, struct sip_msg *req);
@@ -152,7 +153,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
     if (err != 0) {
         return err;
     }
-    call_via_addr(r->call->cfg, r->to->listener, flow.transport, &via);
+    leg_via_addr(r->to, flow.transport, &via);
     cseq = dialog_next_cseq(&r->to->dlg);
     buf_reset(b);
     dialog_put_request(b, &r->to->dlg,
@@ -172,7 +173,7 @@ static int relay_send(struct relay *r, struct sip_msg *req)
                                     .heard_from = &r->from->party},
                 b, b->n);
     sip_put_body(b, sip_hdr_value(req, HDR_CONTENT_TYPE), req->body);
-    err = buf_err(b);
+    err = buf_err(b) != 0 ? buf_err(b) : egress_pass_leg(r->to, b, r->method, 0, NULL);
     if (err == 0) {
         err = tx_client_start(r->cli, buf_sl(b));
     }
@@ -254,6 +255,16 @@ static struct leg *leg_by_index(struct call *c, uint8_t index)
     return NULL;
 }
 
+/* A listener that was changed since gives its socket another number, which this call's own
+ * configuration does not know: the one that the leg began on is meant. */
+static uint8_t listener_for(const struct leg *l, const struct flow *flow)
+{
+    const struct config *cfg = l->call->cfg;
+    bool known = flow->listener < cfg->n_listeners && cfg->listeners[flow->listener].name != NULL;
+
+    return known ? flow->listener : l->listener;
+}
+
 /* A request inside a dialog must come from where the dialog lives: over UDP anybody can write any
  * source, but not receive there (attacks.md 40). */
 static bool source_fits(const struct leg *l, const struct flow *flow)
@@ -268,8 +279,8 @@ static bool source_fits(const struct leg *l, const struct flow *flow)
         return true;
     }
     return l->party.kind == POLICY_PEER &&
-           policy_peer_of(l->call->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) ==
-               l->party.peer;
+           policy_peer_of(l->call->cfg->policy, listener_for(l, flow), &flow->remote,
+                          flow_proven(flow)) == l->party.peer;
 }
 
 /* The caller until the end, and the one callee that answered; losing forks and targets that were
@@ -327,6 +338,9 @@ void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx
         return;
     }
     follow_source(l, flow);
+    policy_said_addr(&l->said, &flow->remote);
+    egress_hear(&l->said, req);
+    leg_note_nat(l);
     if (tx == NULL) {
         call_ack(l, req);
         return;

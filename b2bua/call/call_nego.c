@@ -530,6 +530,7 @@ int nego_offer(struct leg *l, const struct sdp *s, unsigned i, struct sdp_out_st
         out->mid = agreed_mid(a);
         out->is_bundled = a->is_bundled;
         out->leader = a->leader;
+        out->mid_ext = a->mid_ext;
         if (a->mux) {
             out->rtcp_port = 0;
         }
@@ -594,6 +595,8 @@ void nego_answer_bundles(const struct sdp *offer, const struct nego_take *takes,
         }
         out[i].leader = out[first].leader = (uint8_t)first;
         out[i].is_bundled = out[first].is_bundled = true;
+        out[i].mid_ext = sdp_mid_ext(offer, i);
+        out[first].mid_ext = sdp_mid_ext(offer, first);
     }
 }
 

@@ -23,6 +23,7 @@ struct nego_stream { /* one stream of one leg, in force */
     bool has_events; /* RFC 4733 was agreed on */
     uint8_t leader;  /* is_bundled */
     uint8_t mid_n;
+    uint8_t mid_ext; /* header extension that carries it; 0: none */
     char mid[SDP_MID_MAX];
     uint32_t tag;    /* NEGO_SDES: of the a=crypto line */
     uint64_t ice_id; /* of their credentials: another one is a restart */

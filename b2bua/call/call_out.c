@@ -1,5 +1,6 @@
 /* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
  * what each answer means for the caller. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 /* --- making a leg --- */
@@ -63,6 +64,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
 {
     char tag[TOKEN_TEXT_LEN], call_id[TOKEN_TEXT_LEN], from[512];
     struct leg *l = leg_new(c, 1);
+    struct sip_uri uri;
     struct buf b;
     int err;
 
@@ -73,6 +75,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     l->party = p->party;
     l->user = p->user;
     l->sips = p->sips;
+    l->told = *call_advertised(c, l->listener);
     leg_make_token(l, TOKEN_TAG, tag);
     leg_make_token(l, TOKEN_CALLID, call_id);
     buf_init_fixed(&b, from, sizeof(from));
@@ -91,6 +94,10 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     if (err != 0) {
         leg_free(&l);
         return err;
+    }
+    policy_said_addr(&l->said, &p->flow.remote);
+    if (sip_uri_parse(p->target, &uri) == 0) {
+        policy_said_host(&l->said, uri.host);
     }
     *lp = l;
     return 0;
@@ -122,9 +129,12 @@ static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const
         call_name_target(c, l);
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
+    if (*err == EACCES) {
+        *why = "the request would have named the other side";
+    }
     if (status != 0 || *err != 0) {
         attempt_done(c, l, *err == EPERM ? 488 : status, *err == EPERM ? 0 : *err);
-        attempt_why(c, l, *err == EPERM || status != 0 ? *why : NULL);
+        attempt_why(c, l, *err == EPERM || *err == EACCES || status != 0 ? *why : NULL);
         l->state = LEG_ENDED;
         if (l->target_counted) {
             policy_peer_release(c->cfg->policy, l->party.peer);
@@ -314,7 +324,10 @@ static uint16_t status_of_error(int err)
         return 488;
     case EPROTONOSUPPORT: /* sips: without TLS */
         return 480;
+    case EACCES: /* it would have said too much */
+        return 500;
     case EBUSY:
+    case ESHUTDOWN:
     case ENOMEM:
         return 503;
     default:
@@ -327,22 +340,28 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct policy_ref *ref = &c->verdict.to[c->to_i];
-    int err = 0;
+    const struct policy_uri_target *tgt;
+    int err;
 
     *status = 0; /* no ports on one listener: another target may stand on another one */
     if (ref->kind == POLICY_USERS) {
         c->to_i++;
         c->target_i = 0;
-        return launch_user(c, status, why) != 0;
+        return !c->tries.is_last && launch_user(c, status, why) != 0;
     }
     if (c->target_i >= def->peers[ref->peer].n_targets) {
         c->to_i++;
         c->target_i = 0;
         return false;
     }
-    *status = launch_peer(c, ref->peer, &def->peers[ref->peer].targets[c->target_i++], &err, why);
-    if (*status == 0 && err == 0) {
-        return true;
+    tgt = &def->peers[ref->peer].targets[c->target_i++];
+    err = call_target_enter(c, ref->peer, tgt);
+    if (err == 0) {
+        *status = launch_peer(c, ref->peer, tgt, &err, why);
+        call_target_tried(c, ref->peer, tgt, *status, err);
+    }
+    if (*status == 0 && (err == 0 || err == EAGAIN)) {
+        return err == 0;
     }
     note_failure(c, *status != 0 ? 503 : status_of_error(err));
     return false;
@@ -354,13 +373,18 @@ static const char *sips_warning(const struct call *c)
     return c->sips && c->best_status == 480 ? "SIPS Not Allowed" : NULL;
 }
 
+static const char *why_nobody(const struct call *c)
+{
+    return c->tries.why != NULL ? c->tries.why : "nobody to call";
+}
+
 void call_try_next(struct call *c)
 {
     const char *why = NULL;
     uint16_t status = 0;
     bool tried;
 
-    while (c->to_i < c->verdict.n_to && (status == 0 || status == 503)) {
+    while ((status == 0 || status == 503) && (c->to_i < c->verdict.n_to || call_turn_back(c))) {
         if (try_one(c, &status, &why)) {
             return;
         }
@@ -374,7 +398,7 @@ void call_try_next(struct call *c)
     tried = c->n_attempts != 0;
     c->warning = tried ? NULL : sips_warning(c);
     call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
-                  tried ? "no target took the call" : "nobody to call");
+                  tried ? "no target took the call" : why_nobody(c));
 }
 
 void call_cancel_forks(struct call *c, struct leg *except)
@@ -570,10 +594,12 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     ladder_msg(l, rsp);
     leg_learn_allow(l, rsp);
     attempt_done(c, l, rsp->status, 0);
+    leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         why = "answer without a usable Contact or tag";
         status = 502;
     }
+    leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     l->dlg.state = DIALOG_CONFIRMED;
     session_heard_answer(l, rsp);
@@ -645,6 +671,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
     struct call *c = l->call;
 
     attempt_done(c, l, status, err);
+    leg_target_leave(l);
     l->state = LEG_ENDED;
     call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     leg_hold(l, false);
@@ -688,6 +715,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
     ladder_msg(l, rsp);
     if (!retry_as_asked(l, rsp)) {
         attempt_done(l->call, l, rsp->status, 0); /* as it was said */
+        leg_target_judge(l, rsp->status, 0);
         leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);
     }
 }
@@ -695,6 +723,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
 static void b_error(struct leg *l, struct sip_msg *rsp, int err)
 {
     (void)rsp;
+    leg_target_judge(l, 0, err);
     leg_failed(l, 0, err);
 }
 
@@ -705,9 +734,11 @@ static void b_late_answer(struct leg *l, struct sip_msg *rsp, int err)
     (void)err;
     ladder_msg(l, rsp);
     attempt_done(l->call, l, rsp->status, 0);
+    leg_target_judge(l, rsp->status, 0);
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "late answer without a usable dialog");
     }
+    leg_note_nat(l);
     l->state = LEG_CONFIRMED;
     leg_hang_up(l);
     call_check_done(l->call);
@@ -785,6 +816,7 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
         stat_inc(STAT_TX_UNEXPECTED);
         return;
     }
+    leg_target_heard(l);
     if (flow_is_secure(&l->dlg.flow)) {
         leg_set_flow(l, tx_flow(tx)); /* now it is known what protects it */
     }
@@ -794,6 +826,9 @@ void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
     l->owes_ack = l->owes_ack || (ev == B_2XX && l->ack == NULL);
     l->call->heard = rsp;
     l->call->heard_leg = l;
+    if (rsp != NULL) {
+        egress_hear(&l->said, rsp);
+    }
     act(l, rsp, err); /* what it ends lives until the end of the turn */
     l->call->heard = NULL;
 }

@@ -1,7 +1,7 @@
 /* call_own.c - re-INVITEs of our own: a leg is asked again what it was told last, because something
  * of ours has to change there (its keys). The other leg hears nothing of it. One exchange at a time
  * with those that are bridged: it waits for them, and they get a 491 meanwhile (RFC 3261 14.2). */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 static void on_own_update(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
@@ -107,6 +107,7 @@ static void own_answered(struct leg *l, struct sip_msg *rsp)
     if (dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "re-INVITE answered without a usable Contact");
     }
+    leg_note_nat(l);
     status = sdp.n != 0 ? call_take_answer(c, l, call_other_leg(l), sdp, &why) : 488;
     if (l->owes_ack && leg_ack(l, SL_NULL) != 0) {
         status = 500;
@@ -161,6 +162,9 @@ static void on_own_response(struct tx *tx, int err, struct sip_msg *rsp, void *a
 
     if (l->cli != tx || (err == 0 && rsp->status < 200)) {
         return;
+    }
+    if (err == 0) {
+        egress_hear(&l->said, rsp);
     }
     if (err == 0 && rsp->status < 300) {
         own_accepted(l, rsp);

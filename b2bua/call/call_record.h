@@ -29,10 +29,21 @@ struct ladder_event { /* 12 bytes, also the stored form (little endian) */
     uint8_t leg_dir; /* leg index << 2 | has SDP << 1 | out */
 };
 
+struct stream_figures { /* of a stream that ended before its call */
+    uint8_t stream;
+    enum media_diagnosis diagnosis[2];
+    struct media_stats side[2]; /* caller, callee */
+};
+/* Before stream i ends in mid-call: what came and went stays in the record. Out of memory, or
+ * MEDIA_STREAMS_MAX of them: it does not. */
+void figures_keep(struct call *c, unsigned i);
+
 void attempt_add(struct call *c, struct leg *l);
 void attempt_done(struct call *c, const struct leg *l, uint16_t status, int err);
 void attempt_why(struct call *c, const struct leg *l, const char *why); /* static */
 void call_post(struct call *c);
+/* Keeps the request, once, at the start. */
+void call_post_asked(struct call *c, const struct sip_msg *req, const struct flow *flow);
 void call_put_detail(struct call *c, struct json *j, bool live);
 void ladder_add(const struct leg *l, bool out, enum sip_method m, uint16_t status, uint32_t cseq,
                 bool sdp);

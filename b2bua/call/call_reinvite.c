@@ -1,6 +1,6 @@
 /* call_reinvite.c - INVITE inside an answered call, from either side: hold, resume, new addresses,
  * offers in the INVITE or in its answer; glare (RFC 3261 14) and the ACK that carries an answer. */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 #define REINVITE_RETRIES_MAX 3
 
@@ -211,6 +211,7 @@ static void reinvite_answered(struct leg *y, struct sip_msg *rsp)
     if (dialog_learn(&y->dlg, rsp) != 0) {
         log_debug(&y->log, "re-INVITE answered without a usable Contact");
     }
+    leg_note_nat(y);
     if (!is_waiting(x)) { /* CANCEL crossed the 200: one side has changed, the other has not */
         (void)leg_ack(y, SL_NULL);
         call_end(c, "system", "re-INVITE was cancelled too late", 0);
@@ -233,6 +234,9 @@ static void on_reinvite_response(struct tx *tx, int err, struct sip_msg *rsp, vo
 
     if (y->cli != tx || (err == 0 && rsp->status < 200)) {
         return;
+    }
+    if (err == 0) {
+        egress_hear(&y->said, rsp);
     }
     if (err == 0 && rsp->status < 300) {
         y->owes_ack = y->ack == NULL;

@@ -41,7 +41,7 @@ static void fill_stream(const struct call *c, const struct leg *to, unsigned i, 
     struct addr local;
 
     media_local(c->media, i, to->side, &local);
-    out->rtp = c->cfg->listeners[to->listener].advertise;
+    out->rtp = *call_advertised(c, to->listener);
     addr_set_port(&out->rtp, addr_port(&local));
     if (has_rtcp) {
         out->rtcp_port = (uint16_t)(addr_port(&local) + 1);
@@ -68,7 +68,7 @@ static uint16_t write_for(struct call *c, const struct sdp *offer, struct leg *t
                     &(struct sdp_write_params){.from = &room->from,
                                                .offer = offer,
                                                .streams = room->out,
-                                               .origin = c->cfg->listeners[to->listener].advertise,
+                                               .origin = *call_advertised(c, to->listener),
                                                .face = &to->face});
     if (err != 0) {
         *why = err == EPROTO ? "answer does not match the offer" : "description is too big";
@@ -110,6 +110,21 @@ static uint16_t read_offer(struct call *c, const struct leg *from, const char **
     return 0;
 }
 
+/* Who has our offer may begin its handshake before its answer is here (RFC 5763 5): that one is
+ * kept until the answer says whose it is. Not while another fork is heard early on the same port.
+ */
+static int expect_handshake(struct call *c, const struct leg *to, unsigned i,
+                            const struct sdp_out_stream *out)
+{
+    static const struct media_dtls_params anybody = {.role = MEDIA_DTLS_PASSIVE};
+    bool is_met = to->side == 1 && c->described != 0 && c->state != CALL_ANSWERED;
+
+    if (out->fingerprint.n == 0 || is_met || leg_security(to, i) != NEGO_OPEN) {
+        return 0;
+    }
+    return media_set_dtls(c->media, i, to->side, &anybody);
+}
+
 /* One stream as leg `to` is offered it. 0, or a status that refuses the whole. */
 static uint16_t make_offer(struct call *c, const struct leg *from, struct leg *to, unsigned i,
                            const struct sdp *known, const char **why)
@@ -126,6 +141,9 @@ static uint16_t make_offer(struct call *c, const struct leg *from, struct leg *t
             what = "no codec that the media profiles allow";
             err = EPERM;
         }
+    }
+    if (err == 0) {
+        err = expect_handshake(c, to, i, out);
     }
     if (err == ENOMEM) {
         *why = "out of memory";

@@ -1,5 +1,6 @@
 /* call_wire.c - what a call sends: answers, INVITE, ACK, BYE, CANCEL. Every message is built here
  * from allowed parts; nothing of the other leg's message is copied. */
+#include "call/call_egress.h"
 #include "call/call_rules.h"
 
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out)
@@ -8,6 +9,16 @@ void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport
 
     *out = ls->advertise;
     addr_set_port(out, transport < CONFIG_TRANSPORTS ? ls->port[transport] : 0);
+}
+
+void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out)
+{
+    uint16_t port;
+
+    call_via_addr(l->call->cfg, l->listener, transport, out);
+    port = addr_port(out);
+    *out = *call_advertised(l->call, l->listener);
+    addr_set_port(out, port);
 }
 
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN])
@@ -37,7 +48,7 @@ static void put_contact(struct buf *b, const struct leg *l)
 {
     struct addr at;
 
-    call_via_addr(l->call->cfg, l->listener, l->dlg.flow.transport, &at);
+    leg_via_addr(l, l->dlg.flow.transport, &at);
     buf_puts(b, l->sips ? "sips:" : "sip:");
     buf_put(b, l->contact, TOKEN_TEXT_LEN);
     buf_putc(b, '@');
@@ -67,6 +78,7 @@ void tx_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl t
                .req = req, .src = tx_server_source(tx), .status = status, .to_tag = to_tag});
     buf_putsl(b, extra);
     sip_put_body(b, SL_NULL, SL_NULL);
+    egress_pass_answer(t->cfg, req, tx_server_flow(tx), status, b);
     if (buf_err(b) != 0 || tx_server_respond(tx, status, buf_sl(b)) != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
     }
@@ -121,24 +133,6 @@ void call_forget_keys(struct call_table *t, struct sl sdp)
     }
 }
 
-int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
-{
-    struct sl told;
-
-    if (l->srv == NULL || tx_request(l->srv) == NULL) {
-        return EPROTO;
-    }
-    status = rules_status(l->call->cfg, &l->party, POLICY_OUT, status);
-    if (reliable_way(l, status) == RELIABLE_NEVER) {
-        return 0;
-    }
-    told = l->call->state < CALL_ANSWERED ? reliable_sdp(l, sdp) : sdp;
-    if (told.n == 0) {
-        call_forget_keys(l->call->t, sdp);
-    }
-    return leg_respond_to(l, l->srv, status, told, SL_NULL);
-}
-
 /* What we take, and what this answer says of the session. */
 static void put_session(struct buf *b, struct leg *l, uint16_t status)
 {
@@ -171,20 +165,23 @@ static int send_answer(struct leg *l, struct tx *tx, uint16_t status, struct sl 
     return tx_server_respond(tx, status, bytes);
 }
 
-int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra)
-{
-    struct call *c = l->call;
-    struct buf *b = &c->t->out;
-    struct sip_msg *req = tx_request(tx);
-    size_t mark;
-    int err;
+struct answer {
+    struct tx *tx;
+    uint16_t status;
+    struct sl sdp, extra; /* extra: whole header lines */
+};
 
-    if (req == NULL) {
-        return EPROTO;
-    }
+/* Bare: without what rules of the operator add. */
+static void put_response(struct buf *b, struct leg *l, const struct answer *a, bool is_bare)
+{
+    const struct call *c = l->call;
+    struct sip_msg *req = tx_request(a->tx);
+    uint16_t status = a->status;
+    size_t mark;
+
     buf_reset(b);
     sip_put_response(b, &(struct sip_response){.req = req,
-                                               .src = tx_server_source(tx),
+                                               .src = tx_server_source(a->tx),
                                                .status = status,
                                                .reason = status >= 300 ? c->phrase : NULL,
                                                .to_tag = l->dlg.local_tag,
@@ -198,13 +195,52 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
     mark = b->n;
     put_session(b, l, status);
     put_trouble(b, c, status);
-    buf_putsl(b, extra);
-    if (req->method == SIP_INVITE) {
+    buf_putsl(b, a->extra);
+    if (!is_bare && req->method == SIP_INVITE) {
         put_rules_response(b, l, mark);
     }
-    sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
-    ladder_add(l, true, req->method, status, req->cseq, sdp.n != 0);
-    err = buf_err(b);
+    sip_put_body(b, a->sdp.n != 0 ? SL("application/sdp") : SL_NULL, a->sdp);
+}
+
+int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
+{
+    struct sl told;
+
+    if (l->srv == NULL || tx_request(l->srv) == NULL) {
+        return EPROTO;
+    }
+    status = rules_status(l->call->cfg, &l->party, POLICY_OUT, status);
+    if (reliable_way(l, status) == RELIABLE_NEVER) {
+        return 0;
+    }
+    told = l->call->state < CALL_ANSWERED ? reliable_sdp(l, sdp) : sdp;
+    if (told.n == 0) {
+        call_forget_keys(l->call->t, sdp);
+    }
+    return leg_respond_to(l, l->srv, status, told, SL_NULL);
+}
+
+int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp, struct sl extra)
+{
+    struct answer a = {.tx = tx, .status = status, .sdp = sdp, .extra = extra};
+    struct call *c = l->call;
+    struct buf *b = &c->t->out;
+    struct sip_msg *req = tx_request(tx);
+    int err;
+
+    if (req == NULL) {
+        return EPROTO;
+    }
+    put_response(b, l, &a, false);
+    err = egress_pass_leg(l, b, req->method, status, req);
+    if (err == EACCES && status >= 300) { /* they wait for it: without what rules add */
+        put_response(b, l, &a, true);
+        err = 0;
+    }
+    if (err == 0) {
+        ladder_add(l, true, req->method, status, req->cseq, sdp.n != 0);
+        err = buf_err(b);
+    }
     if (err == 0) {
         err = send_answer(l, tx, status, sdp);
     }
@@ -220,7 +256,7 @@ static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_
     struct buf cb;
     const struct sip_msg *inv = l->call->invite;
 
-    call_via_addr(l->call->cfg, l->listener, flow->transport, &via);
+    leg_via_addr(l, flow->transport, &via);
     buf_init_fixed(&cb, contact, sizeof(contact));
     put_contact(&cb, l);
     dialog_put_request(
@@ -308,7 +344,10 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     put_extra(b, l, r->method);
     sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
     if (err == 0) {
-        err = buf_err(b) != 0 ? buf_err(b) : tx_client_start(*txp, buf_sl(b));
+        err = buf_err(b) != 0 ? buf_err(b) : egress_pass_leg(l, b, r->method, 0, NULL);
+    }
+    if (err == 0) {
+        err = tx_client_start(*txp, buf_sl(b));
     }
     if (err != 0) {
         tx_close(*txp);
@@ -423,8 +462,8 @@ int leg_ack(struct leg *l, struct sl sdp)
     put_request(b, l, SIP_ACK, l->cli_cseq,
                 sl_make(branch, sizeof(SIP_COOKIE) - 1 + TOKEN_TEXT_LEN), &flow);
     sip_put_body(b, sdp.n != 0 ? SL("application/sdp") : SL_NULL, sdp);
-    if (buf_err(b) != 0) {
-        return buf_err(b);
+    if (buf_err(b) != 0 || egress_pass_leg(l, b, SIP_ACK, 0, NULL) != 0) {
+        return buf_err(b) != 0 ? buf_err(b) : EACCES;
     }
     call_forget_text(&l->ack, &l->ack_n);
     l->ack = mem_strndup(b->p, b->n);

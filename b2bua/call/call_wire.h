@@ -9,6 +9,7 @@
 struct leg;
 
 void call_via_addr(const struct config *cfg, uint8_t listener, uint8_t transport, struct addr *out);
+void leg_via_addr(const struct leg *l, uint8_t transport, struct addr *out); /* as of now */
 void call_put_transport(struct buf *b, uint8_t transport, bool sips);
 void leg_make_token(const struct leg *l, enum token_kind kind, char out[TOKEN_TEXT_LEN]);
 /* Answers their INVITE on this leg (any status), body may be empty. */

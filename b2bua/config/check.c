@@ -298,7 +298,7 @@ void cfg_check_users(struct cfg *c, const struct cfg_node *node, void *at)
 /* Our own addresses: nobody bans those. */
 static void cfg_note_own(struct cfg *c, struct policy_security *security)
 {
-    size_t n = c->config->n_listeners;
+    size_t n = c->config->n_listeners, n_own = 0;
     struct addr *own = arena_zalloc(c->arena, 2 * (n + 1) * sizeof(*own));
 
     if (own == NULL) {
@@ -306,11 +306,13 @@ static void cfg_note_own(struct cfg *c, struct policy_security *security)
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        own[2 * i] = c->config->listeners[i].address;
-        own[2 * i + 1] = c->config->listeners[i].advertise;
+        if (c->config->listeners[i].name != NULL) {
+            own[n_own++] = c->config->listeners[i].address;
+            own[n_own++] = c->config->listeners[i].advertise;
+        }
     }
     security->own = own;
-    security->n_own = 2 * n;
+    security->n_own = n_own;
 }
 
 void cfg_check_root(struct cfg *c, const struct cfg_node *node, void *at)

@@ -4,30 +4,41 @@
  *
  * Settings beside those of the example, with their defaults (config_put_reference() tells all):
  *   node.id 0, node.key ./postern.key, node.drain 30s, node.crypto_threads 1, crypto_queue 2048
+ *   store.requests true
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
- *   reserve 25, tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off,
- * keepalive_answer 10s, reconnect_max 30s or off media.inactivity 60s or off, media.learn 3s, io
- * auto, gather 250us, ready_ports 64 limits.calls 20000, calls_per_second 2000 (or off), setup 3m,
- * duration 12h, transactions 200000 peers.*.limits off, peers.*.failover.timeout 2s,
- * peers.*.credentials.realm any media_profiles.*.{avpf, codecs, dtmf, dscp, rekey},
- * peers.*.trusted_network, users.trusted_network false users.algorithm md5, contacts 10, nonce_life
- * 5m, expires {min 60s, max 1h, default 1h} peers.*.{headers, replies} none, peers.*.identity
- * {trust false, privacy honour} {peers.*, users}.numbers.{in, out}.{called, calling} none,
- * peer_groups none, tables none security.allow none, unknown_sources {packets_per_second 1000, each
- * off}, trusted_sources off routes.*.match.{listener, called, calling, domain, method, user,
- * headers, time, codec} any, routes.*.{numbers, failover.codes 503, redirect.status 302, refuse
- * {status 403, reason}, continue false} Names of media default to plain, which is there when no
- * media_profiles are written. */
+ *   reserve 25, tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off, keepalive_answer
+ *   10s, reconnect_max 30s or off
+ *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
+ *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
+ *   peers.*.limits off, peers.*.failover {timeout 2s, waiting 1000, last_resort auto},
+ *   peers.*.probe none {every 30s, timeout 1s, fail_after 3, rise_after 2}, peers.*.drain false,
+ *   peers.*.breaker {failures 10, codes 503, answer_ratio off, seizures 100, retry 30s},
+ *   peers.*.credentials.realm any
+ *   {peers.*, users}.{session_timer {expires 30m, min 90s}, reliable_provisional supported}
+ *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
+ *   users.trusted_network false
+ *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h}
+ *   peers.*.{headers, replies} none, peers.*.identity {trust false, privacy honour}
+ *   {peers.*, users}.numbers.{in, out}.{called, calling} none, peer_groups none, tables none
+ *   security.allow none, unknown_sources {packets_per_second 1000, each off}, trusted_sources off
+ *   routes.*.match.{listener, called, calling, domain, method, user, headers, time, codec} any,
+ *   routes.*.{numbers, failover.codes 503, redirect.status 302, refuse {status 403, reason},
+ *   continue false}
+ * Names of media default to plain, which is there when no media_profiles are written. */
 #ifndef POSTERN_CONFIG_H
 #define POSTERN_CONFIG_H
 
 #include "base/base.h"
 #include "crypto/crypto.h"
-#include "sbc-policy/policy.h"
+#include "sbc-policy/egress.h"
 
-#define CONFIG_LISTENERS_MAX 16
+#define CONFIG_LISTENERS_MAX 16 /* of one configuration */
+/* A listener is at the same index in every snapshot that has it as it is (name, address, ports);
+ * one that changes gets another index, and the old one stays taken as long as calls go on. So there
+ * are gaps, without a name, and more places than listeners of one configuration. */
+#define CONFIG_SLOTS_MAX 64
 #define CONFIG_ERRORS_MAX 100
-#define CONFIG_FILE_MAX (4u << 20)
+#define CONFIG_FILE_MAX (32u << 20)
 
 struct config_tls { /* what a listener presents and asks for */
     bool present;
@@ -41,7 +52,7 @@ struct config_tls { /* what a listener presents and asks for */
 
 enum { CONFIG_UDP, CONFIG_TCP, CONFIG_TLS, CONFIG_TRANSPORTS }; /* as enum sip_transport */
 struct config_listener {
-    const char *name;
+    const char *name;                 /* NULL: a gap, nobody is here */
     struct addr address;              /* bind address, port 0 */
     struct addr advertise;            /* what the far side is told; defaults to address */
     uint16_t port[CONFIG_TRANSPORTS]; /* of SIP; 0: not opened */
@@ -49,6 +60,8 @@ struct config_listener {
     bool has_rtp;
     uint16_t rtp_min, rtp_max;
 };
+
+enum config_source { CONFIG_BY_FILE, CONFIG_BY_API };
 
 struct config {
     /* node */
@@ -60,8 +73,13 @@ struct config {
     const char *key_file; /* token key, default ./postern.key */
     uint32_t drain_ms;    /* SIGTERM: how long running calls may go on; default 30s */
     uint32_t crypto_threads, crypto_queue;
+    /* config */
+    uint8_t source;      /* enum config_source: who writes */
+    uint32_t confirm_ms; /* a reload of the file is undone unless confirmed within this; 0: never */
+    uint32_t keep;       /* versions in the store */
     /* store, admin */
     const char *store_path;
+    bool store_requests;          /* the INVITE of each call is kept, without its secrets */
     const char *admin_unix;       /* path, or NULL */
     struct addr admin_listen;     /* AF_UNSPEC when unix */
     const char *admin_token_file; /* made when missing; NULL when admin_token is set */
@@ -79,6 +97,7 @@ struct config {
     uint32_t media_learn_ms;
     uint8_t media_io; /* 0 auto, 1 epoll, 2 io_uring */
     uint32_t media_gather_us;
+    uint32_t media_quarantine_ms;
     uint32_t media_ready; /* pairs of sockets per listener, of all workers */
     /* limits */
     uint32_t setup_ms, duration_ms; /* 3m, 12h */
@@ -87,12 +106,14 @@ struct config {
     struct config_listener *listeners;
     size_t n_listeners;
     struct policy_def def;
-    struct policy *policy; /* compiled from def */
+    struct policy *policy;        /* compiled from def */
+    struct policy_egress *egress; /* what of it is hidden from whom */
     /* By index of the peer: how it is dialled over TLS, the snapshot's reference; NULL: it is not.
      * NULL altogether when nobody is. */
     struct tls_client **peer_tls;
     int64_t loaded_ms; /* Unix ms */
-    uint32_t version;  /* 1 for the first load of the process, +1 each reload */
+    uint32_t version;  /* its number in the store; set before anybody else sees the snapshot */
+    struct config_slots *slots; /* NULL: none were given */
 };
 
 struct config_error {
@@ -114,13 +135,31 @@ MUST_USE int config_load(struct config **cp, const char *path, struct policy_boo
                          struct config_errors *errs);
 MUST_USE int config_parse(struct config **cp, const char *name, struct sl text,
                           struct policy_book *book, struct config_errors *errs);
+/* The same configuration with counters of its own that stand where those of `of` stand now: what is
+ * asked of it changes nothing for anybody. Keeps a reference to `of`. Any thread. */
+MUST_USE int config_copy(struct config **cp, struct config *of);
+/* The same, with listeners at the places that they have in other snapshots. */
+struct config_text {
+    const char *name; /* in errors */
+    struct sl text;
+    struct policy_book *book;   /* may be NULL */
+    struct config_slots *slots; /* may be NULL */
+};
+MUST_USE int config_build(struct config **cp, const struct config_text *t,
+                          struct config_errors *errs);
+/* The whole of a file into b, as it is. EFBIG: more than CONFIG_FILE_MAX; else errno. */
+MUST_USE int config_slurp(struct buf *b, const char *path);
 struct config *config_ref(struct config *c); /* any thread */
 void config_unref(struct config **cp);       /* any thread; accepts NULL */
+/* Nobody but the caller has it: freeing it, which takes a while, is his to time. */
+bool config_is_mine(const struct config *c);
 struct sl config_default_text(void);
-/* Settings that differ and need a restart (node.workers, store.path, admin.listen, listeners…):
- * writes their names comma separated; returns how many. */
+/* Settings that differ and need a restart (node.workers and store.path): writes their names comma
+ * separated; returns how many. */
 size_t config_restart_keys(const struct config *old, const struct config *now, struct buf *names);
 /* All settings with type, default, range and help as text (the manual page's table). */
 void config_put_reference(struct buf *b);
+
+#include "config/versions.h"
 
 #endif

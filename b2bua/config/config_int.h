@@ -6,7 +6,7 @@
 #include "config/config.h"
 
 #define CFG_DEPTH_MAX 32
-#define CFG_NODES_MAX 500000u
+#define CFG_NODES_MAX 2000000u
 #define CFG_TEXT_MAX 4096 /* bytes of one value, and of a secret's file */
 #define CFG_SHOWN_MAX 64  /* bytes of a value or key that an error quotes */
 #define CFG_WORKERS_MAX 64
@@ -84,10 +84,10 @@ enum cfg_type {
 enum {
     CFG_REQUIRED = 1,
     CFG_OPTIONAL = 2, /* object: absent means absent, not all defaults */
-    CFG_RESTART = 4,  /* a change needs a restart */
+    CFG_RESTART = 4,  /* a change needs a restart; numbers and texts only */
     CFG_INLINE = 8,   /* list: the field is the array, not a pointer to it */
-    CFG_LIVE = 16,    /* a change does not, inside a section that does */
 };
+struct cfg;
 struct cfg_object;
 struct cfg_key {
     const char *key;
@@ -102,11 +102,11 @@ struct cfg_key {
     const char *const *words;
     const char *const *later; /* values (globs) known but not supported */
     const struct cfg_object *sub;
-    size_t names_at; /* CFG_MAP: offset in struct cfg of the names seen */
+    size_t names_at;               /* CFG_MAP: offset in struct cfg of the names seen */
+    void (*placed)(struct cfg *c); /* CFG_MAP: all of it has been read; may be NULL */
     const char *help;
 };
 
-struct cfg;
 struct cfg_object {
     const struct cfg_key *keys;
     size_t n_keys;
@@ -143,7 +143,8 @@ struct cfg {
     struct hmap keys;      /* of all mappings, by (parent, key) */
     struct cfg_node *root; /* NULL: an empty file */
     struct hmap listeners, profiles, peers, groups, tables, accounts, routes, sources;
-    const struct cfg_node *listener_nodes[CONFIG_LISTENERS_MAX];
+    const struct cfg_node *listener_nodes[CONFIG_SLOTS_MAX];
+    uint64_t slots_taken;        /* of the snapshot */
     struct hmap certificates;    /* names that prove a peer, by listener */
     struct cfg_anchors *anchors; /* read so far */
     struct cfg_tls_ref *tls;     /* of the snapshot */
@@ -161,6 +162,10 @@ struct cfg {
 bool cfg_tree_read(struct cfg *c, struct sl text);
 /* The value of a key; NULL: not there, or the node is NULL or no mapping. */
 const struct cfg_node *cfg_find(const struct cfg *c, const struct cfg_node *node, struct sl key);
+
+/* slots.c */
+void cfg_slots_place(struct cfg *c);
+void cfg_slots_release(struct config *c, uint64_t taken);
 
 /* error.c: what a mistake looks like. Nearest key, kept short, sorted at the end. */
 struct cfg_nearest {

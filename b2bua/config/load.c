@@ -20,6 +20,8 @@ struct config_box { /* what lies around a snapshot */
     struct cfg_secret *secrets;
     struct cfg_pattern *patterns;
     struct cfg_tls_ref *tls;
+    struct config *base; /* a copy: of which everything but the policy is; else NULL */
+    uint64_t slots;      /* places taken for listeners */
 };
 
 static atomic_uint config_loads; /* successful ones, of the process */
@@ -37,7 +39,13 @@ struct config *config_ref(struct config *c)
 
 static void config_free(struct config_box *box)
 {
+    if (box->base != NULL) { /* what a copy shares is the original's to free */
+        box->c.egress = NULL;
+        box->c.def.n_tables = 0;
+    }
+    policy_egress_free(&box->c.egress);
     policy_free(&box->c.policy);
+    cfg_slots_release(&box->c, box->slots);
     for (size_t i = 0; i < box->c.def.n_tables; i++) {
         policy_table_free(&box->c.def.tables[i].table);
     }
@@ -48,6 +56,7 @@ static void config_free(struct config_box *box)
     for (struct cfg_secret *s = box->secrets; s != NULL; s = s->next) {
         mem_wipe(s->p, s->n);
     }
+    config_unref(&box->base);
     arena_free(&box->arena);
     mem_free(box);
 }
@@ -61,6 +70,58 @@ void config_unref(struct config **cp)
         atomic_fetch_sub_explicit(&config_box(c)->refs, 1, memory_order_acq_rel) == 1) {
         config_free(config_box(c));
     }
+}
+
+/* Compiling writes into these: the copy needs its own. */
+static int config_copy_def(struct config_box *box)
+{
+    struct policy_def *def = &box->c.def;
+    size_t bytes = def->n_peers * sizeof(*def->peers);
+    struct policy_peer *peers = arena_alloc(&box->arena, bytes + 1);
+
+    if (peers == NULL) {
+        return ENOMEM;
+    }
+    if (bytes != 0) {
+        memcpy(peers, def->peers, bytes);
+    }
+    def->peers = peers;
+    return 0;
+}
+
+int config_copy(struct config **cp, struct config *of)
+{
+    struct config_box *box = mem_zalloc(sizeof(*box));
+    struct config *c;
+    int err;
+
+    if (box == NULL) {
+        return ENOMEM;
+    }
+    c = &box->c;
+    *c = *of;
+    c->policy = NULL;
+    atomic_init(&box->refs, 1);
+    arena_init(&box->arena, 4096, 0);
+    box->base = config_ref(of);
+    err = config_copy_def(box);
+    if (err == 0) {
+        err = policy_compile(&c->policy, &c->def, NULL);
+    }
+    if (err != 0) {
+        config_unref(&c);
+        return err;
+    }
+    policy_copy_counts(c->policy, of->policy);
+    *cp = c;
+    return 0;
+}
+
+bool config_is_mine(const struct config *c)
+{
+    struct config_box *box = config_box((struct config *)(uintptr_t)c);
+
+    return atomic_load_explicit(&box->refs, memory_order_acquire) == 1;
 }
 
 static uint32_t config_cpus(void)
@@ -80,12 +141,15 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     struct config *c = &box->c;
     struct clock clock;
     const char **names = arena_zalloc(&box->arena, (c->n_listeners + 1) * sizeof(*names));
+    struct policy_place places[CONFIG_LISTENERS_MAX] = {0};
+    int err;
 
     if (names == NULL) {
         return ENOMEM;
     }
     for (size_t i = 0; i < c->n_listeners; i++) {
         names[i] = c->listeners[i].name;
+        places[i] = (struct policy_place){c->listeners[i].address, c->listeners[i].advertise};
     }
     c->def.listeners = names;
     c->def.n_listeners = c->n_listeners;
@@ -97,7 +161,8 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     }
     clock_init_real(&clock);
     c->loaded_ms = clock_wall_ms(&clock);
-    return policy_compile(&c->policy, &c->def, book);
+    err = policy_compile(&c->policy, &c->def, book);
+    return err == 0 ? policy_egress_build(&c->egress, c->policy, places, c->n_listeners) : err;
 }
 
 static void cfg_maps_init(struct cfg *c)
@@ -141,11 +206,17 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     box->secrets = c.secrets;
     box->patterns = c.patterns;
     box->tls = c.tls;
+    box->slots = c.slots_taken;
     return c.err != 0 ? c.err : errs->n_total != 0 ? EBADMSG : 0;
 }
 
 int config_parse(struct config **cp, const char *name, struct sl text, struct policy_book *book,
                  struct config_errors *errs)
+{
+    return config_build(cp, &(struct config_text){.name = name, .text = text, .book = book}, errs);
+}
+
+int config_build(struct config **cp, const struct config_text *t, struct config_errors *errs)
 {
     struct config_box *box = mem_zalloc(sizeof(*box));
     struct config *c;
@@ -156,11 +227,12 @@ int config_parse(struct config **cp, const char *name, struct sl text, struct po
         return ENOMEM;
     }
     c = &box->c;
+    c->slots = t->slots;
     atomic_init(&box->refs, 1);
     arena_init(&box->arena, 4096, 0);
-    err = config_read(box, name, text, errs);
+    err = config_read(box, t->name, t->text, errs);
     if (err == 0) {
-        err = config_finish(box, book);
+        err = config_finish(box, t->book);
     }
     if (err == ENOMEM) {
         config_errors_free(errs); /* half a list would mislead */
@@ -197,6 +269,13 @@ int config_read_file(struct buf *b, const char *path, size_t max)
         close(fd);
     }
     return err;
+}
+
+int config_slurp(struct buf *b, const char *path)
+{
+    int err = config_read_file(b, path, CONFIG_FILE_MAX);
+
+    return err == 0 && b->n > CONFIG_FILE_MAX ? EFBIG : err;
 }
 
 int config_load(struct config **cp, const char *path, struct policy_book *book,

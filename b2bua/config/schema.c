@@ -11,6 +11,8 @@ static const char *const words_format[] = {"text", "json", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
+static const char *const words_on_leak[] = {"mask", "refuse", "report", NULL}; /* policy_on_leak */
+static const char *const words_nat[] = {"auto", "on", "off", NULL};            /* policy_nat */
 static const char *const words_hide[] = {"all", NULL};
 static const char *const later_any[] = {"*", NULL};
 
@@ -23,7 +25,6 @@ static const struct cfg_key cfg_log_keys[] = {
      .help = "Lines less urgent than this are not written."},
     {.key = "format",
      .type = CFG_ENUM,
-     .flags = CFG_RESTART,
      AT(config, log_json),
      .dflt = "json",
      .words = words_format,
@@ -34,7 +35,6 @@ OBJECT(cfg_log, config, NULL);
 static const struct cfg_key cfg_node_section_keys[] = {
     {.key = "name",
      .type = CFG_NAME,
-     .flags = CFG_RESTART,
      AT(config, node_name),
      .dflt = "postern",
      .min = 1,
@@ -42,7 +42,6 @@ static const struct cfg_key cfg_node_section_keys[] = {
      .help = "Name of this node in logs and records."},
     {.key = "id",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, node_id),
      .dflt = "0",
      .max = 1023,
@@ -59,7 +58,6 @@ static const struct cfg_key cfg_node_section_keys[] = {
      .help = "Threads that carry calls; auto is one per CPU."},
     {.key = "key",
      .type = CFG_STRING,
-     .flags = CFG_RESTART,
      AT(config, key_file),
      .dflt = "./postern.key",
      .min = 1,
@@ -73,7 +71,6 @@ static const struct cfg_key cfg_node_section_keys[] = {
      .help = "How long running calls may go on after SIGTERM; 0s ends them at once."},
     {.key = "crypto_threads",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, crypto_threads),
      .dflt = "1",
      .min = 1,
@@ -82,7 +79,6 @@ static const struct cfg_key cfg_node_section_keys[] = {
              "a second."},
     {.key = "crypto_queue",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, crypto_queue),
      .dflt = "2048",
      .min = 1,
@@ -101,18 +97,23 @@ static const struct cfg_key cfg_store_section_keys[] = {
      .min = 1,
      .max = CFG_TEXT_MAX,
      .help = "SQLite file, created and migrated at start."},
+    {.key = "requests",
+     .type = CFG_ENUM,
+     AT(config, store_requests),
+     .dflt = "true",
+     .words = cfg_words_bool,
+     .help = "The INVITE of every call is kept, without passwords and keys, so that its decision "
+             "can be explained later and tried against another configuration."},
 };
 OBJECT(cfg_store_section, config, NULL);
 
 static const struct cfg_key cfg_admin_keys[] = {
     {.key = "listen",
      .type = CFG_LISTEN,
-     .flags = CFG_RESTART,
      .dflt = "127.0.0.1:8080",
      .help = "Where the admin API listens: a loopback address with port, or unix:PATH."},
     {.key = "token",
      .type = CFG_TOKEN,
-     .flags = CFG_RESTART,
      .dflt = "./admin.token",
      .help = "Bearer token, 16 characters or more; {file: PATH} is made (mode 0600) when it does "
              "not exist."},
@@ -123,7 +124,6 @@ OBJECT(cfg_admin, config, NULL);
 static const struct cfg_key cfg_sip_keys[] = {
     {.key = "t1",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, t1_ms),
      .dflt = "500ms",
      .min = 100,
@@ -132,7 +132,6 @@ static const struct cfg_key cfg_sip_keys[] = {
          "RFC 3261 T1, the round-trip estimate that retransmissions and time-outs derive from."},
     {.key = "t2",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, t2_ms),
      .dflt = "4s",
      .min = 500,
@@ -140,7 +139,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "RFC 3261 T2, the longest pause between retransmissions; not below t1."},
     {.key = "t4",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, t4_ms),
      .dflt = "5s",
      .min = 500,
@@ -148,7 +146,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "RFC 3261 T4, how long a message stays in the network."},
     {.key = "max_message",
      .type = CFG_SIZE,
-     .flags = CFG_RESTART,
      AT(config, max_message),
      .dflt = "64KiB",
      .min = 4096,
@@ -156,7 +153,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "Longer SIP messages are refused."},
     {.key = "tcp_connections",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, tcp_max),
      .dflt = "4096",
      .min = 1,
@@ -164,7 +160,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "TCP connections of one worker; more are closed at once."},
     {.key = "tcp_per_source",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, tcp_per_source),
      .dflt = "64",
      .min = 1,
@@ -182,7 +177,6 @@ static const struct cfg_key cfg_sip_keys[] = {
              "users who proved themselves."},
     {.key = "tcp_idle",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, tcp_idle_ms),
      .dflt = "10m",
      .min = 10 * MS_S,
@@ -190,7 +184,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "Connections without use, registration or call are closed after this."},
     {.key = "tls_handshakes",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, tls_handshakes),
      .dflt = "1024",
      .min = 1,
@@ -199,7 +192,6 @@ static const struct cfg_key cfg_sip_keys[] = {
              "More are closed at once."},
     {.key = "tls_handshake",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, tls_handshake_ms),
      .dflt = "10s",
      .min = 100,
@@ -207,7 +199,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "How long a TLS handshake may take, from accept or connect."},
     {.key = "keepalive",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, keepalive_ms),
      .dflt = "60s",
      .min = MS_S,
@@ -217,7 +208,6 @@ static const struct cfg_key cfg_sip_keys[] = {
              "this often."},
     {.key = "keepalive_answer",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, keepalive_answer_ms),
      .dflt = "10s",
      .min = 100,
@@ -225,7 +215,6 @@ static const struct cfg_key cfg_sip_keys[] = {
      .help = "A connection that has answered pings before and does not within this is closed."},
     {.key = "reconnect_max",
      .type = CFG_DURATION,
-     .flags = CFG_RESTART,
      AT(config, reconnect_max_ms),
      .dflt = "30s",
      .min = 500,
@@ -252,9 +241,16 @@ static const struct cfg_key cfg_media_keys[] = {
      .min = 100,
      .max = MS_M,
      .help = "How long a better source may still take over a stream; then it is locked."},
+    {.key = "quarantine",
+     .type = CFG_DURATION,
+     AT(config, media_quarantine_ms),
+     .dflt = "2s",
+     .min = 250,
+     .max = MS_M,
+     .help = "How long ports must be quiet after a call before another one gets them; 250ms is "
+             "enough when more of them rest than are kept open."},
     {.key = "io",
      .type = CFG_ENUM,
-     .flags = CFG_RESTART,
      AT(config, media_io),
      .dflt = "auto",
      .words = words_io,
@@ -262,7 +258,6 @@ static const struct cfg_key cfg_media_keys[] = {
          "How packets get in and out: auto is io_uring where the kernel allows it, else epoll."},
     {.key = "gather",
      .type = CFG_MICROS,
-     .flags = CFG_RESTART,
      AT(config, media_gather_us),
      .dflt = "250us",
      .max = 2000,
@@ -271,7 +266,6 @@ static const struct cfg_key cfg_media_keys[] = {
          "waits. 0us: no packet does."},
     {.key = "ready_ports",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, media_ready),
      .dflt = "64",
      .max = 4096,
@@ -312,7 +306,6 @@ static const struct cfg_key cfg_limits_keys[] = {
      .help = "How long a call may last."},
     {.key = "transactions",
      .type = CFG_INT,
-     .flags = CFG_RESTART,
      AT(config, max_transactions),
      .dflt = "200000",
      .min = 100,
@@ -367,7 +360,8 @@ static const struct cfg_key cfg_listener_keys[] = {
     {.key = "advertise",
      .type = CFG_ADDRESS,
      AT(config_listener, advertise),
-     .help = "IP address that the far side is told; the bound one unless set."},
+     .help = "IP address that the far side is told; the bound one unless set. After a reload that "
+             "changes it, running calls are told by re-INVITE."},
     {.key = "sip",
      .type = CFG_OBJECT,
      .sub = &cfg_listener_sip,
@@ -379,7 +373,7 @@ static const struct cfg_key cfg_listener_keys[] = {
      .help = "Ports for media; needed where peers or users are."},
     {.key = "tls",
      .type = CFG_OBJECT,
-     .flags = CFG_OPTIONAL | CFG_LIVE,
+     .flags = CFG_OPTIONAL,
      .sub = &cfg_listener_tls,
      .help = "Certificate, key and client authorities; read again by every reload."},
 };
@@ -428,17 +422,6 @@ static const struct cfg_key cfg_peer_limits_keys[] = {
 };
 OBJECT(cfg_peer_limits, policy_peer, NULL);
 
-static const struct cfg_key cfg_failover_keys[] = {
-    {.key = "timeout",
-     .type = CFG_DURATION,
-     AT(policy_peer, failover_ms),
-     .dflt = "2s",
-     .min = 100,
-     .max = 32 * MS_S,
-     .help = "No answer at all from a target within this: the next one is tried."},
-};
-OBJECT(cfg_failover, policy_peer, NULL);
-
 static const struct cfg_key cfg_topology_keys[] = {
     {.key = "hide",
      .type = CFG_ENUM,
@@ -446,8 +429,15 @@ static const struct cfg_key cfg_topology_keys[] = {
      .words = words_hide,
      .later = later_any,
      .help = "What this side may not learn of the other."},
+    {.key = "on_leak",
+     .type = CFG_ENUM,
+     AT(policy_topology, on_leak),
+     .dflt = "mask",
+     .words = words_on_leak,
+     .help = "A message that names the other side: mask what it names, refuse to send it, or only "
+             "report it."},
 };
-OBJECT(cfg_topology, policy_peer, NULL);
+OBJECT(cfg_topology, policy_topology, NULL);
 
 static const struct cfg_key cfg_peer_keys[] = {
     {.key = "listener",
@@ -507,8 +497,16 @@ static const struct cfg_key cfg_peer_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_failover,
      .help = "When the next target is tried."},
+    {.key = "nat",
+     .type = CFG_ENUM,
+     AT(policy_peer, nat),
+     .dflt = "auto",
+     .words = words_nat,
+     .help = "Whether requests inside dialogs go where the peer's messages come from instead of to "
+             "its Contact (on); auto: when that is a private address seen from a public one."},
     {.key = "topology",
      .type = CFG_OBJECT,
+     .at = offsetof(struct policy_peer, topology),
      .sub = &cfg_topology,
      .help = "What this side may learn."},
     {.key = "numbers",
@@ -549,7 +547,21 @@ static const struct cfg_key cfg_peer_keys[] = {
      .at = offsetof(struct policy_peer, session),
      .sub = &cfg_session_timer,
      .help = "How often sessions of this side are refreshed (RFC 4028)."},
-    {.key = "probe", .type = CFG_LATER, .help = "OPTIONS probes of the targets."},
+    {.key = "probe",
+     .type = CFG_OBJECT,
+     .flags = CFG_OPTIONAL,
+     .sub = &cfg_probe,
+     .help = "OPTIONS probes of the targets; none without this."},
+    {.key = "breaker",
+     .type = CFG_OBJECT,
+     .sub = &cfg_breaker,
+     .help = "When the fate of its calls puts a target behind the others."},
+    {.key = "drain",
+     .type = CFG_ENUM,
+     AT(policy_peer, drain),
+     .dflt = "false",
+     .words = cfg_words_bool,
+     .help = "No new calls to the peer; running ones go on, and it may call."},
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
 
@@ -668,6 +680,11 @@ static const struct cfg_key cfg_users_keys[] = {
      .at = offsetof(struct policy_users, session),
      .sub = &cfg_session_timer,
      .help = "How often sessions of this side are refreshed (RFC 4028)."},
+    {.key = "topology",
+     .type = CFG_OBJECT,
+     .at = offsetof(struct policy_users, topology),
+     .sub = &cfg_topology,
+     .help = "What users may learn."},
     {.key = "accounts",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,
@@ -688,14 +705,19 @@ static const struct cfg_key root_keys[] = {
     {.key = "media", .type = CFG_OBJECT, .sub = &cfg_media, .help = "Media in general."},
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_limits, .help = "Limits of the node."},
     {.key = "security", .type = CFG_OBJECT, .sub = &cfg_security, .help = "Hostile sources."},
+    {.key = "config",
+     .type = CFG_OBJECT,
+     .sub = &cfg_config_section,
+     .help = "Where configurations come from, and how long they are kept."},
     {.key = "listeners",
      .type = CFG_MAP,
-     .flags = CFG_RESTART | CFG_REQUIRED,
+     .flags = CFG_REQUIRED,
      .at = offsetof(struct config, listeners),
      .n_at = offsetof(struct config, n_listeners),
      .max = CONFIG_LISTENERS_MAX,
      .sub = &cfg_listener,
      .names_at = offsetof(struct cfg, listeners),
+     .placed = cfg_slots_place,
      .help = "Where we listen, and what we advertise there."},
     {.key = "media_profiles",
      .type = CFG_MAP,

@@ -22,9 +22,11 @@
 #define MS_H (60 * MS_M)
 #define MS_D (24 * MS_H)
 
-extern const struct cfg_object cfg_profile;  /* schema_media.c */
-extern const struct cfg_object cfg_security; /* schema_security.c */
-extern const char *const cfg_words_bool[];   /* false, true: stored in a bool */
+extern const struct cfg_object cfg_profile;        /* schema_media.c */
+extern const struct cfg_object cfg_security;       /* schema_security.c */
+extern const struct cfg_object cfg_config_section; /* schema_versions.c */
+extern const char *const cfg_words_bool[];         /* false, true: stored in a bool */
+extern const struct cfg_object cfg_probe, cfg_breaker, cfg_failover; /* schema_health.c */
 /* schema_route.c, schema_header.c */
 extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_route;
 extern const struct cfg_object cfg_session_timer; /* schema_session.c */

@@ -48,8 +48,7 @@ static const struct cfg_key cfg_trusted_keys[] = {
 };
 OBJECT(cfg_trusted, config, NULL);
 
-static const char *const words_firewall[] = {"off", NULL};
-static const char *const later_firewall[] = {"nftables", NULL};
+static const char *const words_firewall[] = {"off", "nftables", NULL};
 
 static const struct cfg_key cfg_bans_keys[] = {
     {.key = "threshold",
@@ -111,8 +110,9 @@ static const struct cfg_key cfg_bans_keys[] = {
      SECURITY(bans.firewall),
      .dflt = "off",
      .words = words_firewall,
-     .later = later_firewall,
-     .help = "Where proven bans are enforced beside the workers."},
+     .help =
+         "Where proven bans are enforced beside the workers: by the kernel, through postern-nft, "
+         "which needs CAP_NET_ADMIN."},
 };
 OBJECT(cfg_bans, config, cfg_check_bans);
 

@@ -229,6 +229,9 @@ void cfg_read_listener(struct cfg *c, const struct cfg_key *k, const struct cfg_
         return;
     }
     for (size_t i = 0; i < c->config->n_listeners; i++) {
+        if (c->config->listeners[i].name == NULL) {
+            continue;
+        }
         cfg_nearest_try(&near, c->config->listeners[i].name);
     }
     cfg_error_value(c, n, &near, "there is no listener '%.*s'", SL_ARG(cfg_shown(n->value)));

@@ -290,6 +290,9 @@ static void cfg_read_map(struct cfg *c, const struct cfg_key *k, const struct cf
             cfg_read_entry(c, k, i, array, n++);
         }
     }
+    if (k->placed != NULL && array != NULL) {
+        k->placed(c);
+    }
 }
 
 /* One value for a list of one; only some have elements that are maps. */

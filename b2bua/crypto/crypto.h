@@ -62,6 +62,9 @@ MUST_USE int token_ring_random(struct token_ring **rp); /* tests: not kept anywh
  * memory only). */
 MUST_USE int token_ring_rotate(struct token_ring **out, const struct token_ring *r,
                                const char *path, int64_t wall_ms);
+/* The key of another file, read or made, as the current one; that of r becomes the previous. */
+MUST_USE int token_ring_follow(struct token_ring **out, const struct token_ring *r,
+                               const char *path);
 int64_t token_ring_made_ms(const struct token_ring *r); /* Unix ms of the current key */
 void token_ring_free(struct token_ring **rp);
 

@@ -263,6 +263,11 @@ void dtls_hub_collect(struct dtls_hub *h, int64_t now_ms)
     }
 }
 
+void dtls_hub_set_pool(struct dtls_hub *h, struct crypto_pool *pool)
+{
+    h->p.pool = pool;
+}
+
 void dtls_hub_free(struct dtls_hub **hp)
 {
     struct dtls_hub *h = *hp;

@@ -71,6 +71,7 @@ struct dtls_hub_params {
 MUST_USE int dtls_hub_new(struct dtls_hub **hp, const struct dtls_hub_params *p); /* ENOMEM */
 /* Takes back every association whose step has ended and runs its on_change. Owner's thread. */
 void dtls_hub_collect(struct dtls_hub *h, int64_t now_ms);
+void dtls_hub_set_pool(struct dtls_hub *h, struct crypto_pool *pool); /* for the next steps */
 /* After crypto_pool_stop() and after all associations were freed by dtls_free(). Accepts NULL. */
 void dtls_hub_free(struct dtls_hub **hp);
 

@@ -80,15 +80,37 @@ static int64_t token_wall_ms(void)
     return clock_wall_ms(&real);
 }
 
+static int token_keys_load(struct token_keys *keys, const char *path)
+{
+    int err = token_file_read(path, keys);
+
+    if (err == ENOENT) {
+        token_key_make(&keys->current, token_wall_ms());
+        err = token_file_write(path, keys);
+    }
+    return err;
+}
+
+int token_ring_follow(struct token_ring **out, const struct token_ring *r, const char *path)
+{
+    struct token_keys keys = {0};
+    int err = token_keys_load(&keys, path);
+
+    if (err == 0) {
+        if (memcmp(keys.current.key, r->keys.current.key, sizeof(keys.current.key)) != 0) {
+            keys.previous = r->keys.current;
+        }
+        err = token_ring_new(out, &keys);
+    }
+    mem_wipe(&keys, sizeof(keys));
+    return err;
+}
+
 int token_ring_load(struct token_ring **rp, const char *path)
 {
     struct token_keys keys = {0};
-    int err = token_file_read(path, &keys);
+    int err = token_keys_load(&keys, path);
 
-    if (err == ENOENT) {
-        token_key_make(&keys.current, token_wall_ms());
-        err = token_file_write(path, &keys);
-    }
     if (err == 0) {
         err = token_ring_new(rp, &keys);
     }

@@ -152,6 +152,23 @@ static void *guard_main(void *arg)
     return NULL;
 }
 
+static bool on_fill(const struct policy_ban *ban, void *arg)
+{
+    struct guard *g = arg;
+
+    if (ban->firewall && !policy_bans_is_covered(g->bans, ban, loop_wall_ms(g->loop))) {
+        firewall_ban(g->firewall, ban);
+    }
+    return true;
+}
+
+static void guard_fill_firewall(void *arg)
+{
+    struct guard *g = arg;
+
+    policy_bans_each(g->bans, 0, loop_wall_ms(g->loop), on_fill, g);
+}
+
 int guard_new(struct guard **gp, const struct guard_params *p)
 {
     struct guard *g = mem_zalloc(sizeof(*g));
@@ -164,11 +181,20 @@ int guard_new(struct guard **gp, const struct guard_params *p)
     g->cfg = config_ref(p->cfg);
     g->store = p->store;
     g->gate = p->gate;
+    g->is_virtual = p->virt != NULL;
     timer_init(&g->tick, on_tick, g);
     err = policy_bans_new(&g->bans, p->gate);
     if (err == 0) {
         err = loop_new(
             &g->loop, &(struct loop_params){.virt = p->virt, .mailbox = GUARD_MAILBOX, .owner = g});
+    }
+    if (err == 0) {
+        err = firewall_new(&g->firewall, &(struct firewall_params){.loop = g->loop,
+                                                                   .lock = &g->lock,
+                                                                   .node = p->cfg->node_name,
+                                                                   .is_json = p->cfg->log_json,
+                                                                   .fill = guard_fill_firewall,
+                                                                   .arg = g});
     }
     if (err != 0) {
         guard_free(&g);
@@ -179,10 +205,21 @@ int guard_new(struct guard **gp, const struct guard_params *p)
     return 0;
 }
 
+/* Asks of all bans again what the new configuration says. Under the lock. */
+static void guard_recheck(struct guard *g)
+{
+    struct policy_now now = guard_now(g);
+
+    policy_bans_recheck(g->bans, g->cfg->policy, &now, guard_forget, g);
+    firewall_want(g->firewall, !g->is_virtual && g->cfg->def.security.bans.firewall);
+}
+
 int guard_run(struct guard *g)
 {
-    int err = pthread_create(&g->thread, NULL, guard_main, g);
+    int err;
 
+    guard_recheck(g);
+    err = pthread_create(&g->thread, NULL, guard_main, g);
     g->running = err == 0;
     return err;
 }
@@ -202,6 +239,7 @@ void guard_free(struct guard **gp)
     if (g->loop != NULL) {
         timer_stop(g->loop, &g->tick);
     }
+    firewall_free(&g->firewall);
     loop_free(&g->loop);
     policy_bans_free(&g->bans);
     config_unref(&g->cfg);
@@ -224,7 +262,7 @@ void guard_set_config(struct guard *g, struct config *cfg)
     pthread_mutex_lock(&g->lock);
     old = g->cfg;
     g->cfg = config_ref(cfg);
-    policy_bans_recheck(g->bans, cfg->policy, guard_forget, g);
+    guard_recheck(g);
     pthread_mutex_unlock(&g->lock);
     config_unref(&old);
 }
@@ -286,7 +324,7 @@ static bool on_page_ban(const struct policy_ban *ban, void *arg)
     w->n++;
     w->last_id = ban->id;
     json_obj(w->j);
-    guard_put_ban_members(w->j, ban, w->wall_ms);
+    guard_put_ban_members(w->g, w->j, ban);
     json_obj_end(w->j);
     return true;
 }
@@ -304,7 +342,7 @@ void guard_put_bans(struct guard *g, struct json *j, struct guard_page *page)
 static void put_whole_ban(struct guard *g, struct json *j, const struct policy_ban *ban)
 {
     json_obj(j);
-    guard_put_ban_members(j, ban, guard_now(g).wall_ms);
+    guard_put_ban_members(g, j, ban);
     json_kstr(j, "evidence", ban->evidence);
     json_obj_end(j);
 }
@@ -389,6 +427,16 @@ static bool on_count(const struct policy_ban *ban, void *arg)
 {
     *(size_t *)arg += !ban->dry_run;
     return true;
+}
+
+struct guard_firewall guard_firewall(struct guard *g)
+{
+    struct guard_firewall f;
+
+    pthread_mutex_lock(&g->lock);
+    f = firewall_figures(g->firewall);
+    pthread_mutex_unlock(&g->lock);
+    return f;
 }
 
 size_t guard_count(struct guard *g)

@@ -18,8 +18,9 @@ struct guard_params {
 MUST_USE int guard_new(struct guard **gp, const struct guard_params *p);
 /* Bans that the store remembers come into force again. Before guard_run(). */
 MUST_USE int guard_load(struct guard *g, const char *store_path);
-MUST_USE int guard_run(struct guard *g);                    /* starts the thread */
-void guard_free(struct guard **gp);                         /* stops it; accepts NULL */
+MUST_USE int guard_run(struct guard *g); /* starts the thread */
+/* Stops it; the kernel's bans go, too. Accepts NULL. */
+void guard_free(struct guard **gp);
 void guard_set_config(struct guard *g, struct config *cfg); /* accepts NULL */
 void guard_advance(struct guard *g, int64_t ms);            /* virtual clock only */
 
@@ -53,5 +54,12 @@ MUST_USE int guard_remove(struct guard *g, uint64_t id); /* ENOENT */
 /* The ban that holds this address now; 0: none. */
 uint64_t guard_ban_of(struct guard *g, const struct addr *ip);
 size_t guard_count(struct guard *g); /* in force */
+
+/* The kernel's part, with `firewall: nftables`: a helper of its own keeps it (nft/nft.h). */
+struct guard_firewall {
+    bool up;                /* else the workers drop alone */
+    uint64_t held, packets; /* bans in the kernel and what they dropped, when last compared */
+};
+struct guard_firewall guard_firewall(struct guard *g);
 
 #endif

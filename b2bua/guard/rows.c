@@ -1,7 +1,8 @@
-/* rows.c - bans in the store: they outlive the process, silences do not. */
+/* rows.c - bans where they are kept: in the store, which outlives the process, and in the kernel.
+ * Silences are in neither. */
 #include "guard/guard_int.h"
 
-enum { ROW_DRY_RUN = 1, ROW_FIREWALL = 2 };
+enum { ROW_DRY_RUN = 1 };
 
 void guard_keep(struct guard *g, const struct policy_ban *ban)
 {
@@ -9,23 +10,25 @@ void guard_keep(struct guard *g, const struct policy_ban *ban)
     struct buf b;
     int err;
 
+    if (!policy_bans_is_covered(g->bans, ban, loop_wall_ms(g->loop))) {
+        firewall_ban(g->firewall, ban);
+    }
     if (ban->quiet || g->store == NULL) {
         return;
     }
     buf_init_fixed(&b, text, sizeof(text));
     guard_put_prefix(&b, &ban->prefix);
-    err = store_put_ban(g->store,
-                        &(struct store_ban){.prefix = buf_sl(&b),
-                                            .event = sl_str(policy_event_words[ban->event]),
-                                            .proof = sl_str(guard_proof_words[ban->proof]),
-                                            .reason = sl_str(ban->reason),
-                                            .level = ban->level,
-                                            .points = ban->points,
-                                            .flags = (uint32_t)(ban->dry_run ? ROW_DRY_RUN : 0) |
-                                                     (uint32_t)(ban->firewall ? ROW_FIREWALL : 0),
-                                            .since_ms = ban->since_ms,
-                                            .until_ms = ban->until_ms,
-                                            .evidence = ban->evidence});
+    err =
+        store_put_ban(g->store, &(struct store_ban){.prefix = buf_sl(&b),
+                                                    .event = sl_str(policy_event_words[ban->event]),
+                                                    .proof = sl_str(guard_proof_words[ban->proof]),
+                                                    .reason = sl_str(ban->reason),
+                                                    .level = ban->level,
+                                                    .points = ban->points,
+                                                    .flags = ban->dry_run ? ROW_DRY_RUN : 0,
+                                                    .since_ms = ban->since_ms,
+                                                    .until_ms = ban->until_ms,
+                                                    .evidence = ban->evidence});
     if (err != 0) {
         log_error(NULL, "a ban could not be stored: %s", strerror(err));
     }
@@ -37,6 +40,7 @@ void guard_forget(const struct policy_ban *ban, void *arg)
     char text[ADDR_TEXT_MAX + 4];
     struct buf b;
 
+    firewall_unban(g->firewall, ban);
     if (ban->quiet || g->store == NULL) {
         return;
     }
@@ -74,7 +78,6 @@ static bool on_row(const struct store_ban *row, void *arg)
     struct policy_ban ban = {.level = row->level,
                              .points = row->points,
                              .dry_run = (row->flags & ROW_DRY_RUN) != 0,
-                             .firewall = (row->flags & ROW_FIREWALL) != 0,
                              .since_ms = row->since_ms,
                              .until_ms = row->until_ms,
                              .evidence = row->evidence};

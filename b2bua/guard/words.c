@@ -52,16 +52,17 @@ void guard_log_ban(const struct policy_ban *ban, const char *what)
              ban->quiet ? ", silence only: the source may be forged" : "");
 }
 
-static const char *where_of(const struct policy_ban *ban)
+static const char *where_of(const struct guard *g, const struct policy_ban *ban)
 {
     if (ban->dry_run) {
         return "nowhere";
     }
-    return ban->firewall ? "firewall" : "worker";
+    return ban->firewall && firewall_is_up(g->firewall) ? "firewall" : "worker";
 }
 
-void guard_put_ban_members(struct json *j, const struct policy_ban *ban, int64_t wall_ms)
+void guard_put_ban_members(const struct guard *g, struct json *j, const struct policy_ban *ban)
 {
+    int64_t wall_ms = loop_wall_ms(g->loop);
     bool is_network = ban->prefix.bits < (addr_family(&ban->prefix.addr) == AF_INET6 ? 64 : 32);
     char text[ADDR_TEXT_MAX + 4], id[24];
     struct buf b;
@@ -77,7 +78,7 @@ void guard_put_ban_members(struct json *j, const struct policy_ban *ban, int64_t
     json_kcstr(j, "event", policy_event_words[ban->event]);
     json_kcstr(j, "kind", ban->quiet ? "silence" : "ban");
     json_kcstr(j, "proof", guard_proof_words[ban->proof]);
-    json_kcstr(j, "dropped_in", where_of(ban));
+    json_kcstr(j, "dropped_in", where_of(g, ban));
     json_kbool(j, "dry_run", ban->dry_run);
     json_kint(j, "points", ban->points);
     json_kint(j, "earlier_bans", ban->level);

@@ -123,6 +123,19 @@ static struct media_side *bundle_by_pt(const struct media_bundle *b, uint8_t pt)
     return found;
 }
 
+void media_bundle_strip(const struct media_side *at, struct media_pkt *pkt)
+{
+    size_t head = RTP_HEADER + 4 * (size_t)(pkt->p[0] & 15), ext;
+
+    if ((pkt->p[0] & 0x10) == 0 || !at->bundle->has_mid_ext) {
+        return;
+    }
+    ext = 4 + 4 * (size_t)rtp_u16(pkt->p + head + 2);
+    memmove(pkt->p + head, pkt->p + head + ext, pkt->n - head - ext);
+    pkt->n -= ext;
+    pkt->p[0] &= (uint8_t)~0x10;
+}
+
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p)
 {
     struct media_bundle *b = at->bundle;
@@ -147,7 +160,7 @@ struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p)
 
 /* --- RTCP --- */
 
-static struct media_side *bundle_receiver(const struct media_bundle *b, uint32_t ssrc)
+struct media_side *media_bundle_receiver(const struct media_bundle *b, uint32_t ssrc)
 {
     for (uint8_t i = 0; i < b->n_out; i++) {
         if (b->out[i].ssrc == ssrc) {
@@ -166,9 +179,11 @@ struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rt
     uint32_t sender = r->body >= 8 ? rtp_u32(r->p + 4) : 0;
 
     if (r->type == RTCP_RTPFB || r->type == RTCP_PSFB) {
-        side = bundle_receiver(b, rtp_u32(r->p + 8));
+        side = media_bundle_receiver(b, rtp_u32(r->p + 8));
     } else if (r->type == RTCP_RR && r->count != 0) {
-        side = bundle_receiver(b, rtp_u32(r->p + 8));
+        side = media_bundle_receiver(b, rtp_u32(r->p + 8));
+    } else if (r->type == RTCP_XR && r->body >= 16) { /* its first block (RFC 3611 4) */
+        side = media_bundle_receiver(b, rtp_u32(r->p + 12));
     }
     side = side != NULL ? side : bundle_learned(b, sender);
     side = side != NULL ? side : bundle_by_signalled(b, sender);
@@ -179,7 +194,7 @@ struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rt
 
 static bool bundle_is_free(const struct media_bundle *b, uint32_t ssrc)
 {
-    return bundle_receiver(b, ssrc) == NULL;
+    return media_bundle_receiver(b, ssrc) == NULL;
 }
 
 static bool bundle_add_out(struct media_bundle *b, uint32_t ssrc, struct media_side *to)
@@ -190,6 +205,22 @@ static bool bundle_add_out(struct media_bundle *b, uint32_t ssrc, struct media_s
     b->out[b->n_out].ssrc = ssrc;
     b->out[b->n_out++].side = to;
     return true;
+}
+
+/* A stream that was silent so far gets the name that has been out of use for longest: what its
+ * stream sends now has another one. */
+static bool bundle_replace_out(struct media_bundle *b, uint32_t ssrc, struct media_side *to)
+{
+    for (uint8_t i = 0; i < b->n_out; i++) {
+        const struct media_side *owner = b->out[i].side;
+
+        if (!owner->has_out || owner->out_ssrc != b->out[i].ssrc) {
+            b->n_out--;
+            memmove(&b->out[i], &b->out[i + 1], (size_t)(b->n_out - i) * sizeof(b->out[0]));
+            return bundle_add_out(b, ssrc, to);
+        }
+    }
+    return false;
 }
 
 /* No more names fit: the new source goes on as the last one of its stream. */
@@ -217,12 +248,15 @@ bool media_bundle_claim(struct media_side *to, uint8_t *p)
     if (LIKELY(to->has_out && to->out_ssrc == ssrc)) {
         return true;
     }
-    owner = bundle_receiver(b, ssrc);
+    owner = media_bundle_receiver(b, ssrc);
     if (owner == to) {
         return true;
     }
-    if (b->n_out == BUNDLE_LEARNED_MAX) {
+    if (b->n_out == BUNDLE_LEARNED_MAX && to->has_out) {
         return bundle_rename(to, p);
+    }
+    if (b->n_out == BUNDLE_LEARNED_MAX && owner == NULL) {
+        return bundle_replace_out(b, ssrc, to);
     }
     if (owner == NULL) {
         return bundle_add_out(b, ssrc, to);
@@ -235,7 +269,8 @@ bool media_bundle_claim(struct media_side *to, uint8_t *p)
         return false;
     }
     rtp_put32(p + 8, name);
-    return bundle_add_out(b, name, to);
+    return b->n_out < BUNDLE_LEARNED_MAX ? bundle_add_out(b, name, to)
+                                         : bundle_replace_out(b, name, to);
 }
 
 /* --- members --- */
@@ -321,6 +356,7 @@ static void bundle_put(struct media_bundle *b, struct media_side *s, struct medi
     }
     if (key->mid.n != 0 && key->mid.n <= MEDIA_MID_MAX) {
         m->mid_ext_id = key->mid_ext_id;
+        b->has_mid_ext = b->has_mid_ext || key->mid_ext_id != 0;
         m->mid_n = (uint8_t)key->mid.n;
         memcpy(m->mid, key->mid.p, key->mid.n);
     }
@@ -352,7 +388,7 @@ static int bundle_follow(struct media_side *sd, struct media_side *lead,
         bundle_put(lead->bundle, sd, bundle_member(lead->bundle, sd)->spare, key);
         return 0;
     }
-    spare = mem_zalloc(sizeof(*spare));
+    spare = media_secure_new();
     if (spare == NULL) {
         return ENOMEM;
     }

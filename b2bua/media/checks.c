@@ -40,6 +40,9 @@ static void checks_on_timer(void *arg)
     if (!ice->failed && (is_late || ice_consent_expired(ice->agent, 1, now_ms))) {
         checks_lose(ice);
     }
+    if (ice_consent_expired(ice->agent, 2, now_ms)) {
+        ice->side->rtcp.held = true; /* no more reports; media is another component's */
+    }
     timer_start_lazy(loop, &ice->timer, CHECKS_LOOK_MS);
 }
 
@@ -54,6 +57,8 @@ static void checks_move(struct media_flow *f, const struct ice_verdict *v, const
         f->side->ice->failed = false;
     } else if (v->validated && f->rank == 0) { /* until they decide */
         media_flow_pin(f, src);
+    } else if (v->validated && f->is_rtcp && f->held && addr_eq(&f->src, src)) {
+        f->held = false; /* they let us send again */
     } else {
         return;
     }

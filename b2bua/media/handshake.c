@@ -6,14 +6,21 @@
 #include "media/stage_int.h"
 
 #define HANDSHAKE_EARLY_MAX 1500
+/* An unproven source has so long for its handshake before one like it may try; less than the 1 s
+ * after which a client repeats its ClientHello (RFC 6347 4.2.4.1). */
+#define HANDSHAKE_TURN_MS 900
 
 struct handshake { /* of one port */
     struct media_flow *flow;
     struct dtls *d; /* NULL: not begun */
     struct timer timer;
-    struct addr peer; /* AF_UNSPEC: not known */
-    bool is_started;  /* our ClientHello is out */
-    bool is_told;     /* its end was dealt with */
+    struct addr peer;    /* AF_UNSPEC: not known */
+    struct addr sdp;     /* what the description said when peer became known */
+    struct addr refused; /* its certificate was wrong: not heard until there is a new description */
+    int64_t since_ms;    /* d was made */
+    bool is_proven;      /* d was made for whom the description names, or ICE has checked */
+    bool is_started;     /* our ClientHello is out */
+    bool is_told;        /* its end was dealt with */
 };
 
 struct early { /* a ClientHello that came before their description */
@@ -135,13 +142,33 @@ static void handshake_done(struct handshake *h)
     }
 }
 
-static void handshake_failed(struct handshake *h)
+static void handshake_drop(struct handshake *h)
 {
+    timer_stop(handshake_media(handshake_dtls(h))->p.loop, &h->timer);
+    dtls_free(&h->d);
+    h->is_started = h->is_told = false;
+}
+
+/* A neighbour of the peer, behind the same NAT or proxy, must not end its call: what fails with one
+ * whom nothing proves to be the peer is forgotten (attacks.md 74). False: it was. */
+static bool handshake_failed(struct handshake *h)
+{
+    bool is_mismatch = dtls_error(h->d) == EACCES; /* somebody else holds the other end */
+
     h->is_told = true;
     stat_inc(STAT_DTLS_FAIL);
-    if (dtls_error(h->d) == EACCES) { /* somebody else holds the other end */
-        media_silence_lost(h->flow->side);
+    if (h->is_proven || dtls_is_active(h->d)) {
+        if (is_mismatch) {
+            media_silence_lost(h->flow->side);
+        }
+        return true;
     }
+    if (is_mismatch) {
+        h->refused = h->peer;
+    }
+    h->peer = (struct addr){0};
+    handshake_drop(h);
+    return false;
 }
 
 /* --- its way --- */
@@ -173,8 +200,8 @@ static void handshake_pump(struct handshake *h)
     handshake_send(h, now_ms);
     if (!h->is_told && dtls_state(h->d) == DTLS_READY) {
         handshake_done(h);
-    } else if (!h->is_told && dtls_state(h->d) == DTLS_FAILED) {
-        handshake_failed(h);
+    } else if (!h->is_told && dtls_state(h->d) == DTLS_FAILED && !handshake_failed(h)) {
+        return;
     }
     wait_ms = dtls_timeout_ms(h->d, now_ms);
     if (wait_ms >= 0) {
@@ -184,20 +211,13 @@ static void handshake_pump(struct handshake *h)
     }
 }
 
-static void handshake_drop(struct handshake *h)
-{
-    timer_stop(handshake_media(handshake_dtls(h))->p.loop, &h->timer);
-    dtls_free(&h->d);
-    h->is_started = h->is_told = false;
-}
-
 static void handshake_on_timer(void *arg)
 {
     struct handshake *h = arg;
 
     dtls_on_timeout(h->d, handshake_now(handshake_dtls(h)));
     handshake_pump(h);
-    if (dtls_state(h->d) == DTLS_FAILED && dtls_error(h->d) == ETIMEDOUT &&
+    if (h->d != NULL && dtls_state(h->d) == DTLS_FAILED && dtls_error(h->d) == ETIMEDOUT &&
         handshake_dtls(h)->role == MEDIA_DTLS_PASSIVE) {
         handshake_drop(h); /* who began and went away may begin again */
     }
@@ -209,17 +229,33 @@ static void handshake_on_change(struct dtls *d, void *arg)
     handshake_pump(arg);
 }
 
-static int handshake_make(struct media_dtls *dtls, struct handshake *h)
+/* Is this the peer, and not only somebody near it? Before the description nobody knows. */
+static bool handshake_is_proven(const struct handshake *h, const struct addr *src)
+{
+    const struct media_flow *f = h->flow;
+
+    return f->side->has_remote && (f->by_checks || media_flow_rank(f, src) == LATCH_RANK_EXACT);
+}
+
+static int handshake_make(struct media_dtls *dtls, struct handshake *h, const struct addr *peer)
 {
     int err = dtls_new(&h->d, handshake_media(dtls)->hub,
                        &(struct dtls_params){.active = dtls->role == MEDIA_DTLS_ACTIVE,
                                              .on_change = handshake_on_change,
                                              .arg = h});
 
+    h->since_ms = handshake_now(dtls);
+    h->is_proven = handshake_is_proven(h, peer);
     if (err == 0 && dtls->n_fingerprints != 0) {
         err = dtls_set_fingerprints(h->d, dtls->fingerprints, dtls->n_fingerprints);
     }
     return err;
+}
+
+static void handshake_set_peer(struct handshake *h, const struct addr *peer)
+{
+    h->peer = *peer;
+    h->sdp = h->flow->sdp;
 }
 
 /* RTCP has a handshake of its own only while it has a port of its own. */
@@ -231,30 +267,49 @@ static bool handshake_has_port(const struct media_dtls *dtls, const struct hands
            (!h->flow->is_rtcp || (s->has_remote && !s->mux && s->bundle == NULL));
 }
 
+/* RFC 6347 4.1, 4.2.2: a handshake record whose first message is one. */
+static bool handshake_is_hello(struct sl datagram)
+{
+    return datagram.n > 13 && (uint8_t)datagram.p[0] == 22 && (uint8_t)datagram.p[13] == 1;
+}
+
 static void handshake_feed(struct handshake *h, struct sl datagram, const struct addr *src)
 {
     struct media_dtls *dtls = handshake_dtls(h);
 
-    if (h->d == NULL && handshake_make(dtls, h) != 0) {
+    /* Somebody else begins: that is no part of what the former one began. */
+    if (h->d != NULL && !h->flow->by_checks && addr_family(&h->peer) != AF_UNSPEC &&
+        !addr_eq(&h->peer, src) && handshake_is_hello(datagram) && !dtls_is_active(h->d) &&
+        dtls_state(h->d) != DTLS_READY) {
+        handshake_drop(h);
+    }
+    if (h->d == NULL && handshake_make(dtls, h, src) != 0) {
         return; /* out of memory: they will repeat it */
     }
-    h->peer = *src;
+    handshake_set_peer(h, src);
     dtls_feed(h->d, datagram, handshake_now(dtls));
     handshake_pump(h);
 }
 
 /* --- from the sockets --- */
 
-/* Another address takes part in a handshake only if the description speaks for it more than for the
- * one that does already. */
-static bool handshake_is_better(const struct handshake *h, const struct addr *src)
+/* Another address takes part in a handshake if the description speaks for it more than for the one
+ * that does already; if it speaks for both alike, they take turns until one comes to an end. */
+static bool handshake_is_better(const struct handshake *h, const struct media_pkt *pkt)
 {
-    uint8_t now, rank = media_flow_rank(h->flow, src);
+    uint8_t now, rank = media_flow_rank(h->flow, &pkt->src);
 
-    if (h->d == NULL || addr_family(&h->peer) == AF_UNSPEC || addr_eq(&h->peer, src)) {
+    if (addr_eq(&h->refused, &pkt->src)) {
+        return false;
+    }
+    if (h->d == NULL || addr_family(&h->peer) == AF_UNSPEC || addr_eq(&h->peer, &pkt->src)) {
         return true;
     }
     now = media_flow_rank(h->flow, &h->peer);
+    if (rank == now && dtls_state(h->d) == DTLS_HANDSHAKE && !dtls_is_active(h->d) &&
+        handshake_is_hello(sl_make(pkt->p, pkt->n))) {
+        return pkt->now_ms - h->since_ms >= HANDSHAKE_TURN_MS;
+    }
     return rank != 0 && (now == 0 || rank < now);
 }
 
@@ -270,7 +325,7 @@ static bool handshake_allows(struct media_flow *f, const struct media_pkt *pkt)
     who = media_flow_check(f, &pkt->src, pkt->now_ms, s->stream->session->m->p.learn_ms, &rank);
     /* Rank 4 is for what authenticates, and nothing has yet. */
     return (who == MEDIA_SOURCE_KNOWN || (who == MEDIA_SOURCE_NEW && rank <= 3)) &&
-           handshake_is_better(&s->sec->dtls->port[f->is_rtcp], &pkt->src);
+           handshake_is_better(&s->sec->dtls->port[f->is_rtcp], pkt);
 }
 
 static void handshake_keep(struct media_flow *f, const struct media_pkt *pkt)
@@ -324,6 +379,24 @@ static void handshake_early(struct media_dtls *dtls)
     mem_free(e);
 }
 
+/* The description names another place: what is under way goes on there, and what nobody has
+ * answered yet begins anew, so that our ClientHello need not wait to be repeated. */
+static void handshake_move(struct handshake *h, const struct addr *dest)
+{
+    struct dtls_counts c = {0};
+
+    if (addr_eq(&h->sdp, &h->flow->sdp) || addr_eq(&h->peer, dest)) {
+        return;
+    }
+    if (h->d != NULL) {
+        dtls_counts(h->d, &c);
+    }
+    if (h->is_started && c.datagrams_in == 0) {
+        handshake_drop(h);
+    }
+    handshake_set_peer(h, dest);
+}
+
 static void handshake_begin(struct media_dtls *dtls, struct handshake *h)
 {
     const struct addr *dest = handshake_has_port(dtls, h) ? media_flow_dest(h->flow) : NULL;
@@ -331,12 +404,16 @@ static void handshake_begin(struct media_dtls *dtls, struct handshake *h)
     if (dest == NULL || addr_family(dest) != addr_family(&dtls->side->local)) {
         return;
     }
-    h->peer = h->flow->by_checks || addr_family(&h->peer) == AF_UNSPEC ? *dest : h->peer;
+    if (h->flow->by_checks || addr_family(&h->peer) == AF_UNSPEC) {
+        handshake_set_peer(h, dest);
+    } else {
+        handshake_move(h, dest);
+    }
     if (dtls->role != MEDIA_DTLS_ACTIVE || h->is_started ||
-        (h->d == NULL && handshake_make(dtls, h) != 0)) {
+        (h->d == NULL && handshake_make(dtls, h, dest) != 0)) {
         return;
     }
-    h->peer = *dest;
+    handshake_set_peer(h, dest);
     h->is_started = true;
     dtls_start(h->d, handshake_now(dtls));
     handshake_pump(h);
@@ -364,6 +441,11 @@ void media_handshake_settle(const struct media_flow *f)
 }
 
 /* --- what signalling says --- */
+
+bool media_handshake_is_agreed(const struct media_secure *sec)
+{
+    return sec->dtls != NULL && sec->dtls->n_fingerprints != 0;
+}
 
 void media_handshake_free(struct media_secure *sec)
 {
@@ -479,6 +561,7 @@ int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
         return err;
     }
     dtls = sd->sec->dtls;
+    dtls->port[0].refused = dtls->port[1].refused = (struct addr){0};
     is_renewed = dtls->role != p->role;
     if (n != 0 && (is_renewed || !dtls_same_prints(dtls, fp, n))) {
         memcpy(dtls->fingerprints, fp, n * sizeof(*fp));

@@ -42,12 +42,9 @@ struct ice_component {
 struct ice {
     struct ice_run now, before;
     bool has_before; /* a component still lives on the run before */
-    bool described;  /* the peer has described itself */
-    bool lite;       /* ... and is lite as well */
     struct ice_component component[ICE_COMPONENTS];
     int64_t tokens_ms; /* since when tokens are counted */
     uint32_t tokens;   /* answers allowed */
-    uint32_t counts[ICE_DROPS];
 };
 
 /* --- credentials --- */
@@ -191,22 +188,16 @@ int ice_set_remote(struct ice *a, const struct ice_remote *r, bool *restarted)
         ice_forget_pairs(a); /* early checks of somebody else, e.g. of another branch of a fork */
     }
     ice_run_set_remote(&a->now, r->ufrag);
-    a->now.described = a->described = true;
-    a->lite = r->lite;
+    a->now.described = true;
     return 0;
 }
 
 void ice_forget_remote(struct ice *a)
 {
     a->now.remote_n = 0;
-    a->now.described = a->described = a->lite = false;
+    a->now.described = false;
     a->has_before = false;
     memset(a->component, 0, sizeof(a->component));
-}
-
-bool ice_is_used(const struct ice *a)
-{
-    return a->described && !a->lite;
 }
 
 /* --- a check --- */
@@ -404,7 +395,6 @@ void ice_on_stun(struct ice *a, unsigned component, struct sl datagram, const st
     } else {
         out->drop = ice_check(a, &a->component[component - 1], &rq, src, now_ms, out);
     }
-    a->counts[out->drop]++;
 }
 
 /* --- what became of it --- */
@@ -438,11 +428,6 @@ bool ice_is_valid(const struct ice *a, unsigned component, const struct addr *sr
     return false;
 }
 
-uint32_t ice_priority(const struct ice *a, unsigned component)
-{
-    return ice_selected(a, component) != NULL ? ice_component(a, component)->priority : 0;
-}
-
 enum ice_consent ice_consent(const struct ice *a, unsigned component, int64_t now_ms)
 {
     const struct ice_component *c = ice_component(a, component);
@@ -459,14 +444,4 @@ enum ice_consent ice_consent(const struct ice *a, unsigned component, int64_t no
 bool ice_consent_expired(const struct ice *a, unsigned component, int64_t now_ms)
 {
     return ice_consent(a, component, now_ms) == ICE_CONSENT_EXPIRED;
-}
-
-int64_t ice_consent_ms(const struct ice *a, unsigned component)
-{
-    return ice_component(a, component)->consent_ms;
-}
-
-void ice_counts(const struct ice *a, uint32_t out[ICE_DROPS])
-{
-    memcpy(out, a->counts, sizeof(a->counts));
 }

@@ -29,7 +29,6 @@ struct sl ice_pwd(const struct ice *a);
 struct ice_remote {
     struct sl ufrag; /* copied */
     struct sl pwd;   /* looked at only: a lite agent never needs it */
-    bool lite;       /* a=ice-lite: both of us are (RFC 8445 6.1.1) */
 };
 /* What the peer's description says. Another ufrag than before is an ICE restart by the peer (RFC
  * 8445 9): our credentials change too (unless ice_restart() has done so), *restarted says so, and
@@ -37,8 +36,8 @@ struct ice_remote {
  * endpoint stays selected until a source is nominated under the new ones. What was heard before the
  * description came (early checks) stays valid if it used this ufrag, else it is forgotten: look at
  * ice_selected() afterwards.
- * With a lite peer no checks ever come: nothing is validated or selected, ice_is_used() is false,
- * and the owner goes on as without ICE, with the addresses of the description (RFC 8445 8.2).
+ * A peer that is lite as well never sends a check: the owner goes without an agent then, by the
+ * addresses of the descriptions (RFC 8445 8.2).
  * EBADMSG: ufrag or pwd is too short, too long or has other characters than RFC 8839 5.4 allows:
  * nothing changed. */
 MUST_USE int ice_set_remote(struct ice *a, const struct ice_remote *r, bool *restarted);
@@ -47,7 +46,6 @@ MUST_USE int ice_set_remote(struct ice *a, const struct ice_remote *r, bool *res
 void ice_restart(struct ice *a);
 /* The peer is somebody else: as before any description and check, with our present credentials. */
 void ice_forget_remote(struct ice *a);
-bool ice_is_used(const struct ice *a); /* the peer has described itself and is a full agent */
 
 /* Why a datagram was not answered. */
 enum ice_drop {
@@ -84,7 +82,6 @@ void ice_on_stun(struct ice *a, unsigned component, struct sl datagram, const st
 const struct addr *ice_selected(const struct ice *a, unsigned component);
 /* Is src the selected endpoint or another validated source? */
 bool ice_is_valid(const struct ice *a, unsigned component, const struct addr *src);
-uint32_t ice_priority(const struct ice *a, unsigned component); /* of the selected; 0: none */
 
 /* Consent to send (RFC 7675): the peer renews it by authentic checks from the selected endpoint. */
 enum ice_consent {
@@ -96,10 +93,5 @@ enum ice_consent {
 };
 enum ice_consent ice_consent(const struct ice *a, unsigned component, int64_t now_ms);
 bool ice_consent_expired(const struct ice *a, unsigned component, int64_t now_ms);
-/* Loop time of the last authentic check from the selected endpoint; 0: never. */
-int64_t ice_consent_ms(const struct ice *a, unsigned component);
-
-/* How often each enum ice_drop was the result; both components. */
-void ice_counts(const struct ice *a, uint32_t out[ICE_DROPS]);
 
 #endif

@@ -6,6 +6,9 @@
 
 #include <sys/resource.h>
 
+/* The least quarantine. Hundreds of calls a second would need thousands of sockets to let each rest
+ * for longer, and the source filter keeps a late sender out of the next call as well. */
+#define IDLE_REST_MS 250
 #define IDLE_FLOOR 64      /* pairs of a realm that are kept however quiet the day */
 #define IDLE_AGE_MS 60000  /* after which the others are closed */
 #define IDLE_CHECK_MS 1000 /* how often we look for those */
@@ -34,6 +37,14 @@ static uint32_t idle_fds(const struct media_pair *p)
 static bool idle_has_rested(const struct media_pair *p, int64_t ms)
 {
     return loop_now_ms(p->realm->m->p.loop) - p->rest_ms >= ms;
+}
+
+static int64_t idle_quarantine_ms(const struct media_realm *r)
+{
+    const struct media *m = r->m;
+    bool is_crowded = r->n_idle > m->p.idle_max || m->n_idle + 2 > m->idle_fds;
+
+    return is_crowded && m->p.quarantine_ms > IDLE_REST_MS ? IDLE_REST_MS : m->p.quarantine_ms;
 }
 
 static void idle_remove(struct media_pair *p)
@@ -146,7 +157,7 @@ void media_idle_add(struct media_pair *p)
 struct media_pair *media_idle_take(struct media_realm *r, int family, bool any)
 {
     struct media_pair *p = idle_pair(list_first(idle_list(r, family)));
-    bool has_rested = p != NULL && idle_has_rested(p, r->m->p.quarantine_ms);
+    bool has_rested = p != NULL && idle_has_rested(p, idle_quarantine_ms(r));
 
     if (any && !has_rested) {
         media_io_drain(r->m); /* another one may be the first now */

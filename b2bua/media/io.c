@@ -21,7 +21,7 @@ bool media_io_send(const struct media_flow *f, const struct media_pkt *pkt, cons
 {
     struct media *m = f->side->stream->session->m;
 
-    if (m->ring != NULL) {
+    if (m->rings) {
         return media_ring_send(m->ring, f, pkt, dest);
     }
     return sendto(f->fd, pkt->p, pkt->n, MSG_NOSIGNAL, &dest->u.sa, addr_len(dest)) >= 0;
@@ -53,9 +53,10 @@ void media_on_socket(int fd, int what, void *sock)
     }
 }
 
-int media_io_open(struct media *m)
+/* The ring, unless it is there, not wanted or does not work. */
+static int io_make_ring(struct media *m)
 {
-    int err = m->p.io != MEDIA_IO_EPOLL ? media_ring_new(&m->ring, m) : 0;
+    int err = m->ring == NULL && m->p.io != MEDIA_IO_EPOLL ? media_ring_new(&m->ring, m) : 0;
 
     if (err != 0 && err != ENOMEM) {
         if (m->p.io == MEDIA_IO_URING) {
@@ -64,8 +65,30 @@ int media_io_open(struct media *m)
         }
         err = 0;
     }
-    loop_set_gather(m->p.loop, m->p.gather_us, m->ring != NULL ? media_ring_sleep : NULL, m->ring);
+    m->rings = m->ring != NULL && m->p.io != MEDIA_IO_EPOLL;
     return err;
+}
+
+static void io_set_gather(struct media *m)
+{
+    loop_set_gather(m->p.loop, m->p.gather_us, m->ring != NULL ? media_ring_sleep : NULL, m->ring);
+}
+
+int media_io_open(struct media *m)
+{
+    int err = io_make_ring(m);
+
+    io_set_gather(m);
+    return err;
+}
+
+void media_io_change(struct media *m, enum media_io io)
+{
+    m->p.io = io;
+    if (io_make_ring(m) != 0) {
+        log_warn(NULL, "media goes on without io_uring: out of memory");
+    }
+    io_set_gather(m);
 }
 
 void media_io_close(struct media *m)
@@ -76,13 +99,14 @@ void media_io_close(struct media *m)
 
 int media_io_watch(struct media *m, struct media_sock *s)
 {
-    return m->ring != NULL ? media_ring_watch(m->ring, s)
-                           : fdw_new(&s->watch.w, m->p.loop, s->fd, media_on_socket, s);
+    s->by_ring = m->rings;
+    return s->by_ring ? media_ring_watch(m->ring, s)
+                      : fdw_new(&s->watch.w, m->p.loop, s->fd, media_on_socket, s);
 }
 
 void media_io_unwatch(struct media *m, struct media_sock *s)
 {
-    if (m->ring != NULL) {
+    if (s->by_ring) {
         media_ring_unwatch(m->ring, s);
     } else {
         fdw_free(&s->watch.w);

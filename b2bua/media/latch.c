@@ -2,7 +2,6 @@
  * on (RFC 7362 5), the lock keeps them out afterwards; with ICE the checks do both. */
 #include "media/secure_int.h"
 
-#define LATCH_RANK_EXACT 1
 #define LATCH_RANK_AUTHENTIC 4 /* named nowhere, but its packets authenticate */
 #define LATCH_RANK_CHECKED 5   /* by ICE */
 #define LATCH_QUIET_MS 500     /* a source that sends nothing for so long may be replaced */

@@ -6,8 +6,7 @@
 
 #define MEDIA_LEARN_MS 3000
 #define MEDIA_RCVBUF 65536
-/* Short: the source filter already keeps a late sender out of the next call on its ports. */
-#define MEDIA_QUARANTINE_MS 250
+#define MEDIA_QUARANTINE_MS 2000 /* longer than the pauses of a sender that suppresses silence */
 #define MEDIA_IDLE_MAX 1024
 #define MEDIA_POOLED 1024 /* sessions, streams and pairs whose memory is kept */
 
@@ -26,7 +25,7 @@ int media_new(struct media **mp, const struct media_params *p)
     m->p = *p;
     m->p.learn_ms = p->learn_ms != 0 ? p->learn_ms : MEDIA_LEARN_MS;
     m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
-    m->p.quarantine_ms = p->quarantine_ms != 0 ? p->quarantine_ms : MEDIA_QUARANTINE_MS;
+    media_set_quarantine(m, p->quarantine_ms);
     m->p.idle_max = p->idle_max != 0 ? p->idle_max : MEDIA_IDLE_MAX;
     m->p.idle_max = m->p.idle_max > p->ready ? m->p.idle_max : p->ready;
     pool_init(&m->sessions, sizeof(struct media_session), MEDIA_POOLED);
@@ -34,6 +33,8 @@ int media_new(struct media **mp, const struct media_params *p)
     pool_init(&m->pairs, sizeof(struct media_pair), MEDIA_POOLED);
     media_idle_init(m);
     media_ready_init(m);
+    list_init(&m->room);
+    timer_init(&m->room_timer, media_secure_on_room, m);
     err = media_handshake_init(m) == 0 ? media_io_open(m) : ENOMEM;
     if (err != 0) {
         media_free(&m);
@@ -61,6 +62,7 @@ void media_free(struct media **mp)
     }
     timer_stop(m->p.loop, &m->idle_timer);
     timer_stop(m->p.loop, &m->ready_timer);
+    timer_stop(m->p.loop, &m->room_timer);
     media_handshake_deinit(m);
     pool_drain(&m->sessions);
     pool_drain(&m->streams);
@@ -116,6 +118,54 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
 void media_set_inactivity(struct media *m, uint32_t ms)
 {
     m->p.inactivity_ms = ms;
+}
+
+void media_set_quarantine(struct media *m, uint32_t ms)
+{
+    m->p.quarantine_ms = ms != 0 ? ms : MEDIA_QUARANTINE_MS;
+}
+
+int media_drop_realm(struct media *m, uint8_t listener)
+{
+    struct media_realm *r = m->realms[listener];
+
+    if (r == NULL) {
+        return 0;
+    }
+    if (r->n_used != r->n_idle) {
+        return EBUSY;
+    }
+    media_idle_flush(r);
+    m->realms[listener] = NULL;
+    mem_free(r->ring);
+    mem_free(r);
+    return 0;
+}
+
+void media_set(struct media *m, const struct media_settings *s)
+{
+    bool is_other = m->p.io != s->io || m->p.gather_us != s->gather_us;
+
+    m->p.learn_ms = s->learn_ms != 0 ? s->learn_ms : MEDIA_LEARN_MS;
+    m->p.ready = s->ready;
+    m->p.idle_max = MEDIA_IDLE_MAX > s->ready ? MEDIA_IDLE_MAX : s->ready;
+    m->p.gather_us = s->gather_us;
+    if (is_other) {
+        media_io_change(m, s->io);
+    }
+    for (unsigned i = 0; i < MEDIA_LISTENERS; i++) {
+        if (m->realms[i] != NULL) {
+            media_ready_check(m->realms[i], true);
+        }
+    }
+}
+
+void media_set_crypto(struct media *m, struct crypto_pool *pool)
+{
+    m->p.crypto = pool;
+    if (m->hub != NULL) {
+        dtls_hub_set_pool(m->hub, pool);
+    }
 }
 
 void media_counts(const struct media *m, struct media_counts *out)
@@ -235,9 +285,13 @@ static int media_mark(struct media_sock *s, int family, uint8_t dscp)
 static int media_side_mark(struct media_side *s)
 {
     int family = addr_family(&s->local);
-    int err = s->pair != NULL ? media_mark(&s->pair->rtp, family, s->dscp) : 0;
+    int err;
 
-    return err == 0 && s->pair != NULL ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
+    if (s->pair == NULL || s->stream->session->m->p.dry) {
+        return 0;
+    }
+    err = media_mark(&s->pair->rtp, family, s->dscp);
+    return err == 0 ? media_mark(&s->pair->rtcp, family, s->dscp) : err;
 }
 
 int media_set_dscp(struct media_session *s, unsigned stream, unsigned side, uint8_t dscp)
@@ -314,6 +368,7 @@ static void media_side_end(struct media_side *s)
     media_bundle_leave(s);
     media_side_unbind(s);
     media_secure_free(s);
+    media_park_empty(s);
     media_checks_free(s);
     media_tone_free(s);
     media_formats_free(s);
@@ -393,6 +448,7 @@ void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
         return;
     }
     media_bundle_leave(sd);
+    media_park(sd);
     media_secure_free(sd);
     media_checks_reset(sd);
     media_flow_reset(&sd->rtp);

@@ -36,12 +36,14 @@ struct media_params {
     uint32_t inactivity_ms; /* no valid RTP from anybody who should send: on_silence; 0: never */
     uint32_t learn_ms;      /* hold-off in which a better ranked source may still win; 3000 */
     uint32_t rcvbuf;        /* bytes per RTP socket; 65536 */
-    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 250 */
+    uint32_t quarantine_ms; /* how long a released pair rests, unused and without packets; 2000.
+                               With more than idle_max at rest 250 will do */
     uint32_t ready;         /* pairs of each realm that are opened before anybody asks; 0 */
     uint32_t idle_max;      /* rested pairs of a realm kept open for the next call; 1024. Whatever
                                rests, all realms and workers have at most half of
                                RLIMIT_NOFILE open */
-    struct dtls_ctx *dtls;  /* borrowed, as the pool; NULL: no DTLS-SRTP */
+    bool dry; /* for trying out: ports are dealt out and described, but no packet comes or goes */
+    struct dtls_ctx *dtls;      /* borrowed, as the pool; NULL: no DTLS-SRTP */
     struct crypto_pool *crypto; /* handshake steps run there; must be stopped before media_free() */
 };
 MUST_USE int media_new(struct media **mp, const struct media_params *p);
@@ -49,7 +51,18 @@ void media_free(struct media **mp); /* sessions must be closed */
 /* Adds or changes a realm; ports in use stay in use, those at rest are closed when the address or
  * the range changes. */
 MUST_USE int media_set_realm(struct media *m, const struct media_realm_params *p);
+/* Ports of a listener that is gone: those at rest are closed. EBUSY: some are in use yet. */
+MUST_USE int media_drop_realm(struct media *m, uint8_t listener);
 void media_set_inactivity(struct media *m, uint32_t ms); /* new sessions */
+void media_set_quarantine(struct media *m, uint32_t ms); /* those at rest as well; 0: 2000 */
+struct media_settings {
+    uint32_t learn_ms;
+    enum media_io io; /* of sockets opened from now on */
+    uint32_t gather_us;
+    uint32_t ready; /* pairs of each realm */
+};
+void media_set(struct media *m, const struct media_settings *s);
+void media_set_crypto(struct media *m, struct crypto_pool *pool); /* for the next handshakes */
 struct media_counts {
     uint32_t sessions;
     uint32_t sockets; /* in use by sessions */
@@ -121,7 +134,9 @@ void media_set_remote(struct media_session *s, unsigned stream, unsigned side,
                       const struct media_remote *r);
 /* The side is about to be described by another party, as with the next device of a fork: keys,
  * DTLS, checked pairs, sources and the description go, and nobody is heard or sent to until there
- * is a new one. Our ports and our ICE credentials, which that party was offered, stay. */
+ * is a new one. Our ports and our ICE credentials, which that party was offered, stay; and should
+ * media_set_sdes() bring back the keys that are in use now, their rollover counters and replay
+ * windows go on. */
 void media_side_reset(struct media_session *s, unsigned stream, unsigned side);
 
 #endif

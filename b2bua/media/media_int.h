@@ -22,6 +22,7 @@ struct media_sock {
     struct media_flow *flow; /* whose packets come here; NULL: the pair is at rest */
     int fd;                  /* -1: not open */
     bool is_rtcp;
+    bool by_ring; /* how it is watched */
     uint8_t dscp; /* as set; MEDIA_DSCP_DEFAULT at first */
 };
 
@@ -63,8 +64,11 @@ struct media {
     uint32_t n_idle;   /* sockets at rest */
     uint32_t idle_fds; /* how many there may be */
     struct timer idle_timer, ready_timer;
+    struct timer room_timer;
+    struct list room; /* of media_secure: those whose SSRCs have filled their table */
     struct pool sessions, streams, pairs;
     struct media_ring *ring; /* NULL: epoll */
+    bool rings;              /* new sockets, and all that is sent, go by it */
     struct media_realm *realms[MEDIA_LISTENERS];
     struct dtls_hub *hub; /* NULL: no DTLS */
     struct loop_note hub_note;
@@ -111,7 +115,8 @@ struct media_pkt {
     enum media_class class;
 };
 MUST_USE int media_io_open(struct media *m); /* chooses; falls back to epoll unless out of memory */
-void media_io_close(struct media *m);        /* before the sockets are */
+void media_io_change(struct media *m, enum media_io io); /* open sockets stay as they are */
+void media_io_close(struct media *m);                    /* before the sockets are */
 /* Watches a socket from now on, at rest and in use. ENOTSUP on virtual loops: its test calls
  * media_on_socket(). */
 MUST_USE int media_io_watch(struct media *m, struct media_sock *s);

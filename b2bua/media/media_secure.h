@@ -23,9 +23,9 @@ struct media_session;
  * The same key again changes nothing: rollover counters and replay windows go on. Another tx key is
  * used from the next packet on. Another rx key starts with ROC 0; packets that authenticate only
  * under the former one are still taken until the first under the new one, for 2 s at most.
- * EPROTO: from secure to plain within a session (no downgrade, also after DTLS); a key that we
- * already encrypt with elsewhere in this session, or rx equal to tx (RFC 3711 9.1: two-time pad).
- * EINVAL: no suite; ENOTSUP, ENOMEM. On an error everything is as it was. */
+ * EPROTO: from secure to plain within a session (no downgrade, also after DTLS with fingerprints);
+ * a key that we already encrypt with elsewhere in this session, or rx equal to tx (RFC 3711 9.1:
+ * two-time pad). EINVAL: no suite; ENOTSUP, ENOMEM. On an error everything is as it was. */
 MUST_USE int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
                             const struct srtp_key *tx, const struct srtp_key *rx);
 
@@ -55,7 +55,11 @@ struct media_dtls_params {
  * where media of this side may come; anything else is a stranger. Where media_remote says
  * wait_for_source we do not begin either. A handshake that came to nothing is begun anew by the
  * next call, or, when we are passive and it timed out, by their next ClientHello. A certificate
- * that fits none of the fingerprints ends the association for good: see media_silence_fn. EBADMSG:
+ * that fits none of the fingerprints ends the association for good (see media_silence_fn) when it
+ * came from the described address and port or one that ICE checked; any other source that comes
+ * with one is a stranger from then on, and others may try. Of sources that are described equally
+ * well an unfinished handshake gives way to the next ClientHello after 0.9 s. A handshake that is
+ * under way follows the description to another address. EBADMSG:
  * not one usable fingerprint of n; EINVAL: n too large; ENOTSUP: params.dtls or params.crypto is
  * NULL; ENOMEM. */
 MUST_USE int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,

@@ -18,6 +18,7 @@ struct media_stats {               /* what came from this side, and what was sen
     uint64_t malformed;        /* neither RTP, RTCP nor anything else that belongs here */
     uint64_t srtp_auth_failed; /* wrong key, or not encrypted */
     uint64_t srtp_replayed;    /* also what is too old to tell, either way */
+    uint64_t srtp_ssrc_limit;  /* authentic, but of a 65th SSRC under one key */
     uint64_t no_keys;  /* secure, but keys (of this or of the other side) are not there yet */
     uint64_t wrong_pt; /* payload type that was not negotiated; dropped or not */
     /* For this side, and not sent. */

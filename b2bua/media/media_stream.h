@@ -75,7 +75,8 @@ MUST_USE int media_send_dtmf(struct media_session *s, unsigned stream, unsigned 
 /* How packets of this stream are told from those of the others, in this order: MID, SSRC (also of
  * packets that were told before), payload type (media_set_formats; only one stream may have it). */
 struct media_bundle_key {
-    uint8_t mid_ext_id;    /* header extension of RFC 8843 15, one- or two-byte form; 0: none */
+    uint8_t mid_ext_id;    /* header extension of RFC 8843 15, one- or two-byte form; 0: none.
+                              Between them and us: the other side gets no header extension */
     struct sl mid;         /* copied; longer than MEDIA_MID_MAX counts as none */
     const uint32_t *ssrcs; /* of a=ssrc; copied */
     size_t n;              /* more than MEDIA_BUNDLE_SSRCS_MAX: the first ones */

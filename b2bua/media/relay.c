@@ -52,6 +52,7 @@ bool media_drop(struct media_side *s, enum media_drop why, int64_t now_ms)
         [MEDIA_DROP_MALFORMED] = DROP(malformed, RTP_BAD),
         [MEDIA_DROP_AUTH] = DROP(auth_failed, SRTP_AUTH),
         [MEDIA_DROP_REPLAY] = DROP(replayed, SRTP_REPLAY),
+        [MEDIA_DROP_SSRC] = DROP(too_many_ssrcs, SRTP_SSRC),
         [MEDIA_DROP_NO_KEYS] = DROP(no_keys, RTP_NO_KEYS),
         [MEDIA_DROP_NO_DESTINATION] = DROP(no_destination, RTP_NO_PEER),
         [MEDIA_DROP_SEND] = DROP(send_failed, RTP_SEND_FAIL),
@@ -247,6 +248,7 @@ static void relay_media(struct media_side *at, struct media_pkt *pkt, size_t wir
             (void)media_drop(at, MEDIA_DROP_MALFORMED, pkt->now_ms);
             return;
         }
+        media_bundle_strip(at, pkt);
     }
     s->count.rx_packets++;
     s->count.rx_bytes += wire_n;

@@ -146,6 +146,40 @@ static bool rtcp_is_report(const uint8_t *p)
     return p[1] == RTCP_SR || p[1] == RTCP_RR;
 }
 
+/* Of a report's blocks those about one stream, as each far end knows its own only. Whose stream the
+ * sender's is has its sender information, too. Returns what was written; 0: nothing is its own. */
+static size_t rtcp_part_report(struct media_side *at, const struct media_side *whose,
+                               const struct rtcp_packet *r, uint8_t *dst)
+{
+    bool is_owner = media_bundle_find_rtcp(at, r) == whose;
+    size_t from = r->type == RTCP_SR ? RTCP_SR_FIXED : RTCP_RR_FIXED;
+    size_t n = is_owner ? from : RTCP_RR_FIXED, head = n;
+    uint8_t count = 0;
+
+    for (size_t i = from; i < from + (size_t)r->count * RTCP_BLOCK && i + RTCP_BLOCK <= r->body;
+         i += RTCP_BLOCK) {
+        const struct media_side *about = media_bundle_receiver(at->bundle, rtp_u32(r->p + i));
+
+        if (about == whose || (about == NULL && is_owner)) {
+            memcpy(dst + n, r->p + i, RTCP_BLOCK);
+            n += RTCP_BLOCK;
+            count++;
+        }
+    }
+    if (is_owner && count == r->count) { /* all of it, with what a profile may have added */
+        memcpy(dst, r->p, r->n);
+        return r->n;
+    }
+    if (!is_owner && count == 0) {
+        return 0;
+    }
+    memcpy(dst, r->p, head);
+    dst[0] = (uint8_t)(0x80 | count);
+    dst[1] = head == RTCP_SR_FIXED ? RTCP_SR : RTCP_RR;
+    rtp_put16(dst + 2, (uint16_t)(n / 4 - 1));
+    return n;
+}
+
 /* Copies what belongs to one stream. A compound begins with a report (RFC 3550 6.1): if none is
  * left, an empty one. */
 static size_t rtcp_gather(struct media_side *at, const struct media_side *whose,
@@ -155,10 +189,14 @@ static size_t rtcp_gather(struct media_side *at, const struct media_side *whose,
     size_t i = 0, n = 0;
 
     while (media_rtcp_next(pkt->p, pkt->n, &i, &r)) {
+        if (rtcp_is_report(r.p)) {
+            n += rtcp_part_report(at, whose, &r, dst + n);
+            continue;
+        }
         if (media_bundle_find_rtcp(at, &r) != whose) {
             continue;
         }
-        if (n == 0 && !rtcp_is_report(r.p) && r.n >= RTCP_RR_FIXED) {
+        if (n == 0 && r.n >= RTCP_RR_FIXED) {
             memcpy(dst, "\x80\xc9\x00\x01", RTCP_HEADER);
             memcpy(dst + RTCP_HEADER, r.p + RTCP_HEADER, 4);
             n = RTCP_RR_FIXED;

@@ -3,8 +3,11 @@
 #include "media/secure_int.h"
 #include "media/stage_int.h"
 
-#define SECURE_RX_SSRCS SRTP_SSRCS_MAX /* hold music and transfers bring a new one each time */
-#define SECURE_TX_SSRCS 8              /* one more goes on under the name of the last */
+/* Hold music and transfers bring a new one each time, up to SRTP_SSRCS_MAX; most calls keep to two.
+ * The table grows behind the packets: each step before it is needed. */
+#define SECURE_RX_SSRCS 4
+#define SECURE_RX_STEP 4  /* times as many */
+#define SECURE_TX_SSRCS 8 /* one more goes on under the name of the last */
 #define SECURE_OLD_KEY_MS 2000
 
 struct media_keys *media_secure_keys(const struct media_flow *f)
@@ -22,6 +25,7 @@ static bool open_failed(struct media_side *s, int err, int64_t now_ms)
     return media_drop(s,
                       err == EALREADY  ? MEDIA_DROP_REPLAY
                       : err == EBADMSG ? MEDIA_DROP_AUTH
+                      : err == ENOBUFS ? MEDIA_DROP_SSRC
                                        : MEDIA_DROP_MALFORMED,
                       now_ms);
 }
@@ -53,6 +57,44 @@ static int open_with_two(struct media *m, struct media_keys *k, struct media_pkt
     return open_with(k->old_rx, pkt);
 }
 
+/* Packets allocate nothing: a timer does it for them, before the next wake-up. */
+static void open_ask_room(struct media_side *s)
+{
+    struct media *m = s->stream->session->m;
+
+    if (list_is_empty(&s->sec->wants_room)) {
+        list_push_back(&m->room, &s->sec->wants_room);
+        timer_start(m->p.loop, &m->room_timer, 0);
+    }
+}
+
+static void room_grow(struct srtp **rx)
+{
+    unsigned n = SECURE_RX_SSRCS;
+
+    if (*rx == NULL || srtp_room(*rx) > 1) {
+        return;
+    }
+    while (n <= srtp_ssrcs(*rx, NULL, 0) + 1 && n < SRTP_SSRCS_MAX) {
+        n *= SECURE_RX_STEP;
+    }
+    if (srtp_grow(rx, (uint8_t)n) != 0) {
+        return; /* out of memory: the next packet asks again */
+    }
+}
+
+void media_secure_on_room(void *media)
+{
+    struct media *m = media;
+
+    for (struct list *it = list_pop_front(&m->room); it != NULL; it = list_pop_front(&m->room)) {
+        struct media_secure *sec = CONTAINER_OF(it, struct media_secure, wants_room);
+
+        room_grow(&sec->keys[0].rx);
+        room_grow(&sec->keys[1].rx);
+    }
+}
+
 bool media_secure_open(struct media_flow *f, struct media_pkt *pkt)
 {
     struct media_side *s = f->side;
@@ -64,6 +106,9 @@ bool media_secure_open(struct media_flow *f, struct media_pkt *pkt)
     }
     err = LIKELY(k->old_rx == NULL) ? open_with(k->rx, pkt)
                                     : open_with_two(s->stream->session->m, k, pkt);
+    if (UNLIKELY(srtp_room(k->rx) <= 1) && srtp_ssrcs(k->rx, NULL, 0) < SRTP_SSRCS_MAX - 1) {
+        open_ask_room(s);
+    }
     if (err != 0) {
         return open_failed(s, err, pkt->now_ms);
     }
@@ -143,13 +188,23 @@ bool media_secure_seal(struct media_side *to, const struct media_flow *f, struct
 
 /* --- keys --- */
 
+struct media_secure *media_secure_new(void)
+{
+    struct media_secure *sec = mem_zalloc(sizeof(*sec));
+
+    if (sec != NULL) {
+        list_init(&sec->wants_room);
+    }
+    return sec;
+}
+
 int media_secure_want(struct media_side *s)
 {
     if (media_remap_want(media_side_other(s)) != 0) {
         return ENOMEM;
     }
     if (s->sec == NULL) {
-        s->sec = mem_zalloc(sizeof(*s->sec));
+        s->sec = media_secure_new();
         if (s->sec == NULL) {
             return ENOMEM;
         }
@@ -207,6 +262,7 @@ void media_secure_free(struct media_side *s)
         return;
     }
     media_handshake_free(s->sec);
+    list_del(&s->sec->wants_room);
     for (unsigned i = 0; i < 2; i++) {
         srtp_free(&s->sec->keys[i].rx);
         srtp_free(&s->sec->keys[i].tx);
@@ -244,7 +300,7 @@ static int sdes_check(const struct media_side *s, const struct srtp_key *tx,
         if (rx != NULL) {
             return EINVAL;
         }
-        return s->sec != NULL && (s->sec->was_up || s->sec->dtls != NULL) ? EPROTO : 0;
+        return s->sec != NULL && (s->sec->was_up || media_handshake_is_agreed(s->sec)) ? EPROTO : 0;
     }
     if ((rx != NULL && srtp_key_equal(tx, rx)) || sdes_is_used_elsewhere(s, tx)) {
         return EPROTO;
@@ -269,6 +325,7 @@ int media_set_sdes(struct media_session *s, unsigned stream, unsigned side,
     is_new = sd->sec == NULL;
     err = media_secure_want(sd);
     if (err == 0) {
+        media_unpark(sd, tx, rx);
         err = media_secure_install(sd, &sd->sec->keys[0], tx, rx);
     }
     if (err != 0 && is_new) {

@@ -16,6 +16,7 @@ struct media_formats; /* stage_int.h, and so the ones below */
 struct media_remap;
 struct media_bundle;
 struct media_tone;
+struct media_parked; /* park.c */
 
 struct media_flow { /* one socket: the RTP or the RTCP of one side */
     struct media_side *side;
@@ -35,6 +36,7 @@ struct media_flow { /* one socket: the RTP or the RTCP of one side */
 struct media_counters {
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rtcp_rx, rtcp_tx;
     uint32_t strangers, malformed, auth_failed, replayed, no_keys, no_destination, send_failed;
+    uint32_t too_many_ssrcs;
     uint32_t wrong_pt; /* seen, dropped or not */
     uint32_t feedback_filtered, dtmf_events;
 };
@@ -89,8 +91,9 @@ struct media_side {
     struct media_seen_at at;
     int64_t expect_ms; /* since when packets are due */
     struct media_ice *ice;
-    struct media_realm *realm; /* NULL: not open */
-    struct media_pair *pair;   /* the side's own while open */
+    struct media_parked *parked; /* keys of parties that were displaced */
+    struct media_realm *realm;   /* NULL: not open */
+    struct media_pair *pair;     /* the side's own while open */
     struct addr signalling;
     struct addr local;
     uint8_t dscp;
@@ -145,6 +148,7 @@ MUST_USE int media_stream_want(struct media_session *s, unsigned index);
 void media_side_rewire(struct media_side *s);
 
 /* --- latch.c: who may send to a flow, and where its packets go. Pure. --- */
+#define LATCH_RANK_EXACT 1 /* the described address and port */
 enum media_source {
     MEDIA_SOURCE_STRANGER,
     MEDIA_SOURCE_KNOWN,

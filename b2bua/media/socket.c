@@ -40,11 +40,15 @@ static int socket_errno(int err)
 
 static int socket_bind(const struct media *m, const struct addr *local, int *fdp)
 {
-    int family = addr_family(local), on = 1;
+    int family = m->p.dry ? AF_UNIX : addr_family(local), on = 1; /* whose port is nobody's */
     int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
         return socket_errno(errno);
+    }
+    if (m->p.dry) {
+        *fdp = fd;
+        return 0;
     }
     /* Each family has its own ports: "::" must not take those of IPv4. */
     if ((family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
@@ -72,7 +76,7 @@ static int sock_open(struct media_pair *p, struct media_sock *s, const struct ad
     if (err != 0) {
         return err;
     }
-    err = media_io_watch(m, s);
+    err = m->p.dry ? 0 : media_io_watch(m, s);
     if (err != 0 && err != ENOTSUP) { /* a virtual loop watches nothing, its test does */
         (void)close(s->fd);
         s->fd = -1;
@@ -84,7 +88,9 @@ static int sock_open(struct media_pair *p, struct media_sock *s, const struct ad
 static void sock_close(struct media *m, struct media_sock *s)
 {
     if (s->fd >= 0) {
-        media_io_unwatch(m, s);
+        if (!m->p.dry) {
+            media_io_unwatch(m, s);
+        }
         (void)close(s->fd);
         s->fd = -1;
     }

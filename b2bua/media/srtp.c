@@ -66,6 +66,32 @@ void srtp_free(struct srtp **sp)
     }
 }
 
+/* Not by realloc(), which may leave a copy of the keys behind. */
+int srtp_grow(struct srtp **sp, uint8_t max)
+{
+    struct srtp *s = *sp, *big;
+    size_t n = sizeof(*s) + s->n_streams * sizeof(s->streams[0]);
+
+    if (max <= s->max_streams || max > SRTP_SSRCS_MAX) {
+        return 0;
+    }
+    big = mem_zalloc(sizeof(*big) + max * sizeof(big->streams[0]));
+    if (big == NULL) {
+        return ENOMEM;
+    }
+    memcpy(big, s, n);
+    big->max_streams = max;
+    crypto_wipe(s, n);
+    mem_free(s);
+    *sp = big;
+    return 0;
+}
+
+unsigned srtp_room(const struct srtp *s)
+{
+    return (unsigned)(s->max_streams - s->n_streams);
+}
+
 /* --- the table --- */
 
 static struct srtp_stream *srtp_find(struct srtp *s, uint32_t ssrc)

@@ -36,6 +36,11 @@ void srtp_engine_stop(void); /* after all srtp_free(); harmless when not started
  * the wrong place); ENOMEM. */
 MUST_USE int srtp_new(struct srtp **sp, const struct srtp_params *p);
 void srtp_free(struct srtp **sp); /* wipes the keys; accepts NULL */
+/* Room for max SSRCs from now on (SRTP_SSRCS_MAX at most; fewer than now: nothing happens). *sp may
+ * move. ENOMEM: everything is as it was. */
+MUST_USE int srtp_grow(struct srtp **sp, uint8_t max);
+/* How many SSRCs more it has room for. */
+unsigned srtp_room(const struct srtp *s);
 
 /* The packet at p has *n bytes and grows in place to at most *n + SRTP_TRAILER_MAX <= cap. p is
  * aligned to 4 bytes (libsrtp2 wants that). On every error *n is untouched and no index is used

@@ -12,6 +12,7 @@ enum media_drop {
     MEDIA_DROP_MALFORMED,
     MEDIA_DROP_AUTH,
     MEDIA_DROP_REPLAY,
+    MEDIA_DROP_SSRC, /* authentic, but of one source too many under its key */
     MEDIA_DROP_NO_KEYS,
     MEDIA_DROP_WRONG_PT, /* counts in no reason of its own: wrong_pt has it already */
     MEDIA_DROP_NO_DESTINATION,
@@ -149,6 +150,7 @@ struct bundle_member {
 };
 struct media_bundle {
     uint8_t n, n_learned, next_learned;
+    bool has_mid_ext; /* of some member */
     struct {
         uint32_t ssrc;
         struct media_side *side;
@@ -162,7 +164,11 @@ struct media_bundle {
 };
 /* Whose packet it is; NULL: nobody's. */
 struct media_side *media_bundle_find(struct media_side *at, const uint8_t *p); /* sound RTP */
+/* What the extension said was for us: nobody agreed on one with the other side. */
+void media_bundle_strip(const struct media_side *at, struct media_pkt *pkt);
 struct media_side *media_bundle_find_rtcp(struct media_side *at, const struct rtcp_packet *r);
+/* To whom we send as ssrc; NULL: to nobody. */
+struct media_side *media_bundle_receiver(const struct media_bundle *b, uint32_t ssrc);
 /* An SSRC that another stream already has on this transport gets another name; with no name left it
  * goes on under the last one of its stream. False: the stream has none. */
 bool media_bundle_claim(struct media_side *to, uint8_t *p);

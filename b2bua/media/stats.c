@@ -18,6 +18,7 @@ static void stats_counts(const struct media_side *s, struct media_stats *out)
     out->malformed = c->malformed;
     out->srtp_auth_failed = c->auth_failed;
     out->srtp_replayed = c->replayed;
+    out->srtp_ssrc_limit = c->too_many_ssrcs;
     out->no_keys = c->no_keys;
     out->wrong_pt = c->wrong_pt;
     out->no_destination = c->no_destination;

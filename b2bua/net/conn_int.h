@@ -109,6 +109,7 @@ struct backoff {
 /* tcp.c */
 MUST_USE int tcp_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
+struct tcp_listener *tcp_at(const struct net *n, enum sip_transport t, const struct addr *at);
 void tcp_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
 void tcp_free(struct net *n);
 struct tcp_listener *tcp_find(const struct net *n, uint8_t listener, uint8_t transport);

@@ -138,7 +138,17 @@ extern const struct net_ops net_real_ops; /* arg is the struct net */
  * free one; *bound tells. Streams: listens. Errors: errno of bind; EPROTONOSUPPORT. */
 MUST_USE int net_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
+/* Other listeners may still have the same socket (net_adopt); the last one closes it. */
 void net_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
+/* True: this very address is open for the transport, for whichever listener. */
+bool net_is_open(const struct net *n, enum sip_transport t, const struct addr *at);
+/* Gives the socket at this address, and the connections of the listener that had it, to another
+ * listener. That one may go on sending by UDP until it is unlistened. Nothing happens when it is
+ * there already, or there is none. */
+void net_adopt(struct net *n, uint8_t listener, enum sip_transport t, const struct addr *at);
+/* For what begins from now on. Connections beyond a smaller limit stay. */
+void net_set_limits(struct net *n, const struct net_limits *limits);
+void net_set_pool(struct net *n, struct crypto_pool *pool); /* the next handshake steps run there */
 /* What a TLS listener presents from the next handshake on; running connections stay as they are. A
  * reference is taken. Without it nobody is let in. */
 void net_set_tls(struct net *n, uint8_t listener, struct tls_server *s);

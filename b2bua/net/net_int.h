@@ -28,7 +28,8 @@ struct udp_sock {
     struct fdw *watch;
     int fd;
     uint8_t listener;
-    bool wild; /* bound to a wildcard: IP_PKTINFO tells and sets our side */
+    uint64_t also; /* listeners before it that may still send, as bits */
+    bool wild;     /* bound to a wildcard: IP_PKTINFO tells and sets our side */
     bool closed;
     struct addr bound;
     struct grave grave;
@@ -95,6 +96,10 @@ struct net {
 };
 
 /* net.c */
+static inline uint64_t net_bit(uint8_t listener)
+{
+    return listener < 64 ? (uint64_t)1 << listener : 0;
+}
 void net_wake_flush(struct net *n);
 void net_report_lost(struct net *n, const struct flow *flow, int err);
 
@@ -108,6 +113,7 @@ void sock_close(int *fd);
 /* udp.c */
 MUST_USE int udp_listen(struct net *n, uint8_t listener, const struct addr *at, struct addr *bound);
 void udp_unlisten(struct net *n, uint8_t listener);
+struct udp_sock *udp_at(const struct net *n, const struct addr *at); /* NULL: none is bound there */
 void udp_free(struct net *n);
 struct udp_sock *udp_find(const struct net *n, const struct flow *flow); /* NULL: none fits */
 void udp_errors(struct udp_sock *s); /* empties the error queue */

@@ -323,6 +323,20 @@ int tcp_listen(struct net *n, uint8_t listener, enum sip_transport t, const stru
     return 0;
 }
 
+struct tcp_listener *tcp_at(const struct net *n, enum sip_transport t, const struct addr *at)
+{
+    LIST_FOR_EACH(it, &n->tcp)
+    {
+        struct tcp_listener *l = CONTAINER_OF(it, struct tcp_listener, node);
+
+        if (l->transport == t && addr_family(&l->bound) == addr_family(at) &&
+            addr_eq(&l->bound, at)) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
 void tcp_unlisten(struct net *n, uint8_t listener, enum sip_transport t)
 {
     LIST_FOR_EACH_SAFE(it, &n->tcp)

@@ -248,7 +248,9 @@ void udp_unlisten(struct net *n, uint8_t listener)
     {
         struct udp_sock *s = CONTAINER_OF(it, struct udp_sock, node);
 
-        if (s->listener == listener) {
+        if (s->listener != listener) {
+            s->also &= ~net_bit(listener);
+        } else {
             udp_flush(s);
             udp_close(s);
             loop_defer(n->loop, &s->grave, udp_destroy, s); /* maybe inside its own event */
@@ -267,6 +269,19 @@ void udp_free(struct net *n)
     }
 }
 
+struct udp_sock *udp_at(const struct net *n, const struct addr *at)
+{
+    LIST_FOR_EACH(it, &n->udp)
+    {
+        struct udp_sock *s = CONTAINER_OF(it, struct udp_sock, node);
+
+        if (addr_family(&s->bound) == addr_family(at) && addr_eq(&s->bound, at)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
 struct udp_sock *udp_find(const struct net *n, const struct flow *flow)
 {
     struct udp_sock *found = NULL;
@@ -275,7 +290,8 @@ struct udp_sock *udp_find(const struct net *n, const struct flow *flow)
     {
         struct udp_sock *s = CONTAINER_OF(it, struct udp_sock, node);
 
-        if (s->listener != flow->listener || addr_family(&s->bound) != addr_family(&flow->remote)) {
+        if ((s->listener != flow->listener && (s->also & net_bit(flow->listener)) == 0) ||
+            addr_family(&s->bound) != addr_family(&flow->remote)) {
             continue;
         }
         if (addr_eq(&s->bound, &flow->local)) {

@@ -5,6 +5,7 @@
 struct auth {
     struct nonce_keeper *nonces;
     char dummy[33]; /* password of those who do not exist */
+    char *assumed;  /* account that everybody is taken for; NULL: nobody is */
 };
 
 int auth_new(struct auth **ap)
@@ -32,9 +33,16 @@ void auth_free(struct auth **ap)
     *ap = NULL;
     if (a != NULL) {
         nonce_keeper_free(&a->nonces);
+        mem_free(a->assumed);
         mem_wipe(a, sizeof(*a));
         mem_free(a);
     }
+}
+
+int auth_assume(struct auth *a, struct sl user)
+{
+    a->assumed = mem_strndup(user.p, user.n);
+    return a->assumed != NULL ? 0 : ENOMEM;
 }
 
 void auth_put_challenge(struct buf *b, struct auth *a, const struct auth_challenge *c)
@@ -184,6 +192,10 @@ enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *
     int account;
     bool fits;
 
+    if (users->present && a->assumed != NULL) {
+        *user = policy_user_by_name(rq->policy, sl_str(a->assumed));
+        return *user >= 0 ? AUTH_OK : AUTH_FAILED;
+    }
     if (!users->present || !find_credentials(rq->msg, sl_str(users->domain), &c) ||
         !usable(&c, users)) {
         return AUTH_CHALLENGE;

@@ -270,6 +270,21 @@ size_t registrar_lookup(const struct registrar *r, struct sl user,
     return n;
 }
 
+struct reg_update *registrar_copy(const struct registrar *r, struct sl user)
+{
+    const struct reg_user *u = reg_user_find(r, user);
+    struct reg_update up = {0};
+
+    if (u == NULL) {
+        return NULL;
+    }
+    up.name = u->name;
+    up.name_n = u->name_n;
+    up.n = u->n;
+    memcpy(up.recs, u->recs, u->n * sizeof(u->recs[0]));
+    return reg_update_clone(&up);
+}
+
 size_t registrar_count(const struct registrar *r)
 {
     return r->n_bindings;
@@ -307,6 +322,30 @@ void registrar_flow_gone(struct registrar *r, const struct flow *flow)
     if (flow_is_reliable(flow)) {
         hmap_each(&r->users, drop_on_flow, &g);
     }
+}
+
+struct move {
+    uint8_t from, to;
+};
+
+static bool move_user(struct hnode *node, void *arg)
+{
+    struct reg_user *u = CONTAINER_OF(node, struct reg_user, node);
+    const struct move *m = arg;
+
+    for (size_t i = 0; i < u->n; i++) {
+        if (u->recs[i]->b.flow.listener == m->from) {
+            u->recs[i]->b.flow.listener = m->to;
+        }
+    }
+    return true;
+}
+
+void registrar_move(struct registrar *r, uint8_t from, uint8_t to)
+{
+    struct move m = {.from = from, .to = to};
+
+    hmap_each(&r->users, move_user, &m);
 }
 
 /* --- life --- */

@@ -13,6 +13,9 @@
 struct auth; /* one per process; thread-safe without locks */
 MUST_USE int auth_new(struct auth **ap);
 void auth_free(struct auth **ap);
+/* From here on whoever asks is taken for this account, without a password: for requests that are
+ * only tried out. */
+MUST_USE int auth_assume(struct auth *a, struct sl user);
 
 enum auth_result {
     AUTH_OK,        /* *user is proven */
@@ -88,6 +91,8 @@ void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, 
 void registrar_apply(struct registrar *r, const struct reg_update *u);
 /* A connection is gone: its bindings go too (call on every worker; the owner tells the store). */
 void registrar_flow_gone(struct registrar *r, const struct flow *flow);
+/* A listener has another number: its bindings go by that one. On every worker. */
+void registrar_move(struct registrar *r, uint8_t from, uint8_t to);
 /* At start, on every worker, before traffic: rows from the store. Streams are gone and dropped. */
 void registrar_load(struct registrar *r, const struct store_binding *row);
 
@@ -95,6 +100,8 @@ void registrar_load(struct registrar *r, const struct store_binding *row);
 /* Live bindings of a user, newest first; borrowed until the next call into the registrar. */
 size_t registrar_lookup(const struct registrar *r, struct sl user,
                         const struct binding *out[REG_BINDINGS_MAX]);
+/* The bindings of one user, for another registrar to apply. NULL: none, or ENOMEM. */
+struct reg_update *registrar_copy(const struct registrar *r, struct sl user);
 size_t registrar_count(const struct registrar *r); /* bindings in the replica */
 
 #endif

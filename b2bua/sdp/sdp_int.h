@@ -7,6 +7,7 @@
 
 #define SDP_LINE_MAX 1024 /* longest line that is passed on */
 #define SDP_WORD_MAX 32   /* media, profile and format names */
+#define SDP_MID_EXT_URI "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 enum sdp_kind sdp_kind_of(struct sl media);
 enum sdp_proto sdp_proto_of(struct sl text);

@@ -12,7 +12,6 @@ struct sdp;
 #define SDP_CRYPTO_MAX 32      /* a=crypto lines of a stream that are looked at */
 #define SDP_FINGERPRINTS_MAX 4 /* of a stream that are kept */
 #define SDP_MKI_MAX 16         /* bytes; longer ones are not done */
-#define SDP_CANDIDATES_MAX 32
 #define SDP_MID_MAX 32
 #define SDP_SSRCS_MAX 8
 #define SDP_TAG_MAX 999999999u
@@ -69,11 +68,10 @@ enum sdp_setup {
 enum sdp_setup sdp_setup(const struct sdp *s, unsigned i); /* of the stream, else the session's */
 
 /* --- ICE --- */
+/* Candidates of theirs are not read at all: we are lite, they come to us (attacks.md 29). */
 struct sdp_ice {
     struct sl ufrag, pwd;
-    bool is_lite;         /* the whole agent: it makes no checks */
-    uint8_t n_candidates; /* well-formed UDP ones of components 1 and 2, counted up to the limit;
-                             never used as destinations */
+    bool is_lite; /* the whole agent: it makes no checks */
 };
 /* Credentials of the stream, else of the session; false: none, or not as RFC 8839 5.4 wants. */
 bool sdp_ice(const struct sdp *s, unsigned i, struct sdp_ice *out);
@@ -81,6 +79,9 @@ bool sdp_ice(const struct sdp *s, unsigned i, struct sdp_ice *out);
 /* --- streams that share a transport --- */
 /* a=mid of a stream; false: none, or not a token of at most SDP_MID_MAX bytes. */
 bool sdp_mid(const struct sdp *s, unsigned i, struct sl *mid);
+/* Number (1 to 255) of the RTP header extension that carries the mid (RFC 9143 15, RFC 8285 5): of
+ * the stream, else of the session; 0: none, or not one that we may read. */
+uint8_t sdp_mid_ext(const struct sdp *s, unsigned i);
 /* leader[i]: the first live stream of the BUNDLE group of stream i, or i itself. Unknown and
  * repeated mids are in no group. */
 void sdp_bundle(const struct sdp *s, uint8_t leader[]);

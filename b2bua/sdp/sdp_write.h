@@ -36,6 +36,7 @@ struct sdp_out_stream {
     enum sdp_setup setup;  /* with a fingerprint */
     struct sl ufrag, pwd;  /* of our ICE-lite agent: one host candidate for each component */
     struct sl mid;         /* empty: none */
+    uint8_t mid_ext;       /* with a mid: we read it from this RTP header extension; 0: no */
     bool is_bundled;       /* in a BUNDLE group with all streams of the same leader */
     uint8_t leader;
 };
@@ -52,10 +53,10 @@ struct sdp_write_params {
  * (mapped), b=, attributes of the source on the allow-list (rtpmap fmtp ptime maxptime direction
  * rtcp-fb (AVPF on both sides) framerate quality silenceSupp zrtp-hash (plain on both sides); T38*;
  * content label lang) and our own (rtcp, rtcp-mux, crypto, fingerprint, setup, ice-ufrag, ice-pwd,
- * candidate, mid). Nothing else of the source appears. An answer repeats the offer's media and
- * profile words, its direction stays within what the offer allows, and a stream without a port of
- * ours (rtp) is refused. EPROTO: count or order of m-lines differs from offer. On error the face is
- * as it was. */
+ * candidate, mid, extmap of the mid alone). Nothing else of the source appears. An answer repeats
+ * the offer's media and profile words, its direction stays within what the offer allows, and a
+ * stream without a port of ours (rtp) is refused. EPROTO: count or order of m-lines differs from
+ * offer. On error the face is as it was. */
 MUST_USE int sdp_write(struct buf *b, const struct sdp_write_params *p);
 
 #endif

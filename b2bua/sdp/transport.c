@@ -5,8 +5,6 @@
 #define SDP_UFRAG_MIN 4
 #define SDP_PWD_MIN 22
 #define SDP_ICE_TEXT_MAX 256
-#define SDP_FOUNDATION_MAX 32
-#define SDP_PRIORITY_MAX INT32_MAX
 
 enum sdp_setup sdp_setup(const struct sdp *s, unsigned i)
 {
@@ -48,48 +46,6 @@ static bool sdp_is_ice_text(struct sl s, size_t min, size_t max)
     return true;
 }
 
-static bool sdp_is_number(struct sl s, uint32_t max)
-{
-    uint32_t n;
-
-    return sl_u32(s, max, &n) == 0 && n != 0;
-}
-
-/* "foundation component UDP priority address port typ host ..." Names (mDNS) and TCP are of no use
- * to an agent that makes no checks; a component beyond RTCP's does not exist. */
-static bool sdp_candidate_is_good(struct sl v)
-{
-    enum { FOUNDATION, COMPONENT, PROTO, PRIORITY, HOST, PORT, TYP, TYPE, N_WORDS };
-    struct sl words[N_WORDS];
-    struct addr a;
-
-    for (size_t i = 0; i < N_WORDS; i++) {
-        if (!sdp_token(&v, &words[i])) {
-            return false;
-        }
-    }
-    if (!sdp_is_ice_text(words[FOUNDATION], 1, SDP_FOUNDATION_MAX) ||
-        !sl_ieq(words[PROTO], SL("UDP")) || !sl_ieq(words[TYP], SL("typ")) ||
-        !sdp_is_word(words[TYPE], "-")) {
-        return false;
-    }
-    return sdp_is_number(words[COMPONENT], 2) && sdp_is_number(words[PRIORITY], SDP_PRIORITY_MAX) &&
-           sdp_is_number(words[PORT], UINT16_MAX) && addr_parse(words[HOST], 0, &a) == 0 &&
-           sdp_addr_is_usable(&a);
-}
-
-static uint8_t sdp_count_candidates(const struct sdp *s, unsigned i)
-{
-    uint16_t pos = 0;
-    uint8_t n = 0;
-    struct sl value;
-
-    while (n < SDP_CANDIDATES_MAX && sdp_attr_next(s, i, SL("candidate"), &pos, &value)) {
-        n += sdp_candidate_is_good(value) ? 1 : 0;
-    }
-    return n;
-}
-
 bool sdp_ice(const struct sdp *s, unsigned i, struct sdp_ice *out)
 {
     struct sl value;
@@ -102,7 +58,6 @@ bool sdp_ice(const struct sdp *s, unsigned i, struct sdp_ice *out)
         return false;
     }
     out->is_lite = sdp_attr(s, SDP_SESSION, SL("ice-lite"), &value);
-    out->n_candidates = sdp_count_candidates(s, i);
     return sdp_is_ice_text(out->ufrag, SDP_UFRAG_MIN, SDP_ICE_TEXT_MAX) &&
            sdp_is_ice_text(out->pwd, SDP_PWD_MIN, SDP_ICE_TEXT_MAX);
 }
@@ -112,6 +67,43 @@ bool sdp_ice(const struct sdp *s, unsigned i, struct sdp_ice *out)
 bool sdp_mid(const struct sdp *s, unsigned i, struct sl *mid)
 {
     return sdp_attr(s, i, SL("mid"), mid) && sdp_is_word(*mid, "!#$%&'*+-.^_`{|}~");
+}
+
+/* "4 URI", "4/sendonly URI attributes" */
+static uint8_t sdp_extmap_mid(struct sl value)
+{
+    struct sl word, uri, id;
+    uint32_t n;
+
+    if (!sdp_token(&value, &word) || !sdp_token(&value, &uri) || !sl_eq(uri, SL(SDP_MID_EXT_URI))) {
+        return 0;
+    }
+    if (sl_split(&word, '/', 3, &id) == 0) { /* seen from their side */
+        if (!sl_ieq(word, SL("sendrecv")) && !sl_ieq(word, SL("sendonly"))) {
+            return 0;
+        }
+        word = id;
+    }
+    return sl_u32(word, UINT8_MAX, &n) == 0 ? (uint8_t)n : 0;
+}
+
+uint8_t sdp_mid_ext(const struct sdp *s, unsigned i)
+{
+    const unsigned levels[] = {i, SDP_SESSION};
+    struct sl value;
+
+    for (unsigned k = 0; k < COUNT_OF(levels); k++) {
+        uint16_t pos = 0;
+        uint8_t id = 0;
+
+        while (id == 0 && sdp_attr_next(s, levels[k], SL("extmap"), &pos, &value)) {
+            id = sdp_extmap_mid(value);
+        }
+        if (id != 0) {
+            return id;
+        }
+    }
+    return 0;
 }
 
 /* The one stream with this mid; n_streams: none or several. */

@@ -233,6 +233,9 @@ static void sdp_put_stream(struct buf *b, const struct sdp_write_params *p, unsi
     sdp_put_ice(b, out);
     if (out->mid.n != 0) {
         buf_putf(b, "a=mid:%.*s\r\n", SL_ARG(out->mid));
+        if (out->mid_ext != 0) {
+            buf_putf(b, "a=extmap:%u/recvonly " SDP_MID_EXT_URI "\r\n", (unsigned)out->mid_ext);
+        }
     }
 }
 

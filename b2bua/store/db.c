@@ -91,6 +91,9 @@ static void db_put_sql(struct buf *b, enum db_stmt which)
     case DB_PUT_BAN:
         db_put_upsert(b, "bans", ban_fields, BAN_FIELDS, 1);
         break;
+    case DB_PUT_ASKED:
+        db_put_upsert(b, "call_asked", asked_fields, ASKED_FIELDS, 1);
+        break;
     case DB_DEL_BAN:
         buf_puts(b, "DELETE FROM bans WHERE prefix=?");
         break;
@@ -240,7 +243,8 @@ int db_put(struct db *db, const struct rec *r)
     static const enum db_stmt statements[REC_KINDS] = {[REC_BIND] = DB_PUT_BINDING,
                                                        [REC_UNBIND] = DB_DEL_BINDING,
                                                        [REC_BAN] = DB_PUT_BAN,
-                                                       [REC_UNBAN] = DB_DEL_BAN};
+                                                       [REC_UNBAN] = DB_DEL_BAN,
+                                                       [REC_ASKED] = DB_PUT_ASKED};
     enum db_stmt which = statements[r->kind];
     const struct rec_def *def = &rec_defs[r->kind];
     int rc;

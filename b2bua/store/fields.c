@@ -37,6 +37,11 @@ const struct field ban_fields[BAN_FIELDS] = {
     BAN(I64, until_ms), BAN(BLOB, evidence),
 };
 
+const struct field asked_fields[ASKED_FIELDS] = {
+    {"id", FIELD_U64, offsetof(struct store_asked, id)},
+    {"asked", FIELD_BLOB, offsetof(struct store_asked, asked)},
+};
+
 struct sl *field_slice(const struct field *f, void *rec)
 {
     return (struct sl *)(void *)((char *)rec + f->at);

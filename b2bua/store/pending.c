@@ -18,6 +18,9 @@ static bool rec_eq(const struct hnode *node, const void *key)
     if (rec_family(a) == REC_BAN) {
         return sl_eq(a->u.ban.prefix, b->u.ban.prefix);
     }
+    if (a->kind == REC_ASKED) {
+        return a->u.asked.id == b->u.asked.id;
+    }
     if (a->kind == REC_CALL) {
         return a->u.call.id == b->u.call.id;
     }
@@ -31,6 +34,9 @@ static uint64_t rec_hash(const struct store *s, const struct rec *r)
 
     if (r->kind == REC_CALL) {
         return hmap_hash(&s->pending, &r->u.call.id, sizeof(r->u.call.id));
+    }
+    if (r->kind == REC_ASKED) {
+        return hmap_hash(&s->pending, &r->u.asked.id, sizeof(r->u.asked.id));
     }
     if (rec_family(r) == REC_BAN) {
         return hmap_hash(&s->pending, r->u.ban.prefix.p, r->u.ban.prefix.n);

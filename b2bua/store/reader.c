@@ -160,6 +160,12 @@ static void reader_arm(struct store_reader *r)
     r->deadline_ms = clock_now_ms(&r->clock) + READER_MAX_MS;
 }
 
+sqlite3 *reader_begin(struct store_reader *r)
+{
+    reader_arm(r);
+    return r->h;
+}
+
 /* First column of the first row; ENOENT: no row. */
 static int reader_num(struct store_reader *r, const struct query *q, int64_t *out)
 {
@@ -322,6 +328,30 @@ int store_read_call(struct store_reader *r, uint64_t id, store_call_fn *fn, void
     }
     (void)sqlite3_finalize(st);
     return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? ENOENT : db_errno(rc);
+}
+
+int store_read_asked(struct store_reader *r, uint64_t id, struct buf *asked)
+{
+    struct store_asked a = {0};
+    sqlite3_stmt *st = NULL;
+    struct query q;
+    int rc;
+
+    reader_arm(r);
+    query_init(&q);
+    buf_puts(&q.sql, "SELECT ");
+    fields_put_names(&q.sql, asked_fields, ASKED_FIELDS);
+    buf_putf(&q.sql, " FROM call_asked WHERE id=?%u", query_num(&q, (int64_t)id));
+    rc = query_start(r, &q, &st);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+    }
+    if (rc == SQLITE_ROW) {
+        fields_read(st, asked_fields, ASKED_FIELDS, &a);
+        buf_putsl(asked, a.asked);
+    }
+    (void)sqlite3_finalize(st);
+    return rc == SQLITE_ROW ? buf_err(asked) : rc == SQLITE_DONE ? ENOENT : db_errno(rc);
 }
 
 int store_read_bindings(struct store_reader *r, const struct store_binding_filter *f,

@@ -10,6 +10,7 @@ const struct rec_def rec_defs[REC_KINDS] = {
     [REC_UNBIND] = {"unbind", binding_fields, 2, sizeof(struct store_binding)}, /* the key */
     [REC_BAN] = {"ban", ban_fields, BAN_FIELDS, sizeof(struct store_ban)},
     [REC_UNBAN] = {"unban", ban_fields, 1, sizeof(struct store_ban)},
+    [REC_ASKED] = {"asked", asked_fields, ASKED_FIELDS, sizeof(struct store_asked)},
 };
 
 static size_t rec_bytes(const struct rec_def *def, const void *src)
@@ -98,6 +99,11 @@ int store_put_call(struct store *s, const struct store_call *c)
 
     mine.node = sl_str(s->node);
     return rec_post(s, REC_CALL, &mine);
+}
+
+int store_put_asked(struct store *s, const struct store_asked *a)
+{
+    return rec_post(s, REC_ASKED, a);
 }
 
 int store_put_binding(struct store *s, const struct store_binding *b)

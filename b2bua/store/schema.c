@@ -27,6 +27,12 @@ static const char *const migrations[] = {
     " reason TEXT NOT NULL, level INTEGER NOT NULL, points INTEGER NOT NULL,"
     " flags INTEGER NOT NULL, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
     " evidence BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE call_asked(id INTEGER PRIMARY KEY, asked BLOB NOT NULL) STRICT;",
+    "CREATE TABLE config_versions("
+    " id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, confirm_until_ms INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, base INTEGER NOT NULL, origin TEXT NOT NULL, who TEXT NOT NULL,"
+    " comment TEXT NOT NULL, hash TEXT NOT NULL, bytes INTEGER NOT NULL, text TEXT NOT NULL)"
+    " STRICT;",
 };
 const unsigned schema_version = COUNT_OF(migrations);
 

@@ -9,6 +9,7 @@
 
 #define STORE_BATCH_MS 50
 #define STORE_BACKLOG_MAX 200000
+#define STORE_NAMES_MAX (64u << 10) /* bytes of all names that the node had */
 #define STORE_STALE_MS                                                                             \
     (24 * 3600 * INT64_C(1000)) /* a clock that was wrong for a while costs nothing */
 
@@ -121,15 +122,16 @@ static void store_free(struct store **sp)
         }
     }
     (void)pthread_mutex_destroy(&s->health_lock);
+    (void)pthread_mutex_destroy(&s->version_lock);
+    (void)pthread_cond_destroy(&s->version_cond);
     mem_free(s->path);
-    mem_free(s->node);
+    arena_free(&s->names);
     mem_free(s);
 }
 
 static struct store *store_new(const struct store_params *p)
 {
     struct store *s = mem_zalloc(sizeof(*s));
-    struct sl node = sl_str(p->node);
 
     if (s == NULL) {
         return NULL;
@@ -139,13 +141,26 @@ static struct store *store_new(const struct store_params *p)
     s->backlog_max = p->backlog_max != 0 ? p->backlog_max : STORE_BACKLOG_MAX;
     s->lock_fd = s->wake_fd = s->stop_fd = -1;
     (void)pthread_mutex_init(&s->health_lock, NULL);
+    version_init(s);
     pending_init(s);
     s->path = mem_strndup(p->path, strlen(p->path));
-    s->node = mem_strndup(node.p, node.n);
+    arena_init(&s->names, 256, STORE_NAMES_MAX);
+    s->node = arena_cstr(&s->names, sl_str(p->node));
     if (s->path == NULL || s->node == NULL) {
         store_free(&s);
     }
     return s;
+}
+
+void store_set_node(struct store *s, const char *node)
+{
+    const char *name = arena_cstr(&s->names, sl_str(node));
+
+    if (name != NULL) {
+        s->node = name;
+    } else {
+        log_warn(NULL, "store: the node keeps its name until a restart: it changed too often");
+    }
 }
 
 int store_open(struct store **sp, const struct store_params *p)

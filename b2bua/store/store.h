@@ -25,6 +25,9 @@ MUST_USE int store_open(struct store **sp, const struct store_params *p);
  * that failed, too. */
 MUST_USE int store_close(struct store **sp, int64_t wait_ms);
 
+/* In records posted from now on. Thread: any, one at a time. */
+void store_set_node(struct store *s, const char *node);
+
 struct store_health {
     bool ok;          /* last batch was written, or nothing to write */
     bool full;        /* backlog over its limit: new calls must be refused */
@@ -72,6 +75,13 @@ struct store_call {
 /* EMSGSIZE: more than 4 MiB. */
 MUST_USE int store_put_call(struct store *s, const struct store_call *c);
 
+/* How a call was asked for: kept once, at its start, so that it can be asked for again. */
+struct store_asked {
+    uint64_t id;     /* of the call */
+    struct sl asked; /* opaque bytes */
+};
+MUST_USE int store_put_asked(struct store *s, const struct store_asked *a);
+
 struct store_binding {
     struct sl user;     /* account name */
     struct sl contact;  /* URI as registered */
@@ -102,6 +112,32 @@ struct store_ban {
 MUST_USE int store_put_ban(struct store *s, const struct store_ban *b);
 MUST_USE int store_del_ban(struct store *s, struct sl prefix);
 
+/* --- versions of the configuration: not posted, but written while the caller waits --- */
+enum store_version_state {
+    STORE_VERSION_CONFIRMED, /* it counts: the newest of these is in force at the next start */
+    STORE_VERSION_PENDING,   /* in force, until it is confirmed or its time is over */
+    STORE_VERSION_ROLLED_BACK
+};
+struct store_version {
+    uint64_t id; /* 1, 2, ... */
+    int64_t at_ms;
+    int64_t confirm_until_ms; /* Unix ms; 0: no such window */
+    uint32_t state;           /* enum store_version_state */
+    uint64_t base;            /* the version in force before; 0: none */
+    struct sl origin;         /* "file" or "api" */
+    struct sl who, comment;
+    struct sl hash; /* of the text, hex */
+    uint64_t bytes; /* of the text */
+    struct sl text; /* as it was written: references to secrets stay references */
+};
+#define STORE_VERSION_MAX (32u << 20) /* bytes of a text */
+/* Writes a new version, or with text.n == 0 only state and confirm_until_ms of one that is there,
+ * on the disk when it returns 0; keeps the newest `keep` and those of at least `needed`'s number.
+ * Waits at most wait_ms: EBUSY and others: nothing was written, nor will be. One caller at a
+ * time. */
+MUST_USE int store_save_version(struct store *s, const struct store_version *v, uint32_t keep,
+                                int64_t wait_ms);
+
 /* --- reading --- */
 struct store_reader;
 MUST_USE int store_reader_open(struct store_reader **rp, const char *path);
@@ -125,6 +161,8 @@ MUST_USE int store_read_calls(struct store_reader *r, const struct store_call_fi
                               store_call_fn *fn, void *arg);
 MUST_USE int store_read_call(struct store_reader *r, uint64_t id, store_call_fn *fn,
                              void *arg); /* ENOENT */
+/* Appends what was kept of that call. ENOENT: nothing was. */
+MUST_USE int store_read_asked(struct store_reader *r, uint64_t id, struct buf *asked);
 typedef bool(store_binding_fn)(const struct store_binding *b, void *arg);
 struct store_binding_filter {
     struct sl user;                      /* empty: all */
@@ -138,6 +176,12 @@ typedef bool(store_ban_fn)(const struct store_ban *b, void *arg);
 /* In the order of their prefixes, above a beginning (empty: all), at most limit rows. */
 MUST_USE int store_read_bans(struct store_reader *r, struct sl after, uint32_t limit,
                              store_ban_fn *fn, void *arg);
+typedef bool(store_version_fn)(const struct store_version *v, void *arg);
+/* Newest first, without their texts, from below a number (0: from the newest). */
+MUST_USE int store_read_versions(struct store_reader *r, uint64_t before_id, uint32_t limit,
+                                 store_version_fn *fn, void *arg);
+MUST_USE int store_read_version(struct store_reader *r, uint64_t id, store_version_fn *fn,
+                                void *arg);             /* ENOENT */
 MUST_USE int store_reader_ping(struct store_reader *r); /* the database answers */
 
 #endif

@@ -19,15 +19,17 @@ enum field_type { FIELD_I64, FIELD_U64, FIELD_U32, FIELD_U16, FIELD_STATE, FIELD
 struct field {
     const char *column;
     enum field_type type;
-    size_t at; /* offset in struct store_call, store_binding or store_ban */
+    size_t at; /* offset in the struct of the record */
 };
 #define CALL_FIELDS 22
 #define CALL_ROW_FIELDS 20 /* the rest lives in call_details */
 #define BINDING_FIELDS 12
 #define BAN_FIELDS 10
+#define ASKED_FIELDS 2
 extern const struct field call_fields[CALL_FIELDS];
 extern const struct field binding_fields[BINDING_FIELDS];
 extern const struct field ban_fields[BAN_FIELDS];
+extern const struct field asked_fields[ASKED_FIELDS];
 
 static inline bool field_is_slice(const struct field *f)
 {
@@ -42,7 +44,7 @@ int fields_bind(sqlite3_stmt *st, const struct field *f, size_t n, const void *r
 void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec); /* columns 0.. */
 
 /* --- record.c: posted records, one heap block each --- */
-enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_BAN, REC_UNBAN, REC_KINDS };
+enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_BAN, REC_UNBAN, REC_ASKED, REC_KINDS };
 struct rec {
     struct rec *next; /* on the stack of posted records */
     struct hnode node;
@@ -53,6 +55,7 @@ struct rec {
         struct store_call call;
         struct store_binding binding;
         struct store_ban ban;
+        struct store_asked asked;
     } u; /* slices point into bytes[] */
     char bytes[];
 };
@@ -63,10 +66,22 @@ struct rec_def {
     size_t size; /* of the struct in u */
 };
 extern const struct rec_def rec_defs[REC_KINDS];
-/* Copies *src (struct store_call, store_binding or store_ban). ENOMEM, EMSGSIZE. */
+/* Copies *src (the struct of that kind). ENOMEM, EMSGSIZE. */
 MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
 
 /* --- db.c: a connection that writes --- */
+/* --- version.c: versions of the configuration, written while somebody waits --- */
+#define VERSION_FIELDS 11
+extern const struct field version_fields[VERSION_FIELDS];
+struct version_job {
+    const struct store_version *v;
+    uint32_t keep;
+    bool taken, done;
+    int err;
+};
+void version_init(struct store *s);
+void version_write(struct store *s); /* writer thread: the job that waits, if any */
+
 enum db_stmt {
     DB_BEGIN,
     DB_COMMIT,
@@ -77,6 +92,7 @@ enum db_stmt {
     DB_DEL_BINDING,
     DB_PUT_BAN,
     DB_DEL_BAN,
+    DB_PUT_ASKED,
     DB_STMTS
 };
 struct db {
@@ -92,6 +108,9 @@ int db_step(struct db *db, enum db_stmt which); /* SQLITE_OK when done */
 int db_put(struct db *db, const struct rec *r); /* inside a transaction; SQLite's code */
 void db_library_setup(void);                    /* once per process, before any connection */
 
+/* --- reader.c --- */
+sqlite3 *reader_begin(struct store_reader *r); /* for one more read: its time begins now */
+
 /* --- schema.c --- */
 extern const unsigned schema_version; /* the newest one we know */
 /* Whose file is it? Changes nothing. EBADMSG: not ours, damaged or newer. */
@@ -101,7 +120,9 @@ MUST_USE int schema_migrate(sqlite3 *h, const char *path, unsigned from);
 /* --- the store itself --- */
 struct store {
     struct clock clock;
-    char *path, *node;
+    char *path;
+    _Atomic(const char *) node;
+    struct arena names; /* of the node: old ones may still be read */
     uint32_t batch_ms, backlog_max;
     int lock_fd, wake_fd, stop_fd;
     pthread_t thread;
@@ -116,6 +137,11 @@ struct store {
     struct list order;   /* of these, what is to be written, oldest first */
     struct list held;    /* of these, young live calls, oldest first: most change again soon */
     uint32_t backoff_ms; /* 0: not failing */
+    /* version_lock's */
+    pthread_mutex_t version_lock;
+    pthread_cond_t version_cond;
+    struct version_job *version_job;
+    atomic_bool has_version_job;
     /* health_lock's */
     pthread_mutex_t health_lock;
     int64_t failing_since_ms;

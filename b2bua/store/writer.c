@@ -17,6 +17,12 @@ static bool writer_has_posts(struct store *s)
     return atomic_load_explicit(&s->posted, memory_order_relaxed) != NULL;
 }
 
+/* Somebody waits for it, so nothing is gathered before. */
+static bool writer_has_job(struct store *s)
+{
+    return atomic_load(&s->has_version_job);
+}
+
 static int64_t writer_stop_left_ms(struct store *s)
 {
     return atomic_load(&s->stop_at_ms) - clock_now_ms(&s->clock);
@@ -27,7 +33,8 @@ static bool writer_is_done(struct store *s)
     if (!atomic_load(&s->stopping)) {
         return false;
     }
-    return (s->pending.n == 0 && list_is_empty(&s->order) && !writer_has_posts(s)) ||
+    return (s->pending.n == 0 && list_is_empty(&s->order) && !writer_has_posts(s) &&
+            !writer_has_job(s)) ||
            writer_stop_left_ms(s) <= 0;
 }
 
@@ -60,10 +67,10 @@ static void writer_wait(struct store *s)
         writer_poll(s, (int)s->backoff_ms, false);
         return;
     }
-    if (!writer_has_posts(s)) {
+    if (!writer_has_posts(s) && !writer_has_job(s)) {
         writer_poll(s, (int)pending_due_ms(s, clock_now_ms(&s->clock)), true);
     }
-    if (writer_has_posts(s)) {
+    if (writer_has_posts(s) && !writer_has_job(s)) {
         writer_poll(s, (int)s->batch_ms, false);
         if (atomic_load_explicit(&s->backlog, memory_order_relaxed) < WRITER_FEW &&
             !atomic_load(&s->stopping)) {
@@ -173,6 +180,7 @@ void *writer_main(void *arg)
     (void)err; /* without a block of its own it counts in the shared one */
     while (!writer_is_done(s)) {
         writer_wait(s);
+        version_write(s);
         pending_take(s);
         pending_release(s, atomic_load(&s->stopping));
         while (!list_is_empty(&s->order) && writer_write(s)) {

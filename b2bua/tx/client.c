@@ -134,7 +134,8 @@ static struct tx *tx_find_client(const struct tx_table *tab, const struct sip_ms
     struct token token;
     struct tx *tx;
 
-    if (!tx_branch_token(tab->p.ring, rsp->via.branch, &token) || token.node != tab->p.node ||
+    if (!tx_branch_token(tab->p.ring, rsp->via.branch, &token) ||
+        (token.node != tab->p.node && token.node != tab->node_before) ||
         token.worker != tab->p.worker) {
         return NULL;
     }

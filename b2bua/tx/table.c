@@ -27,6 +27,7 @@ int tx_table_new(struct tx_table **tp, const struct tx_table_params *params)
         return ENOMEM;
     }
     tab->p = *params;
+    tab->node_before = params->node;
     tab->refs = 1;
     pool_init(&tab->pool, sizeof(struct tx), TX_POOL_KEEP);
     slots_init(&tab->slots, params->max + params->max / TX_RESERVE);
@@ -85,6 +86,20 @@ void tx_table_set_ring(struct tx_table *tab, const struct token_ring *ring)
 void tx_table_set_timers(struct tx_table *tab, const struct tx_timers *timers)
 {
     tab->p.timers = *timers;
+}
+
+void tx_table_set_max(struct tx_table *tab, uint32_t max)
+{
+    tab->p.max = max;
+    tab->slots.max = max + max / TX_RESERVE;
+}
+
+void tx_table_set_node(struct tx_table *tab, uint16_t node)
+{
+    if (node != tab->p.node) {
+        tab->node_before = tab->p.node;
+        tab->p.node = node;
+    }
 }
 
 void tx_table_counts(const struct tx_table *tab, struct tx_counts *out)

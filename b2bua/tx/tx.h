@@ -33,6 +33,8 @@ MUST_USE int tx_table_new(struct tx_table **tp, const struct tx_table_params *pa
 void tx_table_free(struct tx_table **tp); /* silently ends everything */
 void tx_table_set_ring(struct tx_table *tab, const struct token_ring *ring);
 void tx_table_set_timers(struct tx_table *tab, const struct tx_timers *timers); /* new ones only */
+void tx_table_set_max(struct tx_table *tab, uint32_t max);
+void tx_table_set_node(struct tx_table *tab, uint16_t node); /* in what is sent from now on */
 struct tx_counts {
     uint32_t ict, nict, ist, nist; /* alive, lingering ones included */
     uint32_t active; /* not yet answered (client) or not yet answered by us (server) */

@@ -64,7 +64,8 @@ _Static_assert(sizeof(struct tx) <= 320, "struct tx has grown");
 
 struct tx_table {
     struct tx_table_params p;
-    uint32_t refs; /* the owner and each struct tx not yet freed */
+    uint16_t node_before; /* in branches of transactions that are older than a change */
+    uint32_t refs;        /* the owner and each struct tx not yet freed */
     struct pool pool;
     struct slots slots;  /* clients, by the token in their branch */
     struct hmap servers; /* by RFC 3261 17.2.3 */

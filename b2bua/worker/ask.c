@@ -21,13 +21,14 @@ static void box_unref(struct ask_box *box)
     pthread_mutex_unlock(&box->lock);
     if (last) {
         buf_free(&box->a.out);
+        reg_update_free(&box->a.where);
         pthread_cond_destroy(&box->done_cond);
         pthread_mutex_destroy(&box->lock);
         mem_free(box);
     }
 }
 
-static struct ask_box *box_new(ask_fn *fn, uint64_t id)
+static struct ask_box *box_new(const struct ask *question)
 {
     struct ask_box *box = mem_zalloc(sizeof(*box));
     pthread_condattr_t attr;
@@ -41,8 +42,7 @@ static struct ask_box *box_new(ask_fn *fn, uint64_t id)
     pthread_cond_init(&box->done_cond, &attr);
     pthread_condattr_destroy(&attr);
     box->refs = 2;
-    box->a.fn = fn;
-    box->a.id = id;
+    box->a = *question;
     buf_init(&box->a.out, 1u << 20);
     return box;
 }
@@ -78,13 +78,13 @@ static bool wait_done(struct ask_box *box, int64_t until_ms)
     return done;
 }
 
-int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out)
+/* The question in *a makes room for the answer. */
+static int ask(struct worker *w, struct ask *a)
 {
-    struct ask_box *box = box_new(fn, id);
+    struct ask_box *box = box_new(a);
     struct clock clock;
     int err;
 
-    *out = (struct ask){.fn = fn};
     if (box == NULL) {
         return ENOMEM;
     }
@@ -96,13 +96,39 @@ int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out)
         return err;
     }
     if (wait_done(box, clock_now_ms(&clock) + B2BUA_WAIT_MS)) {
-        *out = box->a; /* the text is handed over */
+        *a = box->a; /* the text is handed over */
         buf_init(&box->a.out, 1);
-        err = out->err;
+        box->a.where = NULL;
+        err = a->err;
     } else {
         err = ETIMEDOUT;
     }
     box_unref(box);
+    return err;
+}
+
+int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out)
+{
+    *out = (struct ask){.fn = fn, .id = id};
+    return ask(w, out);
+}
+
+static void ask_bindings(struct worker *w, struct ask *a)
+{
+    a->where = registrar_copy(w->registrar, sl_str(a->user));
+    a->err = a->where != NULL ? 0 : ENOENT;
+}
+
+int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings)
+{
+    struct ask a = {.fn = ask_bindings};
+    int err = sl_cstr(sl_str(user), a.user, sizeof(a.user));
+
+    if (err == 0) {
+        err = ask(w, &a);
+        buf_free(&a.out);
+        *bindings = a.where;
+    }
     return err;
 }
 

@@ -30,7 +30,7 @@ static void on_response(struct worker *w, const struct flow *flow, struct sip_ms
 {
     struct token tok;
 
-    if (!tx_branch_owner(w->ring, msg, &tok) || tok.node != w->node ||
+    if (!tx_branch_owner(w->ring, msg, &tok) || !worker_is_node(w, tok.node) ||
         tok.worker >= w->b->n_workers) {
         stat_inc(STAT_SIP_DROP_STRAY_RSP);
         return;
@@ -119,6 +119,11 @@ static void in_dialog(struct worker *w, const struct flow *flow, struct sip_msg 
 
     if (req->method == SIP_ACK) {
         call_in_dialog(w->calls, tok, NULL, req, flow);
+        return;
+    }
+    if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
+        stat_inc(STAT_SIP_LISTENER_LEFT);
+        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
         return;
     }
     if (refuse_early(w, req, flow)) {
@@ -227,6 +232,11 @@ static void on_options(struct worker *w, const struct flow *flow, struct sip_msg
 
 static void on_new_request(struct worker *w, const struct flow *flow, struct sip_msg *req)
 {
+    if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
+        stat_inc(STAT_SIP_LISTENER_LEFT);
+        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
+        return;
+    }
     if (refuse_early(w, req, flow)) {
         return;
     }
@@ -312,7 +322,7 @@ static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const
 static bool is_our_token(const struct worker *w, const struct sip_msg *req, struct token *tok)
 {
     return req->to_tag.n == TOKEN_TEXT_LEN && token_get(w->ring, req->to_tag, tok) &&
-           tok->node == w->node && tok->worker < w->b->n_workers;
+           worker_is_node(w, tok->node) && tok->worker < w->b->n_workers;
 }
 
 static void on_request(struct worker *w, const struct flow *flow, struct sip_msg *req,

@@ -94,7 +94,7 @@ int b2bua_ladder_json(struct sl bytes, struct json *j)
     return call_ladder_json(bytes, j);
 }
 
-static struct config *current_config(struct b2bua *b)
+struct config *worker_config(struct b2bua *b)
 {
     struct config *cfg;
 
@@ -194,9 +194,20 @@ static void put_store(struct json *j, struct store *store)
     json_obj_end(j);
 }
 
+/* Not zero: something of ours, or a rule, writes what it should not (topology.on_leak). */
+static void put_leaks(struct json *j)
+{
+    json_key(j, "topology_leaks");
+    json_obj(j);
+    json_kint(j, "masked", (int64_t)stat_sum(STAT_LEAK_MASKED));
+    json_kint(j, "refused", (int64_t)stat_sum(STAT_LEAK_REFUSED));
+    json_kint(j, "reported", (int64_t)stat_sum(STAT_LEAK_REPORTED));
+    json_obj_end(j);
+}
+
 int b2bua_system_json(struct b2bua *b, struct json *j)
 {
-    struct config *cfg = current_config(b);
+    struct config *cfg = worker_config(b);
     struct ask s;
     int err = all_counts(b, &s);
 
@@ -214,6 +225,7 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
         json_kint(j, "connections", s.conns);
         json_kint(j, "loop_lag_ms", s.lag_ms);
         put_store(j, b->store);
+        put_leaks(j);
         json_key(j, "limits");
         json_obj(j);
         json_kint(j, "calls", cfg->def.limit.calls);
@@ -223,43 +235,6 @@ int b2bua_system_json(struct b2bua *b, struct json *j)
     }
     config_unref(&cfg);
     return err != 0 ? err : buf_err(j->b);
-}
-
-static void put_peer(struct json *j, const struct config *cfg, unsigned i)
-{
-    const struct policy_peer *p = &cfg->def.peers[i];
-
-    json_obj(j);
-    json_kcstr(j, "name", p->name);
-    json_kcstr(j, "listener", cfg->listeners[p->listener].name);
-    json_kcstr(j, "media", cfg->def.profiles[p->media].name);
-    json_key(j, "targets");
-    json_arr(j);
-    for (size_t k = 0; k < p->n_targets; k++) {
-        json_obj(j);
-        json_kcstr(j, "uri", p->targets[k].uri);
-        json_kaddr(j, "address", &p->targets[k].addr);
-        json_kcstr(j, "transport", sip_transport_name(p->targets[k].transport));
-        json_obj_end(j);
-    }
-    json_arr_end(j);
-    json_kint(j, "calls_now", policy_calls_now(cfg->policy, (int)i));
-    json_kint(j, "calls_limit", p->limit.calls);
-    json_kint(j, "calls_per_second_limit", p->limit.calls_per_second);
-    json_obj_end(j);
-}
-
-int b2bua_peers_json(struct b2bua *b, struct json *j)
-{
-    struct config *cfg = current_config(b);
-
-    json_arr(j);
-    for (size_t i = 0; i < cfg->def.n_peers; i++) {
-        put_peer(j, cfg, (unsigned)i);
-    }
-    json_arr_end(j);
-    config_unref(&cfg);
-    return buf_err(j->b);
 }
 
 void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
@@ -310,11 +285,6 @@ static void metrics_ports(struct buf *t, const struct config *cfg, const struct 
         buf_putf(t, "postern_rtp_ports{listener=\"%s\",state=\"total\"} %u\n", name,
                  s->listener_ports[i][1]);
     }
-    gauge(t, "postern_peer_calls", "Calls of a peer now");
-    for (size_t i = 0; i < cfg->def.n_peers; i++) {
-        buf_putf(t, "postern_peer_calls{peer=\"%s\"} %u\n", cfg->def.peers[i].name,
-                 policy_calls_now(cfg->policy, (int)i));
-    }
 }
 
 static void put_expiry(struct buf *t, const char *kind, const char *name, int64_t expiry_s)
@@ -347,9 +317,19 @@ static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *
     }
 }
 
+static void put_firewall(struct b2bua *b, struct buf *t)
+{
+    struct guard_firewall f = guard_firewall(b->guard);
+
+    gauge1(t, "postern_firewall_up", "1 when the kernel drops what is banned", f.up ? 1 : 0);
+    gauge1(t, "postern_firewall_bans", "Bans in the kernel, when last compared", f.held);
+    gauge1(t, "postern_firewall_packets", "Packets that these bans dropped, when last compared",
+           f.packets);
+}
+
 int b2bua_metrics(struct b2bua *b, struct buf *t)
 {
-    struct config *cfg = current_config(b);
+    struct config *cfg = worker_config(b);
     struct store_health h = {.ok = true};
     struct ask s;
     int err = all_counts(b, &s);
@@ -374,6 +354,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         buf_putf(t, "postern_sip_transactions{machine=\"nist\"} %u\n", s.tx.nist);
         gauge1(t, "postern_registrations", "Bindings", s.bindings);
         gauge1(t, "postern_bans", "Bans and silences in force", guard_count(b->guard));
+        put_firewall(b, t);
         gauge1(t, "postern_connections", "Stream connections", s.conns);
         gauge1(t, "postern_media_sessions", "Calls with media", s.media.sessions);
         gauge1(t, "postern_media_sockets", "Open media sockets", s.media.sockets);
@@ -384,6 +365,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_media_idle_sockets", "Media sockets at rest, open for the next call",
                s.media.idle_sockets);
         metrics_ports(t, cfg, &s);
+        worker_peer_metrics(t, b, cfg);
         metrics_crypto(t, b, cfg);
     }
     config_unref(&cfg);

@@ -94,6 +94,9 @@ static void house_free(struct b2bua **bp)
             worker_close(b->workers[i]);
         }
     }
+    if (b->old_pool != NULL) {
+        crypto_pool_stop(b->old_pool);
+    }
     if (b->pool != NULL) {
         crypto_pool_stop(b->pool); /* whatever was lent comes back before its owner goes */
     }
@@ -102,12 +105,17 @@ static void house_free(struct b2bua **bp)
     }
     dtls_ctx_free(&b->dtls);
     crypto_pool_free(&b->pool);
+    crypto_pool_free(&b->old_pool);
+    crypto_pool_free(&b->next_pool);
+    token_ring_free(&b->next_ring);
     token_ring_free(&b->ring);
     auth_free(&b->auth);
     guard_free(&b->guard);
     policy_gate_free(&b->gate);
     config_unref(&b->cfg);
+    house_free_retired(b, true);
     pthread_mutex_destroy(&b->lock);
+    pthread_mutex_destroy(&b->turn);
     mem_free(b);
 }
 
@@ -184,6 +192,7 @@ int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **wh
         return ENOMEM;
     }
     pthread_mutex_init(&b->lock, NULL);
+    pthread_mutex_init(&b->turn, NULL);
     clock_init_real(&b->clock);
     b->cfg = config_ref(p->cfg);
     b->store = p->store;
@@ -325,22 +334,14 @@ static void tell_all(struct b2bua *b, enum news what)
     }
 }
 
-int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart)
+void house_tell_config(struct b2bua *b)
 {
-    struct config *old = b->cfg;
-
-    if (config_restart_keys(old, cfg, restart) != 0) {
-        return EINVAL;
-    }
-    pthread_mutex_lock(&b->lock);
-    b->cfg = config_ref(cfg);
-    pthread_mutex_unlock(&b->lock);
-    config_unref(&old);
-    guard_set_config(b->guard, cfg);
-    b->longest_ms = cfg->duration_ms > b->longest_ms ? cfg->duration_ms : b->longest_ms;
     tell_all(b, NEWS_CONFIG);
-    log_set_level(cfg->log_level);
-    return 0;
+}
+
+void house_tell_ring(struct b2bua *b)
+{
+    tell_all(b, NEWS_RING);
 }
 
 /* Two keys are valid at a time, so a call may last as long as the newer one is the newest. */
@@ -369,23 +370,31 @@ static void rotate_key(struct b2bua *b, int64_t wall_ms)
 void b2bua_tick(struct b2bua *b, int64_t wall_ms)
 {
     tls_tickets_tick(clock_now_ms(&b->clock));
+    pthread_mutex_lock(&b->turn);
     for (uint32_t i = 0; i < b->n_workers; i++) {
         tell(b, i);
     }
     if (key_is_due(b, wall_ms)) {
         rotate_key(b, wall_ms);
     }
+    house_free_retired(b, false);
+    house_end_old_pool(b);
+    pthread_mutex_unlock(&b->turn);
 }
 
 void b2bua_drain(struct b2bua *b)
 {
     atomic_store(&b->draining, true);
+    pthread_mutex_lock(&b->turn);
     tell_all(b, NEWS_DRAIN);
+    pthread_mutex_unlock(&b->turn);
 }
 
 void b2bua_drain_end(struct b2bua *b)
 {
+    pthread_mutex_lock(&b->turn);
     tell_all(b, NEWS_DRAIN_END);
+    pthread_mutex_unlock(&b->turn);
 }
 
 static void ask_alive(struct worker *w, struct ask *a)

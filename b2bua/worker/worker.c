@@ -26,6 +26,7 @@ static void on_reaper(void *arg)
     if (bad != 0) {
         stat_add(STAT_REAPER_ALARM, bad);
     }
+    worker_close_unused(w);
     timer_start(w->loop, &w->reaper, REAPER_MS);
 }
 
@@ -47,9 +48,8 @@ static uint32_t part_of(uint32_t limit, uint32_t percent)
     return (uint32_t)((uint64_t)limit * percent / 100);
 }
 
-static int make_net(struct worker *w)
+static struct net_limits limits_of(const struct worker *w, const struct config *cfg)
 {
-    const struct config *cfg = w->b->cfg;
     struct net_limits lim = net_limits_default;
 
     lim.max_conns = share_of(cfg->tcp_max, w->b->n_workers);
@@ -64,6 +64,13 @@ static int make_net(struct worker *w)
     lim.ping_ms = cfg->keepalive_ms;
     lim.pong_ms = cfg->keepalive_answer_ms;
     lim.backoff_max_ms = cfg->reconnect_max_ms;
+    return lim;
+}
+
+static int make_net(struct worker *w)
+{
+    struct net_limits lim = limits_of(w, w->b->cfg);
+
     return net_new(&w->net, &(struct net_params){.loop = w->loop,
                                                  .worker = w->index,
                                                  .limits = &lim,
@@ -73,9 +80,9 @@ static int make_net(struct worker *w)
 }
 
 /* What is written is for all workers together. */
-static uint32_t max_transactions(const struct b2bua *b)
+static uint32_t max_transactions(const struct b2bua *b, const struct config *cfg)
 {
-    uint32_t share = b->cfg->max_transactions / b->n_workers;
+    uint32_t share = cfg->max_transactions / b->n_workers;
 
     return share > TRANSACTIONS_MIN ? share : TRANSACTIONS_MIN;
 }
@@ -90,7 +97,7 @@ static int make_tables(struct worker *w)
                                                               .node = w->node,
                                                               .worker = w->index,
                                                               .timers = timers_of(cfg),
-                                                              .max = max_transactions(w->b)});
+                                                              .max = max_transactions(w->b, cfg)});
 
     if (err == 0) {
         err = media_new(&w->media,
@@ -101,6 +108,7 @@ static int make_tables(struct worker *w)
                                                .learn_ms = cfg->media_learn_ms,
                                                .io = (enum media_io)cfg->media_io,
                                                .gather_us = cfg->media_gather_us,
+                                               .quarantine_ms = cfg->media_quarantine_ms,
                                                .ready = share_of(cfg->media_ready, w->b->n_workers),
                                                .rcvbuf = 65536,
                                                .dtls = w->b->dtls,
@@ -121,20 +129,22 @@ static int make_tables(struct worker *w)
     if (err != 0) {
         return err;
     }
-    return call_table_new(&w->calls, &(struct call_table_params){.loop = w->loop,
-                                                                 .tab = w->tab,
-                                                                 .net = &net_real_ops,
-                                                                 .net_arg = w->net,
-                                                                 .media = w->media,
-                                                                 .registrar = w->registrar,
-                                                                 .auth = w->b->auth,
-                                                                 .store = w->b->store,
-                                                                 .ring = w->ring,
-                                                                 .worker = w->index,
-                                                                 .hold = worker_hold,
-                                                                 .hold_arg = w,
-                                                                 .proven = worker_proven,
-                                                                 .offence = worker_offence});
+    return call_table_new(&w->calls,
+                          &(struct call_table_params){.loop = w->loop,
+                                                      .tab = w->tab,
+                                                      .net = &net_real_ops,
+                                                      .net_arg = w->net,
+                                                      .media = w->media,
+                                                      .registrar = w->registrar,
+                                                      .auth = w->b->auth,
+                                                      .store = w->b->store,
+                                                      .ring = w->ring,
+                                                      .worker = w->index,
+                                                      .n_workers = (uint8_t)w->b->n_workers,
+                                                      .hold = worker_hold,
+                                                      .hold_arg = w,
+                                                      .proven = worker_proven,
+                                                      .offence = worker_offence});
 }
 
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index)
@@ -200,15 +210,45 @@ static void set_certificates(struct worker *w, const struct config *cfg)
     net_identify(w->net);
 }
 
+static void set_tables(struct worker *w, const struct config *cfg)
+{
+    struct tx_timers timers = timers_of(cfg);
+
+    tx_table_set_timers(w->tab, &timers);
+    tx_table_set_max(w->tab, max_transactions(w->b, cfg));
+    w->node = cfg->node_id;
+    w->nodes[w->node / 64 % COUNT_OF(w->nodes)] |= (uint64_t)1 << w->node % 64;
+    tx_table_set_node(w->tab, w->node);
+    media_set_inactivity(w->media, cfg->media_inactivity_ms);
+    media_set_quarantine(w->media, cfg->media_quarantine_ms);
+    media_set(w->media,
+              &(struct media_settings){.learn_ms = cfg->media_learn_ms,
+                                       .io = (enum media_io)cfg->media_io,
+                                       .gather_us = cfg->media_gather_us,
+                                       .ready = share_of(cfg->media_ready, w->b->n_workers)});
+}
+
+static void set_net(struct worker *w, const struct config *cfg)
+{
+    struct net_limits lim = limits_of(w, cfg);
+
+    if (w->net != NULL) {
+        net_set_limits(w->net, &lim);
+        net_set_pool(w->net, w->b->pool);
+    }
+    media_set_crypto(w->media, w->b->pool);
+    atomic_store(&w->pool_seen, w->b->pool);
+}
+
 void worker_apply_config(struct worker *w, struct config *cfg)
 {
     struct config *old = w->cfg;
-    struct tx_timers timers = timers_of(cfg);
 
     w->cfg = config_ref(cfg);
-    tx_table_set_timers(w->tab, &timers);
-    media_set_inactivity(w->media, cfg->media_inactivity_ms);
+    set_tables(w, cfg);
+    set_net(w, cfg);
     set_realms(w, cfg);
+    worker_take_sockets(w, old, cfg);
     registrar_set_policy(w->registrar, cfg->policy, cfg->def.listeners, cfg->def.n_listeners);
     call_table_set_config(w->calls, cfg);
     set_certificates(w, cfg);
@@ -217,35 +257,19 @@ void worker_apply_config(struct worker *w, struct config *cfg)
 
 int worker_listen(struct worker *w, const char **why)
 {
-    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP, SIP_TLS};
     static _Thread_local char text[160];
-    const struct config *cfg = w->b->cfg;
+    struct buf b;
+    int err;
 
-    for (size_t i = 0; i < cfg->n_listeners; i++) {
-        const struct config_listener *ls = &cfg->listeners[i];
-
-        for (size_t k = 0; k < COUNT_OF(transports); k++) {
-            struct addr at = ls->address, bound;
-            char where[ADDR_TEXT_MAX];
-            struct buf b;
-            int err;
-
-            if (ls->port[transports[k]] == 0) {
-                continue;
-            }
-            addr_set_port(&at, ls->port[transports[k]]);
-            err = net_listen(w->net, (uint8_t)i, transports[k], &at, &bound);
-            if (err != 0) {
-                buf_init_fixed(&b, text, sizeof(text) - 1);
-                buf_putf(&b, "listener %s: cannot bind %s %s: %s", ls->name,
-                         sip_transport_name(transports[k]), addr_text(&at, where), strerror(err));
-                text[b.n] = '\0';
-                *why = text;
-                return err;
-            }
-        }
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    err = worker_open(w, w->b->cfg, &b);
+    text[b.n] = '\0';
+    if (err != 0) {
+        *why = text;
+        return err;
     }
-    set_certificates(w, cfg);
+    w->fresh_slots = 0;
+    set_certificates(w, w->b->cfg);
     return 0;
 }
 

@@ -15,9 +15,13 @@ struct b2bua_params {
 /* Loads or makes the token key, builds every worker, binds all sockets, loads bindings, starts the
  * threads. On error nothing runs and *why (static or thread-local text) says what failed. */
 MUST_USE int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **why);
-/* New snapshot for new calls; running ones keep theirs. EINVAL: keys that need a restart differ
- * (names in *restart); nothing changed. */
-MUST_USE int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *restart);
+/* New snapshot for new calls; running ones keep theirs. First all that may fail: new sockets are
+ * bound, and *why says what was not to be had; then abandon, or commit, which cannot fail and takes
+ * a reference. One change at a time. Thread: any. */
+MUST_USE int b2bua_prepare(struct b2bua *b, struct config *cfg, struct buf *why);
+void b2bua_commit(struct b2bua *b, struct config *cfg);
+void b2bua_abandon(struct b2bua *b);
+MUST_USE int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *why); /* both */
 /* To be called every few hundred ms. Tells workers what did not fit into their mailboxes before. A
  * fresh token key once the current one is older than a day and than the longest call; the one
  * before stays valid. */
@@ -28,6 +32,10 @@ void b2bua_drain_end(struct b2bua *b); /* running calls end with BYE */
  */
 uint32_t b2bua_alive(struct b2bua *b);
 uint32_t b2bua_finishing(struct b2bua *b);
+/* Without a running house: nobody is registered, banned or in a call. Text or one JSON object.
+ * EINVAL: *why (static) says what is wrong with the question. Thread: any. */
+MUST_USE int explain_offline(struct config *cfg, const struct b2bua_question *q, bool as_json,
+                             struct buf *out, const char **why);
 void b2bua_stop(struct b2bua **bp); /* joins the threads, frees everything but the store */
 
 #endif

@@ -27,7 +27,13 @@ struct worker {
     struct token_ring *ring; /* own clone */
     struct config *cfg;
     struct timer reaper;
+    uint64_t open_slots;  /* listeners that have sockets here, as bits */
+    uint64_t fresh_slots; /* of these, bound for a configuration that is not in force yet */
+    int64_t unused_ms[CONFIG_SLOTS_MAX]; /* since when nobody needs them; 0: somebody does */
+    uint64_t nodes[1024 / 64];           /* numbers that this node has or had, as bits */
+    _Atomic(struct crypto_pool *) pool_seen;
 };
+#define RETIRED_MAX 64
 
 struct b2bua {
     struct config *cfg; /* guarded by lock for admin threads */
@@ -46,11 +52,19 @@ struct b2bua {
     int64_t started_wall_ms;
     int64_t started_ms;
     struct clock clock;
-    /* main only */
+    /* turn's: one change at a time, by main or an admin thread */
+    pthread_mutex_t turn;
+    struct token_ring *next_ring;             /* prepared; NULL: as it is */
+    struct crypto_pool *next_pool, *old_pool; /* prepared; left, but still used */
+    struct config *retired[RETIRED_MAX]; /* snapshots that were in force, as long as calls go on */
+    uint32_t n_retired;
     uint8_t news[WORKERS_MAX]; /* bits of enum news: what a worker has not been told yet */
     int64_t longest_ms;        /* limits.duration, the longest of all configurations so far */
     int64_t key_retry_ms;      /* monotonic; after a failure */
 };
+
+/* --- facade.c --- */
+struct config *worker_config(struct b2bua *b); /* what is in force; a reference for the caller */
 
 /* --- dispatch.c --- */
 extern const struct net_events worker_net_events; /* arg: struct worker */
@@ -91,8 +105,10 @@ typedef void(ask_fn)(struct worker *w, struct ask *a);
 struct ask {
     ask_fn *fn;
     uint64_t id;
+    char user[POLICY_NAME_MAX + 1]; /* whom it is about */
     int err;
     struct buf out;
+    struct reg_update *where; /* the caller's to free; NULL: none */
     struct call_counts calls;
     struct tx_counts tx;
     struct media_counts media;
@@ -103,9 +119,32 @@ struct ask {
 /* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
  * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */
 int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
+/* Where this user can be reached now. */
+int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings);
 void ask_counts(struct worker *w, struct ask *a);
 
+/* --- peers.c --- */
+void worker_peer_metrics(struct buf *t, struct b2bua *b, const struct config *cfg);
+/* --- listen.c --- */
+/* Sockets for the listeners that have none yet; they are abandoned unless the configuration comes
+ * into force. The errno of bind, with words. */
+int worker_open(struct worker *w, struct config *cfg, struct buf *why);
+void worker_abandon(struct worker *w);
+void worker_take_sockets(struct worker *w, const struct config *old, const struct config *cfg);
+void worker_close_unused(struct worker *w);
+bool worker_serves(const struct worker *w, uint8_t listener); /* new calls may begin there */
+
+/* --- house.c, reload.c --- */
+void house_tell_config(struct b2bua *b);
+void house_tell_ring(struct b2bua *b);
+void house_free_retired(struct b2bua *b, bool all);
+void house_end_old_pool(struct b2bua *b);
+
 /* --- worker.c --- */
+static inline bool worker_is_node(const struct worker *w, uint16_t node)
+{
+    return node < 1024 && (w->nodes[node / 64] >> node % 64 & 1) != 0;
+}
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);
 int worker_listen(struct worker *w, const char **why);
 int worker_run(struct worker *w);

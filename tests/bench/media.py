@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import tls
 from rtpengine import NgError, Rtpengine
 from run import (CALLEE, CALLER, CONFIG, INSIDE, OUTSIDE, ROOT, BenchError, Daemon, Load, figure, free_port, pinned,
                  process_cpu_s, remark)
@@ -57,7 +58,7 @@ class Marks:
     def figures(self, result):
         cpu, packets, seconds = (b - a for a, b in zip(self.at["hold"], self.at["quiet"]))
         return {"us": cpu * 1e6 / packets, "busy": cpu / seconds, "packets": packets,
-                "p50": result["rtp_latency_p50"], "p99": result["rtp_latency_p99"],
+                "p50": result["rtp_latency_p50"], "p99": result["rtp_latency_p99"], "max": result["rtp_latency_max"],
                 "skipped_ms": result["rtp_slots_skipped"], "burst_us": result.get("burst_cpu")}
 
 
@@ -254,8 +255,82 @@ def bench_memory(args, cores):
     figure("memory_per_srtp_call", (samples[0] - before) / calls, "bytes")
 
 
+HANDSHAKES = 500  # a second
+
+
+def bench_handshakes(args, cores):
+    """What TLS handshakes at a rate add to the latency of media: they run on threads of their own, and by precedence
+    of the scheduler behind it where both share a core, as here."""
+    calls, rows = args.calls // 5, {}
+    with PosternRelay(args, cores) as ours:
+        address = f"{OUTSIDE}:{ours.daemon.ports['tls_port']}"
+        for _ in range(args.repeat):
+            for name in ("quiet", "handshakes"):
+                flood = tls.Flood(pinned(cores[1], []), address, HANDSHAKES) if name == "handshakes" else None
+                try:
+                    row = ours.run(calls, args.seconds)
+                finally:
+                    row_rate = flood.stop() if flood else 0
+                rows.setdefault(name, []).append(row)
+                remark(f"handshakes: {name}: {row_rate:.0f} a second, latency p50 {row['p50']:.3f} p99 {row['p99']:.3f} "
+                       f"max {row['max']:.3f} ms"
+                       + (f", load stalled {row['skipped_ms']:.0f} ms" if row["skipped_ms"] else ""))
+                if flood:
+                    rows.setdefault("rate", []).append(row_rate)
+    figure("handshakes_per_s", statistics.median(rows["rate"]), "1/s")
+    for key in ("p99", "max"):
+        quiet, busy = (statistics.median(row[key] for row in rows[name]) for name in ("quiet", "handshakes"))
+        figure(f"relay_latency_{key}_quiet", quiet, "ms")
+        figure(f"relay_latency_{key}_handshakes", busy, "ms")
+
+
+def ports_in_use(daemon):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in daemon.api("GET", "/metrics").splitlines()
+               if line.startswith("postern_rtp_ports{") and 'state="used"' in line)
+
+
+def settled_ports(daemon):
+    """Ports in use once there are none, or after 5 s."""
+    deadline = time.monotonic() + 5
+    while ports_in_use(daemon) != 0 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return ports_in_use(daemon)
+
+
+def soak(args, cores, name, srtp):
+    seconds, pss = 10 if args.quick else 60, {}
+    with PosternRelay(args, cores, srtp) as ours:
+        ours.run(args.calls, 2)  # whatever is touched once
+        ours.load.judge = lambda status, result: None
+        marks = Marks(ours.pid)
+
+        def on_mark(mark, counts):
+            marks(mark, counts)
+            pss[mark] = ours.daemon.pss_bytes()
+
+        result = ours.load.run(["--held", "--calls", args.calls, "--rate", RAMP_RATE, "--duration", seconds, "--media",
+                                *side_options(srtp), *args.load_options], on_mark)
+        left = settled_ports(ours.daemon)
+        growth = pss["quiet"] - pss["hold"]
+        lost = sum(result[k] for k in ("rtp_lost", "rtp_malformed", "rtp_wrong_stream", "rtp_wrong_source"))
+    remark(f"soak: {name}: {args.calls} calls for {seconds} s, {result['rtp_sent']} packets sent, core "
+           f"{marks.figures(result)['busy']:.0%} busy, latency p99 {result['rtp_latency_p99']:.3f} ms, "
+           f"{result['calls_completed']} calls completed, load stalled {result['rtp_slots_skipped']:.0f} ms")
+    figure(f"soak_{name}_lost", lost, "packets")
+    figure(f"soak_{name}_growth", growth, "bytes")
+    figure(f"soak_{name}_ports_left", left, "ports")
+    return lost == 0 and left == 0 and result["calls_completed"] == result["calls_attempted"]
+
+
+def bench_soak(args, cores):
+    """Calls with media for a minute: no packet lost, no memory taken, every port back."""
+    clean = [soak(args, cores, name, srtp) for name, srtp in (("plain", (False, False)), ("srtp", (True, True)))]
+    if not all(clean):
+        raise BenchError("packets, calls or ports were lost")
+
+
 STAGES = {"plain": bench_plain, "back": bench_back_to_back, "latency": bench_latency, "stall": bench_stall,
-          "srtp": bench_srtp, "memory": bench_memory}
+          "srtp": bench_srtp, "memory": bench_memory, "handshakes": bench_handshakes, "soak": bench_soak}
 
 
 def parse_args():

@@ -3,7 +3,9 @@ whether handshakes at rate hold up the rest. `openssl s_time` is the client of b
 import os
 import re
 import socket
+import ssl
 import subprocess
+import sys
 import threading
 import time
 
@@ -94,3 +96,49 @@ def quiet_and_busy(target, flood):
         load()
         found.append(pinger.p99())
     return found
+
+
+class Flood:
+    """Full handshakes with an address at an even rate, from a process of its own, behind all others in precedence."""
+
+    THREADS = 8
+
+    def __init__(self, prefix, address, rate):
+        host, port = address.rsplit(":", 1)
+        self.process = subprocess.Popen([*prefix, "nice", "-n", "5", sys.executable, __file__, host, port, str(rate)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def stop(self):
+        """Handshakes a second that came to an end."""
+        said, _ = self.process.communicate()
+        return float(said or 0)
+
+    @staticmethod
+    def run(host, port, rate):
+        """Until standard input ends."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        over, lock, done = threading.Event(), threading.Lock(), [0]
+        start = time.monotonic()
+
+        def worker(first):
+            due = start + first / rate
+            while not over.wait(max(0, due - time.monotonic())):
+                due += Flood.THREADS / rate
+                try:
+                    with socket.create_connection((host, port), timeout=5) as sock, context.wrap_socket(sock):
+                        with lock:
+                            done[0] += 1
+                except OSError:
+                    pass  # refused for once: it does not count
+
+        threads = [threading.Thread(target=worker, args=(i,), daemon=True) for i in range(Flood.THREADS)]
+        for thread in threads:
+            thread.start()
+        sys.stdin.read()
+        over.set()
+        print(done[0] / (time.monotonic() - start), flush=True)
+
+
+if __name__ == "__main__":
+    Flood.run(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

@@ -41,14 +41,24 @@ socket.socket.bind = lambda self, at: bind(self, (sys.ip, at[1]))
 sys.ip, sys.argv = sys.argv[1], sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+# Nothing of the tool's signature is left: what remains is what it does.
+DISGUISE = """
+import socket
+sendto = socket.socket.sendto
+def disguised(self, data, *rest):
+    for word, other in ((b"friendly-scanner", b"Phone 7"), (b"sipvicious", b"phone"), (b"z9hG4bK-", b"z9hG4bKx")):
+        data = data.replace(word, other)
+    return sendto(self, data, *rest)
+socket.socket.sendto = disguised
+"""
 
 
-def attack(tool, *args, seconds=60):
+def attack(tool, *args, seconds=60, disguise=""):
     """SIPVicious from the stranger's address; its output."""
     path = f"/usr/share/sipvicious/sipvicious_{tool}"
     if not os.path.exists(path):
         pytest.skip("no SIPVicious here: scripts/setup --test")
-    done = subprocess.run([sys.executable, "-c", SHIM, net.STRANGER, path, "-x", net.STRANGER, "-P", "5070", *args],
+    done = subprocess.run([sys.executable, "-c", disguise + SHIM, net.STRANGER, path, "-x", net.STRANGER, "-P", "5070", *args],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds * net.patience, check=False,
                           env=dict(os.environ, HOME="/tmp", PYTHONPATH="/usr/share/sipvicious"))
     return done.stdout.decode(errors="replace")

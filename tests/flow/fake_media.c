@@ -51,9 +51,33 @@ int media_set_realm(struct media *m, const struct media_realm_params *p)
     return 0;
 }
 
+void media_set(struct media *m, const struct media_settings *s)
+{
+    (void)m;
+    (void)s;
+}
+
+void media_set_crypto(struct media *m, struct crypto_pool *pool)
+{
+    (void)m;
+    (void)pool;
+}
+
+int media_drop_realm(struct media *m, uint8_t listener)
+{
+    (void)m;
+    (void)listener;
+    return 0;
+}
+
 void media_set_inactivity(struct media *m, uint32_t ms)
 {
     m->p.inactivity_ms = ms;
+}
+
+void media_set_quarantine(struct media *m, uint32_t ms)
+{
+    m->p.quarantine_ms = ms;
 }
 
 uint32_t fake_media_inactivity(const struct media *m)
@@ -281,7 +305,7 @@ int media_set_dtls(struct media_session *s, unsigned stream, unsigned side,
     if (s->m->p.dtls == NULL && !s->m->has_dtls) {
         return ENOTSUP;
     }
-    fs->is_secure = true;
+    fs->is_secure = fs->is_secure || p->n != 0;
     fs->dtls = *p;
     fs->n_dtls++;
     if (p->n != 0 && sl_cstr(p->fingerprints[0], fs->fingerprint, sizeof(fs->fingerprint)) != 0) {

@@ -67,6 +67,17 @@ int store_put_call(struct store *s, const struct store_call *c)
     return 0;
 }
 
+int store_put_asked(struct store *s, const struct store_asked *a)
+{
+    if (memory_is_out()) {
+        return ENOMEM;
+    }
+    text(s->asked, sizeof(s->asked), a->asked);
+    s->asked_id = a->id;
+    s->n_asked++;
+    return 0;
+}
+
 bool store_is_full(const struct store *s)
 {
     return s->is_full;

@@ -97,6 +97,9 @@ struct store {
     size_t n_bans_put, n_bans_del;
     char last_ban[FAKE_TEXT_MAX]; /* prefix and event of the one put last */
     bool is_full;
+    char asked[32768]; /* the last one */
+    uint64_t asked_id;
+    size_t n_asked;
 };
 extern struct store fake_store;
 

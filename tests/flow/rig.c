@@ -110,6 +110,11 @@ void rig_block(struct rig *r, const char *to, int err)
     r->blocks[r->n_blocks++].err = err;
 }
 
+static uint64_t leaks_found(void)
+{
+    return stat_sum(STAT_LEAK_MASKED) + stat_sum(STAT_LEAK_REFUSED) + stat_sum(STAT_LEAK_REPORTED);
+}
+
 /* --- building --- */
 
 static int rig_make_tables(struct rig *r, struct worker *w)
@@ -163,20 +168,22 @@ static int rig_make_worker(struct rig *r, uint8_t i)
     err = err == 0 ? sip_pool_new(&w->pool) : err;
     err = err == 0 ? rig_make_tables(r, w) : err;
     if (err == 0) {
-        err = call_table_new(&w->calls, &(struct call_table_params){.loop = w->loop,
-                                                                    .tab = w->tab,
-                                                                    .net = &r->ops,
-                                                                    .net_arg = w,
-                                                                    .media = w->media,
-                                                                    .registrar = w->registrar,
-                                                                    .auth = r->b.auth,
-                                                                    .store = &fake_store,
-                                                                    .ring = w->ring,
-                                                                    .worker = w->index,
-                                                                    .hold = rig_hold,
-                                                                    .hold_arg = w,
-                                                                    .proven = worker_proven,
-                                                                    .offence = worker_offence});
+        err = call_table_new(&w->calls,
+                             &(struct call_table_params){.loop = w->loop,
+                                                         .tab = w->tab,
+                                                         .net = &r->ops,
+                                                         .net_arg = w,
+                                                         .media = w->media,
+                                                         .registrar = w->registrar,
+                                                         .auth = r->b.auth,
+                                                         .store = &fake_store,
+                                                         .ring = w->ring,
+                                                         .worker = w->index,
+                                                         .n_workers = (uint8_t)r->b.n_workers,
+                                                         .hold = rig_hold,
+                                                         .hold_arg = w,
+                                                         .proven = worker_proven,
+                                                         .offence = worker_offence});
     }
     if (err == 0) {
         worker_apply_config(w, r->b.cfg);
@@ -219,6 +226,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     fake_store_reset();
     stat_reset();
     r->live = mem_live();
+    r->leaks = leaks_found();
     r->ops.send = rig_send;
     r->next_conn = 9000;
     r->b.n_workers = n_workers;
@@ -438,6 +446,7 @@ static void rig_check_records(void)
     }
 }
 
+/* The house's own look must neither see what is not there nor miss what a test has put there. */
 static void rig_check_leaks(struct rig *r)
 {
     const struct rig_sent *where = NULL;
@@ -446,6 +455,7 @@ static void rig_check_leaks(struct rig *r)
     if (id != NULL) {
         fail_msg("'%s' of the other side was told:\n%s", id, where->text);
     }
+    assert_int_equal(leaks_found() - r->leaks, r->leaks_due);
 }
 
 void rig_down(struct rig *r)

@@ -64,6 +64,8 @@ struct rig {
     uint32_t next_name; /* for Call-IDs, tags, branches */
     bool is_noisy;      /* untaken messages are not the test's business */
     bool is_leaky;      /* one side calls itself: nothing can leak */
+    uint64_t leaks;     /* that the house itself has found, before; and is to find */
+    unsigned leaks_due;
 };
 
 /* The house of most tests: carrier (outside, 192.0.2.30) and pbx (inside, 10.1.1.20 and 10.1.1.21,

@@ -87,6 +87,10 @@ static void an_answer_says_who_begins(void **state)
 
         pair_init(&t, r);
         invite(&t, secure_offer(&t.a, KIND_RTP, NULL));
+        /* It may begin before it answers. */
+        assert_int_equal(media_side(r, 0, 1)->n_dtls, 1);
+        assert_int_equal(media_side(r, 0, 1)->dtls.n, 0);
+        assert_int_equal(media_side(r, 0, 1)->dtls.role, MEDIA_DTLS_PASSIVE);
         snprintf(media, sizeof(media),
                  "m=audio 40000 UDP/TLS/RTP/SAVPF 0\r\n" PRINT "a=setup:%s\r\n", rows[i].setup);
         answer(&t, plain_answer(&t.b, media));
@@ -290,6 +294,8 @@ static void one_port_of_the_browser_is_two_plain_streams_for_the_pbx(void **stat
     HAS(t.a.got, "m=audio 20000 UDP/TLS/RTP/SAVPF 0 126\r\n");
     video = strstr(t.a.got, "m=video ");
     assert_non_null(video);
+    HAS(t.a.got, "a=mid:0\r\na=extmap:4/recvonly urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
+    LACKS(video, "extmap"); /* it was not offered there */
     HAS(video, "m=video 20000 UDP/TLS/RTP/SAVPF 96\r\n");
     HAS(video, "a=mid:v\r\n");
     assert_true(media_side(r, 1, 0)->is_bundled && media_side(r, 1, 0)->leader == 0);
@@ -300,6 +306,7 @@ static void one_port_of_the_browser_is_two_plain_streams_for_the_pbx(void **stat
     EXPECT(&t.b, "100 INVITE");
     EXPECT(&t.a, "INVITE");
     HAS(t.a.ring, "a=group:BUNDLE 0 v\r\n");
+    HAS(t.a.ring, "a=extmap:4/recvonly urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
     HAS(t.a.ring, "m=video 20000 UDP/TLS/RTP/SAVPF 96\r\n");
     phone_answer(&t.a, 200, sdp_of(&t.a, browser_av, ""));
     EXPECT(&t.b, "200 INVITE");

@@ -2,6 +2,8 @@
  * late offers, glare, failures, CANCEL. */
 #include "rig.h"
 
+#include <stdio.h>
+
 /* x asks with its description, y accepts with its own; returns what y was offered. */
 static void exchange(struct phone *x, struct phone *y, const char *asks, const char *says)
 {
@@ -522,6 +524,41 @@ static void a_stream_may_be_added_and_refused_and_turned_into_fax(void **state)
     pair_bye(&t);
 }
 
+/* One re-INVITE from a to b with these m-lines on either side. */
+static void exchange_lines(struct pair *t, const char *offer, const char *answer)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text),
+             "v=0\r\no=- 1 2 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n%s",
+             offer);
+    phone_reinvite(&t->a, text);
+    EXPECT(&t->a, "100 INVITE");
+    EXPECT(&t->b, "INVITE");
+    snprintf(text, sizeof(text),
+             "v=0\r\no=- 1 2 IN IP4 10.1.1.20\r\ns=-\r\nc=IN IP4 10.1.1.20\r\nt=0 0\r\n%s", answer);
+    phone_answer(&t->b, 200, text);
+    EXPECT(&t->a, "200 INVITE");
+    EXPECT(&t->b, "ACK");
+    phone_ack(&t->a, NULL);
+}
+
+static void what_a_removed_stream_carried_stays_in_the_record(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    exchange_lines(&t, "m=audio 40000 RTP/AVP 0\r\nm=video 40002 RTP/AVP 31\r\n",
+                   "m=audio 41000 RTP/AVP 0\r\nm=video 41002 RTP/AVP 31\r\n");
+    exchange_lines(&t, "m=audio 40000 RTP/AVP 0\r\nm=video 0 RTP/AVP 31\r\n",
+                   "m=audio 41000 RTP/AVP 0\r\nm=video 0 RTP/AVP 31\r\n");
+    assert_false(rig_media(t.r)->streams[1].side[0].is_open);
+    pair_bye(&t);
+    HAS(talk_record()->detail, "{\"stream\":1,\"ended\":true,\"caller\":{\"remote\":");
+    HAS(talk_record()->detail, "{\"stream\":0,\"ended\":false,\"caller\":{\"remote\":");
+}
+
 static void an_unusable_answer_to_a_reinvite_ends_the_call(void **state)
 {
     struct pair t;
@@ -580,6 +617,7 @@ int main(void)
         FLOW_TEST(a_bye_of_the_asked_side_ends_a_pending_reinvite),
         FLOW_TEST(a_bye_of_the_asking_side_ends_its_pending_reinvite),
         FLOW_TEST(a_reinvite_with_another_body_is_a_415),
+        FLOW_TEST(what_a_removed_stream_carried_stays_in_the_record),
         FLOW_TEST(a_stream_may_be_added_and_refused_and_turned_into_fax),
         FLOW_TEST(an_unusable_answer_to_a_reinvite_ends_the_call),
         FLOW_TEST(reinvites_go_over_connections_as_well),

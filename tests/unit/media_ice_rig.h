@@ -13,9 +13,10 @@
 #define THEIR_PWD "their-password-of-24-cha"
 
 /* A check as a full agent of this side makes it; pwd NULL: the right one. */
-static inline void rig_check_from(struct rig *r, unsigned side, int fd, bool nominate,
-                                  const char *pwd)
+static inline void rig_check_to(struct rig *r, struct media_flow *to, int fd, bool nominate,
+                                const char *pwd)
 {
+    unsigned side = media_side_index(to->side);
     struct media_ice_local l;
     struct rig_stun m;
     char user[64];
@@ -26,7 +27,13 @@ static inline void rig_check_from(struct rig *r, unsigned side, int fd, bool nom
                                            .password = pwd != NULL ? sl_str(pwd) : l.pwd,
                                            .priority = 100,
                                            .use_candidate = nominate});
-    rig_send(&rig_side(r, side)->rtp, fd, m.p, m.n);
+    rig_send(to, fd, m.p, m.n);
+}
+
+static inline void rig_check_from(struct rig *r, unsigned side, int fd, bool nominate,
+                                  const char *pwd)
+{
+    rig_check_to(r, &rig_side(r, side)->rtp, fd, nominate, pwd);
 }
 
 static inline int rig_describe_ice(struct rig *r, unsigned side)

@@ -412,6 +412,23 @@ static void the_index_the_system_and_the_peers_answer(void **state)
     assert_string_equal(rig.body, "{\"items\":[{\"name\":\"pbx\"}],\"next_cursor\":null}");
 }
 
+static void a_peer_and_a_target_are_drained_and_taken_back(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST", "/v1/peers/pbx/drain", WITH_TOKEN), 200);
+    assert_string_equal(rig.body, "{\"peer\":\"pbx\",\"target\":\"\",\"drained\":true}");
+    assert_int_equal(rig.drained, 1);
+    assert_int_equal(ask("DELETE", "/v1/peers/pbx/drain", WITH_TOKEN), 200);
+    assert_int_equal(rig.drained, 0);
+    assert_int_equal(ask("POST", "/v1/peers/pbx/drain?target=sip:10.0.0.1", WITH_TOKEN), 200);
+    assert_int_equal(rig.drained, 2);
+    assert_int_equal(ask("POST", "/v1/peers/pbx/drain?target=sip:10.0.0.2", WITH_TOKEN), 404);
+    assert_int_equal(ask("POST", "/v1/peers/other/drain", WITH_TOKEN), 404);
+    assert_int_equal(ask("POST", "/v1/peers/pbx/drain?side=a", WITH_TOKEN), 400);
+    assert_int_equal(ask("POST", "/v1/peers/pbx/drain", ""), 401);
+    assert_int_equal(ask("GET", "/v1/peers/pbx/drain", WITH_TOKEN), 405);
+}
+
 static void health_and_metrics_need_no_token_here(void **state)
 {
     (void)state;
@@ -478,6 +495,7 @@ int main(void)
         TEST(registrations_are_paged_and_hide_the_expired),
         TEST(a_wrong_query_is_told_with_the_nearest_word),
         TEST(the_index_the_system_and_the_peers_answer),
+        TEST(a_peer_and_a_target_are_drained_and_taken_back),
         TEST(health_and_metrics_need_no_token_here),
         TEST(each_metric_is_described_once_and_keeps_its_lines_together),
     };

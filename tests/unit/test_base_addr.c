@@ -158,6 +158,43 @@ static void addresses_of_a_link_are_known(void **state)
     }
 }
 
+static void addresses_without_meaning_outside_are_known(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_private;
+    } rows[] = {{"9.255.255.255", false},
+                {"10.0.0.0", true},
+                {"10.255.255.255", true},
+                {"11.0.0.0", false},
+                {"172.15.255.255", false},
+                {"172.16.0.0", true},
+                {"172.31.255.255", true},
+                {"172.32.0.0", false},
+                {"192.167.255.255", false},
+                {"192.168.0.0", true},
+                {"192.169.0.0", false},
+                {"100.63.255.255", false},
+                {"100.64.0.0", true},
+                {"100.127.255.255", true},
+                {"100.128.0.0", false},
+                {"127.0.0.1", true},
+                {"169.254.1.1", true},
+                {"fbff::1", false},
+                {"fc00::1", true},
+                {"fdff::1", true},
+                {"fe80::1", true},
+                {"2001:db8::1", false},
+                {"::1", true}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct addr a = must_parse(rows[i].text);
+
+        assert_int_equal(addr_is_private(&a), rows[i].is_private);
+    }
+}
+
 static void prefixes_contain_what_they_should(void **state)
 {
     static const struct {
@@ -270,6 +307,7 @@ int main(void)
         cmocka_unit_test(equality_looks_at_the_port_or_not),
         cmocka_unit_test(special_addresses_are_known),
         cmocka_unit_test(addresses_of_a_link_are_known),
+        cmocka_unit_test(addresses_without_meaning_outside_are_known),
         cmocka_unit_test(prefixes_contain_what_they_should),
         cmocka_unit_test(sloppy_prefixes_are_refused),
         cmocka_unit_test(virtual_clocks_move_only_when_told),

@@ -229,8 +229,9 @@ static const struct rig_case security_cases[] = {
     {"security: {bans: {durations: [5m, 46d, 1]}}\n",
      "t:2:35: security.bans.durations[1]: '46d' is out of range: 1s to 45d\n"
      "t:2:40: security.bans.durations[2]: '1' has no unit: ms, s, m, h or d, as in 5m\n"},
-    {"security: {bans: {firewall: nftables, networks: 1, dry_run: maybe}}\n",
-     "t:2:29: security.bans.firewall: 'nftables' is not supported by this version\n"
+    {"security: {bans: {firewall: iptables, networks: 1, dry_run: maybe}}\n",
+     "t:2:29: security.bans.firewall: 'iptables' is not one of off, nftables; did you mean "
+     "'nftables'?\n"
      "t:2:49: security.bans.networks: '1' is out of range: 2 to 256, or off\n"
      "t:2:61: security.bans.dry_run: 'maybe' is not one of false, true\n"},
     {"security: {bnas: {}}\n", "t:2:12: security.bnas: unknown setting; did you mean 'bans'?\n"},

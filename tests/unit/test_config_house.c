@@ -277,8 +277,10 @@ static const struct rig_case peers_cases[] = {
      "t:2:55: peers.p.headers: must be a list, not a map\n"},
     {"peers: {p: {listener: a, sources: 127.0.0.2, headers: x}}\n",
      "t:2:55: peers.p.headers: must be a list, not a single value\n"},
-    {"peers: {p: {listener: a, sources: 127.0.0.2, probe: {every: 30s}}}\n",
-     "t:2:46: peers.p.probe: 'probe' is not supported by this version\n"},
+    {"peers: {p: {listener: a, sources: 127.0.0.2, probe: {every: 2s, timeout: 3s}}}\n",
+     "t:2:74: peers.p.probe.timeout: is longer than 'every': one probe of a target at a time\n"},
+    {"peers: {p: {listener: a, sources: 127.0.0.2, breaker: {answer_ratio: 101}}}\n",
+     "t:2:70: peers.p.breaker.answer_ratio: '101' is out of range: 1 to 100, or off\n"},
     {"peers: {p: {listener: a, sources: 127.0.0.2}, p: {listener: a, sources: 127.0.0.3}}\n",
      "t:2:47: peers.p: is there twice; the first is at 2:9\n"},
     {"peers: {p: {listener: a, sources: 127.0.0.2}, q: {listener: a, sources: [127.0.0.3, "

@@ -54,6 +54,7 @@ static void what_is_not_written_has_its_default(void **state)
     assert_int_equal(c->media_learn_ms, 3000);
     assert_int_equal(c->media_io, 0);
     assert_int_equal(c->media_gather_us, 250);
+    assert_int_equal(c->media_quarantine_ms, 2000);
     assert_int_equal(c->media_ready, 64);
     assert_int_equal(c->setup_ms, 180000);
     assert_int_equal(c->duration_ms, 43200000);
@@ -539,8 +540,7 @@ static void example_files(bool on)
 static void the_example_is_refused_for_exactly_what_is_not_supported(void **state)
 {
     static const char want[] = "listeners.outside.sip.ws: 'ws'\n"
-                               "listeners.outside.sip.wss: 'wss'\n"
-                               "peers.pbx.probe: 'probe'\n";
+                               "listeners.outside.sip.wss: 'wss'\n";
     static const char tail[] = " is not supported by this version";
     static char text[RIG_TEXT_MAX], got[RIG_TEXT_MAX], dir[] = "/tmp/postern-example-XXXXXX";
     char old[4096];

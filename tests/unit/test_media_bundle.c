@@ -124,6 +124,24 @@ static void packets_are_told_apart(void **state)
     down(&r, &c);
 }
 
+/* Nobody agreed on extensions with the other side, and the mid is ours to read. */
+static void the_mid_goes_no_further(void **state)
+{
+    struct said said = {0x300, 35, "v", false};
+    uint8_t p[172], got[512];
+    struct callee c;
+    struct rig r;
+
+    (void)state;
+    up(&r, &c);
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, put_said(p, &said, 1));
+    assert_int_equal(rig_recv(c.rtp, got, sizeof(got), NULL), sizeof(p) - 12);
+    assert_int_equal(got[0], 0x80);
+    assert_memory_equal(got + 1, p + 1, 11);
+    assert_memory_equal(got + 12, p + 24, sizeof(p) - 24);
+    down(&r, &c);
+}
+
 static void followers_have_no_ports_but_the_leaders(void **state)
 {
     struct media_counts n;
@@ -263,6 +281,70 @@ static void a_compound_about_both_streams_is_parted(void **state)
     down(&r, &c);
 }
 
+/* One report of the browser about both, and the quality of the second (RFC 3611): each far end
+ * gets the blocks about its own stream. */
+static void the_blocks_of_one_report_are_parted(void **state)
+{
+    static const char report[] = "\x82\xc9\x00\x0d"
+                                 "BROWSSRC0123456789abcdefghij" /* the audio */
+                                 "\x00\x00\x00\x07"
+                                 "0123456789abcdefghij" /* the video */
+                                 "\x81\xcf\x00\x0a"
+                                 "BROW"
+                                 "\x07\x00\x00\x08"
+                                 "\x00\x00\x00\x07"
+                                 "0123456789abcdefghijABCDEFGH";
+    uint8_t p[512], got[512];
+    struct callee c;
+    struct rig r;
+
+    (void)state;
+    up(&r, &c);
+    rig_say(&r, 1, r.phone[1]);
+    rig_send(&r.s->streams[VIDEO]->side[1].rtp, c.rtp, p,
+             put_said(p, &(struct said){.ssrc = 7, .pt = 96}, 1));
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], report, sizeof(report) - 1);
+    assert_int_equal(rig_recv(r.phone_rtcp[1], got, sizeof(got), NULL), 32);
+    assert_memory_equal(got,
+                        "\x81\xc9\x00\x07"
+                        "BROWSSRC",
+                        12);
+    assert_int_equal(rig_recv(c.rtcp, got, sizeof(got), NULL), 32 + 44);
+    assert_memory_equal(got,
+                        "\x81\xc9\x00\x07"
+                        "BROW\x00\x00\x00\x07",
+                        12);
+    assert_memory_equal(got + 32, report + 56, 44);
+    down(&r, &c);
+}
+
+/* All names are taken by one stream; the other one has been silent so far. */
+static void a_silent_stream_finds_a_name_when_it_speaks(void **state)
+{
+    uint8_t p[512];
+    struct callee c;
+    struct rig r;
+
+    (void)state;
+    up(&r, &c);
+    for (uint32_t k = 0; k < BUNDLE_LEARNED_MAX; k++) {
+        size_t n = rig_rtp(p, 5);
+
+        rtp_put32(p + 8, 1000 + k);
+        rig_send(&rig_side(&r, 1)->rtp, r.phone[1], p, n);
+        assert_true(rig_got(r.phone[0]));
+    }
+    rig_send(&r.s->streams[VIDEO]->side[1].rtp, c.rtp, p,
+             put_said(p, &(struct said){.ssrc = 7, .pt = 96}, 1));
+    assert_int_equal(rig_recv(r.phone[0], p, sizeof(p), NULL), 172);
+    assert_int_equal(rtp_ssrc(p), 7);
+    rig_send(&r.s->streams[VIDEO]->side[1].rtp, c.rtp, p, /* nor a name of the other's */
+             put_said(p, &(struct said){.ssrc = 1015, .pt = 96}, 1));
+    assert_int_equal(rig_recv(r.phone[0], p, sizeof(p), NULL), 172);
+    assert_int_not_equal(rtp_ssrc(p), 1015);
+    down(&r, &c);
+}
+
 static void one_name_too_many_goes_on_under_the_last(void **state)
 {
     uint8_t p[512];
@@ -338,9 +420,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packets_are_told_apart),
+        cmocka_unit_test(the_mid_goes_no_further),
         cmocka_unit_test(followers_have_no_ports_but_the_leaders),
         cmocka_unit_test(both_streams_go_out_by_one_transport_under_one_key),
         cmocka_unit_test(a_name_that_another_stream_has_is_changed),
+        cmocka_unit_test(the_blocks_of_one_report_are_parted),
+        cmocka_unit_test(a_silent_stream_finds_a_name_when_it_speaks),
         cmocka_unit_test(one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(a_compound_about_both_streams_is_parted),
         cmocka_unit_test(who_leaves_a_secure_transport_stays_secure),

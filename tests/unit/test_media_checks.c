@@ -152,6 +152,40 @@ static void consent_that_ends_is_media_lost(void **state)
     rig_down(&r);
 }
 
+/* RTCP on a port of its own has a consent of its own (RFC 7675 5.1): its end stops our reports, and
+ * neither the call nor its media. */
+static void consent_to_reports_is_their_own(void **state)
+{
+    static const uint8_t rr[8] = {0x80, 201, 0, 1, 'S', 'S', 'R', 'C'};
+    struct rig r;
+
+    (void)state;
+    up(&r);
+    for (unsigned i = 0; i < 16; i++) {
+        rig_check_from(&r, 0, r.phone[0], i == 0, NULL);
+        if (i < 4) {
+            rig_check_to(&r, &rig_side(&r, 0)->rtcp, r.phone_rtcp[0], i == 0, NULL);
+        }
+        while (rig_got(r.phone[0])) {
+        }
+        while (rig_got(r.phone_rtcp[0])) {
+        }
+        rig_send(&rig_side(&r, 1)->rtcp, r.phone_rtcp[1], rr, sizeof(rr));
+        if (rig_got(r.phone_rtcp[0]) != (i < 9)) { /* 30 s after the check of the fourth lap */
+            fail_msg("report %u", i);
+        }
+        rig_say(&r, 1, r.phone[1]);
+        assert_true(rig_got(r.phone[0]));
+        loop_advance(r.loop, 5000);
+    }
+    assert_int_equal(r.silences, 0);
+    rig_check_to(&r, &rig_side(&r, 0)->rtcp, r.phone_rtcp[0], false, NULL);
+    assert_true(rig_got_stun(r.phone_rtcp[0]));
+    rig_send(&rig_side(&r, 1)->rtcp, r.phone_rtcp[1], rr, sizeof(rr));
+    assert_true(rig_got(r.phone_rtcp[0]));
+    rig_down(&r);
+}
+
 static void a_peer_whose_checks_never_come_is_named(void **state)
 {
     struct rig r;
@@ -253,6 +287,7 @@ int main(void)
         cmocka_unit_test(early_checks_are_answered_before_the_description),
         cmocka_unit_test(a_hold_address_does_not_hold_a_peer_with_ice),
         cmocka_unit_test(consent_that_ends_is_media_lost),
+        cmocka_unit_test(consent_to_reports_is_their_own),
         cmocka_unit_test(a_peer_whose_checks_never_come_is_named),
         cmocka_unit_test(a_restart_keeps_the_old_pair_until_the_new_one),
         cmocka_unit_test(a_side_may_go_on_without_ice),

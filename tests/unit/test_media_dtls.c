@@ -135,6 +135,26 @@ static void an_early_hello_is_kept_until_the_answer(void **state)
     rig_down(&r);
 }
 
+/* A target with DTLS was tried and refused; the next one, by another profile, is plain. */
+static void what_was_only_offered_binds_nobody(void **state)
+{
+    struct handset h;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), 0);
+    rig_say(&r, 0, r.phone[0]);
+    assert_true(rig_got(r.phone[1]));
+    handset_up(&h, true, r.phone[1]);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, &h), 0);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), EPROTO);
+    media_session_close(&r.s);
+    handset_down(&h);
+    rig_down(&r);
+}
+
 /* attacks.md 74: a hello from elsewhere changes nothing. */
 static void a_strangers_hello_is_no_hello(void **state)
 {
@@ -186,6 +206,79 @@ static void a_worse_source_cannot_take_a_handshake_over(void **state)
     loop_advance(r.loop, 0);
     assert_false(rig_got(near));
     assert_int_equal(rig_stats(&r, 0).strangers, 1);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&thief);
+    (void)close(near);
+    rig_down(&r);
+}
+
+/* attacks.md 74: a neighbour of the phone, behind the same NAT, is at it first, with a certificate
+ * of its own. The call goes on, and the phone gets its turn. */
+static void a_neighbour_with_a_wrong_certificate_ends_no_call(void **state)
+{
+    struct handset h, thief;
+    int near;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    near = rig_socket(rig_ip(10));
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&thief, true, near);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    dtls_start(thief.d, 1);
+    handset_talk(&r, &thief, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
+    loop_advance(r.loop, 1);
+    assert_int_equal(r.silences, 0);
+    handset_again(&thief, true); /* once refused, it is a stranger */
+    dtls_start(thief.d, 1);
+    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).strangers, 1);
+    dtls_start(h.d, 1);
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    handset_down(&thief);
+    (void)close(near);
+    rig_down(&r);
+}
+
+/* The phone's NAT gave it another port than it knows of: nothing speaks for it more than for its
+ * neighbour, whose handshake only begins. */
+static void a_neighbour_that_dawdles_gives_way(void **state)
+{
+    struct handset h, thief;
+    int near;
+    struct rig r;
+
+    (void)state;
+    dtls_up(&r);
+    near = rig_socket(rig_ip(10));
+    addr_set_port(&r.remote[0].rtp, 9);
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    handset_up(&thief, true, near);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    dtls_start(thief.d, 1);
+    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
+    loop_advance(r.loop, 899);
+    dtls_start(h.d, 1);
+    (void)handset_send(&h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).strangers, 1); /* not yet: it may be the phone */
+    loop_advance(r.loop, 1);
+    handset_again(&h, true);
+    handset_introduce(&h);
+    dtls_start(h.d, 1);
     handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
     assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
     media_session_close(&r.s);
@@ -364,6 +457,34 @@ static void a_handshake_that_we_begin_goes_where_the_new_description_says(void *
     rig_down(&r);
 }
 
+/* The same certificate at another place, before anybody answered at the first. */
+static void a_handshake_under_way_follows_the_description(void **state)
+{
+    struct handset h;
+    struct rig r;
+    int fd;
+
+    (void)state;
+    dtls_up(&r);
+    fd = rig_socket(rig_ip(20));
+    handset_up(&h, false, fd);
+    handset_introduce(&h);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &h), 0);
+    loop_advance(r.loop, 0);
+    assert_true(rig_got(r.phone[0])); /* a hello, which that one does not answer */
+    r.remote[0].rtp = r.remote[0].rtcp = rig_name(fd);
+    r.remote[0].signalling = rig_ip(20);
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    assert_false(rig_got(r.phone[0]));
+    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    media_session_close(&r.s);
+    handset_down(&h);
+    (void)close(fd);
+    rig_down(&r);
+}
+
 /* They were away, or had no answer from us yet. */
 static void a_handshake_that_timed_out_may_be_tried_again(void **state)
 {
@@ -529,6 +650,10 @@ int main(void)
         cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
         cmocka_unit_test(a_strangers_hello_is_no_hello),
         cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
+        cmocka_unit_test(what_was_only_offered_binds_nobody),
+        cmocka_unit_test(a_neighbour_with_a_wrong_certificate_ends_no_call),
+        cmocka_unit_test(a_neighbour_that_dawdles_gives_way),
+        cmocka_unit_test(a_handshake_under_way_follows_the_description),
         cmocka_unit_test(a_forged_source_gets_no_answer_to_amplify),
         cmocka_unit_test(a_certificate_that_fits_no_fingerprint_loses_the_side),
         cmocka_unit_test(another_fingerprint_means_another_handshake_and_old_keys_until_then),

@@ -134,7 +134,6 @@ static void an_authentic_check_validates_its_source(void **state)
 
     (void)state;
     describe(THEIRS);
-    assert_true(ice_is_used(rig.ice));
     assert_int_equal(check(&rig.a, false), ICE_ANSWERED);
     assert_true(rig.v.validated);
     assert_false(rig.v.nominated);
@@ -154,7 +153,6 @@ static void use_candidate_moves_the_endpoint(void **state)
     describe(THEIRS);
     check(&rig.a, true);
     assert_true(rig.v.nominated && is_selected(&rig.a));
-    assert_int_equal(ice_priority(rig.ice, 1), 100);
     check(&rig.a, true);
     assert_false(rig.v.nominated); /* it is there already */
     check(&rig.b, false);
@@ -168,7 +166,6 @@ static void strangers_move_nothing_and_get_no_answer(void **state)
 {
     const struct who w = who_now(THEIRS);
     struct who bad = w;
-    uint32_t counts[ICE_DROPS];
 
     (void)state;
     describe(THEIRS);
@@ -189,10 +186,6 @@ static void strangers_move_nothing_and_get_no_answer(void **state)
     assert_untouched(ICE_UNKNOWN_USER);
     assert_true(is_selected(&rig.a));
     assert_false(ice_is_valid(rig.ice, 1, &rig.stranger));
-    ice_counts(rig.ice, counts);
-    assert_int_equal(counts[ICE_ANSWERED], 1);
-    assert_int_equal(counts[ICE_UNKNOWN_USER], 3);
-    assert_int_equal(counts[ICE_BAD_INTEGRITY], 1);
 }
 
 static void messages_without_user_or_integrity_are_a_strangers(void **state)
@@ -344,8 +337,6 @@ static void validated_sources_are_bounded_and_the_oldest_goes(void **state)
 
 static void answers_are_bounded_by_rate(void **state)
 {
-    uint32_t counts[ICE_DROPS];
-
     (void)state;
     describe(THEIRS);
     for (unsigned i = 0; i < ICE_ANSWERS_PER_S; i++) {
@@ -357,16 +348,12 @@ static void answers_are_bounded_by_rate(void **state)
     rig.now_ms += 1000 / ICE_ANSWERS_PER_S;
     assert_int_equal(check(&rig.b, true), ICE_ANSWERED);
     assert_int_equal(check(&rig.b, true), ICE_RATE);
-    ice_counts(rig.ice, counts);
-    assert_int_equal(counts[ICE_RATE], 2);
-    assert_int_equal(counts[ICE_ANSWERED], ICE_ANSWERS_PER_S + 1);
 }
 
 /* RFC 8445 7.3: checks may be faster than the answer in signalling. */
 static void early_checks_count_when_the_description_fits(void **state)
 {
     (void)state;
-    assert_false(ice_is_used(rig.ice));
     check(&rig.a, true);
     assert_int_equal(rig.v.drop, ICE_ANSWERED);
     assert_true(rig.v.validated && rig.v.nominated);
@@ -409,22 +396,9 @@ static void descriptions_are_checked_and_change_nothing_when_wrong(void **state)
     r.ufrag = SL(THEIRS);
     r.pwd = SL("123456789012345678901");
     assert_int_equal(ice_set_remote(rig.ice, &r, &restarted), EBADMSG);
-    assert_false(ice_is_used(rig.ice));
     r.pwd = SL("1234567890123456789012");
     r.ufrag = sl_make(long_ufrag, ICE_REMOTE_UFRAG_MAX);
     assert_int_equal(ice_set_remote(rig.ice, &r, &restarted), 0);
-    assert_true(ice_is_used(rig.ice));
-}
-
-static void with_a_lite_peer_ice_is_not_used(void **state)
-{
-    const struct ice_remote r = {.ufrag = SL(THEIRS), .pwd = SL(THEIR_PWD), .lite = true};
-    bool restarted = false;
-
-    (void)state;
-    assert_int_equal(ice_set_remote(rig.ice, &r, &restarted), 0);
-    assert_false(ice_is_used(rig.ice));
-    assert_null(ice_selected(rig.ice, 1));
 }
 
 static void the_same_description_again_changes_nothing(void **state)
@@ -452,7 +426,6 @@ static void a_restart_keeps_the_old_endpoint_until_a_new_nomination(void **state
     assert_true(describe("otherUfrag"));
     new = who_now("otherUfrag");
     assert_string_not_equal(new.pwd, old.pwd);
-    assert_true(ice_is_used(rig.ice));
     assert_true(is_selected(&rig.a));
     assert_true(ice_is_valid(rig.ice, 1, &rig.a));
     assert_false(ice_is_valid(rig.ice, 1, &rig.b));
@@ -461,7 +434,7 @@ static void a_restart_keeps_the_old_endpoint_until_a_new_nomination(void **state
     assert_int_equal(check_as(&old, &rig.a, true, 100), ICE_ANSWERED);
     assert_int_equal(answer(old.pwd).cls, STUN_SUCCESS);
     assert_true(rig.v.validated && !rig.v.nominated);
-    assert_true(ice_consent_ms(rig.ice, 1) == rig.now_ms);
+    assert_int_equal(ice_consent(rig.ice, 1, rig.now_ms + ICE_CONSENT_MS - 1), ICE_CONSENT_FRESH);
     assert_int_equal(check_as(&old, &rig.b, true, 900), ICE_ANSWERED);
     assert_true(!rig.v.validated && is_selected(&rig.a));
     /* A new check alone does not move it either; a nomination does, whatever its priority. */
@@ -483,7 +456,7 @@ static void our_own_restart_waits_for_the_answer(void **state)
     ice_restart(rig.ice);
     new = who_now("newUfrag");
     assert_string_not_equal(new.user, old.user);
-    assert_true(ice_is_used(rig.ice) && is_selected(&rig.a));
+    assert_true(is_selected(&rig.a));
     assert_int_equal(check_as(&old, &rig.a, false, 1), ICE_ANSWERED);
     assert_int_equal(check_as(&new, &rig.b, true, 1), ICE_ANSWERED); /* before the answer */
     assert_true(is_selected(&rig.b));
@@ -505,7 +478,8 @@ static void a_second_restart_still_knows_the_endpoint(void **state)
     assert_true(is_selected(&rig.a));
     rig.now_ms += 5000;
     assert_int_equal(check_as(&old, &rig.a, false, 1), ICE_ANSWERED);
-    assert_true(rig.v.validated && ice_consent_ms(rig.ice, 1) == rig.now_ms);
+    assert_true(rig.v.validated);
+    assert_int_equal(ice_consent(rig.ice, 1, rig.now_ms + ICE_CONSENT_MS - 1), ICE_CONSENT_FRESH);
     new = who_now("third");
     check_as(&new, &rig.a, true, 1); /* the same address under new credentials */
     assert_true(rig.v.nominated && is_selected(&rig.a));
@@ -576,7 +550,6 @@ int main(void)
         T(early_checks_count_when_the_description_fits),
         T(early_checks_of_another_branch_are_forgotten),
         T(descriptions_are_checked_and_change_nothing_when_wrong),
-        T(with_a_lite_peer_ice_is_not_used),
         T(the_same_description_again_changes_nothing),
         T(a_restart_keeps_the_old_endpoint_until_a_new_nomination),
         T(our_own_restart_waits_for_the_answer),

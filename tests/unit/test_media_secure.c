@@ -507,6 +507,41 @@ static void a_source_that_starts_its_numbers_anew_repeats_no_index(void **state)
     rig_down(&r);
 }
 
+/* Two devices of a fork, each with keys of its own. The first one is heard early, the second one
+ * displaces it, and the first one answers: its sequence numbers have wrapped, so a context that
+ * began anew would use its key twice and understand nothing. */
+static void a_fork_that_comes_back_goes_on_under_its_keys(void **state)
+{
+    struct end first = {0}, second = {0}, again = {0};
+    struct rig r;
+
+    (void)state;
+    up(&r, SRTP_ENGINE_AUTO);
+    rig_sdes(&r, 1, &first, A, 1);
+    for (unsigned seq = 65534; seq < 65534 + 4; seq++) {
+        rig_speak(&r, 0, &(struct end){0}, (uint16_t)seq);
+        assert_true(rig_hears(&r, 1, &first, (uint16_t)seq));
+        rig_speak(&r, 1, &first, (uint16_t)seq);
+        assert_true(rig_hears(&r, 0, &(struct end){0}, (uint16_t)seq));
+    }
+    media_side_reset(r.s, 0, 1);
+    rig_describe(&r, 1);
+    rig_sdes(&r, 1, &second, A, 11);
+    rig_speak(&r, 0, &(struct end){0}, 2);
+    assert_true(rig_hears(&r, 1, &second, 2));
+    media_side_reset(r.s, 0, 1);
+    rig_describe(&r, 1);
+    rig_sdes(&r, 1, &again, A, 1); /* contexts of the test's that nobody uses */
+    rig_speak(&r, 0, &(struct end){0}, 3);
+    assert_true(rig_hears(&r, 1, &first, 3));
+    rig_speak(&r, 1, &first, 3);
+    assert_true(rig_hears(&r, 0, &(struct end){0}, 3));
+    rig_end_free(&first);
+    rig_end_free(&second);
+    rig_end_free(&again);
+    rig_down(&r);
+}
+
 static size_t rtp_of(uint8_t *p, uint32_t ssrc, uint16_t seq)
 {
     size_t n = rig_rtp(p, seq);
@@ -515,11 +550,22 @@ static size_t rtp_of(uint8_t *p, uint32_t ssrc, uint16_t seq)
     return n;
 }
 
-static void a_secure_peer_is_heard_under_many_names(void **state)
+/* SSRC k of the phone, as packet 5; what the other phone has of it. */
+static ssize_t said_under_name(struct rig *r, struct srtp *tx, uint32_t k)
 {
     _Alignas(8) uint8_t p[512];
-    struct srtp_key theirs = rig_key(A, 2);
-    struct end e = {0};
+    size_t n = rtp_of(p, 1000 + k, 5);
+
+    assert_int_equal(srtp_protect(tx, p, &n, sizeof(p)), 0);
+    rig_send(&rig_side(r, 0)->rtp, r->phone[0], p, n);
+    return rig_recv(r->phone[1], p, sizeof(p), NULL);
+}
+
+/* The table grows between packets; the 65th name is refused and says why. */
+static void a_secure_peer_is_heard_under_many_names(void **state)
+{
+    struct srtp_key theirs = rig_key(A, 2), other = rig_key(A, 2);
+    struct end e = {0}, more = {0};
     struct rig r;
 
     (void)state;
@@ -531,12 +577,14 @@ static void a_secure_peer_is_heard_under_many_names(void **state)
                                                            .max_ssrcs = SRTP_SSRCS_MAX}),
                      0);
     for (uint32_t k = 0; k < SRTP_SSRCS_MAX; k++) {
-        size_t n = rtp_of(p, 1000 + k, 5);
-
-        assert_int_equal(srtp_protect(e.tx, p, &n, sizeof(p)), 0);
-        rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, n);
-        assert_int_equal(rig_recv(r.phone[1], p, sizeof(p), NULL), 172);
+        assert_int_equal(said_under_name(&r, e.tx, k), 172);
+        loop_advance(r.loop, 0);
     }
+    more.tx = rig_context(&other, SRTP_PROTECT);
+    assert_int_equal(said_under_name(&r, more.tx, SRTP_SSRCS_MAX), -1);
+    assert_int_equal(rig_stats(&r, 0).srtp_ssrc_limit, 1);
+    assert_int_equal(rig_stats(&r, 0).malformed, 0);
+    rig_end_free(&more);
     rig_end_free(&e);
     rig_down(&r);
 }
@@ -593,7 +641,7 @@ static void memory_per_secure_call_is_bounded(void **state)
         }
     }
     printf("%zu bytes a call\n", (mallinfo2().uordblks - before) / CALLS);
-    assert_in_range((mallinfo2().uordblks - before) / CALLS, 0, 16384);
+    assert_in_range((mallinfo2().uordblks - before) / CALLS, 0, 9216);
     for (unsigned i = 0; i < CALLS; i++) {
         media_session_close(&calls[i]);
     }
@@ -634,6 +682,7 @@ int main(void)
         cmocka_unit_test(only_what_authenticates_feeds_the_watchdog),
         cmocka_unit_test(rtcp_is_secured_on_the_odd_port_and_muxed),
         cmocka_unit_test(a_source_that_starts_its_numbers_anew_repeats_no_index),
+        cmocka_unit_test(a_fork_that_comes_back_goes_on_under_its_keys),
         cmocka_unit_test(a_secure_peer_is_heard_under_many_names),
         cmocka_unit_test(a_source_with_one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(memory_per_secure_call_is_bounded),

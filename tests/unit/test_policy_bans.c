@@ -431,10 +431,92 @@ static void a_new_configuration_lets_go_whom_it_protects(void **state)
     (void)offend(&c, EVIL, POLICY_SCANNER, POLICY_BY_STREAM);
     (void)offend(&c, "203.0.114.9", POLICY_SCANNER, POLICY_BY_STREAM);
     c.allow[0] = rig_prefix("203.0.113.0/24");
-    policy_bans_recheck(c.b, c.r.policy, on_forgotten, &n);
+    policy_bans_recheck(c.b, c.r.policy, &c.now, on_forgotten, &n);
     assert_int_equal(n, 1);
     assert_false(is_denied(&c, EVIL));
     assert_true(is_denied(&c, "203.0.114.9"));
+    court_close(&c);
+}
+
+static const struct policy_ban *manual(struct court *c, const char *at)
+{
+    struct policy_order order = {.at = rig_prefix(at), .for_ms = 3600000};
+    const struct policy_ban *ban = NULL;
+
+    assert_int_equal(policy_bans_add(c->b, c->r.policy, &order, &c->now, &ban), 0);
+    return ban;
+}
+
+static void the_firewall_is_no_place_where_somebody_known_lives(void **state)
+{
+    struct addr user = rig_addr("203.0.113.77"), far = rig_addr("2001:dbf:5:6::7");
+    struct court c;
+
+    (void)state;
+    court_open(&c);
+    (void)policy_prove(c.g, &user, c.now.mono_ms + 60000, c.now.mono_ms);
+    (void)policy_prove(c.g, &far, c.now.mono_ms + 60000, c.now.mono_ms);
+    assert_false(manual(&c, "203.0.113.77/32")->firewall);
+    assert_false(manual(&c, "203.0.113.0/24")->firewall);
+    assert_false(manual(&c, "203.0.112.0/22")->firewall);
+    assert_false(manual(&c, "2001:dbf:5:6::/64")->firewall);
+    assert_false(manual(&c, "2001:dbf::/32")->firewall);
+    assert_true(manual(&c, "203.0.113.76/32")->firewall);
+    assert_true(manual(&c, "203.0.113.0/26")->firewall);
+    assert_true(manual(&c, "2001:dbf:5:7::/64")->firewall);
+    pass(&c, 60000);
+    assert_true(manual(&c, "203.0.113.0/24")->firewall);
+    assert_true(manual(&c, "2001:dbf::/32")->firewall);
+    court_close(&c);
+}
+
+static void a_new_configuration_says_again_what_is_for_the_firewall(void **state)
+{
+    struct addr user = rig_addr("203.0.114.9");
+    const struct policy_ban *forged, *real, *home, *order;
+    unsigned n = 0;
+    struct court c;
+
+    (void)state;
+    court_open(&c);
+    c.r.def.security.bans.firewall = false;
+    (void)offend(&c, "203.0.115.9", POLICY_SCANNER, POLICY_UNPROVEN);
+    forged = c.ban;
+    (void)offend(&c, EVIL, POLICY_SCANNER, POLICY_BY_STREAM);
+    real = c.ban;
+    (void)offend(&c, "203.0.114.9", POLICY_SCANNER, POLICY_BY_STREAM);
+    home = c.ban;
+    order = manual(&c, "203.0.116.0/24");
+    assert_false(real->firewall || order->firewall);
+    (void)policy_prove(c.g, &user, c.now.mono_ms + 60000, c.now.mono_ms);
+    c.r.def.security.bans.firewall = true;
+    policy_bans_recheck(c.b, c.r.policy, &c.now, on_forgotten, &n);
+    assert_true(real->firewall && order->firewall);
+    assert_false(forged->firewall || home->firewall);
+    c.r.def.security.bans.firewall = false;
+    policy_bans_recheck(c.b, c.r.policy, &c.now, on_forgotten, &n);
+    assert_false(real->firewall || order->firewall);
+    assert_int_equal(n, 0);
+    court_close(&c);
+}
+
+static void a_wider_ban_covers_until_it_ends(void **state)
+{
+    const struct policy_ban *one, *net;
+    struct court c;
+
+    (void)state;
+    court_open(&c);
+    one = manual(&c, "203.0.113.9/32");
+    assert_false(policy_bans_is_covered(c.b, one, c.now.wall_ms));
+    net = manual(&c, "203.0.113.0/24");
+    assert_true(policy_bans_is_covered(c.b, one, c.now.wall_ms));
+    assert_false(policy_bans_is_covered(c.b, net, c.now.wall_ms));
+    assert_true(policy_bans_is_covered(c.b, one, net->until_ms - 1));
+    assert_false(policy_bans_is_covered(c.b, one, net->until_ms));
+    c.r.def.security.bans.firewall = false; /* one that is not in the firewall covers nothing */
+    (void)manual(&c, "203.0.113.0/24");
+    assert_false(policy_bans_is_covered(c.b, one, c.now.wall_ms));
     court_close(&c);
 }
 
@@ -501,6 +583,12 @@ static void known_tools_are_recognised_and_phones_are_not(void **state)
     assert_true(policy_looks_expensive(SL("+442079460000")));
     assert_true(policy_looks_expensive(SL("00442079460000")));
     assert_true(policy_looks_expensive(SL("9011442079460000")));
+    assert_true(policy_looks_expensive(SL("99900972592345678")));
+    assert_true(policy_looks_expensive(SL("*9011972592345678")));
+    assert_true(policy_looks_expensive(SL("8+972592345678")));
+    assert_false(policy_looks_expensive(SL("15005550100"))); /* at home, with a 00 in it */
+    assert_false(policy_looks_expensive(SL("0300123456789")));
+    assert_false(policy_looks_expensive(SL("999900")));
     assert_false(policy_looks_expensive(SL("1001")));
     assert_false(policy_looks_expensive(SL("0301234567")));
     assert_false(policy_looks_expensive(SL("+49")));
@@ -517,6 +605,9 @@ int main(void)
         cmocka_unit_test(proven_and_unproven_points_are_never_added_up),
         cmocka_unit_test(a_forged_flood_in_the_name_of_the_carrier_bans_nobody),
         cmocka_unit_test(who_proved_himself_and_then_offends_is_demoted_alone),
+        cmocka_unit_test(the_firewall_is_no_place_where_somebody_known_lives),
+        cmocka_unit_test(a_new_configuration_says_again_what_is_for_the_firewall),
+        cmocka_unit_test(a_wider_ban_covers_until_it_ends),
         cmocka_unit_test(a_right_password_clears_what_came_before_it_unproven),
         cmocka_unit_test(enough_distinct_members_ban_their_24),
         cmocka_unit_test(a_network_with_somebody_known_in_it_is_not_banned_as_a_whole),

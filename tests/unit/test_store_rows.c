@@ -598,6 +598,32 @@ static void bans_are_kept_replaced_and_deleted(void **state)
     close_store(&s);
 }
 
+static void how_a_call_was_asked_for_is_kept_beside_its_record(void **state)
+{
+    struct store *s = open_store();
+    struct store_reader *r = open_reader();
+    struct store_call c = {.id = 7, .state = STORE_CALL_SETUP, .start_ms = 5};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 4096);
+    assert_int_equal(store_put_asked(s, &(struct store_asked){.id = 7, .asked = SL("INVITE\0x")}),
+                     0);
+    assert_int_equal(store_put_call(s, &c), 0); /* the same key, another table */
+    c.state = STORE_CALL_ENDED;
+    assert_int_equal(store_put_call(s, &c), 0);
+    flush(s);
+    assert_int_equal(store_read_asked(r, 7, &b), 0);
+    assert_true(sl_eq(buf_sl(&b), SL("INVITE\0x")));
+    assert_int_equal(store_read_asked(r, 8, &b), ENOENT);
+    buf_free(&b);
+    buf_init(&b, 3);
+    assert_int_equal(store_read_asked(r, 7, &b), EMSGSIZE);
+    buf_free(&b);
+    store_reader_close(&r);
+    close_store(&s);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
 
 int main(void)
@@ -608,6 +634,7 @@ int main(void)
         TEST(lists_are_newest_first_and_filtered),
         TEST(times_are_found_among_many_calls_without_an_index),
         TEST(bans_are_kept_replaced_and_deleted),
+        TEST(how_a_call_was_asked_for_is_kept_beside_its_record),
         TEST(bindings_are_replaced_deleted_and_paged),
         TEST(calls_that_a_crash_left_open_are_ended_at_the_next_start),
         TEST(nothing_is_lost_when_threads_post_at_once),

@@ -1,0 +1,154 @@
+/* listen.c - the sockets of a worker's listeners. New ones are bound before a configuration comes
+ * into force, so that what cannot be bound refuses it; those that are left go on, deaf for new
+ * calls, until the last call that began on them has ended. */
+#include "worker/worker_int.h"
+
+#define LINGER_MS 35000 /* transactions outside calls end within 64*T1 of the default T1 */
+
+static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP, SIP_TLS};
+
+static bool has_listener(const struct config *cfg, unsigned slot)
+{
+    return cfg != NULL && slot < cfg->n_listeners && cfg->listeners[slot].name != NULL;
+}
+
+bool worker_serves(const struct worker *w, uint8_t listener)
+{
+    return has_listener(w->cfg, listener);
+}
+
+static bool is_open(const struct worker *w, unsigned slot)
+{
+    return (w->open_slots >> slot & 1) != 0;
+}
+
+static void slot_opened(struct worker *w, struct config *cfg, unsigned slot)
+{
+    w->open_slots |= (uint64_t)1 << slot;
+    w->unused_ms[slot] = 0;
+    if (cfg->slots != NULL) {
+        config_slots_hold(cfg->slots, slot);
+    }
+}
+
+static void slot_close(struct worker *w, unsigned slot)
+{
+    for (size_t k = 0; k < COUNT_OF(transports); k++) {
+        net_unlisten(w->net, (uint8_t)slot, transports[k]);
+    }
+    w->open_slots &= ~((uint64_t)1 << slot);
+    if (w->cfg != NULL && w->cfg->slots != NULL) {
+        config_slots_drop(w->cfg->slots, slot);
+    }
+}
+
+static int open_slot(struct worker *w, struct config *cfg, unsigned slot, struct buf *why)
+{
+    const struct config_listener *ls = &cfg->listeners[slot];
+
+    for (size_t k = 0; k < COUNT_OF(transports); k++) {
+        struct addr at = ls->address, bound;
+        char where[ADDR_TEXT_MAX];
+        int err;
+
+        addr_set_port(&at, ls->port[transports[k]]);
+        if (ls->port[transports[k]] == 0 || net_is_open(w->net, transports[k], &at)) {
+            continue; /* the other listener's until the configuration is in force */
+        }
+        err = net_listen(w->net, (uint8_t)slot, transports[k], &at, &bound);
+        if (err != 0) {
+            buf_putf(why, "listener %s: cannot bind %s %s: %s", ls->name,
+                     sip_transport_name(transports[k]), addr_text(&at, where), strerror(err));
+            return err;
+        }
+    }
+    return 0;
+}
+
+int worker_open(struct worker *w, struct config *cfg, struct buf *why)
+{
+    int err = 0;
+
+    for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners && err == 0; slot++) {
+        if (!has_listener(cfg, slot) || is_open(w, slot)) {
+            continue;
+        }
+        err = open_slot(w, cfg, slot, why);
+        slot_opened(w, cfg, slot);
+        w->fresh_slots |= (uint64_t)1 << slot;
+    }
+    return err;
+}
+
+void worker_abandon(struct worker *w)
+{
+    for (unsigned slot = 0; slot < CONFIG_SLOTS_MAX; slot++) {
+        if ((w->fresh_slots >> slot & 1) != 0) {
+            slot_close(w, slot);
+        }
+    }
+    w->fresh_slots = 0;
+}
+
+/* A listener that has changed is another one by number: what it left open is the new one's. */
+static void adopt(struct worker *w, const struct config *cfg, unsigned slot)
+{
+    const struct config_listener *ls = &cfg->listeners[slot];
+
+    for (size_t k = 0; k < COUNT_OF(transports); k++) {
+        struct addr at = ls->address;
+
+        addr_set_port(&at, ls->port[transports[k]]);
+        if (ls->port[transports[k]] != 0) {
+            net_adopt(w->net, (uint8_t)slot, transports[k], &at);
+        }
+    }
+}
+
+static void move_bindings(struct worker *w, const struct config *old, const struct config *cfg)
+{
+    for (unsigned i = 0; old != NULL && i < old->n_listeners; i++) {
+        for (unsigned k = 0; has_listener(old, i) && k < cfg->n_listeners; k++) {
+            if (k != i && has_listener(cfg, k) &&
+                sl_eq(sl_str(old->listeners[i].name), sl_str(cfg->listeners[k].name))) {
+                registrar_move(w->registrar, (uint8_t)i, (uint8_t)k);
+            }
+        }
+    }
+}
+
+void worker_take_sockets(struct worker *w, const struct config *old, const struct config *cfg)
+{
+    w->fresh_slots = 0;
+    move_bindings(w, old, cfg);
+    for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners; slot++) {
+        if (has_listener(cfg, slot)) {
+            adopt(w, cfg, slot);
+        }
+    }
+}
+
+/* Calls hold their snapshot, and that its places; requests outside calls have had their time. */
+static bool is_needed(struct worker *w, unsigned slot, int64_t now_ms)
+{
+    if (has_listener(w->cfg, slot) || (w->fresh_slots >> slot & 1) != 0 || w->cfg->slots == NULL ||
+        config_slots_in_use(w->cfg->slots, slot)) {
+        w->unused_ms[slot] = 0;
+        return true;
+    }
+    if (w->unused_ms[slot] == 0) {
+        w->unused_ms[slot] = now_ms;
+    }
+    return now_ms - w->unused_ms[slot] < LINGER_MS;
+}
+
+void worker_close_unused(struct worker *w)
+{
+    for (unsigned slot = 0; w->net != NULL && slot < CONFIG_SLOTS_MAX; slot++) {
+        if (is_open(w, slot) && !is_needed(w, slot, loop_now_ms(w->loop)) &&
+            media_drop_realm(w->media, (uint8_t)slot) == 0) {
+            slot_close(w, slot);
+            log_info(NULL, "the sockets of a listener that is gone were closed");
+        }
+    }
+}

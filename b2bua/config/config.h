@@ -7,15 +7,17 @@
  *   store.requests true
  *   sip.t1 500ms, t2 4s, t4 5s, max_message 64KiB, tcp_connections 4096, tcp_per_source 64,
  *   reserve 25, tcp_idle 10m, tls_handshakes 1024, tls_handshake 10s, keepalive 60s or off,
- * keepalive_answer 10s, reconnect_max 30s or off media.inactivity 60s or off, media.learn 3s, io
- * auto, gather 250us, ready_ports 64 limits.calls 20000, calls_per_second 2000 (or off), setup 3m,
- * duration 12h, transactions 200000 {limits, peers.*.limits, users.limits}.{requests_per_second
- * off, bursts auto, warn_at 80, refuse {status 503, retry_after auto}}, limits.{sources.early_calls
- * off, destinations none} limits.overload {wait 50ms, lag 200ms, queue 4000}, each or off
+ *   keepalive_answer 10s, reconnect_max 30s or off
+ *   media.inactivity 60s or off, media.learn 3s, io auto, gather 250us, ready_ports 64
+ *   limits.calls 20000, calls_per_second 2000 (or off), setup 3m, duration 12h, transactions 200000
+ *   {limits, peers.*.limits, users.limits}.{requests_per_second off, bursts auto, warn_at 80,
+ *     refuse {status 503, retry_after auto}}, limits.{sources.early_calls off, destinations none}
+ *   limits.overload {wait 50ms, lag 200ms, queue 4000}, each or off
  *   peers.*.limits off, peers.*.failover {timeout 2s, waiting 1000, last_resort auto},
  *   peers.*.probe none {every 30s, timeout 1s, fail_after 3, rise_after 2}, peers.*.drain false,
  *   peers.*.breaker {failures 10, codes 503, answer_ratio off, seizures 100, retry 30s},
  *   peers.*.credentials.realm any
+ *   {peers.*, users}.session_timer {expires 30m, min 90s}, .reliable_provisional supported
  *   media_profiles.*.{avpf, codecs, dtmf, dscp, rekey}, peers.*.trusted_network,
  *   users.trusted_network false
  *   users.algorithm md5, contacts 10, nonce_life 5m, expires {min 60s, max 1h, default 1h},

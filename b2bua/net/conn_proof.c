@@ -31,10 +31,10 @@ static void conn_retire(struct conn *c, enum tls_standing standing)
 static enum tls_standing conn_judge_in(struct conn *c)
 {
     const struct tcp_listener *l = tcp_find(c->net, c->flow.listener, c->flow.transport);
-    enum tls_standing standing = TLS_LOST;
+    enum tls_standing standing = TLS_HOLDS; /* its listener is gone: it ends as that ends */
 
-    if (l != NULL && l->tls != NULL) {
-        standing = tls_recheck(c->tls->tls, l->tls, NULL);
+    if (l != NULL) {
+        standing = l->tls != NULL ? tls_recheck(c->tls->tls, l->tls, NULL) : TLS_LOST;
     }
     conn_tls_identify(c);
     return standing;

@@ -215,11 +215,11 @@ def test_fax_reinvite_is_carried(house, pair):
     hang_up(near, far)
 
 
-def test_required_100rel_is_refused_by_name(house, pair):
+def test_a_required_extension_is_refused_by_name(house, pair):
     house()
     a, _ = pair
-    rsp = a.invite("+15550100", offer(a.ip, a.name), headers=[("Require", "100rel")]).result()
-    assert rsp.status == 420 and "100rel" in rsp.get("Unsupported")
+    rsp = a.invite("+15550100", offer(a.ip, a.name), headers=[("Require", "precondition")]).result()
+    assert rsp.status == 420 and "precondition" in rsp.get("Unsupported")
 
 
 @pytest.mark.parametrize("hops, status", [("0", 483), ("1", 483), (None, 486)])

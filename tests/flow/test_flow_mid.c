@@ -82,8 +82,11 @@ static void methods_we_do_not_bridge_are_refused(void **state)
 {
     static const struct {
         const char *method, *heard;
-    } cases[] = {{"REFER", "405 REFER"}, {"SUBSCRIBE", "405 SUBSCRIBE"}, {"NOTIFY", "405 NOTIFY"},
-                 {"PUBLISH", "405 PUBLISH"},     {"DANCE", "501 DANCE"}};
+    } cases[] = {{"REFER", "405 REFER"},
+                 {"SUBSCRIBE", "405 SUBSCRIBE"},
+                 {"NOTIFY", "405 NOTIFY"},
+                 {"PUBLISH", "405 PUBLISH"},
+                 {"DANCE", "501 DANCE"}};
     struct pair t;
 
     pair_init(&t, *state);
@@ -101,9 +104,9 @@ static void an_option_that_a_peer_requires_is_a_420_by_name(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    EXTRA(&t.a, "Require: 100rel, foo\r\n");
+    EXTRA(&t.a, "Require: 100rel, foo, timer\r\n");
     phone_invite(&t.a, "sip:+4930123@203.0.113.1", phone_sdp(&t.a, NULL));
-    HAS(EXPECT(&t.a, "420 INVITE"), "Unsupported: 100rel, foo\r\n");
+    HAS(EXPECT(&t.a, "420 INVITE"), "Unsupported: foo\r\n");
     phone_ack_failure(&t.a);
     phone_renew(&t.a);
     pair_up(&t);

@@ -108,7 +108,8 @@ static void numbers_count_once_in_a_window(void **state)
     uint32_t slot = hold(t, 1, 0), use;
 
     (void)state;
-    for (uint32_t window = 0; window < 3; window++) {
+    /* Its neighbour is taken for the same by a clock that is late. */
+    for (uint32_t window = 0; window < 3; window += 2) {
         assert_int_equal(tally_number_use(t, slot, window), 0);
         for (uint32_t i = 0; i < 2; i++) {
             assert_true(tally_number_take(t, slot, window, numbers[i], 2, &use));
@@ -118,7 +119,6 @@ static void numbers_count_once_in_a_window(void **state)
         }
         assert_false(tally_number_take(t, slot, window, numbers[2], 2, &use));
         assert_int_equal(tally_number_use(t, slot, window), 2);
-        window++; /* its neighbour is taken for the same by a clock that is late */
     }
     tally_free(&t);
 }

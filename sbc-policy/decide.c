@@ -120,8 +120,11 @@ static bool policy_take(const struct policy *p, const struct policy_request *rq,
 void policy_decide(const struct policy *p, const struct policy_request *rq, int64_t now_ms,
                    struct policy_verdict *out)
 {
+    bool is_asked_again = rq->n_replies != 0; /* by a call that a server was asked about: counted */
+
     *out = (struct policy_verdict){.user = -1, .route = -1, .random = rq->random};
-    if (!policy_identify(p, rq, out) || !policy_requests_take(p, now_ms, out) ||
+    if (!policy_identify(p, rq, out) ||
+        (!is_asked_again && !policy_requests_take(p, now_ms, out)) ||
         !policy_find_route(p, rq, out)) {
         return;
     }

@@ -131,9 +131,8 @@ void problem_errno(struct request *rq, int err, const char *what); /* of the sto
 void query_collect(struct request *rq);
 bool query_is_good(struct request *rq); /* else the 400 is written, with all faults */
 void query_fault(struct request *rq, struct sl parameter, const char *fmt, ...) PRINTF_LIKE(3, 4);
-struct sl query_text(struct request *rq, const char *name); /* empty: not given */
-struct sl query_number(struct request *rq,
-                       const char *name); /* a phone number: "+" may be a space */
+struct sl query_text(struct request *rq, const char *name);   /* empty: not given */
+struct sl query_number(struct request *rq, const char *name); /* "+" may be a space */
 uint32_t query_u32(struct request *rq, const char *name, uint32_t min, uint32_t max, uint32_t dflt);
 int64_t query_time(struct request *rq, const char *name); /* Unix ms; 0: not given */
 int query_choice(struct request *rq, const char *name, const char *const *words, int dflt);
@@ -178,7 +177,6 @@ extern const char *const bans_params[];
 route_fn resource_limits;
 extern const char *const limits_params[];
 extern const char *const rekey_params[];
-
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */

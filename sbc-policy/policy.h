@@ -18,7 +18,7 @@
 #include "sbc-policy/route.h"
 #include "sbc-policy/header.h"
 
-struct policy_counter; /* what the node, a peer or a user uses now */
+struct policy_counter; /* what a party uses now */
 #include "sbc-policy/limit.h"
 #include "sbc-policy/session.h"
 #include "sbc-policy/verdict.h"
@@ -130,16 +130,13 @@ struct policy_def {
     size_t n_destinations;
     struct policy_security security;
 };
-
 /* Counters by name that outlive snapshots; one per process, freed after all policies. */
 struct policy_book;
 MUST_USE int policy_book_new(struct policy_book **bp);
 void policy_book_free(struct policy_book **bp);
-
 struct policy;
-/* Builds the look-up tables (accounts by hash, sources per listener by longest prefix). def is kept
- * by reference. book NULL: counters of its own. ENOMEM; EMSGSIZE: a peer's name; ENOBUFS: no
- * numbers are left. */
+/* Builds the look-up tables. def is kept by reference. book NULL: counters of its own. ENOMEM;
+ * EMSGSIZE: a peer's name; ENOBUFS: no numbers are left. */
 MUST_USE int policy_compile(struct policy **pp, struct policy_def *def, struct policy_book *book);
 void policy_free(struct policy **pp);
 const struct policy_def *policy_def(const struct policy *p);
@@ -168,13 +165,12 @@ struct policy_request { /* facts; slices are borrowed; numbers and users are une
     uint64_t random;                     /* for routes with weights */
     const struct policy_header *headers; /* when policy_wants_headers() */
     size_t n_headers;
-    const struct policy_callout_reply
-        *replies; /* heard so far; none: POLICY_CALLOUT asks for one */
+    const struct policy_callout_reply *replies; /* heard so far; none: POLICY_CALLOUT asks */
     size_t n_replies;
     const struct sl *codecs; /* of the offer, when policy_wants_codecs() */
     size_t n_codecs;
 };
-/* Do any routes look at them? Nobody needs to gather what nobody asks for. */
+/* Do any routes look at them? */
 bool policy_wants_headers(const struct policy *p);
 bool policy_wants_codecs(const struct policy *p);
 
@@ -190,9 +186,8 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
 void policy_release(const struct policy *p, struct policy_verdict *v);
 /* How many calls of a second's burst are used up; 0 also without such a limit. */
 uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
-/* Both were compiled from the same definition: `to` goes on from where `from` stands now. */
+/* Of the same definition: `to` goes on from where `from` stands now. */
 void policy_copy_counts(const struct policy *to, const struct policy *from);
-
 /* The trace in words, step by step; name may be NULL. */
 typedef void(policy_told_fn)(void *arg, const char *step, const char *name, const char *result);
 void policy_trace_each(const struct policy *p, const struct policy_verdict *v, policy_told_fn *fn,

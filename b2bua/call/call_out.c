@@ -255,64 +255,7 @@ static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
     return ringing;
 }
 
-/* --- which failure the caller sees --- */
-
-/* RFC 3261 16.7 item 6, reduced to what a caller can use: 6xx, then what a person did, then the
- * rest; a server's trouble comes last. */
-static unsigned rank_of(uint16_t status)
-{
-    if (status >= 600) {
-        return 6;
-    }
-    if (status == 486 || status == 480 || status == 403 || status == 404 || status == 484) {
-        return 5;
-    }
-    if (status >= 400 && status < 500 && status != 408 && status != 487) {
-        return 4;
-    }
-    return status >= 500 ? 2 : status != 0 ? 3 : 0;
-}
-
-static void note_failure(struct call *c, uint16_t status)
-{
-    if (rank_of(status) > rank_of(c->best_status)) {
-        c->best_status = status;
-    }
-}
-
-/* Challenges and redirections are ours to deal with; the caller must not see them raw. */
-static uint16_t status_for_caller(uint16_t status)
-{
-    if (status == 0) {
-        return 480;
-    }
-    if (status == 401 || status == 407) {
-        return 502;
-    }
-    if (status < 400) {
-        return 480;
-    }
-    return status == 491 || status == 422 ? 480 : status;
-}
-
-/* Why a target was not even asked. */
-static uint16_t status_of_error(int err)
-{
-    switch (err) {
-    case EPERM: /* media */
-        return 488;
-    case EPROTONOSUPPORT: /* sips: without TLS */
-        return 480;
-    case EACCES: /* it would have said too much */
-        return 500;
-    case EBUSY:
-    case ESHUTDOWN:
-    case ENOMEM:
-        return 503;
-    default:
-        return 502;
-    }
-}
+/* --- one target after the other --- */
 
 /* One step through the verdict's targets. True: somebody is being called. */
 static bool try_one(struct call *c, uint16_t *status, const char **why)
@@ -342,7 +285,7 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (*status == 0 && (err == 0 || err == EAGAIN)) {
         return err == 0;
     }
-    note_failure(c, *status != 0 ? 503 : status_of_error(err));
+    call_note_failure(c, *status != 0 ? 503 : call_status_of_error(err));
     return false;
 }
 
@@ -365,7 +308,7 @@ static void nobody_left(struct call *c)
         return;
     }
     c->warning = tried ? NULL : sips_warning(c);
-    call_reject_a(c, status_for_caller(c->best_status), tried ? "callee" : "system",
+    call_reject_a(c, call_status_for_caller(c->best_status), tried ? "callee" : "system",
                   tried ? "no target took the call" : why_nobody(c));
 }
 
@@ -681,7 +624,7 @@ static void leg_failed(struct leg *l, uint16_t status, int err)
     bool again = err != 0 || policy_fails_over(c->cfg->policy, &c->verdict, status);
 
     leg_close(l, status, err);
-    note_failure(c, err == ETIMEDOUT ? 408 : err != 0 ? 502 : status);
+    call_note_failure(c, err == ETIMEDOUT ? 408 : err != 0 ? 502 : status);
     if (status >= 600 && !again) {
         call_cancel_forks(c, l);
         call_reject_a(c, status, "callee", "declined");
@@ -694,7 +637,7 @@ static void leg_failed(struct leg *l, uint16_t status, int err)
         call_try_next(c);
         return;
     }
-    call_reject_a(c, status_for_caller(c->best_status), "callee", "refused by the callee");
+    call_reject_a(c, call_status_for_caller(c->best_status), "callee", "refused by the callee");
 }
 
 static void b_fail(struct leg *l, struct sip_msg *rsp, int err)

@@ -61,4 +61,9 @@ bool call_refuse_for_limit(struct call *c);
 const char *call_limit_phrase(const struct policy *p, const struct policy_verdict *v);
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user);
 
+/* --- call_failure.c --- */
+void call_note_failure(struct call *c, uint16_t status); /* the worse one counts */
+uint16_t call_status_for_caller(uint16_t status);
+uint16_t call_status_of_error(int err);
+
 #endif

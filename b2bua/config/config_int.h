@@ -123,7 +123,6 @@ struct cfg_secret { /* wiped when the snapshot dies */
     char *p;
     size_t n;
 };
-
 struct cfg_pattern { /* freed with the snapshot */
     struct cfg_pattern *next;
     struct policy_pattern *p;
@@ -134,7 +133,6 @@ struct cfg_name {
     uint32_t index;
     uint32_t line;
 };
-
 struct cfg {
     const char *file;
     struct config *config; /* being built */

@@ -136,7 +136,8 @@ static void stop_threads(struct b2bua *b)
     }
 }
 
-static int start(struct b2bua *b, const char **why)
+/* Who is let in. */
+static int start_guard(struct b2bua *b, const char **why)
 {
     int err = auth_new(&b->auth);
 
@@ -156,10 +157,14 @@ static int start(struct b2bua *b, const char **why)
         *why = "bans cannot be read from the store";
         err = guard_load(b->guard, b->cfg->store_path);
     }
-    if (err == 0) {
-        *why = "token key file cannot be used";
-        err = token_ring_load(&b->ring, b->cfg->key_file);
-    }
+    return err;
+}
+
+static int start_tools(struct b2bua *b, const char **why)
+{
+    int err = token_ring_load(&b->ring, b->cfg->key_file);
+
+    *why = "token key file cannot be used";
     if (err == 0) {
         *why = "crypto threads cannot be started";
         err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
@@ -171,6 +176,16 @@ static int start(struct b2bua *b, const char **why)
     if (err == 0) {
         *why = "the thread for callouts cannot be started";
         err = callout_new(&b->callout);
+    }
+    return err;
+}
+
+static int start(struct b2bua *b, const char **why)
+{
+    int err = start_guard(b, why);
+
+    if (err == 0) {
+        err = start_tools(b, why);
     }
     if (err == 0) {
         *why = "workers cannot be built";

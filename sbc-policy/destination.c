@@ -278,8 +278,9 @@ void policy_destinations_release(const struct policy *p, struct policy_verdict *
         if (undo) {
             tally_window_undo(&e->calls, h->window, 1);
         }
-        left = atomic_fetch_sub_explicit(&e->now, 1, memory_order_relaxed) - 1;
-        atomic_fetch_sub_explicit(&d->counter->calls, 1, memory_order_relaxed);
+        /* First the sum, then what lets the next one in: the sum is never above the limit. */
+        atomic_fetch_sub_explicit(&d->counter->calls, 1, memory_order_release);
+        left = atomic_fetch_sub_explicit(&e->now, 1, memory_order_acq_rel) - 1;
         (void)policy_comes_near(&e->warned, POLICY_DEST_PARALLEL, left,
                                 policy_warn_at(d->parallel, d->warn_percent));
         tally_drop(p->spent, h->slot);

@@ -3,8 +3,11 @@
  * same one, the one in front stays. */
 #include "sbc-policy/tally.h"
 
+#include <sched.h>
+
 #define TALLY_STRETCH 16u /* entries where a key may stand */
-#define TALLY_TRIES 100000u
+#define TALLY_TRIES 10000u
+#define TALLY_SPINS 100u /* then the other one seems to have lost its core: it gets ours */
 
 enum { TALLY_FREE, TALLY_WRITING, TALLY_SHOWN, TALLY_LIVE }; /* phase of an entry */
 
@@ -66,10 +69,20 @@ static struct tally_entry *tally_at(const struct tally *t, uint64_t home, unsign
     return &t->e[(home + i) & (t->n - 1)];
 }
 
-static bool tally_is(struct tally_entry *e, const struct tally_key *key, uint64_t state)
+/* Looked at in one piece: an entry that changes meanwhile, from shown to live, say, is looked at
+ * again, or its key would be missed and given a second entry. */
+static bool tally_is(struct tally_entry *e, const struct tally_key *key, uint64_t *state)
 {
-    return tally_phase(state) >= TALLY_SHOWN && atomic_load(&e->who) == key->who &&
-           atomic_load(&e->what) == key->what && atomic_load(&e->state) == state;
+    uint64_t seen = atomic_load(&e->state);
+    bool is_it;
+
+    do {
+        *state = seen;
+        is_it = tally_phase(seen) >= TALLY_SHOWN && atomic_load(&e->who) == key->who &&
+                atomic_load(&e->what) == key->what;
+        seen = atomic_load(&e->state);
+    } while (seen != *state);
+    return is_it;
 }
 
 enum tally_found { TALLY_NONE, TALLY_HELD, TALLY_COMING }; /* COMING: somebody brings it now */
@@ -80,9 +93,9 @@ static enum tally_found tally_find(struct tally *t, uint64_t home, const struct 
 {
     for (unsigned i = 0; i < TALLY_STRETCH; i++) {
         struct tally_entry *e = tally_at(t, home, i);
-        uint64_t state = atomic_load(&e->state);
+        uint64_t state;
 
-        while (e != own && tally_is(e, key, state)) {
+        while (e != own && tally_is(e, key, &state)) {
             *at = e;
             if (tally_phase(state) == TALLY_SHOWN) {
                 return TALLY_COMING;
@@ -142,6 +155,13 @@ static struct tally_entry *tally_claim(struct tally *t, uint64_t home, const str
     return NULL;
 }
 
+static void tally_wait(unsigned tries)
+{
+    if (tries >= TALLY_SPINS) {
+        (void)sched_yield();
+    }
+}
+
 static void tally_set(struct tally_entry *e, unsigned phase, uint64_t holders)
 {
     atomic_store(&e->state, tally_next(atomic_load(&e->state), phase, holders));
@@ -167,6 +187,7 @@ static enum tally_found tally_settle(struct tally *t, uint64_t home, const struc
         if ((((uint64_t)(other - t->e) - home) & (t->n - 1)) < place) {
             break;
         }
+        tally_wait(tries);
     }
     tally_set(own, TALLY_FREE, 0);
     return TALLY_COMING;
@@ -192,6 +213,7 @@ int tally_hold(struct tally *t, const struct tally_key *key, int64_t now_ms, uin
             *index = (uint32_t)(e - t->e);
             return 0;
         }
+        tally_wait(tries);
     }
     return ENOBUFS;
 }

@@ -79,6 +79,7 @@ def test_whatever_comes_in_what_goes_out_is_plain_and_bounded(house, ua, pair):
     assert ua(net.CARRIER, 5067).options() == 200
     daemon.wait_quiet(10)  # what became a call has been given up: nobody took it
     ours = [p.payload for p in house.capture.packets() if p.src in house.ours and p.proto == "udp" and p.sport == 5060 and p.payload.strip()]
+    ours = [payload for payload in ours if payload[:2] != b"\x01\x01"]  # what STUN asked for
     assert len(ours) > 20
     wrong = {complaint(payload): payload[:400] for payload in ours}
     wrong.pop(None, None)

@@ -111,7 +111,8 @@ def test_limits_are_seen_and_not_taken(house, pair):
     near, far = established(pair)
     full = explain(daemon, invite, source=net.CARRIER)
     assert full["verdict"]["action"] == "refuse" and full["answer"].startswith("503 ")
-    assert full["trace"][-1] == {"step": "limit", "name": "carrier", "result": "over the limit"}
+    assert full["trace"][-1] == {"step": "over", "name": "peers.carrier.limits.calls",
+                                 "result": "1 of 1 in use: Peer has too many calls"}
     state = {x["of"]: (x["calls_now"], x["calls_limit"]) for x in full["limits"]}
     assert state["carrier"] == (1, 1) and state["node"][0] == 1
     hang_up(near, far)

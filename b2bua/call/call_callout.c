@@ -102,17 +102,18 @@ static void hear(struct call *c, const struct callout_answer *a)
 
 struct heard { /* an answer on its way to the worker */
     struct call_table *t;
-    uint64_t id;
+    struct callout_ticket ticket;
     struct callout_answer a;
 };
 
 static void on_heard(void *owner, struct loop_msg *m)
 {
     struct heard *h = m->ptr;
-    struct call *c = call_find(h->t, h->id);
+    struct call *c = call_find(h->t, h->ticket.id);
 
     (void)owner;
-    if (c != NULL && c->state == CALL_SETUP && c->asked != NULL && c->asked->is_waiting) {
+    if (c != NULL && c->state == CALL_SETUP && c->asked != NULL && c->asked->is_waiting &&
+        h->ticket.turn == c->asked->n) { /* a late one belongs to a question before */
         hear(c, &h->a);
     }
     mem_free(h);
@@ -125,7 +126,8 @@ static void drop_heard(void *owner, struct loop_msg *m)
 }
 
 /* On the callout's thread. What cannot be told is missed by the call's own timer. */
-static void on_answer(void *arg, uint64_t id, const struct callout_answer *a)
+static void on_answer(void *arg, const struct callout_ticket *ticket,
+                      const struct callout_answer *a)
 {
     struct call_table *t = arg;
     struct heard *h = mem_alloc(sizeof(*h));
@@ -133,7 +135,7 @@ static void on_answer(void *arg, uint64_t id, const struct callout_answer *a)
     if (h == NULL) {
         return;
     }
-    *h = (struct heard){.t = t, .id = id, .a = *a};
+    *h = (struct heard){.t = t, .ticket = *ticket, .a = *a};
     if (loop_post(t->p.loop, &(struct loop_msg){.fn = on_heard, .ptr = h, .drop = drop_heard}) !=
         0) {
         mem_free(h);
@@ -180,18 +182,19 @@ static int ask(struct call *c, const struct policy_callout *to)
     buf_reset(b);
     json_init(&j, b);
     put_question(&j, c, to);
-    return buf_err(b) != 0 ? buf_err(b)
-                           : callout_ask(c->t->p.callout,
-                                         &(struct callout_question){.name = sl_str(to->name),
-                                                                    .url = sl_str(to->url),
-                                                                    .timeout_ms = to->timeout_ms,
-                                                                    .pause_ms = to->pause_ms,
-                                                                    .failures = to->failures,
-                                                                    .waiting = to->waiting,
-                                                                    .body = buf_sl(b),
-                                                                    .fn = on_answer,
-                                                                    .arg = c->t,
-                                                                    .id = c->id});
+    return buf_err(b) != 0
+               ? buf_err(b)
+               : callout_ask(c->t->p.callout,
+                             &(struct callout_question){.name = sl_str(to->name),
+                                                        .url = sl_str(to->url),
+                                                        .timeout_ms = to->timeout_ms,
+                                                        .pause_ms = to->pause_ms,
+                                                        .failures = to->failures,
+                                                        .waiting = to->waiting,
+                                                        .body = buf_sl(b),
+                                                        .fn = on_answer,
+                                                        .arg = c->t,
+                                                        .ticket = {c->id, (uint32_t)c->asked->n}});
 }
 
 static bool make_asked(struct call *c)

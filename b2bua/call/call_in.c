@@ -199,6 +199,7 @@ void call_decide_again(struct call *c, const struct policy_callout_reply *replie
     a.rq.replies = replies;
     a.rq.n_replies = n;
     policy_decide(c->cfg->policy, &a.rq, loop_now_ms(t->p.loop), &c->verdict);
+    call_tell_limits(c->cfg->policy, &c->verdict, &c->log);
 }
 
 void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg)

@@ -162,7 +162,7 @@ static void server_heard(struct server *s, const struct callout_question *q, boo
 
 static void tell(struct ask *a, const struct callout_answer *answer)
 {
-    a->q.fn(a->q.arg, a->q.id, answer);
+    a->q.fn(a->q.arg, &a->q.ticket, answer);
     atomic_fetch_sub(&a->c->waiting, 1);
 }
 

@@ -23,8 +23,12 @@ struct callout_answer {
     char targets[CALLOUT_TARGETS_MAX][CALLOUT_NAME_MAX + 1]; /* ROUTE: names, at least one */
     size_t n_targets;
 };
-/* On the callout's thread, once per question; a is borrowed. */
-typedef void(callout_fn)(void *arg, uint64_t id, const struct callout_answer *a);
+struct callout_ticket { /* the asker's, to know the question again */
+    uint64_t id;
+    uint32_t turn;
+};
+/* On the callout's thread, once per question; t and a are borrowed. */
+typedef void(callout_fn)(void *arg, const struct callout_ticket *t, const struct callout_answer *a);
 
 struct callout_question {
     struct sl name, url;           /* of the server: the breaker's key */
@@ -34,7 +38,7 @@ struct callout_question {
     struct sl body;                /* JSON */
     callout_fn *fn;
     void *arg;
-    uint64_t id;
+    struct callout_ticket ticket;
 };
 /* Copies; never blocks. ENOBUFS: too many wait; ENOMEM, EMSGSIZE. fn is not called then. */
 MUST_USE int callout_ask(struct callout *c, const struct callout_question *q);

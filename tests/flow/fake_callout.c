@@ -25,7 +25,7 @@ int callout_ask(struct callout *c, const struct callout_question *q)
     }
     mine = &c->asked[c->n_asked++ % FAKE_QUESTIONS_MAX];
     *mine = (struct fake_question){
-        .fn = q->fn, .arg = q->arg, .id = q->id, .timeout_ms = q->timeout_ms};
+        .fn = q->fn, .arg = q->arg, .ticket = q->ticket, .timeout_ms = q->timeout_ms};
     memcpy(mine->body, q->body.p, n);
     return 0;
 }
@@ -34,5 +34,5 @@ void fake_callout_answer(size_t i, const struct callout_answer *a)
 {
     const struct fake_question *q = &fake_callout.asked[i];
 
-    q->fn(q->arg, q->id, a);
+    q->fn(q->arg, &q->ticket, a);
 }

@@ -117,7 +117,7 @@ bool fake_store_row(size_t i, struct store_binding *out);
 struct fake_question {
     callout_fn *fn;
     void *arg;
-    uint64_t id;
+    struct callout_ticket ticket;
     uint32_t timeout_ms;
     char body[1024];
 };

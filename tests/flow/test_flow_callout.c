@@ -195,6 +195,22 @@ static void a_lost_answer_is_missed_and_a_late_one_changes_nothing(void **state)
     rig_down(t.r);
 }
 
+static void a_late_answer_is_not_taken_for_that_of_the_next_question(void **state)
+{
+    struct trio t;
+
+    (void)state;
+    trio_init(&t, HOUSE("continue"));
+    call_and_wait(&t, "sip:+6661@203.0.113.1");
+    rig_advance(t.r, 1400);
+    assert_int_equal(fake_callout.n_asked, 2);
+    target(&t, 0, "pbx");
+    assert_false(rig_has_untaken(t.r));
+    answer(&t, 1, &(struct callout_answer){.result = CALLOUT_CONTINUE});
+    refuse_at(&t, &t.spare);
+    rig_down(t.r);
+}
+
 static void a_waiting_call_can_be_cancelled(void **state)
 {
     struct trio t;
@@ -227,6 +243,7 @@ static void limits_are_asked_when_it_is_known_where_to(void **state)
     EXPECT(&t.pbx, "INVITE");
     target(&t, 0, "pbx");
     EXPECT(&t.a, "503 INVITE");
+    assert_int_equal(stat_sum(STAT_CALL_FULL), 1);
     phone_ack_failure(&t.a);
     phone_answer_invite(&t.pbx, 486, NULL);
     EXPECT(&t.pbx, "ACK");
@@ -287,6 +304,7 @@ int main(void)
         cmocka_unit_test(without_an_answer_the_fallback_counts),
         cmocka_unit_test(names_that_are_no_targets_are_no_answer),
         cmocka_unit_test(a_lost_answer_is_missed_and_a_late_one_changes_nothing),
+        cmocka_unit_test(a_late_answer_is_not_taken_for_that_of_the_next_question),
         cmocka_unit_test(a_waiting_call_can_be_cancelled),
         cmocka_unit_test(limits_are_asked_when_it_is_known_where_to),
         cmocka_unit_test(who_cannot_be_asked_gives_no_answer_at_once),

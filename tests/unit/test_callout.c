@@ -99,12 +99,13 @@ static struct {
     char why[64];
 } heard = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
 
-static void on_answer(void *arg, uint64_t id, const struct callout_answer *a)
+static void on_answer(void *arg, const struct callout_ticket *ticket,
+                      const struct callout_answer *a)
 {
     assert_ptr_equal(arg, &heard);
     pthread_mutex_lock(&heard.lock);
     heard.n++;
-    heard.id = id;
+    heard.id = ticket->id;
     heard.a = *a;
     (void)snprintf(heard.why, sizeof(heard.why), "%s", a->why != NULL ? a->why : "");
     pthread_cond_signal(&heard.cond);
@@ -122,7 +123,7 @@ static struct callout_question question(uint64_t id)
                                      .body = SL("{\"called\":\"1\"}"),
                                      .fn = on_answer,
                                      .arg = &heard,
-                                     .id = id};
+                                     .ticket = {.id = id}};
 }
 
 static void ask_and_wait(struct callout *c, const struct callout_question *q)
@@ -136,7 +137,7 @@ static void ask_and_wait(struct callout *c, const struct callout_question *q)
         pthread_cond_wait(&heard.cond, &heard.lock);
     }
     pthread_mutex_unlock(&heard.lock);
-    assert_true(heard.id == q->id);
+    assert_true(heard.id == q->ticket.id);
 }
 
 static void an_answer_comes_back_with_its_question(void **state)

@@ -74,58 +74,13 @@ void call_put_verdict(struct json *j, const struct config *cfg, const struct pol
 
 /* --- the request without its secrets --- */
 
-static bool is_key_byte(char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
-           c == '/';
-}
-
-/* In place, so that lengths stay true: another key that can be read as one. */
-static void blacken(char *p, size_t n)
-{
-    for (size_t i = 0; i < n && p[i] != ' ' && p[i] != '|' && p[i] != ';' && p[i] != '\r'; i++) {
-        p[i] = is_key_byte(p[i]) ? 'A' : p[i];
-    }
-}
-
-/* RFC 4568 6.1 (every inline: of a line), RFC 4566 5.12, RFC 8839 5.4. */
-static void blacken_line(char *line, size_t n)
-{
-    static const char *const whole[] = {"k=clear:", "k=base64:", "k=uri:", "a=ice-pwd:"};
-    struct sl text = sl_make(line, n);
-    size_t at = 0;
-
-    for (size_t i = 0; i < COUNT_OF(whole); i++) {
-        if (sl_istarts(text, sl_str(whole[i]))) {
-            blacken(line + strlen(whole[i]), n - strlen(whole[i]));
-        }
-    }
-    while (sl_istarts(text, SL("a=crypto:")) && at < n) {
-        ptrdiff_t found = sl_find(sl_from(text, at), SL("inline:"));
-
-        if (found < 0) {
-            break;
-        }
-        at += (size_t)found + 7;
-        blacken(line + at, n - at);
-    }
-}
-
 static void put_body(struct buf *b, struct sl body)
 {
-    size_t mark = b->n, at = 0;
+    size_t mark = b->n;
 
     buf_putsl(b, body);
-    if (buf_err(b) != 0) {
-        return;
-    }
-    while (at < body.n) {
-        struct sl rest = sl_make(b->p + mark + at, body.n - at);
-        ptrdiff_t end = sl_chr(rest, '\n');
-        size_t n = end < 0 ? rest.n : (size_t)end + 1;
-
-        blacken_line(b->p + mark + at, n);
-        at += n;
+    if (buf_err(b) == 0) {
+        sip_blacken(b->p + mark, body.n);
     }
 }
 

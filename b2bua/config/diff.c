@@ -43,15 +43,29 @@ static bool cfg_diff_is_secret(struct sl key)
     return sl_eq(key, SL("password")) || sl_eq(key, SL("token")) || sl_eq(key, SL("secret"));
 }
 
+/* A URL may have a password of its own: https://user:word@host. */
+static void cfg_diff_value(struct buf *b, struct sl value, struct sl key)
+{
+    ptrdiff_t scheme = sl_find(value, SL("://")), at = sl_chr(value, '@');
+
+    if (cfg_diff_is_secret(key) && value.n != 0) {
+        BUF_LIT(b, "(secret)");
+    } else if (sl_eq(key, SL("url")) && scheme >= 0 && at > scheme) {
+        buf_putsl(b, sl_head(value, (size_t)scheme + 3));
+        BUF_LIT(b, "(secret)");
+        buf_putsl(b, sl_from(value, (size_t)at));
+    } else {
+        buf_putsl(b, value);
+    }
+}
+
 /* On one line, as it could be written. A secret that is not a reference is not shown. */
 static void cfg_diff_show(struct buf *b, const struct cfg_node *n, struct sl key)
 {
     const struct cfg_node *i;
 
     if (n->kind == CFG_SCALAR) {
-        bool is_secret = cfg_diff_is_secret(key) && n->value.n != 0;
-
-        buf_putsl(b, is_secret ? SL("(secret)") : n->value);
+        cfg_diff_value(b, n->value, key);
         return;
     }
     buf_putc(b, n->kind == CFG_MAPPING ? '{' : '[');

@@ -43,6 +43,10 @@ enum sip_transport { SIP_UDP, SIP_TCP, SIP_TLS, SIP_WS, SIP_WSS, SIP_TRANSPORT_O
 const char *sip_transport_name(enum sip_transport t); /* "UDP" as in Via */
 enum sip_transport sip_transport_of(struct sl name);  /* case-insensitive */
 
+/* In place, so that lengths stay true: answers to challenges, nonces, keys and passwords of ICE in
+ * the header lines and the description of a message that is kept. Lines may be cut off. */
+void sip_blacken(char *p, size_t n);
+
 #include "sip/uri.h"
 #include "sip/msg.h"
 #include "sip/write.h"

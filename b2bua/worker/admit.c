@@ -103,6 +103,8 @@ static const char *transport_word(const struct flow *flow)
 static void report(struct worker *w, const struct flow *flow, const struct sip_msg *req,
                    struct guard_offence *o)
 {
+    char text[POLICY_EVIDENCE_MAX];
+
     if (flow_is_reliable(flow)) {
         o->proof = POLICY_BY_STREAM;
     }
@@ -113,6 +115,12 @@ static void report(struct worker *w, const struct flow *flow, const struct sip_m
         o->user = req->method == SIP_INVITE ? req->ruri.user : req->to.uri.user;
         o->user_agent = sip_hdr_value(req, HDR_USER_AGENT);
         o->evidence = req->text;
+    }
+    o->evidence = sl_head(o->evidence, sizeof(text));
+    if (o->evidence.n != 0) {
+        memcpy(text, o->evidence.p, o->evidence.n);
+        sip_blacken(text, o->evidence.n);
+        o->evidence.p = text;
     }
     guard_report(w->b->guard, o);
 }

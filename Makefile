@@ -327,7 +327,7 @@ cppcheck:
 INSTALLED := bin/postern bin/postern-nft share/doc/postern/README.md share/doc/postern/LICENSE
 install: all ## install under $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/postern
-	$(Q)install -D -m 0755 $(NFT_BIN) $(DESTDIR)$(PREFIX)/bin/postern-nft
+	$(Q)install -D -m 0750 $(NFT_BIN) $(DESTDIR)$(PREFIX)/bin/postern-nft
 	$(Q)install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/postern/LICENSE
 	$(Q)$(if $(wildcard README.md),install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/postern/README.md)
 uninstall: ## remove what install put there

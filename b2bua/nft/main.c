@@ -4,6 +4,8 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
@@ -65,10 +67,26 @@ static int run(int fd)
 }
 
 /* postern-nft FD json|text NODE */
+/* With the capability on the file, whoever may start it may drop everybody's packets. */
+static bool is_for_everybody(void)
+{
+    struct stat st;
+
+    return getauxval(AT_SECURE) != 0 &&
+           (stat("/proc/self/exe", &st) != 0 || (st.st_mode & S_IXOTH) != 0);
+}
+
 int main(int argc, char **argv)
 {
     uint32_t fd = 0;
     int err;
+
+    if (is_for_everybody()) {
+        fputs("postern-nft has a capability of its own and can be started by everybody: "
+              "chmod o-x first\n",
+              stderr);
+        return EXIT_USAGE;
+    }
 
     if (argc != 4 || sl_u32(sl_str(argv[1]), 1023, &fd) != 0 || fd <= STDERR_FILENO) {
         fputs("postern-nft is started by postern (security.bans.firewall: nftables)\n", stderr);

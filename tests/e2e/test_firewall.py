@@ -335,9 +335,15 @@ def test_the_right_may_be_the_files_alone(walled_off, postern_bin, keep, tmp_pat
     helper = shutil.copy(postern_bin + "-nft", tmp_path)
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own, closed to others
         os.chmod(folder, 0o755)
+    os.chown(helper, 0, 65534)
     if subprocess.run(["setcap", "cap_net_admin+ep", helper], stderr=subprocess.DEVNULL, check=False).returncode != 0:
         pytest.skip("files cannot be given rights here")
-    wire = keep(Wire(helper, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"))
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+    os.chmod(helper, 0o755)  # everybody's: refused
+    refused = subprocess.run([*user, helper, "3", "json", "x"], stderr=subprocess.PIPE, check=False, text=True)
+    assert refused.returncode == 2 and "chmod o-x" in refused.stderr
+    os.chmod(helper, 0o750)
+    wire = keep(Wire(helper, *user))
     assert wire.ready == (READY, 0)
     with open(f"/proc/{wire.process.pid}/status", encoding="ascii") as f:
         status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)

@@ -22,7 +22,7 @@ static bool is_open(const struct worker *w, unsigned slot)
     return (w->open_slots >> slot & 1) != 0;
 }
 
-static void slot_opened(struct worker *w, struct config *cfg, unsigned slot)
+static void slot_opened(struct worker *w, const struct config *cfg, unsigned slot)
 {
     w->open_slots |= (uint64_t)1 << slot;
     w->unused_ms[slot] = 0;
@@ -129,6 +129,9 @@ static void reopen(struct worker *w, const struct config *cfg, unsigned slot)
     if (open_slot(w, cfg, slot, &why) != 0) {
         stat_inc(STAT_LISTENER_DEAF);
         log_error(NULL, "nobody listens there until the next reload: %.*s", SL_ARG(buf_sl(&why)));
+    }
+    if (!is_open(w, slot)) { /* prepared in vain, and in force nevertheless */
+        slot_opened(w, cfg, slot);
     }
 }
 

@@ -180,6 +180,23 @@ static void what_cannot_be_opened_again_is_counted(void **state)
     config_unref(&next);
 }
 
+static void what_comes_into_force_unprepared_has_sockets_and_leaves_them(void **state)
+{
+    struct config *next = make(WAN("udp: 5070"));
+
+    (void)state;
+    prepare(next);
+    worker_abandon(w);
+    assert_int_equal(udp_owner(5070), -1);
+    worker_apply_config(w, next);
+    assert_int_equal(udp_owner(5070), 1);
+    config_unref(&house->cfg);
+    house->cfg = next;
+    change(WAN("udp: 5060"));
+    close_unused();
+    assert_int_equal(udp_owner(5070), -1);
+}
+
 #define LISTEN(f) cmocka_unit_test_setup_teardown(f, up, down)
 
 int main(void)
@@ -189,6 +206,7 @@ int main(void)
         LISTEN(a_listener_that_comes_back_has_all_its_sockets),
         LISTEN(what_was_closed_while_a_change_was_prepared_is_opened_again),
         LISTEN(what_cannot_be_opened_again_is_counted),
+        LISTEN(what_comes_into_force_unprepared_has_sockets_and_leaves_them),
     };
     int failed;
 

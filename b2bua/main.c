@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <time.h>
 
 #define EXIT_USAGE 2
@@ -22,6 +23,13 @@
 #define BACKLOG_MAX 200000
 
 #define TOKEN_MAX (ADMIN_TOKEN_MAX + 1)
+
+#define LEAVE_WAIT_MS 1500 /* for main to end the admin API at the place before */
+
+struct admin_place {
+    struct addr listen;
+    char unix_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
 
 struct house {
     const char *config_path; /* NULL: the embedded default */
@@ -35,9 +43,12 @@ struct house {
     bool as_json;
     /* The admin API follows the configuration: made while a change is prepared, left by main. */
     pthread_mutex_t lock;
+    pthread_cond_t left; /* old_admin has ended */
+    pthread_t main;
     struct admin *admin, *next_admin, *old_admin;
-    char token[TOKEN_MAX], next_token[TOKEN_MAX];
-    struct config *cfg; /* whose admin section is in force; a reference */
+    struct admin_place at; /* where admin really is: not always where cfg wants it */
+    char token[TOKEN_MAX], next_token[TOKEN_MAX]; /* next_token empty: nothing is prepared */
+    struct config *cfg;                           /* whose admin section is in force; a reference */
 };
 
 static void usage(FILE *to)
@@ -203,15 +214,41 @@ static int open_admin(struct house *h, const struct config *cfg, const char *tok
                                                      .store_path = h->store_path});
 }
 
-static bool admin_moves(const struct config *a, const struct config *b)
+/* A path that does not fit is none that can be opened. */
+static void note_place(struct house *h, const struct config *cfg)
 {
-    bool is_unix = addr_family(&a->admin_listen) == AF_UNSPEC;
+    struct buf b;
 
-    if (is_unix != (addr_family(&b->admin_listen) == AF_UNSPEC)) {
+    h->at = (struct admin_place){.listen = cfg->admin_listen};
+    if (addr_family(&cfg->admin_listen) == AF_UNSPEC) {
+        buf_init_fixed(&b, h->at.unix_path, sizeof(h->at.unix_path) - 1);
+        buf_puts(&b, cfg->admin_unix);
+    }
+}
+
+static bool admin_moves(const struct admin_place *at, const struct config *cfg)
+{
+    bool is_unix = addr_family(&at->listen) == AF_UNSPEC;
+
+    if (is_unix != (addr_family(&cfg->admin_listen) == AF_UNSPEC)) {
         return true;
     }
-    return is_unix ? !sl_eq(sl_str(a->admin_unix), sl_str(b->admin_unix))
-                   : !addr_eq(&a->admin_listen, &b->admin_listen);
+    return is_unix ? !sl_eq(sl_str(at->unix_path), sl_str(cfg->admin_unix))
+                   : !addr_eq(&at->listen, &cfg->admin_listen);
+}
+
+/* Main leaves the place before within a tick, unless it is main that asks: then it is told to ask
+ * again. So is whoever asks by the very connection that has to end. With the lock of the house. */
+static bool has_left(struct house *h)
+{
+    int64_t until_ms = clock_now_ms(&h->clock) + LEAVE_WAIT_MS;
+    struct timespec ts = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};
+    int err = pthread_equal(pthread_self(), h->main) ? EBUSY : 0;
+
+    while (h->old_admin != NULL && err == 0) {
+        err = pthread_cond_timedwait(&h->left, &h->lock, &ts);
+    }
+    return h->old_admin == NULL;
 }
 
 static int prepare_admin(struct house *h, const struct config *cfg, struct buf *why)
@@ -220,8 +257,8 @@ static int prepare_admin(struct house *h, const struct config *cfg, struct buf *
 
     if (err != 0) {
         buf_putf(why, "admin.token: %s", strerror(err));
-    } else if (admin_moves(h->cfg, cfg)) {
-        if (h->old_admin != NULL) {
+    } else if (admin_moves(&h->at, cfg)) {
+        if (!has_left(h)) {
             buf_puts(why, "admin.listen: the place before is being left; try again");
             return EBUSY;
         }
@@ -231,6 +268,21 @@ static int prepare_admin(struct house *h, const struct config *cfg, struct buf *
         }
     }
     return err;
+}
+
+/* With the lock. The way back goes on when it could not be prepared: the API stays where it is, but
+ * a token that was undone must not open it any more. */
+static void take_token(struct house *h, const struct config *cfg)
+{
+    int err = h->next_token[0] == '\0' ? read_token(cfg, h->next_token) : 0;
+
+    if (err != 0) {
+        log_error(NULL, "admin.token stays as it was: %s", strerror(err));
+    } else {
+        memcpy(h->token, h->next_token, sizeof(h->token));
+        admin_set_token(h->admin, h->token);
+    }
+    mem_wipe(h->next_token, sizeof(h->next_token));
 }
 
 /* --- a configuration comes into force; with the life locked, by main or an admin thread --- */
@@ -274,9 +326,9 @@ static void commit(void *arg, struct config *cfg)
         h->old_admin = h->admin;
         h->admin = h->next_admin;
         h->next_admin = NULL;
+        note_place(h, cfg);
     }
-    memcpy(h->token, h->next_token, sizeof(h->token));
-    admin_set_token(h->admin, h->token);
+    take_token(h, cfg);
     h->cfg = config_ref(cfg);
     pthread_mutex_unlock(&h->lock);
     config_unref(&old);
@@ -295,6 +347,7 @@ static void leave_old_admin(struct house *h)
         admin_stop(&old);
         pthread_mutex_lock(&h->lock);
         h->old_admin = NULL;
+        pthread_cond_broadcast(&h->left);
         pthread_mutex_unlock(&h->lock);
     }
 }
@@ -352,6 +405,8 @@ static int open_house(struct house *h, const char **what)
         err = open_admin(h, h->cfg, h->token, &h->admin);
     }
     if (err == 0) {
+        note_place(h, h->cfg);
+        h->main = pthread_self();
         life_attach(h->life, &life_ops, h);
     }
     return err;
@@ -588,6 +643,17 @@ static bool parse_options(struct house *h, int argc, char **argv)
     return true;
 }
 
+static void init_locks(struct house *h)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->left, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 int main(int argc, char **argv)
 {
     struct house h = {0};
@@ -604,7 +670,7 @@ int main(int argc, char **argv)
         fputs("postern: cannot start: out of memory or a digest is missing in OpenSSL\n", stderr);
         return 1;
     }
-    pthread_mutex_init(&h.lock, NULL);
+    init_locks(&h);
     status = run_command(&h, argc > 1 ? sl_str(argv[1]) : SL("--help"));
     config_unref(&h.cfg);
     life_free(&h.life);

@@ -88,6 +88,8 @@
       "Configurations by what became of them")                                                     \
     X(CONFIG_EXPIRED, "postern_config_changes_total", "result=\"not_confirmed\"",                  \
       "Configurations by what became of them")                                                     \
+    X(LISTENER_DEAF, "postern_listener_unbound_total", "",                                         \
+      "Sockets of listeners that could not be bound although their configuration is in force")     \
     X(CALL_STARTED, "postern_call_attempts_total", "", "Calls that got past the policy")           \
     X(CALL_ANSWERED, "postern_calls_answered_total", "", "Calls that were answered")               \
     X(CALL_ENDED, "postern_calls_ended_total", "", "Calls that ended")                             \

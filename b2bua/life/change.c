@@ -257,7 +257,7 @@ int life_confirm(struct life *l, uint64_t version, struct sl who)
     int err = 0;
 
     pthread_mutex_lock(&l->lock);
-    if (l->until_ms == 0) {
+    if (l->until_ms == 0 || l->undo_by_ms != 0) {
         err = ENOENT;
     } else if (version != 0 && version != l->now.id) {
         err = ESTALE;
@@ -273,22 +273,15 @@ int life_confirm(struct life *l, uint64_t version, struct sl who)
     return err;
 }
 
-/* With the lock held, and something to undo. What was in force still has its sockets: its snapshot
- * kept their places. */
-void life_undo(struct life *l)
+static void life_undone(struct life *l)
 {
-    struct life_result out = {.version = 0};
     uint64_t undone = l->now.id;
 
-    if (life_prepare(l, l->before.cfg, &out) != 0) {
-        log_error(NULL, "going back to version %llu: %s; the rest is in force",
-                  (unsigned long long)l->before.id, out.why);
-    }
     l->ops->commit(l->arg, l->before.cfg);
     life_version_free(&l->now);
     l->now = l->before;
     l->before = (struct life_version){.cfg = NULL};
-    l->until_ms = l->until_wall_ms = 0;
+    l->until_ms = l->until_wall_ms = l->undo_by_ms = 0;
     l->in_force_ms = clock_wall_ms(&l->clock);
     if (life_save_state(l, undone, STORE_VERSION_ROLLED_BACK) != 0) {
         l->unwritten = undone; /* a start would undo it as well; told again later */
@@ -297,7 +290,31 @@ void life_undo(struct life *l)
              (unsigned long long)undone, (unsigned long long)l->now.id);
 }
 
-/* True: something waited and was undone. */
+/* With the lock held, and something to undo. What was in force still has its sockets: its snapshot
+ * kept their places. What it has lost nevertheless may be free again in a while. */
+int life_undo(struct life *l, struct life_result *out)
+{
+    int64_t now_ms = clock_now_ms(&l->clock);
+    int err = life_prepare(l, l->before.cfg, out);
+    bool is_first = l->undo_by_ms == 0;
+
+    l->undo_by_ms = is_first ? now_ms + LIFE_UNDO_MS : l->undo_by_ms;
+    if (err != 0 && now_ms < l->undo_by_ms) {
+        if (is_first) {
+            log_warn(NULL, "going back to version %llu is tried again: %s",
+                     (unsigned long long)l->before.id, out->why);
+        }
+        return err;
+    }
+    if (err != 0) {
+        log_error(NULL, "going back to version %llu: %s; the rest is in force",
+                  (unsigned long long)l->before.id, out->why);
+    }
+    life_undone(l);
+    return 0;
+}
+
+/* ENOENT: nothing waits that this could undo. */
 static int life_undo_pending(struct life *l, const struct life_change *c, struct life_result *out)
 {
     int err = ENOENT;
@@ -306,7 +323,7 @@ static int life_undo_pending(struct life *l, const struct life_change *c, struct
     if (l->until_ms != 0 && (c->to == 0 || c->to == l->now.base)) {
         err = l->ops == NULL ? ECANCELED : c->expect != 0 && c->expect != l->now.id ? ESTALE : 0;
         if (err == 0) {
-            life_undo(l);
+            err = life_undo(l, out);
         }
     }
     out->version = l->now.id;

@@ -160,12 +160,18 @@ int life_save_state(struct life *l, uint64_t id, enum store_version_state state)
 
 static void life_expire(struct life *l, int64_t now_ms)
 {
-    if (l->until_ms != 0 && now_ms >= l->until_ms && l->ops != NULL) {
+    struct life_result out = {.version = 0};
+    bool is_undoing = l->undo_by_ms != 0;
+
+    if (l->until_ms == 0 || l->ops == NULL || (!is_undoing && now_ms < l->until_ms)) {
+        return;
+    }
+    if (!is_undoing) {
         log_warn(NULL, "version %llu of the configuration was not confirmed in time",
                  (unsigned long long)l->now.id);
         stat_inc(STAT_CONFIG_EXPIRED);
-        life_undo(l);
     }
+    (void)life_undo(l, &out); /* if not now, then in one of the next ticks */
 }
 
 static void life_note_undone(struct life *l, int64_t now_ms)

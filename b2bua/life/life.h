@@ -14,7 +14,9 @@ struct life;
 struct life_ops {
     /* All that may fail, and nobody notices: sockets are bound. Says why in words. */
     int (*prepare)(void *arg, struct config *cfg, struct buf *why);
-    void (*commit)(void *arg, struct config *cfg); /* of a prepared one; takes a reference */
+    /* Of a prepared one, takes a reference; of another one on the way back only, when that cannot
+     * be prepared for long: what it can. */
+    void (*commit)(void *arg, struct config *cfg);
     void (*abandon)(void *arg, struct config *cfg);
 };
 
@@ -64,7 +66,8 @@ MUST_USE int life_check(struct life *l, const struct life_change *c, struct life
 MUST_USE int life_reload(struct life *l, struct life_result *out); /* the file again */
 /* version 0: whichever waits. ENOENT: none does; ESTALE: another one; EIO. */
 MUST_USE int life_confirm(struct life *l, uint64_t version, struct sl who);
-/* to 0: what waits is undone, or else the version before is taken again. */
+/* to 0: what waits is undone, or else the version before is taken again. EADDRNOTAVAIL of what
+ * waits: it is tried again by itself, and can be confirmed no more. */
 MUST_USE int life_rollback(struct life *l, const struct life_change *c, struct life_result *out);
 void life_tick(struct life *l); /* every few hundred ms: ends windows, frees what nobody needs */
 

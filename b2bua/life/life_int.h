@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #define LIFE_STORE_MS 5000 /* how long the store may take for a version */
+#define LIFE_UNDO_MS 10000 /* how long going back is tried before it is done as far as it goes */
 
 struct life_version { /* a snapshot and what is known of it */
     struct config *cfg;
@@ -31,6 +32,7 @@ struct life {
     int64_t in_force_ms;
     int64_t until_ms; /* monotonic: `now` is undone unless confirmed; 0: it stands */
     int64_t until_wall_ms;
+    int64_t undo_by_ms; /* monotonic: being undone, at the latest then as far as it goes; 0: not */
     uint64_t last_id;
     uint64_t unwritten; /* a version that the store still has as pending, although it was undone */
     int64_t retry_ms;
@@ -49,8 +51,9 @@ void life_restart_text(const struct life *l, const struct config *cfg, char *out
 /* With the lock held: writes it, at least tries to. */
 MUST_USE int life_save_state(struct life *l, uint64_t id, enum store_version_state state);
 MUST_USE int life_slurp(struct life *l, struct buf *text); /* the file as it is now */
-/* change.c: with the lock held, while a window is open: the version before comes back. */
-void life_undo(struct life *l);
+/* change.c: with the lock held, while a window is open: the version before comes back. An error: it
+ * cannot be prepared now (out->why), `now` stays in force meanwhile, and life_tick() goes on. */
+int life_undo(struct life *l, struct life_result *out);
 void life_why(struct life_result *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* start.c: what life_rollback() needs of the store, too. */

@@ -138,7 +138,8 @@ extern const struct net_ops net_real_ops; /* arg is the struct net */
  * free one; *bound tells. Streams: listens. Errors: errno of bind; EPROTONOSUPPORT. */
 MUST_USE int net_listen(struct net *n, uint8_t listener, enum sip_transport t,
                         const struct addr *at, struct addr *bound);
-/* Other listeners may still have the same socket (net_adopt); the last one closes it. */
+/* Another listener that may still send by the same UDP socket (net_adopt) has it then; the last one
+ * closes it. */
 void net_unlisten(struct net *n, uint8_t listener, enum sip_transport t);
 /* True: this very address is open for the transport, for whichever listener. */
 bool net_is_open(const struct net *n, enum sip_transport t, const struct addr *at);

@@ -263,6 +263,11 @@ int udp_listen(struct net *n, uint8_t listener, const struct addr *at, struct ad
     return 0;
 }
 
+static uint8_t udp_heir(const struct udp_sock *s)
+{
+    return (uint8_t)__builtin_ctzll(s->also);
+}
+
 void udp_unlisten(struct net *n, uint8_t listener)
 {
     LIST_FOR_EACH_SAFE(it, &n->udp)
@@ -271,6 +276,9 @@ void udp_unlisten(struct net *n, uint8_t listener)
 
         if (s->listener != listener) {
             s->also &= ~net_bit(listener);
+        } else if (s->also != 0) { /* one that had it before still has calls by it */
+            s->listener = udp_heir(s);
+            s->also &= ~net_bit(s->listener);
         } else {
             udp_flush(s);
             udp_close(s);

@@ -12,6 +12,17 @@ static bool find_listener(const struct config *cfg, struct sl name, uint8_t *out
     return false;
 }
 
+/* Places of listeners that a reload took away are empty. */
+static uint8_t first_listener(const struct config *cfg)
+{
+    size_t i = 0;
+
+    while (i + 1 < cfg->n_listeners && cfg->listeners[i].name == NULL) {
+        i++;
+    }
+    return (uint8_t)i;
+}
+
 /* Where somebody from this address would most likely come in: where he is a peer, else at the
  * users' listener. */
 static uint8_t likely_listener(const struct config *cfg, const struct addr *source)
@@ -21,7 +32,7 @@ static uint8_t likely_listener(const struct config *cfg, const struct addr *sour
             return (uint8_t)i;
         }
     }
-    return cfg->def.users.present ? cfg->def.users.listener : 0;
+    return cfg->def.users.present ? cfg->def.users.listener : first_listener(cfg);
 }
 
 static int find_peer(const struct config *cfg, const struct b2bua_question *q, struct flow *flow,

@@ -22,7 +22,7 @@ static bool is_open(const struct worker *w, unsigned slot)
     return (w->open_slots >> slot & 1) != 0;
 }
 
-static void slot_opened(struct worker *w, struct config *cfg, unsigned slot)
+static void slot_opened(struct worker *w, const struct config *cfg, unsigned slot)
 {
     w->open_slots |= (uint64_t)1 << slot;
     w->unused_ms[slot] = 0;
@@ -42,7 +42,7 @@ static void slot_close(struct worker *w, unsigned slot)
     }
 }
 
-static int open_slot(struct worker *w, struct config *cfg, unsigned slot, struct buf *why)
+static int open_slot(struct worker *w, const struct config *cfg, unsigned slot, struct buf *why)
 {
     const struct config_listener *ls = &cfg->listeners[slot];
 
@@ -70,12 +70,14 @@ int worker_open(struct worker *w, struct config *cfg, struct buf *why)
     int err = 0;
 
     for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners && err == 0; slot++) {
-        if (!has_listener(cfg, slot) || is_open(w, slot)) {
+        if (!has_listener(cfg, slot)) {
             continue;
         }
-        err = open_slot(w, cfg, slot, why);
-        slot_opened(w, cfg, slot);
-        w->fresh_slots |= (uint64_t)1 << slot;
+        err = open_slot(w, cfg, slot, why); /* one that comes back may have lost some of them */
+        if (!is_open(w, slot)) {
+            slot_opened(w, cfg, slot);
+            w->fresh_slots |= (uint64_t)1 << slot;
+        }
     }
     return err;
 }
@@ -117,13 +119,33 @@ static void move_bindings(struct worker *w, const struct config *old, const stru
     }
 }
 
+/* A socket that was another listener's when this was prepared may have gone with it since. */
+static void reopen(struct worker *w, const struct config *cfg, unsigned slot)
+{
+    char text[160];
+    struct buf why;
+
+    buf_init_fixed(&why, text, sizeof(text));
+    if (open_slot(w, cfg, slot, &why) != 0) {
+        stat_inc(STAT_LISTENER_DEAF);
+        log_error(NULL, "nobody listens there until the next reload: %.*s", SL_ARG(buf_sl(&why)));
+    }
+    if (!is_open(w, slot)) { /* prepared in vain, and in force nevertheless */
+        slot_opened(w, cfg, slot);
+    }
+}
+
 void worker_take_sockets(struct worker *w, const struct config *old, const struct config *cfg)
 {
     w->fresh_slots = 0;
     move_bindings(w, old, cfg);
     for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners; slot++) {
-        if (has_listener(cfg, slot)) {
-            adopt(w, cfg, slot);
+        if (!has_listener(cfg, slot)) {
+            continue;
+        }
+        adopt(w, cfg, slot);
+        if (old != NULL) { /* the first configuration is bound by worker_listen() */
+            reopen(w, cfg, slot);
         }
     }
 }

@@ -28,6 +28,17 @@ def reload(daemon, config, said):
     net.until(lambda: daemon.log().count(said.encode()) > before, 5, f"the log does not say {said!r}")
 
 
+def is_taken(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+            s.listen()
+        except OSError:
+            return True
+    return False
+
+
 def answers(address, port, source):
     """Does anybody answer an OPTIONS there?"""
     text = (f"OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {source};rport;branch=z9hG4bKprobe{port}\r\n"
@@ -125,6 +136,44 @@ def test_what_nobody_confirms_is_undone(house, pair):
     assert put(daemon, closed, confirm_within="60s").status == 200
     assert daemon.api.request("POST", "/v1/config/confirm", {"version": 3}).status == 200
     assert state(daemon)["waits"] is None and states(daemon)[3] == "confirmed"
+
+
+def test_going_back_takes_the_admin_api_and_its_token_along(house, pair):
+    daemon = house(**API)
+    base, token = daemon.api.base, daemon.api.token
+    port = int(base.rpartition(":")[2])
+    moved = merged(daemon.config, {"admin": {"listen": "127.0.0.1:8099", "token": "another-token-0123456"}})
+
+    def go():
+        assert put(daemon, moved, confirm_within="1h").status == 200
+        daemon.api.base, daemon.api.token = "http://127.0.0.1:8099", lambda: "another-token-0123456"
+
+    def is_back():
+        daemon.api.base, daemon.api.token = base, token
+        try:
+            return daemon.api.request("GET", "/v1/config").status == 200
+        except OSError:
+            return False
+
+    go()
+    back = daemon.api.request("POST", "/v1/config/rollback", {})  # while the place before is being left
+    assert back.status == 200, back
+    net.until(is_back, 5, "the API is not where version 1 has it")
+    assert state(daemon)["version"] == 1
+    go()
+    net.until(lambda: not is_taken(port), 5, "the place before was not left")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        assert daemon.api.request("POST", "/v1/config/rollback", {}).status != 200
+        net.until(lambda: daemon.logged("the rest is in force"), 20, "it is tried for ever")
+        assert daemon.api.request("GET", "/v1/config").status == 401  # the token went back
+        daemon.api.token = token
+        assert state(daemon)["version"] == 1
+    assert put(daemon, daemon.config).status == 200  # the same text again: the API goes where it belongs
+    net.until(is_back, 5, "the API stays at the place that was undone")
+    house.log_problems = lambda: []
 
 
 def test_killed_within_the_window_it_starts_with_what_was_before(house, pair):

@@ -262,6 +262,35 @@ static void what_is_not_confirmed_in_time_is_undone(void **state)
     assert_int_equal(version(), 3);
 }
 
+static void what_cannot_be_prepared_is_tried_again_before_it_is_in_force(void **state)
+{
+    (void)state;
+    begin_with("config: {source: api}\n" LISTENERS);
+    assert_int_equal(put(7, 0, 60000), 0);
+    r.refuse = EBUSY;
+    assert_int_equal(rollback(0), EADDRNOTAVAIL);
+    assert_string_equal(r.out.why, "no such address here");
+    assert_int_equal(version(), 2);
+    assert_int_equal(r.committed, 1);
+    assert_int_equal(life_confirm(r.life, 2, SL("al")), ENOENT);
+    assert_int_equal(put(8, 0, 0), EALREADY);
+    r.refuse = 0;
+    life_tick(r.life);
+    assert_int_equal(version(), 1);
+    assert_int_equal(r.in_force, 1);
+    assert_int_equal(put(9, 0, 60000), 0);
+    r.refuse = EBUSY;
+    clock_advance(&r.life->clock, 60000);
+    life_tick(r.life);
+    clock_advance(&r.life->clock, LIFE_UNDO_MS - 1);
+    life_tick(r.life);
+    assert_int_equal(version(), 3);
+    clock_advance(&r.life->clock, 1);
+    life_tick(r.life); /* it will not be better: what can be is in force */
+    assert_int_equal(version(), 1);
+    assert_int_equal(state_of(3), STORE_VERSION_ROLLED_BACK);
+}
+
 static void what_is_confirmed_stays(void **state)
 {
     (void)state;
@@ -367,6 +396,8 @@ int main(void)
                                         down),
         cmocka_unit_test_setup_teardown(the_same_text_is_the_same_version, up, down),
         cmocka_unit_test_setup_teardown(what_is_not_confirmed_in_time_is_undone, up, down),
+        cmocka_unit_test_setup_teardown(
+            what_cannot_be_prepared_is_tried_again_before_it_is_in_force, up, down),
         cmocka_unit_test_setup_teardown(what_is_confirmed_stays, up, down),
         cmocka_unit_test_setup_teardown(a_process_that_dies_in_the_window_wakes_up_before_it, up,
                                         down),

@@ -387,6 +387,33 @@ static void a_listener_may_be_closed_inside_its_own_event(void **state)
     rig_down(&rig);
 }
 
+static void an_adopted_socket_goes_back_to_who_may_still_send_by_it(void **state)
+{
+    struct flow flow;
+
+    (void)state;
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_UDP, "127.0.0.1:0");
+    rig.on_message = rig_echo;
+    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
+    net_adopt(rig.net, 4, SIP_UDP, &rig.at[SIP_UDP]);
+    rig_peer_put(rig.peer, PING);
+    rig.want = 1;
+    rig_until(&rig, rig_has_messages);
+    assert_int_equal(rig.flow.listener, 4);
+    flow = rig.flow;
+    net_unlisten(rig.net, 4, SIP_UDP);
+    assert_true(net_is_open(rig.net, SIP_UDP, &rig.at[SIP_UDP]));
+    assert_int_equal(rig_send(&rig, &flow, PING), EHOSTUNREACH); /* 4 has it no more */
+    rig_peer_put(rig.peer, PING);
+    rig.want = 2;
+    rig_until(&rig, rig_has_messages);
+    assert_int_equal(rig.flow.listener, 1);
+    net_unlisten(rig.net, 1, SIP_UDP);
+    assert_false(net_is_open(rig.net, SIP_UDP, &rig.at[SIP_UDP]));
+    rig_down(&rig);
+}
+
 static struct flow make_flow(enum sip_transport t, const char *remote, uint32_t slot, uint32_t gen)
 {
     struct addr a = rig_addr(remote);
@@ -467,6 +494,7 @@ int main(void)
         cmocka_unit_test(two_workers_share_one_port),
         cmocka_unit_test(what_cannot_be_sent_is_refused_at_once),
         cmocka_unit_test(a_listener_may_be_closed_inside_its_own_event),
+        cmocka_unit_test(an_adopted_socket_goes_back_to_who_may_still_send_by_it),
         cmocka_unit_test(flows_are_the_same_by_pair_or_by_connection),
         cmocka_unit_test(udp_leaves_no_memory_behind),
         cmocka_unit_test(no_memory_is_asked_for_per_datagram),

@@ -1,6 +1,7 @@
 /* test_worker_explain.c - trying requests out: what is said of them, that nothing else happens, and
  * recorded calls under another configuration. */
 #include "config_rig.h"
+#include "config/versions.h"
 #include "worker/worker_int.h"
 
 #define HOUSE                                                                                      \
@@ -107,6 +108,33 @@ static void every_kind_of_verdict_is_told_with_its_reason(void **state)
     says(cfg, NULL, INVITE("+4930"),
          "source     192.0.2.30:5060, UDP at listener outside, trusted");
     config_unref(&cfg);
+}
+
+static struct config *at_place(struct config_slots *slots, const char *text)
+{
+    struct config *cfg = NULL;
+    struct config_errors errs;
+    struct config_text t = {.name = "t", .text = sl_str(text), .slots = slots};
+
+    assert_int_equal(config_build(&cfg, &t, &errs), 0);
+    config_errors_free(&errs);
+    return cfg;
+}
+
+static void the_place_of_a_listener_that_is_gone_is_nobodys(void **state)
+{
+    struct config_slots *slots = NULL;
+    struct config *old, *cfg;
+
+    (void)state;
+    assert_int_equal(config_slots_new(&slots), 0);
+    old = at_place(slots, "listeners: {a: {address: 127.0.0.1, sip: {udp: 5060}}}\n");
+    cfg = at_place(slots, "listeners: {b: {address: 127.0.0.1, sip: {udp: 5070}}}\n");
+    assert_null(cfg->listeners[0].name);
+    says(cfg, "192.0.2.30", INVITE("1"), "UDP at listener b, unknown\n");
+    config_unref(&old);
+    config_unref(&cfg);
+    config_slots_free(&slots);
 }
 
 static void what_no_route_is_asked_for_is_answered_as_it_would_be(void **state)
@@ -366,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(every_kind_of_verdict_is_told_with_its_reason),
+        T(the_place_of_a_listener_that_is_gone_is_nobodys),
         T(what_no_route_is_asked_for_is_answered_as_it_would_be),
         T(a_message_from_a_file_is_read_to_its_last_line),
         T(wrong_questions_are_told_apart),

@@ -132,37 +132,50 @@ static void on_repeat(void *arg)
     timer_start(c->t->p.loop, &r->timer, r->step_ms);
 }
 
-static int send_now(struct leg *l)
+static void await_prack(struct leg *l)
 {
     struct leg_reliable *r = &l->reliable;
-    int err = tx_server_respond(l->srv, r->sent.status, sl_make(r->sent.text, r->sent.n));
 
-    if (err != 0) {
-        return err;
-    }
     r->rseq++;
     r->is_waiting = true;
     r->step_ms = r->waited_ms = l->call->cfg->t1_ms;
     timer_init(&r->timer, on_repeat, l);
     timer_start(l->call->t->p.loop, &r->timer, r->step_ms);
-    return 0;
 }
 
+static int send_now(struct leg *l)
+{
+    struct leg_reliable *r = &l->reliable;
+    int err = tx_server_respond(l->srv, r->sent.status, sl_make(r->sent.text, r->sent.n));
+
+    if (err == 0) {
+        await_prack(l);
+    }
+    return err;
+}
+
+/* One at a time; the newest waits, unless it would take the place of the answer: that is told only
+ * once. */
 int reliable_send(struct leg *l, uint16_t status, struct sl bytes, struct sl sdp)
 {
     struct leg_reliable *r = &l->reliable;
     struct reliable_text *at = r->is_waiting ? &r->next : &r->sent;
+    int err;
 
+    if (r->is_waiting && r->next.text != NULL && r->next.has_sdp && sdp.n == 0) {
+        return 0;
+    }
     if (!put_text(&at->text, &at->n, bytes)) {
         return ENOMEM;
     }
     at->status = status;
     at->has_sdp = sdp.n != 0;
-    if (sdp.n != 0) {
+    err = r->is_waiting ? 0 : send_now(l);
+    if (err == 0 && sdp.n != 0) {
         r->has_answer = true;
         r->answer_id = hash_of(sdp);
     }
-    return r->is_waiting ? 0 : send_now(l); /* one at a time; the newest waits */
+    return err;
 }
 
 bool reliable_holds(struct leg *l, uint16_t status, struct sl bytes)
@@ -205,6 +218,9 @@ static void go_on(struct leg *l)
         r->next = (struct reliable_text){0};
         if (r->final.text == NULL || r->sent.has_sdp) {
             err = send_now(l);
+        }
+        if (err != 0 && r->sent.has_sdp) { /* what was written since counts on it: it is repeated */
+            await_prack(l);
         }
     }
     if (!r->is_waiting && r->final.text != NULL) {

@@ -151,6 +151,119 @@ static void the_newest_waits_until_the_one_before_is_acknowledged(void **state)
     up(&t, true);
 }
 
+static void ringing_again(struct pair *t)
+{
+    phone_answer_invite(&t->b, 180, NULL);
+}
+
+static void progress_again(struct pair *t)
+{
+    phone_answer_invite(&t->b, 183, t->b.sdp);
+}
+
+static void the_answer_that_waits_keeps_its_place(void **state)
+{
+    static void (*const rows[])(struct pair * t) = {ringing_again, progress_again};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig *r = rig_up(NULL, 1);
+        struct pair t;
+        unsigned rseq;
+
+        pair_init(&t, r);
+        invite(&t, TAKES, phone_sdp(&t.a, NULL));
+        phone_answer(&t.b, 180, NULL);
+        EXPECT(&t.a, "180 INVITE");
+        rseq = rseq_of(&t.a);
+        phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+        rows[i](&t);
+        prack(&t.a, rseq, NULL, "200 PRACK");
+        HAS(EXPECT(&t.a, "183 INVITE"), "m=audio");
+        prack(&t.a, rseq_of(&t.a), NULL, "200 PRACK");
+        QUIET(&t.a);
+        up(&t, true);
+        rig_down(r);
+    }
+}
+
+/* Takes what comes to the caller up to the 200, acknowledging it; was there an answer? */
+static bool hears_an_answer(struct pair *t)
+{
+    bool is_told = false;
+
+    for (int i = 0; i < 20; i++) {
+        while (phone_try(&t->a, "")) {
+            char rack[64];
+            bool is_prov = sl_starts(sl_str(t->a.got), SL("SIP/2.0 1"));
+
+            is_told = is_told || strstr(t->a.got, "m=audio") != NULL;
+            if (is_prov) {
+                (void)snprintf(rack, sizeof(rack), "RAck: %u 1 INVITE\r\n", rseq_of(&t->a));
+                say(&t->a, rack);
+                phone_request(&t->a, "PRACK", NULL, NULL);
+            } else if (sl_ends(msg_hdr(sl_str(t->a.got), "CSeq", 0), SL("INVITE"))) {
+                assert_true(sl_starts(sl_str(t->a.got), SL("SIP/2.0 200 ")));
+                phone_ack(&t->a, NULL);
+                phone_drop_mail(&t->a);
+                return is_told;
+            }
+        }
+        rig_advance(t->r, 500);
+    }
+    fail_msg("no 200");
+    return false;
+}
+
+static void fault_at_the_answer(struct pair *t, uint64_t nth)
+{
+    (void)phone_sdp(&t->b, NULL);
+    mem_fault_arm(nth);
+    phone_answer(&t->b, 183, t->b.sdp);
+}
+
+static void fault_at_the_prack(struct pair *t, uint64_t nth)
+{
+    unsigned rseq;
+    char rack[64];
+
+    phone_answer(&t->b, 180, NULL);
+    EXPECT(&t->a, "180 INVITE");
+    rseq = rseq_of(&t->a);
+    phone_answer(&t->b, 183, phone_sdp(&t->b, NULL));
+    (void)snprintf(rack, sizeof(rack), "RAck: %u 1 INVITE\r\n", rseq);
+    say(&t->a, rack);
+    mem_fault_arm(nth);
+    phone_request(&t->a, "PRACK", NULL, NULL);
+}
+
+static void an_answer_that_could_not_be_sent_is_told_later(void **state)
+{
+    static void (*const rows[])(struct pair * t, uint64_t nth) = {fault_at_the_answer,
+                                                                  fault_at_the_prack};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bool is_hit = true;
+
+        for (uint64_t nth = 1; is_hit; nth++) {
+            struct rig *r = rig_up(NULL, 1);
+            struct pair t;
+
+            pair_init(&t, r);
+            invite(&t, TAKES, phone_sdp(&t.a, NULL));
+            rows[i](&t, nth);
+            is_hit = mem_fault_hit();
+            mem_fault_arm(0);
+            phone_answer_invite(&t.b, 200, t.b.sdp);
+            EXPECT(&t.b, "ACK");
+            assert_true(hears_an_answer(&t));
+            pair_bye(&t);
+            rig_down(r);
+        }
+    }
+}
+
 static void the_answer_waits_while_its_description_is_not_acknowledged(void **state)
 {
     struct pair t;
@@ -440,6 +553,8 @@ int main(void)
         FLOW_TEST(what_acknowledges_nothing_is_481),
         FLOW_TEST(an_offer_in_a_prack_is_refused_and_the_prack_counts),
         FLOW_TEST(the_newest_waits_until_the_one_before_is_acknowledged),
+        cmocka_unit_test(the_answer_that_waits_keeps_its_place),
+        cmocka_unit_test(an_answer_that_could_not_be_sent_is_told_later),
         FLOW_TEST(the_answer_waits_while_its_description_is_not_acknowledged),
         FLOW_TEST(the_answer_does_not_wait_for_a_mere_ringing),
         FLOW_TEST(without_a_prack_the_call_is_refused),

@@ -49,8 +49,10 @@ struct leg_reliable {
     struct timer timer;
     /* A callee's leg: theirs. */
     bool heard_answer;
-    uint32_t heard;    /* RSeq; 0: none */
-    uint64_t heard_id; /* of the dialog */
+    uint32_t heard;      /* RSeq; 0: none */
+    uint64_t heard_id;   /* of the dialog */
+    struct tx *prack;    /* ours for `heard`, until its answer */
+    uint32_t prack_cseq; /* of the INVITE that it belongs to */
 };
 enum reliable_way { RELIABLE_NOT, RELIABLE_YES, RELIABLE_NEVER /* it must not be sent at all */ };
 

@@ -465,6 +465,30 @@ static void one_without_a_number_or_a_dialog_is_not_believed(void **state)
     up(&t, true);
 }
 
+static void a_prack_that_could_not_go_out_goes_with_the_repetition(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    invite(&t, "", phone_sdp(&t.a, NULL));
+    rig_block(t.r, "10.1.1.20:5070", EHOSTUNREACH);
+    progress(&t.b, 77, phone_sdp(&t.b, NULL));
+    HAS(EXPECT(&t.a, "183 INVITE"), "m=audio");
+    QUIET(&t.b);
+    rig_block(t.r, "10.1.1.20:5070", 0);
+    progress(&t.b, 77, t.b.sdp);
+    HAS(EXPECT(&t.b, "PRACK"), "RAck: 77 1 INVITE\r\n");
+    phone_answer(&t.b, 200, NULL);
+    progress(&t.b, 77, t.b.sdp);
+    QUIET(&t.b);
+    phone_drop_mail(&t.a);
+    progress(&t.b, 78, NULL);
+    HAS(EXPECT(&t.b, "PRACK"), "RAck: 78 1 INVITE\r\n");
+    phone_answer(&t.b, 200, NULL);
+    phone_drop_mail(&t.a);
+    up(&t, false);
+}
+
 static void both_sides_have_their_own(void **state)
 {
     struct pair t;
@@ -503,6 +527,60 @@ static struct rig *house(const char *carrier, const char *pbx)
         "routes:\n  - {name: inbound, from: carrier, to: [pbx]}\n",
         carrier, pbx);
     return rig_up(yaml, 1);
+}
+
+static void challenge(struct phone *p, unsigned status)
+{
+    (void)snprintf(p->extra, sizeof(p->extra),
+                   "%s: Digest realm=\"pbx\", nonce=\"n%u\", algorithm=MD5, qop=\"auth\"\r\n",
+                   status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate", status);
+    phone_answer(p, status, NULL);
+}
+
+static void a_callee_that_challenges_the_prack_gets_it_again(void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *field;
+    } rows[] = {{401, "\r\nAuthorization: Digest "}, {407, "\r\nProxy-Authorization: Digest "}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig *r = house("off", "supported, credentials: {username: edge, password: secret}");
+        struct pair t;
+
+        pair_init(&t, r);
+        invite(&t, "", phone_sdp(&t.a, NULL));
+        progress(&t.b, 77, phone_sdp(&t.b, NULL));
+        LACKS(EXPECT(&t.b, "PRACK"), "Authorization");
+        challenge(&t.b, rows[i].status);
+        HAS(EXPECT(&t.b, "PRACK"), rows[i].field);
+        HAS(t.b.got, "RAck: 77 1 INVITE\r\n");
+        EXPECT(&t.a, "183 INVITE");
+        if (i == 0) {
+            phone_answer(&t.b, 200, NULL);
+        } else {
+            challenge(&t.b, rows[i].status); /* wrong, it says: no second time */
+        }
+        rig_advance(t.r, 500);
+        QUIET(&t.b);
+        up(&t, false);
+        rig_down(r);
+    }
+}
+
+static void without_credentials_a_challenged_prack_stays_as_it_is(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    invite(&t, "", phone_sdp(&t.a, NULL));
+    progress(&t.b, 77, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "PRACK");
+    challenge(&t.b, 407);
+    QUIET(&t.b);
+    EXPECT(&t.a, "183 INVITE");
+    up(&t, false);
 }
 
 static void off_means_off_on_both_sides(void **state)
@@ -564,7 +642,10 @@ int main(void)
         cmocka_unit_test(a_call_without_offer_rings_in_common_ones_or_not_at_all),
         FLOW_TEST(a_callee_gets_its_prack_and_the_caller_hears_nothing_of_it),
         FLOW_TEST(one_without_a_number_or_a_dialog_is_not_believed),
+        FLOW_TEST(a_prack_that_could_not_go_out_goes_with_the_repetition),
         FLOW_TEST(both_sides_have_their_own),
+        cmocka_unit_test(a_callee_that_challenges_the_prack_gets_it_again),
+        FLOW_TEST(without_credentials_a_challenged_prack_stays_as_it_is),
         cmocka_unit_test(off_means_off_on_both_sides),
         cmocka_unit_test(required_means_nothing_else),
     };

@@ -283,6 +283,47 @@ static void the_answer_waits_while_its_description_is_not_acknowledged(void **st
     pair_bye(&t);
 }
 
+static void refused(struct phone *p, const char *invite, const char *update)
+{
+    phone_request(p, "UPDATE", NULL, phone_sdp(p, "sendonly"));
+    EXPECT(p, update);
+    phone_reinvite(p, phone_sdp(p, "sendonly"));
+    EXPECT(p, invite);
+    phone_ack_failure(p);
+}
+
+static void nobody_asks_for_more_while_the_answer_waits(void **state)
+{
+    static char first[RIG_TEXT_MAX];
+    struct pair t;
+    unsigned rseq;
+
+    pair_init(&t, *state);
+    invite(&t, DEMANDS, phone_sdp(&t.a, NULL));
+    memcpy(first, t.a.invite, sizeof(first));
+    phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    rseq = rseq_of(&t.a);
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "ACK");
+    refused(&t.b, "491 INVITE", "491 UPDATE");
+    refused(&t.a, "500 INVITE", "500 UPDATE");
+    QUIET(&t.b);
+    memcpy(t.a.invite, first, sizeof(first));
+    prack(&t.a, rseq, NULL, "200 PRACK");
+    EXPECT(&t.a, "200 INVITE");
+    refused(&t.b, "491 INVITE", "491 UPDATE");
+    phone_ack(&t.a, NULL);
+    phone_reinvite(&t.b, phone_sdp(&t.b, "sendonly"));
+    EXPECT(&t.b, "100 INVITE");
+    EXPECT(&t.a, "INVITE");
+    phone_answer(&t.a, 200, phone_sdp(&t.a, "recvonly"));
+    EXPECT(&t.b, "200 INVITE");
+    EXPECT(&t.a, "ACK");
+    phone_ack(&t.b, NULL);
+    pair_bye(&t);
+}
+
 static void the_answer_does_not_wait_for_a_mere_ringing(void **state)
 {
     struct pair t;
@@ -634,6 +675,7 @@ int main(void)
         cmocka_unit_test(the_answer_that_waits_keeps_its_place),
         cmocka_unit_test(an_answer_that_could_not_be_sent_is_told_later),
         FLOW_TEST(the_answer_waits_while_its_description_is_not_acknowledged),
+        FLOW_TEST(nobody_asks_for_more_while_the_answer_waits),
         FLOW_TEST(the_answer_does_not_wait_for_a_mere_ringing),
         FLOW_TEST(without_a_prack_the_call_is_refused),
         FLOW_TEST(an_answer_that_waits_in_vain_ends_on_both_sides),

@@ -36,7 +36,7 @@ static void reinvite_refuse(struct leg *x, uint16_t status)
     call_undo_offer(x->call);
     if (x->update.srv != NULL) {
         (void)leg_update_answer(x, status, SL_NULL);
-    } else if (x->srv != NULL) {
+    } else if (x->srv != NULL && !tx_server_is_final(x->srv)) {
         if (leg_respond(x, status, SL_NULL) != 0) {
             log_debug(&x->log, "re-INVITE could not be refused");
         }

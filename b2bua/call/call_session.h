@@ -96,7 +96,8 @@ void call_update(struct leg *l, struct tx *tx, struct sip_msg *req);
 void leg_learn_allow(struct leg *l, const struct sip_msg *m);
 /* Sends our UPDATE with this offer (empty: none) in place of the one before it, if any. */
 int leg_update(struct leg *l, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn);
-/* Answers their UPDATE that waits. */
+/* Answers their UPDATE that waits. An error: the answer did not go out, and consent was refused
+ * with 500 instead. */
 int leg_update_answer(struct leg *l, uint16_t status, struct sl sdp);
 void leg_update_done(struct leg *l); /* ours has its final answer */
 void leg_update_init(struct leg *l);

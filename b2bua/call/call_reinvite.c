@@ -36,7 +36,7 @@ static void reinvite_refuse(struct leg *x, uint16_t status)
     call_undo_offer(x->call);
     if (x->update.srv != NULL) {
         (void)leg_update_answer(x, status, SL_NULL);
-    } else if (x->srv != NULL) {
+    } else if (x->srv != NULL && !tx_server_is_final(x->srv)) {
         if (leg_respond(x, status, SL_NULL) != 0) {
             log_debug(&x->log, "re-INVITE could not be refused");
         }
@@ -320,19 +320,21 @@ static void server_acked(struct leg *l)
     tx_unref(&tx);
 }
 
-/* One exchange at a time, whoever began it. */
+/* One exchange at a time, whoever began it; the first one is over when its 2xx has gone out, which
+ * may have to wait for a PRACK. */
 uint16_t reinvite_is_busy(const struct leg *l)
 {
     const struct call *c = l->call;
     const struct leg *y = call_other_leg(l);
 
-    if (c->state != CALL_ANSWERED || y == NULL || c->reinvite_from == l) {
+    if (c->state != CALL_ANSWERED || y == NULL || c->reinvite_from == l ||
+        (l->srv != NULL && !tx_server_is_final(l->srv))) {
         return 500;
     }
-    return c->reinvite_from != NULL || c->own != NULL || c->offer != NULL ||
-                   (y->srv != NULL && tx_server_is_final(y->srv))
-               ? 491
-               : 0;
+    if (c->reinvite_from != NULL || c->own != NULL || c->offer != NULL || y->srv != NULL) {
+        return 491;
+    }
+    return 0;
 }
 
 void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)

@@ -19,6 +19,14 @@ static bool put_text(char **textp, size_t *n, struct sl bytes)
     return *textp != NULL;
 }
 
+static void prack_done(struct leg_reliable *r)
+{
+    if (r->prack != NULL) {
+        tx_close(r->prack); /* the transaction goes on to repeat it */
+        tx_unref(&r->prack);
+    }
+}
+
 void reliable_drop(struct leg *l)
 {
     struct leg_reliable *r = &l->reliable;
@@ -28,6 +36,7 @@ void reliable_drop(struct leg *l)
     call_forget_text(&r->sent.text, &r->sent.n);
     call_forget_text(&r->next.text, &r->next.n);
     call_forget_text(&r->final.text, &r->final.n);
+    prack_done(r);
 }
 
 /* --- ours, to the caller --- */
@@ -132,37 +141,50 @@ static void on_repeat(void *arg)
     timer_start(c->t->p.loop, &r->timer, r->step_ms);
 }
 
-static int send_now(struct leg *l)
+static void await_prack(struct leg *l)
 {
     struct leg_reliable *r = &l->reliable;
-    int err = tx_server_respond(l->srv, r->sent.status, sl_make(r->sent.text, r->sent.n));
 
-    if (err != 0) {
-        return err;
-    }
     r->rseq++;
     r->is_waiting = true;
     r->step_ms = r->waited_ms = l->call->cfg->t1_ms;
     timer_init(&r->timer, on_repeat, l);
     timer_start(l->call->t->p.loop, &r->timer, r->step_ms);
-    return 0;
 }
 
+static int send_now(struct leg *l)
+{
+    struct leg_reliable *r = &l->reliable;
+    int err = tx_server_respond(l->srv, r->sent.status, sl_make(r->sent.text, r->sent.n));
+
+    if (err == 0) {
+        await_prack(l);
+    }
+    return err;
+}
+
+/* One at a time; the newest waits, unless it would take the place of the answer: that is told only
+ * once. */
 int reliable_send(struct leg *l, uint16_t status, struct sl bytes, struct sl sdp)
 {
     struct leg_reliable *r = &l->reliable;
     struct reliable_text *at = r->is_waiting ? &r->next : &r->sent;
+    int err;
 
+    if (r->is_waiting && r->next.text != NULL && r->next.has_sdp && sdp.n == 0) {
+        return 0;
+    }
     if (!put_text(&at->text, &at->n, bytes)) {
         return ENOMEM;
     }
     at->status = status;
     at->has_sdp = sdp.n != 0;
-    if (sdp.n != 0) {
+    err = r->is_waiting ? 0 : send_now(l);
+    if (err == 0 && sdp.n != 0) {
         r->has_answer = true;
         r->answer_id = hash_of(sdp);
     }
-    return r->is_waiting ? 0 : send_now(l); /* one at a time; the newest waits */
+    return err;
 }
 
 bool reliable_holds(struct leg *l, uint16_t status, struct sl bytes)
@@ -205,6 +227,9 @@ static void go_on(struct leg *l)
         r->next = (struct reliable_text){0};
         if (r->final.text == NULL || r->sent.has_sdp) {
             err = send_now(l);
+        }
+        if (err != 0 && r->sent.has_sdp) { /* what was written since counts on it: it is repeated */
+            await_prack(l);
         }
     }
     if (!r->is_waiting && r->final.text != NULL) {
@@ -249,26 +274,44 @@ void reliable_put_request(struct buf *b, const struct leg *l)
     }
 }
 
+static int send_prack(struct leg *l, uint32_t rseq, uint32_t cseq, struct sip_msg *challenge);
+
+/* Challenged: again with credentials, unless its dialog is no longer the one that we are in. */
 static void on_prack_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
 {
-    (void)tx, (void)err, (void)rsp, (void)arg; /* closed at once: the transaction repeats it */
+    struct leg *l = arg;
+    struct leg_reliable *r = &l->reliable;
+
+    if (r->prack != tx || (err == 0 && rsp->status < 200)) {
+        return;
+    }
+    if (err == 0 && (rsp->status == 401 || rsp->status == 407) && l->state != LEG_ENDED &&
+        r->heard_id == hash_of(l->dlg.remote_tag)) {
+        ladder_msg(l, rsp);
+        if (send_prack(l, r->heard, r->prack_cseq, rsp) == 0) {
+            return;
+        }
+        log_debug(&l->log, "PRACK was challenged and cannot be answered");
+    }
+    prack_done(r);
 }
 
-static int send_prack(struct leg *l, uint32_t rseq)
+static int send_prack(struct leg *l, uint32_t rseq, uint32_t cseq, struct sip_msg *challenge)
 {
     char mem[64];
-    struct out_request r = {.method = SIP_PRACK, .fn = on_prack_response};
+    struct out_request r = {.method = SIP_PRACK, .challenge = challenge, .fn = on_prack_response};
     struct tx *tx = NULL;
     struct buf b;
     int err;
 
     buf_init_fixed(&b, mem, sizeof(mem));
-    buf_putf(&b, "RAck: %u %u INVITE\r\n", rseq, l->cli_cseq);
+    buf_putf(&b, "RAck: %u %u INVITE\r\n", rseq, cseq);
     r.extra = buf_sl(&b);
     err = leg_send(l, &tx, &r);
     if (err == 0) {
-        tx_close(tx);
-        tx_unref(&tx);
+        prack_done(&l->reliable);
+        l->reliable.prack = tx;
+        l->reliable.prack_cseq = cseq;
     }
     return err;
 }
@@ -290,10 +333,11 @@ bool reliable_take(struct leg *l, const struct sip_msg *rsp)
     if (r->heard != 0 && r->heard_id == id && rseq != r->heard + 1) {
         return false; /* a repetition, or one before it is missing (RFC 3262 4) */
     }
-    r->heard = rseq;
-    r->heard_id = id;
     r->heard_answer = r->heard_answer || msg_has_sdp(rsp);
-    if (send_prack(l, rseq) != 0) {
+    if (send_prack(l, rseq, l->cli_cseq, NULL) == 0) {
+        r->heard = rseq;
+        r->heard_id = id;
+    } else { /* what it says holds; its repetition brings the PRACK */
         log_debug(&l->log, "PRACK could not be sent");
     }
     return true;

@@ -49,8 +49,10 @@ struct leg_reliable {
     struct timer timer;
     /* A callee's leg: theirs. */
     bool heard_answer;
-    uint32_t heard;    /* RSeq; 0: none */
-    uint64_t heard_id; /* of the dialog */
+    uint32_t heard;      /* RSeq; 0: none */
+    uint64_t heard_id;   /* of the dialog */
+    struct tx *prack;    /* ours for `heard`, until its answer */
+    uint32_t prack_cseq; /* of the INVITE that it belongs to */
 };
 enum reliable_way { RELIABLE_NOT, RELIABLE_YES, RELIABLE_NEVER /* it must not be sent at all */ };
 
@@ -94,7 +96,8 @@ void call_update(struct leg *l, struct tx *tx, struct sip_msg *req);
 void leg_learn_allow(struct leg *l, const struct sip_msg *m);
 /* Sends our UPDATE with this offer (empty: none) in place of the one before it, if any. */
 int leg_update(struct leg *l, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn);
-/* Answers their UPDATE that waits. */
+/* Answers their UPDATE that waits. An error: the answer did not go out, and consent was refused
+ * with 500 instead. */
 int leg_update_answer(struct leg *l, uint16_t status, struct sl sdp);
 void leg_update_done(struct leg *l); /* ours has its final answer */
 void leg_update_init(struct leg *l);

@@ -22,20 +22,35 @@ void leg_learn_allow(struct leg *l, const struct sip_msg *m)
 
 /* --- theirs --- */
 
-static void finish(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp)
+static int answer(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp)
 {
     char retry[32] = "";
     struct buf b;
+    int err;
 
     buf_init_fixed(&b, retry, sizeof(retry));
     if (status == 500) {
         buf_putf(&b, "Retry-After: %u\r\n", crypto_random_u32() % (RETRY_AFTER_MAX_S + 1));
     }
-    if (leg_respond_to(l, tx, status, sdp, buf_sl(&b)) != 0) {
+    err = leg_respond_to(l, tx, status, sdp, buf_sl(&b));
+    if (err != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
+    }
+    return err;
+}
+
+/* Consent that may not or cannot go out becomes a refusal: its sender would wait in vain. The error
+ * is that of the consent. */
+static int finish(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp)
+{
+    int err = answer(l, tx, status, sdp);
+
+    if (err != 0 && status < 300 && answer(l, tx, 500, SL_NULL) != 0) {
+        log_debug(&l->log, "UPDATE could not be refused");
     }
     tx_close(tx);
     tx_unref(&tx);
+    return err;
 }
 
 int leg_update_answer(struct leg *l, uint16_t status, struct sl sdp)
@@ -47,8 +62,8 @@ int leg_update_answer(struct leg *l, uint16_t status, struct sl sdp)
     }
     l->update.srv = NULL;
     timer_stop(l->call->t->p.loop, &l->update.patience);
-    finish(l, tx, status == 408 ? 504 : status, sdp); /* 408 would be too late (RFC 4320 4.2) */
-    return 0;
+    /* 408 would be too late (RFC 4320 4.2) */
+    return finish(l, tx, status == 408 ? 504 : status, sdp);
 }
 
 /* RFC 3311 5.2: it is to be answered at once, and a re-INVITE over there may ask a person. */
@@ -56,7 +71,8 @@ static void on_patience(void *arg)
 {
     struct leg *l = arg;
 
-    if (leg_update_answer(l, 504, SL_NULL) == 0) {
+    if (l->update.srv != NULL) {
+        (void)leg_update_answer(l, 504, SL_NULL);
         reinvite_abandon(l);
     }
 }
@@ -76,16 +92,16 @@ void call_update(struct leg *l, struct tx *tx, struct sip_msg *req)
     uint16_t status = session_hear(l, req);
 
     if (status != 0 || req->body.n == 0) {
-        finish(l, tx, status != 0 ? status : 200, SL_NULL);
+        (void)finish(l, tx, status != 0 ? status : 200, SL_NULL);
         return;
     }
     if (!msg_has_sdp(req)) {
-        finish(l, tx, 415, SL_NULL);
+        (void)finish(l, tx, 415, SL_NULL);
         return;
     }
     status = l->call->state != CALL_ANSWERED ? early_status(l) : reinvite_is_busy(l);
     if (status != 0) {
-        finish(l, tx, status, SL_NULL);
+        (void)finish(l, tx, status, SL_NULL);
         return;
     }
     l->update.srv = tx;

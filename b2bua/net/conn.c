@@ -244,11 +244,19 @@ void conn_destroy(struct conn *c)
     pool_put(&c->net->conn_pool, c);
 }
 
-/* A request needs a far side that is who it was; an answer goes back to whoever asked. */
-static bool conn_carries(struct conn *c, bool is_request)
+/* Asks for something. ACK, CANCEL and BYE only end what was begun. */
+static bool conn_is_new(struct sl bytes)
+{
+    return !sl_istarts(bytes, SL("SIP/")) && !sl_starts(bytes, SL("ACK ")) &&
+           !sl_starts(bytes, SL("CANCEL ")) && !sl_starts(bytes, SL("BYE "));
+}
+
+/* What is new needs a far side that is who it was; an answer goes back to whoever asked, and
+ * whoever is in a call hears of its end. */
+static bool conn_carries(struct conn *c, bool is_new)
 {
     conn_prove(c);
-    return !is_request || c->standing != TLS_LOST;
+    return !is_new || c->standing != TLS_LOST;
 }
 
 static bool conn_is_usable(const struct conn *c)
@@ -258,14 +266,14 @@ static bool conn_is_usable(const struct conn *c)
 }
 
 /* The connection for flow, found or dialled. */
-static int conn_of(struct net *n, struct flow *flow, bool is_request, struct conn **cp)
+static int conn_of(struct net *n, struct flow *flow, bool is_new, struct conn **cp)
 {
     struct conn *c = NULL;
     int err = 0;
 
     if (flow->conn_slot != FLOW_NO_CONN) {
         c = slots_get(&n->conns, flow->conn_slot, flow->conn_gen);
-        if (conn_is_usable(c) && conn_carries(c, is_request)) {
+        if (conn_is_usable(c) && conn_carries(c, is_new)) {
             *cp = c;
             return 0;
         }
@@ -297,7 +305,7 @@ int conn_send(struct net *n, struct flow *flow, struct sl bytes)
     if (flow->conn_slot != FLOW_NO_CONN && flow->worker != n->worker) {
         return n->ev.send_remote(n->arg, flow, bytes);
     }
-    err = conn_of(n, flow, is_request, &c);
+    err = conn_of(n, flow, conn_is_new(bytes), &c);
     if (err == 0) {
         err = conn_put(c, bytes);
     }

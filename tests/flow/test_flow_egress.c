@@ -208,6 +208,32 @@ static void bodies_are_searched_too(void **state)
     rig_down(r);
 }
 
+/* Who asked by UPDATE hears something in any case, and the call ends as the sides differ. */
+static void consent_that_may_not_go_out_is_a_refusal(void **state)
+{
+    struct rig *r = rig_up(HOUSE(", topology: {hide: all, on_leak: refuse}", ""), 1);
+    struct pair t;
+    char sdp[1024];
+
+    (void)state;
+    pair_init(&t, r);
+    pair_up(&t);
+    phone_request(&t.a, "UPDATE", NULL, phone_sdp(&t.a, "sendonly"));
+    EXPECT(&t.b, "INVITE");
+    assert_true(
+        snprintf(sdp, sizeof(sdp), "%sa=fmtp:8 at=10.1.1.20\r\n", phone_sdp(&t.b, "recvonly")) > 0);
+    phone_answer(&t.b, 200, sdp);
+    EXPECT(&t.b, "ACK");
+    EXPECT(&t.a, "500 UPDATE");
+    EXPECT(&t.a, "BYE");
+    phone_answer(&t.a, 200, NULL);
+    EXPECT(&t.b, "BYE");
+    phone_answer(&t.b, 200, NULL);
+    talk_record_is("callee", "answer could not be sent", 200);
+    r->leaks_due = 1;
+    rig_down(r);
+}
+
 /* What we hide cannot be found out by asking: the guess comes back as it was, right or wrong. */
 static void guesses_come_back_unchanged(void **state)
 {
@@ -268,6 +294,7 @@ int main(void)
         cmocka_unit_test(what_a_rule_says_on_purpose_goes_out),
         cmocka_unit_test(identifiers_of_the_other_dialog_are_found),
         cmocka_unit_test(bodies_are_searched_too),
+        cmocka_unit_test(consent_that_may_not_go_out_is_a_refusal),
         cmocka_unit_test(guesses_come_back_unchanged),
         cmocka_unit_test(one_address_on_both_sides_is_no_secret),
     };

@@ -151,6 +151,119 @@ static void the_newest_waits_until_the_one_before_is_acknowledged(void **state)
     up(&t, true);
 }
 
+static void ringing_again(struct pair *t)
+{
+    phone_answer_invite(&t->b, 180, NULL);
+}
+
+static void progress_again(struct pair *t)
+{
+    phone_answer_invite(&t->b, 183, t->b.sdp);
+}
+
+static void the_answer_that_waits_keeps_its_place(void **state)
+{
+    static void (*const rows[])(struct pair * t) = {ringing_again, progress_again};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig *r = rig_up(NULL, 1);
+        struct pair t;
+        unsigned rseq;
+
+        pair_init(&t, r);
+        invite(&t, TAKES, phone_sdp(&t.a, NULL));
+        phone_answer(&t.b, 180, NULL);
+        EXPECT(&t.a, "180 INVITE");
+        rseq = rseq_of(&t.a);
+        phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+        rows[i](&t);
+        prack(&t.a, rseq, NULL, "200 PRACK");
+        HAS(EXPECT(&t.a, "183 INVITE"), "m=audio");
+        prack(&t.a, rseq_of(&t.a), NULL, "200 PRACK");
+        QUIET(&t.a);
+        up(&t, true);
+        rig_down(r);
+    }
+}
+
+/* Takes what comes to the caller up to the 200, acknowledging it; was there an answer? */
+static bool hears_an_answer(struct pair *t)
+{
+    bool is_told = false;
+
+    for (int i = 0; i < 20; i++) {
+        while (phone_try(&t->a, "")) {
+            char rack[64];
+            bool is_prov = sl_starts(sl_str(t->a.got), SL("SIP/2.0 1"));
+
+            is_told = is_told || strstr(t->a.got, "m=audio") != NULL;
+            if (is_prov) {
+                (void)snprintf(rack, sizeof(rack), "RAck: %u 1 INVITE\r\n", rseq_of(&t->a));
+                say(&t->a, rack);
+                phone_request(&t->a, "PRACK", NULL, NULL);
+            } else if (sl_ends(msg_hdr(sl_str(t->a.got), "CSeq", 0), SL("INVITE"))) {
+                assert_true(sl_starts(sl_str(t->a.got), SL("SIP/2.0 200 ")));
+                phone_ack(&t->a, NULL);
+                phone_drop_mail(&t->a);
+                return is_told;
+            }
+        }
+        rig_advance(t->r, 500);
+    }
+    fail_msg("no 200");
+    return false;
+}
+
+static void fault_at_the_answer(struct pair *t, uint64_t nth)
+{
+    (void)phone_sdp(&t->b, NULL);
+    mem_fault_arm(nth);
+    phone_answer(&t->b, 183, t->b.sdp);
+}
+
+static void fault_at_the_prack(struct pair *t, uint64_t nth)
+{
+    unsigned rseq;
+    char rack[64];
+
+    phone_answer(&t->b, 180, NULL);
+    EXPECT(&t->a, "180 INVITE");
+    rseq = rseq_of(&t->a);
+    phone_answer(&t->b, 183, phone_sdp(&t->b, NULL));
+    (void)snprintf(rack, sizeof(rack), "RAck: %u 1 INVITE\r\n", rseq);
+    say(&t->a, rack);
+    mem_fault_arm(nth);
+    phone_request(&t->a, "PRACK", NULL, NULL);
+}
+
+static void an_answer_that_could_not_be_sent_is_told_later(void **state)
+{
+    static void (*const rows[])(struct pair * t, uint64_t nth) = {fault_at_the_answer,
+                                                                  fault_at_the_prack};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bool is_hit = true;
+
+        for (uint64_t nth = 1; is_hit; nth++) {
+            struct rig *r = rig_up(NULL, 1);
+            struct pair t;
+
+            pair_init(&t, r);
+            invite(&t, TAKES, phone_sdp(&t.a, NULL));
+            rows[i](&t, nth);
+            is_hit = mem_fault_hit();
+            mem_fault_arm(0);
+            phone_answer_invite(&t.b, 200, t.b.sdp);
+            EXPECT(&t.b, "ACK");
+            assert_true(hears_an_answer(&t));
+            pair_bye(&t);
+            rig_down(r);
+        }
+    }
+}
+
 static void the_answer_waits_while_its_description_is_not_acknowledged(void **state)
 {
     struct pair t;
@@ -167,6 +280,47 @@ static void the_answer_waits_while_its_description_is_not_acknowledged(void **st
     phone_ack(&t.a, NULL);
     rig_advance(t.r, 40000);
     QUIET(&t.a);
+    pair_bye(&t);
+}
+
+static void refused(struct phone *p, const char *invite, const char *update)
+{
+    phone_request(p, "UPDATE", NULL, phone_sdp(p, "sendonly"));
+    EXPECT(p, update);
+    phone_reinvite(p, phone_sdp(p, "sendonly"));
+    EXPECT(p, invite);
+    phone_ack_failure(p);
+}
+
+static void nobody_asks_for_more_while_the_answer_waits(void **state)
+{
+    static char first[RIG_TEXT_MAX];
+    struct pair t;
+    unsigned rseq;
+
+    pair_init(&t, *state);
+    invite(&t, DEMANDS, phone_sdp(&t.a, NULL));
+    memcpy(first, t.a.invite, sizeof(first));
+    phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    rseq = rseq_of(&t.a);
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "ACK");
+    refused(&t.b, "491 INVITE", "491 UPDATE");
+    refused(&t.a, "500 INVITE", "500 UPDATE");
+    QUIET(&t.b);
+    memcpy(t.a.invite, first, sizeof(first));
+    prack(&t.a, rseq, NULL, "200 PRACK");
+    EXPECT(&t.a, "200 INVITE");
+    refused(&t.b, "491 INVITE", "491 UPDATE");
+    phone_ack(&t.a, NULL);
+    phone_reinvite(&t.b, phone_sdp(&t.b, "sendonly"));
+    EXPECT(&t.b, "100 INVITE");
+    EXPECT(&t.a, "INVITE");
+    phone_answer(&t.a, 200, phone_sdp(&t.a, "recvonly"));
+    EXPECT(&t.b, "200 INVITE");
+    EXPECT(&t.a, "ACK");
+    phone_ack(&t.b, NULL);
     pair_bye(&t);
 }
 
@@ -352,6 +506,30 @@ static void one_without_a_number_or_a_dialog_is_not_believed(void **state)
     up(&t, true);
 }
 
+static void a_prack_that_could_not_go_out_goes_with_the_repetition(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    invite(&t, "", phone_sdp(&t.a, NULL));
+    rig_block(t.r, "10.1.1.20:5070", EHOSTUNREACH);
+    progress(&t.b, 77, phone_sdp(&t.b, NULL));
+    HAS(EXPECT(&t.a, "183 INVITE"), "m=audio");
+    QUIET(&t.b);
+    rig_block(t.r, "10.1.1.20:5070", 0);
+    progress(&t.b, 77, t.b.sdp);
+    HAS(EXPECT(&t.b, "PRACK"), "RAck: 77 1 INVITE\r\n");
+    phone_answer(&t.b, 200, NULL);
+    progress(&t.b, 77, t.b.sdp);
+    QUIET(&t.b);
+    phone_drop_mail(&t.a);
+    progress(&t.b, 78, NULL);
+    HAS(EXPECT(&t.b, "PRACK"), "RAck: 78 1 INVITE\r\n");
+    phone_answer(&t.b, 200, NULL);
+    phone_drop_mail(&t.a);
+    up(&t, false);
+}
+
 static void both_sides_have_their_own(void **state)
 {
     struct pair t;
@@ -390,6 +568,60 @@ static struct rig *house(const char *carrier, const char *pbx)
         "routes:\n  - {name: inbound, from: carrier, to: [pbx]}\n",
         carrier, pbx);
     return rig_up(yaml, 1);
+}
+
+static void challenge(struct phone *p, unsigned status)
+{
+    (void)snprintf(p->extra, sizeof(p->extra),
+                   "%s: Digest realm=\"pbx\", nonce=\"n%u\", algorithm=MD5, qop=\"auth\"\r\n",
+                   status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate", status);
+    phone_answer(p, status, NULL);
+}
+
+static void a_callee_that_challenges_the_prack_gets_it_again(void **state)
+{
+    static const struct {
+        unsigned status;
+        const char *field;
+    } rows[] = {{401, "\r\nAuthorization: Digest "}, {407, "\r\nProxy-Authorization: Digest "}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig *r = house("off", "supported, credentials: {username: edge, password: secret}");
+        struct pair t;
+
+        pair_init(&t, r);
+        invite(&t, "", phone_sdp(&t.a, NULL));
+        progress(&t.b, 77, phone_sdp(&t.b, NULL));
+        LACKS(EXPECT(&t.b, "PRACK"), "Authorization");
+        challenge(&t.b, rows[i].status);
+        HAS(EXPECT(&t.b, "PRACK"), rows[i].field);
+        HAS(t.b.got, "RAck: 77 1 INVITE\r\n");
+        EXPECT(&t.a, "183 INVITE");
+        if (i == 0) {
+            phone_answer(&t.b, 200, NULL);
+        } else {
+            challenge(&t.b, rows[i].status); /* wrong, it says: no second time */
+        }
+        rig_advance(t.r, 500);
+        QUIET(&t.b);
+        up(&t, false);
+        rig_down(r);
+    }
+}
+
+static void without_credentials_a_challenged_prack_stays_as_it_is(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    invite(&t, "", phone_sdp(&t.a, NULL));
+    progress(&t.b, 77, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "PRACK");
+    challenge(&t.b, 407);
+    QUIET(&t.b);
+    EXPECT(&t.a, "183 INVITE");
+    up(&t, false);
 }
 
 static void off_means_off_on_both_sides(void **state)
@@ -440,7 +672,10 @@ int main(void)
         FLOW_TEST(what_acknowledges_nothing_is_481),
         FLOW_TEST(an_offer_in_a_prack_is_refused_and_the_prack_counts),
         FLOW_TEST(the_newest_waits_until_the_one_before_is_acknowledged),
+        cmocka_unit_test(the_answer_that_waits_keeps_its_place),
+        cmocka_unit_test(an_answer_that_could_not_be_sent_is_told_later),
         FLOW_TEST(the_answer_waits_while_its_description_is_not_acknowledged),
+        FLOW_TEST(nobody_asks_for_more_while_the_answer_waits),
         FLOW_TEST(the_answer_does_not_wait_for_a_mere_ringing),
         FLOW_TEST(without_a_prack_the_call_is_refused),
         FLOW_TEST(an_answer_that_waits_in_vain_ends_on_both_sides),
@@ -449,7 +684,10 @@ int main(void)
         cmocka_unit_test(a_call_without_offer_rings_in_common_ones_or_not_at_all),
         FLOW_TEST(a_callee_gets_its_prack_and_the_caller_hears_nothing_of_it),
         FLOW_TEST(one_without_a_number_or_a_dialog_is_not_believed),
+        FLOW_TEST(a_prack_that_could_not_go_out_goes_with_the_repetition),
         FLOW_TEST(both_sides_have_their_own),
+        cmocka_unit_test(a_callee_that_challenges_the_prack_gets_it_again),
+        FLOW_TEST(without_credentials_a_challenged_prack_stays_as_it_is),
         cmocka_unit_test(off_means_off_on_both_sides),
         cmocka_unit_test(required_means_nothing_else),
     };

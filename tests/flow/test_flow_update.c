@@ -208,6 +208,39 @@ static void who_hangs_up_while_it_waits_hears_of_both(void **state)
     t.r->is_noisy = true; /* the UPDATE over there is repeated until its time is over */
 }
 
+/* Once its transaction is there, repeating it brings nothing new. */
+static bool is_answered(struct phone *p)
+{
+    phone_drop_mail(p);
+    if (sl_starts(sl_str(p->got), SL("SIP/2.0 ")) &&
+        sl_ends(msg_hdr(sl_str(p->got), "CSeq", 0), SL("UPDATE"))) {
+        return true;
+    }
+    phone_send_raw(p, p->last);
+    return phone_try(p, "200 UPDATE") || phone_try(p, "500 UPDATE");
+}
+
+static void without_memory_it_is_answered_all_the_same(void **state)
+{
+    bool is_hit = true;
+
+    (void)state;
+    for (uint64_t nth = 1; is_hit; nth++) {
+        struct rig *r = rig_up(NULL, 1);
+        struct pair t;
+
+        up(&t, r, true, true);
+        mem_fault_arm(nth);
+        update(&t.a, NULL);
+        is_hit = mem_fault_hit();
+        mem_fault_arm(0);
+        assert_true(is_answered(&t.a));
+        phone_drop_mail(&t.a);
+        pair_bye(&t);
+        rig_down(r);
+    }
+}
+
 /* --- glare (RFC 3311 5.2) --- */
 
 static void two_at_once_from_one_side_get_500_and_a_time(void **state)
@@ -343,6 +376,7 @@ int main(void)
         FLOW_TEST(a_side_that_never_answers_does_not_keep_the_other_waiting),
         FLOW_TEST(a_person_who_is_asked_too_long_is_asked_no_more),
         FLOW_TEST(who_hangs_up_while_it_waits_hears_of_both),
+        cmocka_unit_test(without_memory_it_is_answered_all_the_same),
         FLOW_TEST(two_at_once_from_one_side_get_500_and_a_time),
         FLOW_TEST(one_from_each_side_gets_491),
         FLOW_TEST(a_491_is_tried_again_here),

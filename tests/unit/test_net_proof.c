@@ -3,6 +3,7 @@
 #include "tests/unit/net_rig.h"
 #include "tests/unit/tls_rig.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static struct rig rig;
@@ -62,6 +63,19 @@ static int request(struct flow *f)
 static int answer(struct flow *f)
 {
     return rig_send(&rig, f, SL("SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
+}
+
+static int ends(struct flow *f, const char *method)
+{
+    char text[256];
+    int n = snprintf(text, sizeof(text),
+                     "%s sip:b@example.net SIP/2.0\r\n"
+                     "Via: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx\r\n"
+                     "Call-ID: one\r\nCSeq: 1 %s\r\nContent-Length: 0\r\n\r\n",
+                     method, method);
+
+    assert_true(n > 0 && (size_t)n < sizeof(text));
+    return rig_send(&rig, f, sl_make(text, (size_t)n));
 }
 
 /* Both ends are up: *out is the dialled one, *in the accepted one. */
@@ -181,6 +195,41 @@ static void who_came_with_what_no_longer_counts_is_nobody_and_goes(void **state)
         until_gone(1);
         assert_false(net_conn_get(rig.net, in.conn_slot, in.conn_gen, &info));
         assert_int_equal(stat_sum(STAT_TLS_RETIRED), 1);
+        rig_down(&rig);
+    }
+}
+
+static void what_was_begun_there_can_be_ended_there(void **state)
+{
+    static const char *const methods[] = {"ACK", "CANCEL", "BYE"};
+    struct net_limits limits = quick();
+
+    (void)state;
+    for (size_t way = 0; way < 2; way++) {
+        struct flow out, in, *f = way == 0 ? &in : &out;
+        struct flow old;
+
+        tls_up(&limits);
+        connect_both(&out, &in);
+        old = *f;
+        if (way == 0) {
+            withdraw_authority();
+        } else {
+            set_dialler(pki_client(&other_ca, wanted, &peer_cert));
+        }
+        net_identify(rig.net);
+        for (unsigned i = 0; i < COUNT_OF(methods); i++) {
+            assert_int_equal(ends(f, methods[i]), 0);
+            assert_true(flow_same(f, &old));
+            until_messages(2 + i);
+        }
+        if (way == 0) {
+            assert_int_equal(ends(f, "INVITE"), ENOTCONN);
+            assert_int_equal(ends(f, "BYEBYE"), ENOTCONN);
+        } else {
+            assert_int_equal(request(f), 0);
+            assert_false(flow_same(f, &old));
+        }
         rig_down(&rig);
     }
 }
@@ -442,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_configuration_that_demands_the_same_changes_nothing),
         cmocka_unit_test(another_authority_that_vouches_too_keeps_it),
         cmocka_unit_test(who_came_with_what_no_longer_counts_is_nobody_and_goes),
+        cmocka_unit_test(what_was_begun_there_can_be_ended_there),
         cmocka_unit_test(who_never_showed_a_certificate_must_go_where_one_is_demanded),
         cmocka_unit_test(where_nobody_is_asked_nobody_has_proven_anything),
         cmocka_unit_test(a_far_side_that_would_not_be_taken_today_gets_nothing_new),

@@ -434,7 +434,7 @@ static bool send_one(struct message *m, struct message_target *tg)
     }
     err = send_to(m, tg);
     if (err != 0 && tg->peer != NULL) {
-        message_judge(m, call_outcome(tg->peer, 0, err));
+        message_judge(m, call_outcome_unsent(tg->peer, err));
     }
     return err == 0;
 }

@@ -182,6 +182,7 @@ struct leg *leg_new(struct call *c, uint8_t side)
     timer_init(&l->rekey, NULL, l);
     leg_update_init(l);
     session_init(l);
+    leg_tell_init(l);
     timer_init(&l->reliable.timer, NULL, l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
@@ -222,6 +223,7 @@ void leg_free(struct leg **lp)
     leg_hold(l, false);
     leg_target_leave(l);
     timer_stop(l->call->t->p.loop, &l->retry);
+    leg_tell_stop(l);
     leg_rekey_stop(l);
     leg_digits_drop(l);
     leg_update_drop(l);

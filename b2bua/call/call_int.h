@@ -59,6 +59,7 @@ struct leg {
     struct policy_said said; /* hosts that its far end has named as its own */
     struct leg_update update;
     struct addr told;       /* our address as it knows it (call_moved.c) */
+    struct leg_tell tell;   /* while it does not know it yet */
     struct leg_timer timer; /* of its session */
     struct leg_reliable reliable;
     struct timer retry; /* 491: our re-INVITE goes again */

@@ -554,6 +554,7 @@ static void hang_up_confirmed(struct leg *l)
 void leg_hang_up(struct leg *l)
 {
     timer_stop(l->call->t->p.loop, &l->retry);
+    leg_tell_stop(l);
     switch (l->state) {
     case LEG_CONFIRMED:
         hang_up_confirmed(l);

@@ -190,7 +190,7 @@ static int send_answer(struct leg *l, struct tx *tx, uint16_t status, struct sl 
     return tx_server_respond(tx, status, bytes);
 }
 
-/* Bare: without what rules of the operator add. */
+/* Bare: without what rules of the operator add, and without words of others. */
 static void put_response(struct buf *b, struct leg *l, const struct answer *a, bool is_bare)
 {
     const struct call *c = l->call;
@@ -199,12 +199,13 @@ static void put_response(struct buf *b, struct leg *l, const struct answer *a, b
     size_t mark;
 
     buf_reset(b);
-    sip_put_response(b, &(struct sip_response){.req = req,
-                                               .src = tx_server_source(a->tx),
-                                               .status = status,
-                                               .reason = status >= 300 ? c->phrase : NULL,
-                                               .to_tag = l->dlg.local_tag,
-                                               .rr = status > 100 && status < 300});
+    sip_put_response(b,
+                     &(struct sip_response){.req = req,
+                                            .src = tx_server_source(a->tx),
+                                            .status = status,
+                                            .reason = status >= 300 && !is_bare ? c->phrase : NULL,
+                                            .to_tag = l->dlg.local_tag,
+                                            .rr = status > 100 && status < 300});
     if (status > 100 && status < 300) {
         put_contact_hdr(b, l);
     }
@@ -252,8 +253,9 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
     }
     put_response(b, l, &a, false);
     err = egress_pass_leg(l, b, req->method, status, req);
-    if (err == EACCES && status >= 300) { /* they wait for it: without what rules add */
+    if (err == EACCES && status >= 300) { /* they wait for it */
         put_response(b, l, &a, true);
+        egress_pass_failure(l, b, status, req);
         err = 0;
     }
     if (err == 0) {

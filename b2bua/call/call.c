@@ -182,6 +182,7 @@ struct leg *leg_new(struct call *c, uint8_t side)
     timer_init(&l->rekey, NULL, l);
     leg_update_init(l);
     session_init(l);
+    leg_tell_init(l);
     timer_init(&l->reliable.timer, NULL, l);
     l->log = (struct log_ctx){.kind = "leg", .id = {(char)('a' + l->index % 26)}, .up = &c->log};
     leg_make_token(l, TOKEN_CONTACT, l->contact);
@@ -222,6 +223,7 @@ void leg_free(struct leg **lp)
     leg_hold(l, false);
     leg_target_leave(l);
     timer_stop(l->call->t->p.loop, &l->retry);
+    leg_tell_stop(l);
     leg_rekey_stop(l);
     leg_digits_drop(l);
     leg_update_drop(l);
@@ -239,6 +241,7 @@ void leg_free(struct leg **lp)
     call_forget_text(&l->ack, &l->ack_n);
     call_forget_text(&l->early_sdp, &l->early_n);
     mem_free(l->digest);
+    sip_msg_unref(&l->challenge);
     list_del(&l->node);
     l->call->t->n_legs--;
     pool_put(&l->call->t->legs, l);

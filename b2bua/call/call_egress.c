@@ -345,19 +345,37 @@ int egress_pass(const struct egress *e, struct buf *b)
     return w.err;
 }
 
+static struct egress egress_of(struct leg *l, enum sip_method m, uint16_t status,
+                               const struct sip_msg *request)
+{
+    return (struct egress){.cfg = l->call->cfg,
+                           .leg = l,
+                           .to = l->party,
+                           .listener = l->listener,
+                           .method = m,
+                           .status = status,
+                           .request = request,
+                           .dlg = &l->dlg};
+}
+
 int egress_pass_leg(struct leg *l, struct buf *b, enum sip_method m, uint16_t status,
                     const struct sip_msg *request)
 {
-    return egress_pass(&(struct egress){.cfg = l->call->cfg,
-                                        .leg = l,
-                                        .to = l->party,
-                                        .listener = l->listener,
-                                        .method = m,
-                                        .status = status,
-                                        .request = request,
-                                        .dlg = &l->dlg,
-                                        .is_due = m == SIP_ACK || m == SIP_BYE},
-                       b);
+    struct egress e = egress_of(l, m, status, request);
+
+    e.is_due = m == SIP_ACK || m == SIP_BYE;
+    return egress_pass(&e, b);
+}
+
+void egress_pass_failure(struct leg *l, struct buf *b, uint16_t status,
+                         const struct sip_msg *request)
+{
+    struct egress e = egress_of(l, request->method, status, request);
+    int err;
+
+    e.is_due = true;
+    err = egress_pass(&e, b);
+    (void)err; /* due: it goes */
 }
 
 void egress_pass_answer(const struct config *cfg, const struct sip_msg *req,

@@ -39,6 +39,9 @@ struct egress {
 MUST_USE int egress_pass(const struct egress *e, struct buf *b);
 MUST_USE int egress_pass_leg(struct leg *l, struct buf *b, enum sip_method m, uint16_t status,
                              const struct sip_msg *request);
+/* A failure in place of an answer that was held back: it goes, masked where that can be. */
+void egress_pass_failure(struct leg *l, struct buf *b, uint16_t status,
+                         const struct sip_msg *request);
 /* The answers that are given outside of calls. */
 void egress_pass_answer(const struct config *cfg, const struct sip_msg *req,
                         const struct flow *flow, uint16_t status, struct buf *b);

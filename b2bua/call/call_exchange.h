@@ -33,6 +33,10 @@ void call_own_kick(struct call *c); /* something has ended: is there one that wa
 /* What a listener advertises now, which may be later than the call's configuration. */
 const struct addr *call_advertised(const struct call *c, uint8_t listener);
 void call_moved_init(struct call_table *t);
+/* A re-INVITE of ours is over: if it failed and was to say our address, it goes again later. */
+void leg_tell_init(struct leg *l);
+void leg_tell_done(struct leg *l, bool ok);
+void leg_tell_stop(struct leg *l);
 void call_moved_begin(struct call_table *t, const struct config *old);
 
 /* --- call_nat.c --- */

@@ -45,6 +45,12 @@ enum policy_outcome call_outcome(const struct policy_peer *peer, uint16_t status
     return status < 300 ? POLICY_ANSWERED : POLICY_DECLINED;
 }
 
+/* EACCES of a connection says that the target is not who it should be. */
+enum policy_outcome call_outcome_unsent(const struct policy_peer *peer, int err)
+{
+    return err == EACCES ? POLICY_UNTRIED : call_outcome(peer, 0, err);
+}
+
 static uint64_t bit_of(const struct call *c)
 {
     return 1ULL << (c->to_i * POLICY_TARGETS_MAX + (c->target_i - 1));
@@ -85,11 +91,11 @@ void call_target_tried(struct call *c, uint16_t peer, const struct policy_uri_ta
         return;
     }
     policy_target_heard(t);
-    call_tell_health(
-        peer_of(c, peer), t,
-        policy_target_result(peer_of(c, peer), t,
-                             status != 0 ? POLICY_UNTRIED : call_outcome(peer_of(c, peer), 0, err),
-                             loop_now_ms(c->t->p.loop)));
+    call_tell_health(peer_of(c, peer), t,
+                     policy_target_result(peer_of(c, peer), t,
+                                          status != 0 ? POLICY_UNTRIED
+                                                      : call_outcome_unsent(peer_of(c, peer), err),
+                                          loop_now_ms(c->t->p.loop)));
 }
 
 bool call_turn_back(struct call *c)

@@ -37,6 +37,8 @@ void leg_target_leave(struct leg *l);
 
 /* What an answer, or none, says of a target. */
 enum policy_outcome call_outcome(const struct policy_peer *peer, uint16_t status, int err);
+/* The same of a request that did not leave; EACCES: it would have said too much. */
+enum policy_outcome call_outcome_unsent(const struct policy_peer *peer, int err);
 /* Counts and logs a change; NO_NEWS is fine. */
 void call_tell_health(const struct policy_peer *peer, const struct policy_uri_target *t,
                       enum policy_news news);

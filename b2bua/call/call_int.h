@@ -56,9 +56,11 @@ struct leg {
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
-    struct policy_said said; /* hosts that its far end has named as its own */
+    struct sip_msg *challenge; /* the last one that we have answered for the request at hand */
+    struct policy_said said;   /* hosts that its far end has named as its own */
     struct leg_update update;
     struct addr told;       /* our address as it knows it (call_moved.c) */
+    struct leg_tell tell;   /* while it does not know it yet */
     struct leg_timer timer; /* of its session */
     struct leg_reliable reliable;
     struct timer retry; /* 491: our re-INVITE goes again */

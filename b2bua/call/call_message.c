@@ -235,8 +235,11 @@ static void add_user(struct message *m, struct sl user)
     }
     n = registrar_lookup(m->t->p.registrar, user, list);
     for (size_t i = 0; i < n; i++) {
-        struct message_target *tg = target_add(m, &list[i]->flow);
+        struct message_target *tg = NULL;
 
+        if (list[i]->flow.listener == policy_def(m->cfg->policy)->users.listener) {
+            tg = target_add(m, &list[i]->flow); /* no other is sure to be there still */
+        }
         if (tg != NULL &&
             sl_cstr(call_request_uri(list[i]->contact), tg->uri, sizeof(tg->uri)) == 0) {
             tg->is_user = true;
@@ -434,7 +437,7 @@ static bool send_one(struct message *m, struct message_target *tg)
     }
     err = send_to(m, tg);
     if (err != 0 && tg->peer != NULL) {
-        message_judge(m, call_outcome(tg->peer, 0, err));
+        message_judge(m, call_outcome_unsent(tg->peer, err));
     }
     return err == 0;
 }

@@ -6,6 +6,8 @@
 
 #define MOVED_EVERY_MS 50
 #define MOVED_AT_ONCE 20 /* calls */
+#define TELL_AGAIN_MS 10000
+#define TELL_TRIES_MAX 6
 
 /* One that is gone leaves a gap; its calls keep what they were told. */
 static bool has_listener(const struct config *cfg, size_t i)
@@ -34,7 +36,37 @@ static void move_leg(struct leg *l)
     }
     l->told = *call_advertised(l->call, l->listener);
     policy_said_addr(&l->said, &l->told); /* its side's, and no business of the other's */
+    l->tell.is_due = true;
+    l->tell.tries = 0;
     l->wants_reinvite = true;
+}
+
+static void on_tell(void *arg)
+{
+    call_want_reinvite(arg, false);
+}
+
+void leg_tell_init(struct leg *l)
+{
+    timer_init(&l->tell.again, on_tell, l);
+}
+
+void leg_tell_done(struct leg *l, bool ok)
+{
+    if (!l->tell.is_due || l->wants_reinvite) { /* it has changed once more: that comes next */
+        return;
+    }
+    l->tell.is_due = !ok && ++l->tell.tries < TELL_TRIES_MAX;
+    if (l->tell.is_due) {
+        timer_start(l->call->t->p.loop, &l->tell.again, TELL_AGAIN_MS);
+    } else {
+        leg_tell_stop(l);
+    }
+}
+
+void leg_tell_stop(struct leg *l)
+{
+    timer_stop(l->call->t->p.loop, &l->tell.again);
 }
 
 static void move_call(struct call *c)

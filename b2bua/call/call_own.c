@@ -20,6 +20,10 @@ static void own_count(struct leg *l, bool ok)
         stat_inc(ok ? STAT_REKEY_OK : STAT_REKEY_FAIL);
     }
     l->wants_keys = false;
+    leg_tell_done(l, ok);
+    if (!ok) {
+        session_missed(l);
+    }
 }
 
 static int own_send(struct leg *l, struct sip_msg *challenge)
@@ -131,6 +135,9 @@ static void own_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)
     if (rsp != NULL && (status == 401 || status == 407 || session_raise(l, rsp)) &&
         own_send(l, rsp) == 0) {
         return;
+    }
+    if (status == 405 || status == 501) {
+        l->update.is_allowed = false; /* the next one will be a re-INVITE */
     }
     log_info(&l->log, "re-INVITE of our own was refused with %u; all stays as it was", status);
     leg_keys_refused(l);

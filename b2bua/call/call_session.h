@@ -15,6 +15,12 @@ struct leg_update {
     struct timer patience; /* of srv */
 };
 
+struct leg_tell { /* of our new address (call_moved.c) */
+    bool is_due;
+    uint8_t tries; /* that failed */
+    struct timer again;
+};
+
 /* Each leg has a timer of its own (RFC 4028): what the two sides agreed on is their business. */
 struct leg_timer {
     bool is_supported;   /* they said that they take part */
@@ -87,6 +93,8 @@ void session_put_min(struct buf *b, const struct leg *l);     /* into our 422 */
 void session_heard_answer(struct leg *l, const struct sip_msg *rsp); /* 2xx to ours */
 /* Their 422: true when it asks for more than we did, which the next request will say. */
 bool session_raise(struct leg *l, const struct sip_msg *rsp);
+/* A re-INVITE of ours has failed: if it was due to refresh the session, there will be another. */
+void session_missed(struct leg *l);
 void session_init(struct leg *l);
 void session_stop(struct leg *l);
 

@@ -119,6 +119,16 @@ static int64_t left_ms(const struct leg *l)
     return t->fresh_ms + life_ms - loop_now_ms(l->call->t->p.loop);
 }
 
+/* Not now: again before the time is over. */
+static void again(struct leg *l)
+{
+    int64_t left = left_ms(l);
+
+    stat_inc(STAT_SESSION_REFUSED);
+    timer_start(l->call->t->p.loop, &l->timer.timer,
+                left < SESSION_RETRY_MS ? left : SESSION_RETRY_MS);
+}
+
 static void on_refresh(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 
 static int send_refresh(struct leg *l, struct sip_msg *challenge)
@@ -133,7 +143,7 @@ static void refresh(struct leg *l)
     if (!l->update.is_allowed) {
         call_want_reinvite(l, false);
     } else if (l->timer.refresh == NULL && send_refresh(l, NULL) != 0) {
-        stat_inc(STAT_SESSION_REFUSED);
+        again(l);
     }
 }
 
@@ -142,6 +152,16 @@ static bool is_up(const struct leg *l)
     const struct call *c = l->call;
 
     return c->state == CALL_ANSWERED && (l == c->a || l == c->b) && l->timer.interval_s != 0;
+}
+
+void session_missed(struct leg *l)
+{
+    const struct leg_timer *t = &l->timer;
+    int64_t age_ms = loop_now_ms(l->call->t->p.loop) - t->fresh_ms;
+
+    if (is_up(l) && t->is_ours && age_ms >= (int64_t)t->interval_s * 500) {
+        again(l);
+    }
 }
 
 static void on_session(void *arg)
@@ -268,19 +288,16 @@ bool session_raise(struct leg *l, const struct sip_msg *rsp)
     return true;
 }
 
-/* The far side does not want it now: again before the time is over. */
+/* The far side does not want it now, or not in this way. */
 static void refused(struct leg *l, uint16_t status)
 {
-    int64_t left = left_ms(l);
-
-    stat_inc(STAT_SESSION_REFUSED);
     if (status == 405 || status == 501) {
+        stat_inc(STAT_SESSION_REFUSED);
         l->update.is_allowed = false;
         refresh(l);
-        return;
+    } else {
+        again(l);
     }
-    timer_start(l->call->t->p.loop, &l->timer.timer,
-                left < SESSION_RETRY_MS ? left : SESSION_RETRY_MS);
 }
 
 static void refresh_failed(struct leg *l, uint16_t status, struct sip_msg *rsp)

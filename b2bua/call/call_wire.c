@@ -190,7 +190,7 @@ static int send_answer(struct leg *l, struct tx *tx, uint16_t status, struct sl 
     return tx_server_respond(tx, status, bytes);
 }
 
-/* Bare: without what rules of the operator add. */
+/* Bare: without what rules of the operator add, and without words of others. */
 static void put_response(struct buf *b, struct leg *l, const struct answer *a, bool is_bare)
 {
     const struct call *c = l->call;
@@ -199,12 +199,13 @@ static void put_response(struct buf *b, struct leg *l, const struct answer *a, b
     size_t mark;
 
     buf_reset(b);
-    sip_put_response(b, &(struct sip_response){.req = req,
-                                               .src = tx_server_source(a->tx),
-                                               .status = status,
-                                               .reason = status >= 300 ? c->phrase : NULL,
-                                               .to_tag = l->dlg.local_tag,
-                                               .rr = status > 100 && status < 300});
+    sip_put_response(b,
+                     &(struct sip_response){.req = req,
+                                            .src = tx_server_source(a->tx),
+                                            .status = status,
+                                            .reason = status >= 300 && !is_bare ? c->phrase : NULL,
+                                            .to_tag = l->dlg.local_tag,
+                                            .rr = status > 100 && status < 300});
     if (status > 100 && status < 300) {
         put_contact_hdr(b, l);
     }
@@ -252,8 +253,9 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
     }
     put_response(b, l, &a, false);
     err = egress_pass_leg(l, b, req->method, status, req);
-    if (err == EACCES && status >= 300) { /* they wait for it: without what rules add */
+    if (err == EACCES && status >= 300) { /* they wait for it */
         put_response(b, l, &a, true);
+        egress_pass_failure(l, b, status, req);
         err = 0;
     }
     if (err == 0) {
@@ -290,15 +292,18 @@ static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_
             .max_forwards = m == SIP_INVITE && inv != NULL ? call_hops_left(inv) : CALL_HOPS_MAX});
 }
 
-/* The carrier asked for credentials: its Authorization line, built for this very request. */
-static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *challenge,
+/* The carrier asked for credentials: its Authorization line, built for this very request. After a
+ * 422 the repeated request has to say again what they had asked for before. */
+static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *asked,
                            const char *method)
 {
     const struct policy_def *def = policy_def(l->call->cfg->policy);
+    bool is_again = asked != NULL && asked->status == 422;
+    const struct sip_msg *challenge = is_again ? l->challenge : asked;
     const struct policy_peer *peer;
 
-    if (challenge == NULL || challenge->status == 422) {
-        return 0; /* the other question has its answer elsewhere */
+    if (challenge == NULL) {
+        return 0;
     }
     peer = l->party.kind == POLICY_PEER ? &def->peers[l->party.peer] : NULL;
     if (peer == NULL || peer->username == NULL) {
@@ -307,6 +312,7 @@ static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *c
     if (l->digest == NULL && (l->digest = mem_zalloc(sizeof(*l->digest))) == NULL) {
         return ENOMEM;
     }
+    l->digest->is_again = is_again;
     return digest_answer(b, challenge,
                          &(struct digest_credentials){.username = sl_str(peer->username),
                                                       .password = sl_str(peer->password),
@@ -405,18 +411,36 @@ static bool redial(struct leg *l)
     return true;
 }
 
+/* Tries count per request, and so do challenges. */
+static void forget_challenge(struct leg *l)
+{
+    if (l->digest != NULL) {
+        *l->digest = (struct digest_state){.tries = 0};
+    }
+    sip_msg_unref(&l->challenge);
+}
+
+static void keep_challenge(struct leg *l, struct sip_msg *asked)
+{
+    if (asked != NULL && asked->status != 422) {
+        sip_msg_unref(&l->challenge);
+        l->challenge = sip_msg_ref(asked);
+    }
+}
+
 int leg_send(struct leg *l, struct tx **txp, struct out_request *r)
 {
     int err;
 
-    if (r->challenge == NULL && l->digest != NULL) {
-        *l->digest = (struct digest_state){.tries = 0}; /* tries count per request */
+    if (r->challenge == NULL) {
+        forget_challenge(l);
     }
     err = try_request(l, txp, r);
     if (err == ENOTCONN && redial(l)) {
         err = try_request(l, txp, r);
     }
     if (err == 0) {
+        keep_challenge(l, r->challenge);
         ladder_add(l, true, r->method, 0, r->cseq,
                    sl_eq(r->type, SL("application/sdp")) && r->body.n != 0);
     }
@@ -554,6 +578,7 @@ static void hang_up_confirmed(struct leg *l)
 void leg_hang_up(struct leg *l)
 {
     timer_stop(l->call->t->p.loop, &l->retry);
+    leg_tell_stop(l);
     switch (l->state) {
     case LEG_CONFIRMED:
         hang_up_confirmed(l);

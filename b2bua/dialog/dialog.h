@@ -89,6 +89,7 @@ struct digest_state { /* per request chain */
     char nonce[128];
     uint32_t nc;
     uint8_t tries; /* at most two per request (attacks.md 42) */
+    bool is_again; /* in: the answer was fine and something else was not: once more */
 };
 MUST_USE int digest_answer(struct buf *b, const struct sip_msg *rsp,
                            const struct digest_credentials *cred, struct sl method, struct sl uri,

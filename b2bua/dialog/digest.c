@@ -200,6 +200,9 @@ static void digest_put(struct buf *b, const struct digest_job *job, struct sl us
 static int digest_admit(const struct digest_job *job, const struct digest_state *st, bool *same)
 {
     *same = sl_eq(sl_str(st->nonce), job->auth.nonce);
+    if (st->is_again) {
+        return 0;
+    }
     return st->tries >= DIGEST_TRIES_MAX || (*same && !job->auth.stale) ? EACCES : 0;
 }
 
@@ -242,6 +245,7 @@ int digest_answer(struct buf *b, const struct sip_msg *rsp, const struct digest_
     memcpy(st->nonce, job.auth.nonce.p, job.auth.nonce.n);
     st->nonce[job.auth.nonce.n] = '\0';
     st->nc = job.nc;
-    st->tries++;
+    st->tries += st->is_again ? 0 : 1;
+    st->is_again = false;
     return 0;
 }

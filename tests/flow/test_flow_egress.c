@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define HOUSE(carrier, pbx)                                                                        \
+#define PLACES(carrier, pbx)                                                                       \
     "listeners:\n"                                                                                 \
     "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
     "            rtp: {ports: 20000-20999}}\n"                                                     \
@@ -13,7 +13,9 @@
     "  carrier: {listener: outside, sources: [192.0.2.30/32], targets: "                           \
     "[\"sip:192.0.2.30:5060\"]" carrier "}\n"                                                      \
     "  pbx: {listener: inside, sources: [10.1.0.0/16], targets: "                                  \
-    "[\"sip:10.1.1.20:5070\"]" pbx "}\n"                                                           \
+    "[\"sip:10.1.1.20:5070\"]" pbx "}\n"
+#define HOUSE(carrier, pbx)                                                                        \
+    PLACES(carrier, pbx)                                                                           \
     "routes:\n"                                                                                    \
     "  - {name: in, from: carrier, to: pbx}\n"                                                     \
     "  - {name: out, from: pbx, to: carrier}\n"
@@ -110,6 +112,35 @@ static void a_reporting_side_gets_it_all(void **state)
     r->is_leaky = true;
     r->leaks_due = 1;
     rig_down(r);
+}
+
+/* A refusal has to come, and its words may be anybody's: a callout's, too. */
+static void words_of_a_refusal_that_say_too_much_are_left_out(void **state)
+{
+    static const char *const modes[] = {"mask", "refuse"};
+    char text[2048];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        struct rig *r;
+        struct pair t;
+
+        assert_true(
+            snprintf(text, sizeof(text),
+                     PLACES(", topology: {on_leak: %s}",
+                            "") "routes:\n"
+                                "  - {name: no, refuse: {status: 603, reason: Ask 10.1.1.20}}\n",
+                     modes[i]) < (int)sizeof(text));
+        r = rig_up(text, 1);
+        pair_init(&t, r);
+        call_as(&t, "Alice");
+        EXPECT(&t.a, "603 INVITE");
+        HAS(t.a.got, "SIP/2.0 603 Decline\r\n");
+        LACKS(t.a.got, "10.1.1.20");
+        phone_ack_failure(&t.a);
+        r->leaks_due = 1;
+        rig_down(r);
+    }
 }
 
 /* --- rules --- */
@@ -290,6 +321,7 @@ int main(void)
         cmocka_unit_test(every_message_of_the_dialog_is_masked_alike),
         cmocka_unit_test(a_refusing_side_gets_no_such_call),
         cmocka_unit_test(a_reporting_side_gets_it_all),
+        cmocka_unit_test(words_of_a_refusal_that_say_too_much_are_left_out),
         cmocka_unit_test(what_a_rule_copies_is_looked_at),
         cmocka_unit_test(what_a_rule_says_on_purpose_goes_out),
         cmocka_unit_test(identifiers_of_the_other_dialog_are_found),

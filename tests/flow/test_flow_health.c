@@ -402,6 +402,36 @@ static void silence_and_a_dead_connection_are_failures_too(void **state)
     stage_down(&s, NULL);
 }
 
+/* What a caller writes into its own name is no trouble of those who shall not hear it. */
+static void a_caller_that_names_itself_too_well_blames_no_target(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_up(&s, PBX("breaker: {failures: 2}"), 1);
+    for (unsigned i = 0; i < 4; i++) {
+        bool is_call = i < 2;
+
+        phone_renew(&s.a);
+        assert_true(snprintf(s.a.local, sizeof(s.a.local), "\"%s\" <sip:carol@example.net>",
+                             s.a.tag) < (int)sizeof(s.a.local));
+        phone_request(&s.a, is_call ? "INVITE" : "MESSAGE", CALLED,
+                      is_call ? phone_sdp(&s.a, NULL) : "hello");
+        if (is_call) {
+            EXPECT(&s.a, "100 INVITE");
+            stage_lost(&s, "500 INVITE");
+        } else {
+            EXPECT(&s.a, "480 MESSAGE");
+        }
+    }
+    QUIET(&s.first);
+    QUIET(&s.second);
+    assert_int_equal(state_of(&s, "pbx", 0), POLICY_TARGET_UP);
+    assert_int_equal(state_of(&s, "pbx", 1), POLICY_TARGET_UP);
+    s.r->leaks_due = 8;
+    stage_down(&s, NULL);
+}
+
 static void a_peer_whose_calls_fail_is_tried_when_nothing_else_is_left(void **state)
 {
     struct stage s;
@@ -641,6 +671,7 @@ int main(void)
         cmocka_unit_test(only_one_call_at_a_time_tries_and_the_others_go_where_it_is_safe),
         cmocka_unit_test(a_trial_that_its_caller_gives_up_lets_the_next_call_try),
         cmocka_unit_test(silence_and_a_dead_connection_are_failures_too),
+        cmocka_unit_test(a_caller_that_names_itself_too_well_blames_no_target),
         cmocka_unit_test(a_peer_whose_calls_fail_is_tried_when_nothing_else_is_left),
         cmocka_unit_test(a_suspect_target_is_tried_after_the_healthy_one_has_failed),
         cmocka_unit_test(too_few_answered_calls_open_the_breaker_when_it_is_asked_for),

@@ -112,6 +112,41 @@ static void a_message_reaches_the_devices_of_a_user_under_the_senders_own_name(v
     EXPECT(&u, "200 MESSAGE");
 }
 
+/* The users live elsewhere now; where their devices have registered there may be nothing left. */
+static void a_message_does_not_follow_a_device_to_a_listener_that_users_have_left(void **state)
+{
+#define HOUSE(extra, users)                                                                        \
+    "listeners:\n"                                                                                 \
+    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060},\n"               \
+    "            rtp: {ports: 20000-20999}}\n" extra "peers:\n"                                    \
+    "  carrier: {listener: outside, sources: [192.0.2.30/32]}\n"                                   \
+    "users: {domain: example.test, listener: " users ",\n"                                         \
+    "        accounts: [{name: '1001', password: one}]}\n"                                         \
+    "routes: [{name: internal, to: users}]\n"
+    struct rig *r = rig_up(HOUSE("  inside: {address: 10.1.1.1, sip: {udp: 5060},\n"
+                                 "           rtp: {ports: 30000-30999}}\n",
+                                 "inside"),
+                           1);
+    struct phone a, u;
+
+    (void)state;
+    phone_init(&a, r, 0, "alice", "192.0.2.30:5060");
+    phone_init(&u, r, 1, "1001", "10.1.1.41:5062");
+    memcpy(u.password, "one", sizeof("one"));
+    talk_register(&u, 600);
+    phone_request(&a, "MESSAGE", "sip:1001@example.test", "one");
+    EXPECT(&u, "MESSAGE");
+    phone_answer(&u, 200, NULL);
+    EXPECT(&a, "200 MESSAGE");
+    rig_reload(r, HOUSE("", "outside"));
+    phone_renew(&a);
+    phone_request(&a, "MESSAGE", "sip:1001@example.test", "two");
+    EXPECT(&a, "480 MESSAGE");
+    QUIET(&u);
+    rig_down(r);
+#undef HOUSE
+}
+
 static void messages_without_anybody_to_go_to_are_refused(void **state)
 {
     struct pair t;
@@ -211,6 +246,7 @@ int main(void)
         FLOW_TEST(a_silent_target_of_a_message_is_left_within_two_seconds),
         FLOW_TEST(a_message_that_nobody_answers_is_a_408),
         FLOW_TEST(a_message_reaches_the_devices_of_a_user_under_the_senders_own_name),
+        cmocka_unit_test(a_message_does_not_follow_a_device_to_a_listener_that_users_have_left),
         FLOW_TEST(messages_without_anybody_to_go_to_are_refused),
         FLOW_TEST(a_repeated_message_is_carried_once),
         FLOW_TEST(what_is_in_no_dialog_of_ours_is_refused_by_method),

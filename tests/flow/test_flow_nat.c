@@ -163,6 +163,74 @@ static void a_call_is_told_our_new_address(void **state)
     rig_down(r);
 }
 
+/* Takes a re-INVITE and refuses it. */
+static void deaf(struct phone *p, unsigned status)
+{
+    EXPECT(p, "INVITE");
+    phone_answer_invite(p, status, NULL);
+    EXPECT(p, "ACK");
+    QUIET(p);
+}
+
+static void a_call_that_would_not_hear_our_new_address_is_told_again(void **state)
+{
+    struct rig *r = rig_up(HOUSE(""), 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    pair_up(&t);
+    rig_reload(r, HOUSE_AT("203.0.113.77", ""));
+    rig_advance(r, 100);
+    deaf(&t.a, 503);
+    rig_advance(r, 9999);
+    QUIET(&t.a);
+    rig_advance(r, 1);
+    deaf(&t.a, 488);
+    rig_advance(r, 10000);
+    told_of(&t.a, "203.0.113.77");
+    rig_advance(r, 60000);
+    QUIET(&t.a);
+    rig_reload(r, HOUSE_AT("203.0.113.78", ""));
+    rig_advance(r, 100);
+    for (unsigned i = 0; i < 6; i++) { /* some never will */
+        deaf(&t.a, 500);
+        rig_advance(r, 10000);
+    }
+    rig_advance(r, 60000);
+    QUIET(&t.a);
+    pair_bye(&t);
+    rig_down(r);
+}
+
+static void glare_without_end_and_an_unknown_update_are_no_end_either(void **state)
+{
+    static const char allow[] = "Allow: INVITE, ACK, BYE, UPDATE\r\n";
+    struct rig *r = rig_up(HOUSE(""), 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    memcpy(t.a.extra, allow, sizeof(allow));
+    pair_up(&t);
+    rig_reload(r, HOUSE_AT("203.0.113.77", ""));
+    rig_advance(r, 100);
+    EXPECT(&t.a, "UPDATE");
+    phone_answer(&t.a, 405, NULL);
+    rig_advance(r, 10000);
+    while (phone_try(&t.a, "INVITE")) {
+        phone_answer_invite(&t.a, 491, NULL);
+        EXPECT(&t.a, "ACK");
+        for (int ms = 0; ms < 2000 && !phone_has_mail(&t.a); ms += 20) {
+            rig_advance(r, 20);
+        }
+    }
+    rig_advance(r, 8000);
+    told_of(&t.a, "203.0.113.77");
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void a_call_that_rings_is_told_when_it_is_up(void **state)
 {
     struct rig *r = rig_up(HOUSE(""), 1);
@@ -334,6 +402,8 @@ int main(void)
         cmocka_unit_test(an_answer_with_a_private_contact_is_acknowledged_by_its_flow),
         cmocka_unit_test(other_contacts_are_followed),
         cmocka_unit_test(a_call_is_told_our_new_address),
+        cmocka_unit_test(a_call_that_would_not_hear_our_new_address_is_told_again),
+        cmocka_unit_test(glare_without_end_and_an_unknown_update_are_no_end_either),
         cmocka_unit_test(a_call_that_rings_is_told_when_it_is_up),
         cmocka_unit_test(a_new_call_has_the_new_address_from_the_start),
         cmocka_unit_test(the_change_waits_its_turn),

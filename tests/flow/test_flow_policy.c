@@ -280,6 +280,81 @@ static void a_reinvite_is_answered_with_credentials_too(void **state)
     rig_down(r);
 }
 
+/* The INVITE or UPDATE that waits is challenged, then called too short: the third has both. */
+static void challenged_then_too_short(struct phone *b, const char *method, const char *nonce,
+                                      unsigned min_s)
+{
+    char nonce_is[64], expires[64];
+    bool is_invite = strcmp(method, "INVITE") == 0;
+
+    snprintf(nonce_is, sizeof(nonce_is), "nonce=\"%s\"", nonce);
+    snprintf(expires, sizeof(expires), "\r\nSession-Expires: %u", min_s);
+    EXPECT(b, method);
+    LACKS(b->got, "Authorization");
+    challenge(b, 407, nonce);
+    if (is_invite) {
+        EXPECT(b, "ACK");
+    }
+    HAS(EXPECT(b, method), "nc=00000001");
+    HAS(b->got, nonce_is);
+    snprintf(b->extra, sizeof(b->extra), "Min-SE: %u\r\n", min_s);
+    phone_answer(b, 422, NULL);
+    if (is_invite) {
+        EXPECT(b, "ACK");
+    }
+    HAS(EXPECT(b, method), "Proxy-Authorization: Digest ");
+    HAS(b->got, nonce_is);
+    HAS(b->got, "nc=00000002");
+    HAS(b->got, expires);
+}
+
+static void a_request_that_is_made_longer_keeps_its_credentials(void **state)
+{
+    struct rig *r = rig_up(yaml_credentials, 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    challenged_then_too_short(&t.b, "INVITE", "n1", 3600);
+    memcpy(t.b.extra, "Session-Expires: 3600;refresher=uac\r\n",
+           sizeof("Session-Expires: 3600;refresher=uac\r\n"));
+    phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "ACK");
+    EXPECT(&t.a, "200 INVITE");
+    phone_ack(&t.a, NULL);
+    rig_advance(r, 1800000);
+    challenged_then_too_short(&t.b, "INVITE", "n2", 4000);
+    memcpy(t.b.extra, "Allow: INVITE, ACK, BYE, UPDATE\r\nSession-Expires: 4000;refresher=uac\r\n",
+           sizeof("Allow: INVITE, ACK, BYE, UPDATE\r\nSession-Expires: 4000;refresher=uac\r\n"));
+    phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "ACK");
+    QUIET(&t.a);
+    pair_bye(&t);
+    rig_down(r);
+}
+
+static void a_refresh_that_is_made_longer_keeps_its_credentials(void **state)
+{
+    static const char says[] =
+        "Allow: INVITE, ACK, BYE, UPDATE\r\nSession-Expires: 600;refresher=uac\r\n";
+    struct rig *r = rig_up(yaml_credentials, 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    pair_ring(&t);
+    memcpy(t.b.extra, says, sizeof(says));
+    pair_answer(&t);
+    rig_advance(r, 300000);
+    challenged_then_too_short(&t.b, "UPDATE", "n1", 900);
+    memcpy(t.b.extra, says, sizeof(says));
+    phone_answer(&t.b, 200, NULL);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void a_call_cancelled_while_credentials_are_fetched_ends_cleanly(void **state)
 {
     struct rig *r = rig_up(yaml_credentials, 1);
@@ -364,6 +439,8 @@ int main(void)
         cmocka_unit_test(asked_for_credentials_we_give_them_and_the_caller_hears_nothing),
         cmocka_unit_test(credentials_that_are_refused_are_a_502),
         cmocka_unit_test(a_reinvite_is_answered_with_credentials_too),
+        cmocka_unit_test(a_request_that_is_made_longer_keeps_its_credentials),
+        cmocka_unit_test(a_refresh_that_is_made_longer_keeps_its_credentials),
         cmocka_unit_test(a_call_cancelled_while_credentials_are_fetched_ends_cleanly),
         cmocka_unit_test(a_running_call_keeps_the_configuration_that_decided),
     };

@@ -318,6 +318,35 @@ static void a_refusal_is_asked_again_until_the_time_is_over(void **state)
     talk_record_is("timeout", "session timer of the callee expired", 200);
 }
 
+static void a_reinvite_that_is_refused_is_asked_again_as_well(void **state)
+{
+    static const unsigned refusals[] = {503, 488, 500};
+    struct pair t;
+
+    up(&t, *state, "Supported: timer\r\nSession-Expires: 600\r\n", "");
+    rig_advance(t.r, 300000);
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        EXPECT(&t.a, "INVITE");
+        phone_answer_invite(&t.a, refusals[i], NULL);
+        EXPECT(&t.a, "ACK");
+        rig_advance(t.r, 9999);
+        QUIET(&t.a);
+        rig_advance(t.r, 1);
+    }
+    EXPECT(&t.a, "INVITE");
+    say(&t.a, "Session-Expires: 600;refresher=uac\r\n");
+    phone_answer_invite(&t.a, 200, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "ACK");
+    assert_int_equal(stat_sum(STAT_SESSION_REFUSED), 3);
+    rig_advance(t.r, 299999); /* beyond what the first interval was */
+    QUIET(&t.a);
+    rig_advance(t.r, 1);
+    EXPECT(&t.a, "INVITE");
+    phone_answer_invite(&t.a, 200, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "ACK");
+    pair_bye(&t);
+}
+
 /* --- settings --- */
 
 static void a_side_that_shall_not_be_asked_is_not(void **state)
@@ -366,6 +395,7 @@ int main(void)
         FLOW_TEST(a_refresh_that_finds_no_dialog_ends_the_call),
         FLOW_TEST(update_that_is_not_known_after_all_becomes_a_reinvite),
         FLOW_TEST(a_refusal_is_asked_again_until_the_time_is_over),
+        FLOW_TEST(a_reinvite_that_is_refused_is_asked_again_as_well),
         cmocka_unit_test(a_side_that_shall_not_be_asked_is_not),
     };
 

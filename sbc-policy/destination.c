@@ -126,8 +126,8 @@ struct destination_try { /* one rule and one call */
     const struct policy *p;
     const struct policy_destination *d;
     struct policy_verdict *v;
-    struct tally_entry *e;
-    uint32_t slot, window;
+    struct tally_entry *e, *all;  /* all ranges of the party; NULL: there is but one */
+    uint32_t slot, share, window; /* share: the slot of `all` */
     int64_t now_ms;
     struct sl number;
 };
@@ -142,12 +142,16 @@ static struct policy_limit_hit destination_hit(const struct destination_try *t, 
                                      .max = max};
 }
 
+static int64_t destination_end_ms(const struct destination_try *t)
+{
+    return ((int64_t)t->window + 1) * t->d->window_s * 1000;
+}
+
 static bool destination_over(const struct destination_try *t, unsigned kind, uint32_t use,
                              uint32_t max)
 {
     const struct policy_limit_hit hit = destination_hit(t, kind, use, max);
-    int64_t end_ms = ((int64_t)t->window + 1) * t->d->window_s * 1000;
-    uint32_t wait_s = (uint32_t)((end_ms - t->now_ms + 999) / 1000);
+    uint32_t wait_s = (uint32_t)((destination_end_ms(t) - t->now_ms + 999) / 1000);
 
     atomic_fetch_add_explicit(&t->d->counter->refused[kind - POLICY_DEST_CALLS], 1,
                               memory_order_relaxed);
@@ -180,6 +184,77 @@ static uint32_t destination_minutes(const struct destination_try *t)
     return (uint32_t)(s / 60 < UINT32_MAX ? s / 60 : UINT32_MAX);
 }
 
+/* --- the share: entries that one party fills in one rule, so that no party takes all of them ---
+ */
+
+/* Calls at once are forgotten with the last one; everything else only with its window. */
+static bool destination_is_kept(const struct policy_destination *d)
+{
+    return d->calls != 0 || d->minutes != 0 || d->numbers != 0;
+}
+
+static bool destination_no_room(const struct destination_try *t, const char *reason, uint32_t max)
+{
+    const struct policy_limit_hit hit = destination_hit(
+        t, destination_is_kept(t->d) ? POLICY_DEST_CALLS : POLICY_DEST_PARALLEL, max, max);
+
+    policy_tell_over(t->v, &hit, &(struct policy_answer){.reason = reason}, 1);
+    return false;
+}
+
+static bool destination_over_share(const struct destination_try *t)
+{
+    return destination_no_room(t, "Too many ranges in this destination", POLICY_DIALLED_SHARE);
+}
+
+/* all NULL: the party has but one entry. */
+static uint32_t destination_leave(struct tally_entry *e, struct tally_entry *all)
+{
+    uint32_t left = atomic_fetch_sub_explicit(&e->now, 1, memory_order_acq_rel) - 1;
+
+    if (left == 0 && all != NULL) {
+        atomic_fetch_sub_explicit(&all->now, 1, memory_order_relaxed);
+    }
+    return left;
+}
+
+/* Whoever brings the first call counts the range, and only then looks: of calls that come and go
+ * meanwhile, the last one takes it back. */
+static bool destination_enter(const struct destination_try *t, uint32_t *parallel)
+{
+    if (!tally_level_take(&t->e->now, t->d->parallel, parallel)) {
+        return destination_over(t, POLICY_DEST_PARALLEL, *parallel, t->d->parallel);
+    }
+    if (*parallel == 1 && t->all != NULL &&
+        atomic_fetch_add_explicit(&t->all->now, 1, memory_order_relaxed) >= POLICY_DIALLED_SHARE) {
+        (void)destination_leave(t->e, t->all);
+        return destination_over_share(t);
+    }
+    return true;
+}
+
+/* To the end of the window. False: the party keeps its share already. */
+static bool destination_keep(const struct destination_try *t, uint32_t max)
+{
+    int64_t end_ms = destination_end_ms(t);
+    bool counts = t->all != NULL && atomic_load(&t->e->until_ms) < end_ms;
+    uint32_t kept;
+
+    if (!destination_is_kept(t->d)) {
+        return true;
+    }
+    if (counts && !tally_window_take(&t->all->calls, t->window, 1, max, &kept)) {
+        return false;
+    }
+    if (!tally_keep(t->p->spent, t->slot, end_ms) && counts) { /* somebody else was faster */
+        tally_window_undo(&t->all->calls, t->window, 1);
+    }
+    if (t->all != NULL) {
+        (void)tally_keep(t->p->spent, t->share, end_ms);
+    }
+    return true;
+}
+
 /* What can be undone is taken first; a number that was tried stays tried. */
 static bool destination_count(const struct destination_try *t)
 {
@@ -189,16 +264,21 @@ static bool destination_count(const struct destination_try *t)
     if (d->minutes != 0 && minutes >= d->minutes) {
         return destination_over(t, POLICY_DEST_MINUTES, minutes, d->minutes);
     }
-    if (!tally_level_take(&t->e->now, d->parallel, &parallel)) {
-        return destination_over(t, POLICY_DEST_PARALLEL, parallel, d->parallel);
+    if (!destination_enter(t, &parallel)) {
+        return false;
     }
     if (!tally_window_take(&t->e->calls, t->window, 1, d->calls, &calls)) {
-        atomic_fetch_sub_explicit(&t->e->now, 1, memory_order_relaxed);
+        (void)destination_leave(t->e, t->all);
         return destination_over(t, POLICY_DEST_CALLS, calls, d->calls);
+    }
+    if (!destination_keep(t, POLICY_DIALLED_SHARE)) {
+        (void)destination_leave(t->e, t->all);
+        tally_window_undo(&t->e->calls, t->window, 1);
+        return destination_over_share(t);
     }
     if (d->numbers != 0 &&
         !tally_number_take(t->p->spent, t->slot, t->window, t->number, d->numbers, &numbers)) {
-        atomic_fetch_sub_explicit(&t->e->now, 1, memory_order_relaxed);
+        (void)destination_leave(t->e, t->all);
         tally_window_undo(&t->e->calls, t->window, 1);
         return destination_over(t, POLICY_DEST_NUMBERS, numbers, d->numbers);
     }
@@ -211,30 +291,47 @@ static bool destination_count(const struct destination_try *t)
     return true;
 }
 
-static bool destination_take(struct destination_try *t)
+/* The entry, and that of all ranges of the party when it may have many. */
+static bool destination_hold(struct destination_try *t)
 {
     struct tally_key key = destination_key(t->p, t->d, t->v, t->number);
-    struct policy_verdict *v = t->v;
 
-    t->window = (uint32_t)(t->now_ms / ((int64_t)t->d->window_s * 1000));
     if (tally_hold(t->p->spent, &key, t->now_ms, &t->slot) != 0) {
-        const struct policy_limit_hit hit =
-            destination_hit(t, POLICY_DEST_CALLS, POLICY_DIALLED, POLICY_DIALLED);
-
-        policy_tell_over(v, &hit,
-                         &(struct policy_answer){.reason = "No room to count this destination"}, 1);
         return false;
     }
     t->e = &t->p->spent->e[t->slot];
-    if (!destination_count(t)) {
+    if (t->d->range == 0 || t->number.n == 0) {
+        return true;
+    }
+    key.what = POLICY_KEY_ALL_RANGES;
+    if (tally_hold(t->p->spent, &key, t->now_ms, &t->share) != 0) {
         tally_drop(t->p->spent, t->slot);
         return false;
     }
-    tally_keep(t->p->spent, t->slot, ((int64_t)t->window + 1) * t->d->window_s * 1000);
+    t->all = &t->p->spent->e[t->share];
+    return true;
+}
+
+static bool destination_take(struct destination_try *t)
+{
+    struct policy_verdict *v = t->v;
+
+    t->window = (uint32_t)(t->now_ms / ((int64_t)t->d->window_s * 1000));
+    if (!destination_hold(t)) {
+        return destination_no_room(t, "No room to count this destination", POLICY_DIALLED);
+    }
+    if (!destination_count(t)) {
+        tally_drop(t->p->spent, t->slot);
+        if (t->all != NULL) {
+            tally_drop(t->p->spent, t->share);
+        }
+        return false;
+    }
     atomic_fetch_add_explicit(&t->d->counter->calls, 1, memory_order_relaxed);
     v->held[v->n_held++] =
         (struct policy_held){.destination = (uint16_t)(t->d - t->p->def->destinations),
                              .slot = t->slot,
+                             .share = t->all != NULL ? t->share + 1 : 0,
                              .window = t->window};
     policy_note_scope(v, POLICY_WITHIN, POLICY_OF_DESTINATION,
                       (size_t)(t->d - t->p->def->destinations));
@@ -270,6 +367,7 @@ void policy_destinations_release(const struct policy *p, struct policy_verdict *
         const struct policy_held *h = &v->held[v->n_held - 1];
         const struct policy_destination *d = &p->def->destinations[h->destination];
         struct tally_entry *e = &p->spent->e[h->slot];
+        struct tally_entry *all = h->share != 0 ? &p->spent->e[h->share - 1] : NULL;
         uint32_t left;
 
         if (h->since_s != 0) {
@@ -280,10 +378,13 @@ void policy_destinations_release(const struct policy *p, struct policy_verdict *
         }
         /* First the sum, then what lets the next one in: the sum is never above the limit. */
         atomic_fetch_sub_explicit(&d->counter->calls, 1, memory_order_release);
-        left = atomic_fetch_sub_explicit(&e->now, 1, memory_order_acq_rel) - 1;
+        left = destination_leave(e, all);
         (void)policy_comes_near(&e->warned, POLICY_DEST_PARALLEL, left,
                                 policy_warn_at(d->parallel, d->warn_percent));
         tally_drop(p->spent, h->slot);
+        if (all != NULL) {
+            tally_drop(p->spent, h->share - 1);
+        }
     }
 }
 
@@ -317,7 +418,11 @@ static void destination_spend(const struct policy *p, struct policy_verdict *v,
                             &use);
     tally_run(t.e, h->since_s, false);
     h->since_s = 0;
-    tally_keep(p->spent, h->slot, ((int64_t)t.window + 1) * t.d->window_s * 1000);
+    if (h->share != 0) {
+        t.share = h->share - 1;
+        t.all = &p->spent->e[t.share];
+    }
+    (void)destination_keep(&t, 0);
     destination_near(&t, POLICY_DEST_MINUTES, destination_minutes(&t), t.d->minutes);
 }
 

@@ -6,7 +6,7 @@
 
 enum { PROBE_UNKNOWN, PROBE_UP, PROBE_DOWN };
 #define PROBE_STATE_BITS 2
-#define HEALTH_KEY_MAX (POLICY_NAME_MAX + ADDR_TEXT_MAX + 8)
+#define HEALTH_KEY_MAX (2 * POLICY_NAME_MAX + ADDR_TEXT_MAX + 8)
 
 struct policy_health {
     struct hnode node;
@@ -48,13 +48,18 @@ void policy_healths_free(struct policy_healths *h)
     pthread_mutex_destroy(&h->lock);
 }
 
-/* t NULL: the peer as a whole. */
-static int policy_health_key(struct buf *b, const struct policy_peer *peer,
-                             const struct policy_uri_target *t)
+/* t NULL: the peer as a whole. The listener by its name: its number changes when another one, or a
+ * transport of it, comes or goes. */
+static int policy_health_key(struct buf *b, const struct policy_def *def,
+                             const struct policy_peer *peer, const struct policy_uri_target *t)
 {
     buf_puts(b, peer->name);
     if (t != NULL) {
-        buf_putf(b, "\n%u %u ", peer->listener, t->transport);
+        BUF_LIT(b, "\n");
+        if (peer->listener < def->n_listeners && def->listeners[peer->listener] != NULL) {
+            buf_puts(b, def->listeners[peer->listener]);
+        }
+        buf_putf(b, "\n%u ", t->transport);
         addr_put(b, &t->addr);
     }
     return buf_err(b);
@@ -67,8 +72,9 @@ static bool policy_health_is(const struct hnode *node, const void *key)
     return sl_eq(sl_make(e->key, e->key_n), *(const struct sl *)key);
 }
 
-static int policy_health_get(struct policy_healths *h, const struct policy_peer *peer,
-                             const struct policy_uri_target *t, struct policy_health **out)
+static int policy_health_get(struct policy_healths *h, const struct policy_def *def,
+                             const struct policy_peer *peer, const struct policy_uri_target *t,
+                             struct policy_health **out)
 {
     char text[HEALTH_KEY_MAX];
     struct hnode *node;
@@ -78,7 +84,7 @@ static int policy_health_get(struct policy_healths *h, const struct policy_peer 
     int err;
 
     buf_init_fixed(&b, text, sizeof(text));
-    err = policy_health_key(&b, peer, t);
+    err = policy_health_key(&b, def, peer, t);
     if (err != 0) {
         return err;
     }
@@ -151,9 +157,9 @@ int policy_health_attach(struct policy_healths *h, struct policy_def *def)
     for (size_t i = 0; err == 0 && i < def->n_peers; i++) {
         struct policy_peer *peer = &def->peers[i];
 
-        err = policy_health_get(h, peer, NULL, &peer->health);
+        err = policy_health_get(h, def, peer, NULL, &peer->health);
         for (size_t k = 0; err == 0 && k < peer->n_targets; k++) {
-            err = policy_health_get(h, peer, &peer->targets[k], &peer->targets[k].health);
+            err = policy_health_get(h, def, peer, &peer->targets[k], &peer->targets[k].health);
         }
     }
     pthread_mutex_unlock(&h->lock);

@@ -9,7 +9,8 @@
 #define POLICY_RETRY_CALLS_S 5 /* a call has to end first: longer than a slot of the rate */
 #define POLICY_COUNTED (POLICY_EARLY + 1) /* kinds of a counter; a destination has its own four */
 #define POLICY_SOURCES 16384u             /* entries: addresses with unanswered calls */
-#define POLICY_DIALLED 8192u              /* party by destination by range */
+#define POLICY_DIALLED 65536u             /* party by destination by range */
+#define POLICY_DIALLED_SHARE (POLICY_DIALLED / 8) /* of one party in one destination */
 
 /* One per party and name, and process. All workers write what stands in the middle; what stands
  * around it keeps two of them out of one cache line. */
@@ -88,5 +89,6 @@ const struct policy_limit *policy_early_limit(const struct policy *p,
 /* Keys of the tallies, made and read. */
 #define POLICY_KEY_SOURCE ((uint64_t)1 << 60)
 #define POLICY_KEY_DIALLED ((uint64_t)2 << 60)
+#define POLICY_KEY_ALL_RANGES UINT64_MAX /* of one party: how many ranges it fills */
 
 #endif

@@ -279,7 +279,7 @@ static void walk_destinations(struct walk *w)
         struct tally_key key;
         struct buf b;
 
-        if (!tally_peek(w->p->spent, i, w->now_ms, &key)) {
+        if (!tally_peek(w->p->spent, i, w->now_ms, &key) || key.what == POLICY_KEY_ALL_RANGES) {
             continue;
         }
         d = walk_rule(w->p->def, key.who);

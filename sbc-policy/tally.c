@@ -223,13 +223,14 @@ void tally_drop(struct tally *t, uint32_t index)
     atomic_fetch_sub(&t->e[index].state, 1);
 }
 
-void tally_keep(struct tally *t, uint32_t index, int64_t until_ms)
+bool tally_keep(struct tally *t, uint32_t index, int64_t until_ms)
 {
     int64_t have = atomic_load_explicit(&t->e[index].until_ms, memory_order_relaxed);
 
     while (have < until_ms &&
            !atomic_compare_exchange_weak(&t->e[index].until_ms, &have, until_ms)) {
     }
+    return have < until_ms;
 }
 
 bool tally_peek(const struct tally *t, uint32_t index, int64_t now_ms, struct tally_key *key)

@@ -42,7 +42,8 @@ MUST_USE int tally_hold(struct tally *t, const struct tally_key *key, int64_t no
 void tally_drop(struct tally *t, uint32_t index);
 /* For showing: a copy of the key when somebody holds the entry or its time is not over. */
 bool tally_peek(const struct tally *t, uint32_t index, int64_t now_ms, struct tally_key *key);
-void tally_keep(struct tally *t, uint32_t index, int64_t until_ms); /* while held */
+/* While held. False: it was kept as long already. */
+bool tally_keep(struct tally *t, uint32_t index, int64_t until_ms);
 
 /* Adds n when that stays within max (0: no limit). use: afterwards, or what stands there. */
 bool tally_level_take(_Atomic uint32_t *level, uint32_t max, uint32_t *use);

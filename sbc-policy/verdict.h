@@ -59,6 +59,7 @@ struct policy_step {
 struct policy_held { /* an entry of a tally that a call counts in */
     uint16_t destination;
     uint32_t slot;
+    uint32_t share;   /* entry, from 1, that counts the ranges of the party; 0: it has but one */
     uint32_t window;  /* in which the call was counted */
     uint32_t since_s; /* 0: not answered */
 };

@@ -96,7 +96,7 @@ struct two {
     struct policy *policy;
 };
 
-static void two_up(struct two *t, struct policy_book *book, const char *second)
+static void two_fill(struct two *t, const char *second)
 {
     memset(t, 0, sizeof(*t));
     assert_int_equal(addr_parse(SL("10.0.0.1"), 5060, &t->targets[0].addr), 0);
@@ -107,6 +107,11 @@ static void two_up(struct two *t, struct policy_book *book, const char *second)
                                    .probe = {true, 30000, 1000, 2, 2},
                                    .breaker = breaker};
     t->def = (struct policy_def){.peers = &t->peer, .n_peers = 1};
+}
+
+static void two_up(struct two *t, struct policy_book *book, const char *second)
+{
+    two_fill(t, second);
     assert_int_equal(policy_compile(&t->policy, &t->def, book), 0);
 }
 
@@ -139,6 +144,36 @@ static void a_target_is_known_by_what_it_is_as_long_as_any_policy_has_it(void **
     two_up(&c, book, "10.0.0.2"); /* nobody had kept it */
     assert_int_equal(two_state(&c, 0), POLICY_TARGET_UP);
     policy_free(&c.policy);
+    policy_book_free(&book);
+}
+
+/* A transport more gives the listeners behind it other numbers; they stay what they are. */
+static void a_target_is_known_by_its_listeners_name(void **state)
+{
+    static const char *const one[] = {"outside", "inside"}, *const more[] = {"outside", "outside",
+                                                                             "inside"};
+    struct policy_book *book = NULL;
+    struct two a, b;
+
+    (void)state;
+    assert_int_equal(policy_book_new(&book), 0);
+    two_fill(&a, "10.0.0.2");
+    a.def.listeners = one;
+    a.def.n_listeners = 2;
+    a.peer.listener = 1;
+    assert_int_equal(policy_compile(&a.policy, &a.def, book), 0);
+    policy_drain(&a.peer, &a.targets[0], true);
+    for (uint8_t listener = 0; listener < 3; listener++) {
+        two_fill(&b, "10.0.0.2");
+        b.def.listeners = more;
+        b.def.n_listeners = 3;
+        b.peer.listener = listener;
+        assert_int_equal(policy_compile(&b.policy, &b.def, book), 0);
+        assert_int_equal(two_state(&b, 0),
+                         listener == 2 ? POLICY_TARGET_DRAINED : POLICY_TARGET_UP);
+        policy_free(&b.policy);
+    }
+    policy_free(&a.policy);
     policy_book_free(&book);
 }
 
@@ -194,6 +229,7 @@ int main(void)
         cmocka_unit_test(failures_do_not_open_a_breaker_that_is_off),
         cmocka_unit_test(a_word_holds_what_is_put_in_up_to_its_limits),
         cmocka_unit_test(a_target_is_known_by_what_it_is_as_long_as_any_policy_has_it),
+        cmocka_unit_test(a_target_is_known_by_its_listeners_name),
         cmocka_unit_test(every_slot_of_waiting_comes_back),
         cmocka_unit_test(the_answer_ratio_forgets),
     };

@@ -439,6 +439,105 @@ static void calls_at_once_to_one_range_do_not_touch_the_next(void **state)
     rig_down(&r);
 }
 
+/* The number of range n: eight symbols. */
+static struct policy_request range_call(int user, unsigned n, char text[16])
+{
+    (void)snprintf(text, 16, "+9%06u1", n);
+    return user_call(user, text);
+}
+
+/* More ranges than there are entries, all within the window: the table is as empty as before. */
+static void calls_at_once_leave_nothing_behind(void **state)
+{
+    struct policy_destination d = premium();
+    struct policy_verdict v;
+    struct rig r;
+    char text[16];
+
+    (void)state;
+    d.called_by.by = POLICY_BY_ANY;
+    d.called = "+*";
+    d.parallel = 10;
+    d.range = 8;
+    rig_premium(&r, &d);
+    for (unsigned i = 0; i < 100000; i++) {
+        assert_true(ask(&r, range_call(0, i, text), 1000, &v));
+        policy_answered(r.policy, &v, 1000);
+        policy_ended(r.policy, &v, 2000);
+    }
+    assert_true(ask(&r, range_call(1, 0, text), 2000, &v));
+    policy_release(r.policy, &v);
+    assert_rows(&r, POLICY_OF_DESTINATION, 2000, "");
+    rig_down(&r);
+}
+
+static void one_party_fills_its_share_and_no_more(void **state)
+{
+    struct policy_destination d = premium();
+    struct policy_verdict v;
+    unsigned good = 0;
+    struct rig r;
+    char text[16];
+
+    (void)state;
+    d.called_by.by = POLICY_BY_ANY;
+    d.called = "+*";
+    d.calls = 100;
+    d.range = 8;
+    rig_premium(&r, &d);
+    for (unsigned i = 0; i < 100000; i++) {
+        if (ask(&r, range_call(0, i, text), 1000, &v)) {
+            policy_release(r.policy, &v);
+            good++;
+        } else {
+            assert_over(&r, &v, "limits.destinations.premium.calls", 8192, 8192);
+            assert_string_equal(v.reason, "Too many ranges in this destination");
+        }
+    }
+    assert_int_equal(good, 8192);
+    assert_true(ask(&r, range_call(0, 8191, text), 1000, &v)); /* one that he has */
+    policy_release(r.policy, &v);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_true(ask(&r, range_call(1, i, text), 1000, &v)); /* another user */
+        policy_release(r.policy, &v);
+    }
+    assert_true(ask(&r, range_call(0, 99999, text), 3600000, &v)); /* the next window */
+    rig_down(&r);
+}
+
+static void calls_at_once_have_the_same_share(void **state)
+{
+    enum { N = 8192 };
+    struct policy_verdict *held = mem_zalloc(N * sizeof(*held)), v;
+    struct policy_destination d = premium();
+    struct rig r;
+    char text[16];
+
+    (void)state;
+    assert_non_null(held);
+    d.called_by.by = POLICY_BY_ANY;
+    d.called = "+*";
+    d.parallel = 10;
+    d.range = 8;
+    rig_premium(&r, &d);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < N; i++) {
+            assert_true(ask(&r, range_call(0, i, text), 1000, &held[i]));
+        }
+        assert_false(ask(&r, range_call(0, N, text), 1000, &v));
+        assert_over(&r, &v, "limits.destinations.premium.parallel", 8192, 8192);
+        assert_true(ask(&r, range_call(0, 1, text), 1000, &v)); /* one that he has */
+        policy_release(r.policy, &v);
+        assert_true(ask(&r, range_call(1, N, text), 1000, &v));
+        policy_release(r.policy, &v);
+        for (unsigned i = 0; i < N; i++) {
+            policy_release(r.policy, &held[i]);
+        }
+    }
+    rig_down(&r);
+    mem_free(held);
+}
+
 static void what_the_node_refuses_is_not_counted_anywhere(void **state)
 {
     struct policy_destination d = premium();
@@ -616,6 +715,9 @@ int main(void)
         cmocka_unit_test(minutes_count_calls_that_ended_and_those_under_way),
         cmocka_unit_test(different_numbers_are_told_from_repeated_ones),
         cmocka_unit_test(calls_at_once_to_one_range_do_not_touch_the_next),
+        cmocka_unit_test(calls_at_once_leave_nothing_behind),
+        cmocka_unit_test(one_party_fills_its_share_and_no_more),
+        cmocka_unit_test(calls_at_once_have_the_same_share),
         cmocka_unit_test(what_the_node_refuses_is_not_counted_anywhere),
         cmocka_unit_test(counts_of_destinations_survive_a_new_policy),
         cmocka_unit_test(the_walk_goes_on_where_it_stopped),

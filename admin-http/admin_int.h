@@ -55,7 +55,7 @@ struct admin {
     pthread_mutex_t readers_lock;
     struct store_reader *readers[ADMIN_THREADS]; /* idle ones */
     size_t n_readers;
-    pthread_mutex_t diff_lock; /* held by the one comparison that runs */
+    pthread_mutex_t diff_lock; /* held by the one comparison or trial that runs */
     pthread_mutex_t conns_lock;
     int conns[ADMIN_CONNECTIONS]; /* descriptors; -1: free */
     size_t n_conns;

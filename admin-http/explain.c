@@ -77,8 +77,14 @@ void resource_explain(struct request *rq)
     }
     if (has_call == (rq->text.n != 0)) {
         problem(rq, 400, "either a SIP message as the body, or ?call=ID");
-    } else if (!has_call || recall(rq, &asked, &q)) {
-        explain_answer(rq, &q);
+    } else if (pthread_mutex_trylock(&rq->admin->diff_lock) != 0) {
+        rq->retry_after_s = 1; /* the other thread stays free for everybody else */
+        problem(rq, 503, "another request or comparison is being tried out");
+    } else {
+        if (!has_call || recall(rq, &asked, &q)) {
+            explain_answer(rq, &q);
+        }
+        (void)pthread_mutex_unlock(&rq->admin->diff_lock);
     }
     buf_free(&asked);
 }

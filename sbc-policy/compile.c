@@ -114,24 +114,55 @@ static bool policy_id_is(const struct hnode *node, const void *key)
     return CONTAINER_OF(node, struct policy_id, node)->id == *(const uint32_t *)key;
 }
 
-static int policy_compile_ids(struct policy *p)
+static int policy_ids_init(struct policy_ids *ids, size_t n)
 {
-    int err = 0;
-
-    hmap_init(&p->ids.map, 0);
-    if (p->def->n_peers == 0) {
+    hmap_init(&ids->map, 0);
+    if (n == 0) {
         return 0;
     }
-    p->ids.e = mem_zalloc(p->def->n_peers * sizeof(*p->ids.e));
-    if (p->ids.e == NULL) {
-        return ENOMEM;
+    ids->e = mem_zalloc(n * sizeof(*ids->e));
+    return ids->e != NULL ? 0 : ENOMEM;
+}
+
+static void policy_ids_free(struct policy_ids *ids)
+{
+    hmap_free(&ids->map);
+    mem_free(ids->e);
+    ids->e = NULL;
+}
+
+static int policy_ids_add(struct policy_ids *ids, size_t index, uint32_t id)
+{
+    struct policy_id *e = &ids->e[index];
+
+    e->id = id;
+    e->index = (int)index;
+    return hmap_insert(&ids->map, &e->node, hmap_hash(&ids->map, &e->id, sizeof(e->id)));
+}
+
+static int policy_ids_find(const struct policy_ids *ids, uint32_t id)
+{
+    struct hnode *node = NULL;
+
+    if (id != 0 && ids->map.n != 0) {
+        node = hmap_find(&ids->map, hmap_hash(&ids->map, &id, sizeof(id)), policy_id_is, &id);
+    }
+    return node != NULL ? CONTAINER_OF(node, struct policy_id, node)->index : -1;
+}
+
+static int policy_compile_ids(struct policy *p)
+{
+    size_t n_users = p->users != NULL && p->def->n_destinations != 0 ? p->def->users.n_accounts : 0;
+    int err = policy_ids_init(&p->ids, p->def->n_peers);
+
+    if (err == 0) {
+        err = policy_ids_init(&p->user_ids, n_users);
     }
     for (size_t i = 0; err == 0 && i < p->def->n_peers; i++) {
-        struct policy_id *e = &p->ids.e[i];
-
-        e->id = p->def->peers[i].id;
-        e->index = (int)i;
-        err = hmap_insert(&p->ids.map, &e->node, hmap_hash(&p->ids.map, &e->id, sizeof(e->id)));
+        err = policy_ids_add(&p->ids, i, p->def->peers[i].id);
+    }
+    for (size_t i = 0; err == 0 && i < n_users; i++) {
+        err = policy_ids_add(&p->user_ids, i, p->users[i]->id);
     }
     return err;
 }
@@ -308,8 +339,8 @@ void policy_free(struct policy **pp)
     policy_names_free(&p->accounts);
     policy_index_free(&p->index);
     policy_names_free(&p->certificates);
-    hmap_free(&p->ids.map);
-    mem_free(p->ids.e);
+    policy_ids_free(&p->ids);
+    policy_ids_free(&p->user_ids);
     mem_free(p->routes);
     arena_free(&p->arena);
     mem_free(p);
@@ -343,12 +374,12 @@ int policy_peer_by_certificate(const struct policy *p, uint8_t listener, const s
 
 int policy_peer_by_id(const struct policy *p, uint32_t id)
 {
-    struct hnode *node = NULL;
+    return policy_ids_find(&p->ids, id);
+}
 
-    if (id != 0 && p->ids.map.n != 0) {
-        node = hmap_find(&p->ids.map, hmap_hash(&p->ids.map, &id, sizeof(id)), policy_id_is, &id);
-    }
-    return node != NULL ? CONTAINER_OF(node, struct policy_id, node)->index : -1;
+int policy_user_by_id(const struct policy *p, uint32_t id)
+{
+    return policy_ids_find(&p->user_ids, id);
 }
 
 int policy_peer_of(const struct policy *p, uint8_t listener, const struct addr *src,

@@ -32,12 +32,10 @@ static uint64_t policy_who_in(const struct policy *to, const struct policy *from
         int peer = policy_peer_by_id(from, party);
 
         party = peer >= 0 ? to->def->peers[peer].id : party;
-    }
-    for (size_t i = 0; kind == POLICY_USERS && i < def->users.n_accounts; i++) {
-        if (from->users[i]->id == party) {
-            party = to->users[i]->id;
-            break;
-        }
+    } else if (kind == POLICY_USERS) {
+        int user = policy_user_by_id(from, party);
+
+        party = user >= 0 ? to->users[user]->id : party;
     }
     return POLICY_KEY_DIALLED | (uint64_t)kind << 56 | (uint64_t)rule << 32 | party;
 }

@@ -40,6 +40,9 @@ struct policy_counter *policy_book_node(struct policy_book *book);
 MUST_USE int policy_book_tallies(struct policy_book *book, struct tally **sources,
                                  struct tally **dialled);
 
+/* compile.c: the account whose counter has this number, or -1. */
+int policy_user_by_id(const struct policy *p, uint32_t id);
+
 /* --- limit.c --- */
 struct policy_rate {
     uint32_t per_second, burst; /* burst 0: a second's worth */

@@ -146,11 +146,22 @@ static void walk_peers(struct walk *w)
     }
 }
 
+/* The entry of the last row seen; those in front of it need no look. */
+static uint32_t walk_first(const struct walk *w, enum policy_scope scope)
+{
+    uint64_t at = w->after & (((uint64_t)1 << WALK_SHIFT) - 1);
+
+    return w->after >> WALK_SHIFT == scope + 1u && at != 0
+               ? (uint32_t)((at - 1) / POLICY_LIMIT_KINDS)
+               : 0;
+}
+
 static void walk_users(struct walk *w)
 {
     const struct policy_users *users = &w->p->def->users;
 
-    for (size_t i = 0; w->p->users != NULL && i < users->n_accounts && !w->is_over; i++) {
+    for (size_t i = walk_first(w, POLICY_OF_USER);
+         w->p->users != NULL && i < users->n_accounts && !w->is_over; i++) {
         const struct policy_taker k = {.limit = &users->limit,
                                        .counter = w->p->users[i],
                                        .scope = POLICY_OF_USER,
@@ -181,7 +192,8 @@ static void walk_sources(struct walk *w)
 {
     const struct policy_limit *limit = &w->p->def->source_limit;
 
-    for (uint32_t i = 0; w->p->callers != NULL && i < w->p->callers->n && !w->is_over; i++) {
+    for (uint32_t i = walk_first(w, POLICY_OF_SOURCE);
+         w->p->callers != NULL && i < w->p->callers->n && !w->is_over; i++) {
         const struct tally_entry *e = &w->p->callers->e[i];
         struct policy_limit_hit hit = {.scope = POLICY_OF_SOURCE,
                                        .kind = POLICY_EARLY,
@@ -222,16 +234,12 @@ static void walk_put_party(struct buf *b, const struct policy *p, uint64_t who)
     uint32_t id = (uint32_t)who;
     unsigned kind = who >> 56 & 15;
     int peer = kind == POLICY_PEER ? policy_peer_by_id(p, id) : -1;
+    int user = kind == POLICY_USERS ? policy_user_by_id(p, id) : -1;
 
     if (peer >= 0) {
         buf_putf(b, " peer:%s", p->def->peers[peer].name);
-    }
-    for (size_t i = 0; kind == POLICY_USERS && p->users != NULL && i < p->def->users.n_accounts;
-         i++) {
-        if (p->users[i]->id == id) {
-            buf_putf(b, " user:%s", p->def->users.accounts[i].name);
-            return;
-        }
+    } else if (user >= 0) {
+        buf_putf(b, " user:%s", p->def->users.accounts[user].name);
     }
 }
 
@@ -274,7 +282,8 @@ static void walk_spent(struct walk *w, uint32_t slot, const struct policy_destin
 
 static void walk_destinations(struct walk *w)
 {
-    for (uint32_t i = 0; w->p->spent != NULL && i < w->p->spent->n && !w->is_over; i++) {
+    for (uint32_t i = walk_first(w, POLICY_OF_DESTINATION);
+         w->p->spent != NULL && i < w->p->spent->n && !w->is_over; i++) {
         const struct policy_destination *d;
         struct tally_key key;
         struct buf b;

@@ -80,7 +80,7 @@ struct policy {
     struct policy_targets targets;
     struct policy_names peers, accounts;
     struct policy_names certificates; /* the listener's number, then the name in lower case */
-    struct policy_ids ids;
+    struct policy_ids ids, user_ids;  /* from the book's numbers; users' where a table has them */
     struct policy_match *routes;
     struct policy_index index;
     uint8_t **groups; /* a bit for each peer */

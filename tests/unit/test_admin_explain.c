@@ -107,6 +107,27 @@ static void questions_that_cannot_be_answered_are_problems(void **state)
     assert_int_equal(post_text("/v1/explain", "INVITE x"), 503);
 }
 
+static void one_is_tried_at_a_time_and_the_rest_is_told_to_come_again(void **state)
+{
+    static const char first[] = "POST /v1/explain HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                                "Content-Length: 8\r\n" WITH_TOKEN "\r\nINVITE x";
+    int fd = rig_connect();
+
+    (void)state;
+    tried.is_held = true;
+    assert_int_equal(send(fd, first, sizeof(first) - 1, MSG_NOSIGNAL), sizeof(first) - 1);
+    for (int i = 0; i < 5000 && !tried.is_inside; i++) {
+        (void)poll(NULL, 0, 1);
+    }
+    assert_true(tried.is_inside);
+    assert_int_equal(post_text("/v1/explain", "INVITE y"), 503);
+    assert_int_equal(post_text("/v1/config/diff", "candidate"), 503);
+    tried.is_held = false;
+    rig_read(fd);
+    assert_int_equal(rig.status, 200);
+    assert_int_equal(tried.asked, 1);
+}
+
 static void a_body_has_its_limit_and_is_a_strangers_never(void **state)
 {
     size_t max = B2BUA_EXPLAIN_MAX;
@@ -188,6 +209,7 @@ int main(void)
         T(a_message_reaches_the_house_with_its_facts),
         T(a_past_call_is_asked_for_by_its_id),
         T(questions_that_cannot_be_answered_are_problems),
+        T(one_is_tried_at_a_time_and_the_rest_is_told_to_come_again),
         T(a_body_has_its_limit_and_is_a_strangers_never),
         T(calls_that_would_change_are_listed_and_the_others_counted),
         T(a_comparison_goes_on_where_it_ended),

@@ -609,6 +609,91 @@ static bool one_row(const struct policy_limit_row *row, void *arg)
     return false;
 }
 
+static double cpu_s(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+struct all_rows {
+    uint64_t last;
+    unsigned n, named;
+};
+
+static bool any_row(const struct policy_limit_row *row, void *arg)
+{
+    struct all_rows *all = arg;
+
+    all->last = row->at;
+    all->n++;
+    all->named += strncmp(row->name, "premium user:u", 14) == 0;
+    return all->n % 100 != 0; /* a page */
+}
+
+static void rig_many(struct rig *r, struct policy_destination *d, char (*names)[8], unsigned n)
+{
+    struct policy_account *accounts = mem_zalloc(n * sizeof(*accounts));
+
+    assert_non_null(accounts);
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(names[i], 8, "u%u", i);
+        accounts[i].name = names[i];
+    }
+    rig_up(r);
+    r->def.users.accounts = accounts;
+    r->def.users.n_accounts = n;
+    r->def.destinations = d;
+    r->def.n_destinations = 1;
+    rig_compile(r);
+}
+
+static void rig_many_down(struct rig *r)
+{
+    struct policy_account *accounts = r->def.users.accounts;
+
+    rig_down(r);
+    mem_free(accounts);
+}
+
+/* Showing and copying what many users have in the table takes about as long as counting it. */
+static void many_users_are_shown_and_copied_in_time(void **state)
+{
+    enum { ALL = 100000, CALLING = 20000 };
+    char(*names)[8] = mem_zalloc((size_t)ALL * sizeof(*names));
+    struct policy_destination d = premium(), e;
+    struct all_rows all = {0};
+    struct policy_verdict v;
+    struct rig r, copy;
+    double start, counted;
+
+    (void)state;
+    assert_non_null(names);
+    d.calls = 2;
+    e = d;
+    rig_many(&r, &d, names, ALL);
+    rig_many(&copy, &e, names, ALL);
+    start = cpu_s();
+    for (int i = 0; i < CALLING; i++) {
+        assert_true(ask(&r, user_call(ALL - 1 - i, "+9001"), 1000, &v));
+        policy_release(r.policy, &v);
+    }
+    counted = cpu_s() - start;
+    for (unsigned n = 1; n != all.n;) {
+        n = all.n;
+        policy_limits_walk(r.policy, POLICY_OF_DESTINATION, all.last, 1000, any_row, &all);
+    }
+    policy_copy_counts(copy.policy, r.policy);
+    assert_true(cpu_s() - start < 10 * counted + 0.1);
+    assert_int_equal(all.named, CALLING);
+    assert_true(ask(&copy, user_call(ALL - 1, "+9001"), 1000, &v));
+    assert_false(ask(&copy, user_call(ALL - 1, "+9001"), 1000, &v)); /* the first was copied */
+    rig_many_down(&copy);
+    rig_many_down(&r);
+    mem_free(names);
+}
+
 static void the_walk_goes_on_where_it_stopped(void **state)
 {
     struct rig r;
@@ -720,6 +805,7 @@ int main(void)
         cmocka_unit_test(calls_at_once_have_the_same_share),
         cmocka_unit_test(what_the_node_refuses_is_not_counted_anywhere),
         cmocka_unit_test(counts_of_destinations_survive_a_new_policy),
+        cmocka_unit_test(many_users_are_shown_and_copied_in_time),
         cmocka_unit_test(the_walk_goes_on_where_it_stopped),
         cmocka_unit_test(threads_share_every_limit_exactly),
     };

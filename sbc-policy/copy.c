@@ -91,6 +91,16 @@ void policy_copy_counts(const struct policy *to, const struct policy *from)
     policy_health_copy(to->def, from->def);
 }
 
+void policy_forget(const struct policy *p, const struct policy_verdict *v)
+{
+    for (size_t i = 0; i < v->n_held; i++) {
+        tally_forget(p->spent, v->held[i].slot);
+        if (v->held[i].share != 0) {
+            tally_forget(p->spent, v->held[i].share - 1);
+        }
+    }
+}
+
 uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms)
 {
     const struct policy_limit *limit = peer >= 0 ? &p->def->peers[peer].limit : &p->def->limit;

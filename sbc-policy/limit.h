@@ -101,6 +101,8 @@ void policy_note_registrations(const struct policy *p, int user, uint32_t now); 
 void policy_answered(const struct policy *p, struct policy_verdict *v, int64_t now_ms);
 /* It is over: its minutes are written down, and all goes back as policy_release() does. */
 void policy_ended(const struct policy *p, struct policy_verdict *v, int64_t now_ms);
+/* Of a policy that is only asked, once the call is over: windows, too, know nothing of it. */
+void policy_forget(const struct policy *p, const struct policy_verdict *v);
 /* Limits of a peer as target: false = over, nothing taken. */
 bool policy_peer_take(const struct policy *p, unsigned peer, int64_t now_ms);
 void policy_peer_release(const struct policy *p, unsigned peer);

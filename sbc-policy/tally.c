@@ -218,6 +218,11 @@ int tally_hold(struct tally *t, const struct tally_key *key, int64_t now_ms, uin
     return ENOBUFS;
 }
 
+void tally_forget(struct tally *t, uint32_t index)
+{
+    tally_set(&t->e[index], TALLY_FREE, 0);
+}
+
 void tally_drop(struct tally *t, uint32_t index)
 {
     atomic_fetch_sub(&t->e[index].state, 1);

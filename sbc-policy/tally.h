@@ -40,6 +40,8 @@ void tally_free(struct tally **tp);
 MUST_USE int tally_hold(struct tally *t, const struct tally_key *key, int64_t now_ms,
                         uint32_t *index);
 void tally_drop(struct tally *t, uint32_t index);
+/* Of a table that nobody else uses: the key was never there. */
+void tally_forget(struct tally *t, uint32_t index);
 /* For showing: a copy of the key when somebody holds the entry or its time is not over. */
 bool tally_peek(const struct tally *t, uint32_t index, int64_t now_ms, struct tally_key *key);
 /* While held. False: it was kept as long already. */

@@ -2,7 +2,7 @@
 #include "worker/explain_int.h"
 
 #define REPLAY_APART_MS                                                                            \
-    (2 * 24 * 3600 * 1000LL) /* between two calls: no limit remembers the first */
+    (2 * 24 * 3600 * 1000LL) /* between two calls: no pace remembers the first */
 
 /* --- one request --- */
 
@@ -317,6 +317,7 @@ int b2bua_replay(struct b2bua_replay *r, struct sl asked, struct json *j,
 {
     struct b2bua_question q;
     struct call_asked a = {0};
+    struct policy_verdict verdict = {0};
     struct sandbox *s = NULL;
     const char *why = NULL;
     struct flow flow;
@@ -344,6 +345,8 @@ int b2bua_replay(struct b2bua_replay *r, struct sl asked, struct json *j,
         put_change(j, r, &a, s);
         err = buf_err(j->b);
     }
+    verdict = s != NULL ? s->verdict : verdict;
     sandbox_close(&s);
+    policy_forget(r->cfg->policy, &verdict);
     return err;
 }

@@ -339,6 +339,23 @@ static void what_would_change_is_told_with_both_verdicts_and_the_reason(void **s
                      B2BUA_REPLAY_SAME); /* its address is known as well */
 }
 
+/* Windows are longer than what lies between two calls. */
+static void calls_before_it_do_not_count_for_a_limit_of_destinations(void **state)
+{
+    static const char *const rules[] = {"{name: dear, called: \"+*\", calls: 1, window: 31d}",
+                                        "{name: dear, called: \"+*\", range: 4, calls: 1, "
+                                        "window: 31d}"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        char text[4096];
+
+        (void)snprintf(text, sizeof(text), "%slimits: {destinations: [%s]}\n", HOUSE PEERS ROUTES,
+                       rules[i]);
+        assert_int_equal(replay(text, ASKED("outside", "", "", "0")), B2BUA_REPLAY_SAME);
+    }
+}
+
 static void a_user_who_is_gone_is_challenged(void **state)
 {
     static const char nobody[] = HOUSE
@@ -403,6 +420,7 @@ int main(void)
         T(what_is_known_of_targets_is_heeded_and_left_alone),
         T(a_recorded_call_under_the_same_configuration_is_the_same),
         T(what_would_change_is_told_with_both_verdicts_and_the_reason),
+        T(calls_before_it_do_not_count_for_a_limit_of_destinations),
         T(a_user_who_is_gone_is_challenged),
         T(a_wrong_candidate_is_refused_with_all_that_is_wrong),
         T(what_cannot_be_read_is_no_recorded_call),

@@ -23,6 +23,7 @@ int media_new(struct media **mp, const struct media_params *p)
         return ENOMEM;
     }
     m->p = *p;
+    crypto_random(m->name_key, sizeof(m->name_key));
     m->p.learn_ms = p->learn_ms != 0 ? p->learn_ms : MEDIA_LEARN_MS;
     m->p.rcvbuf = p->rcvbuf != 0 ? p->rcvbuf : MEDIA_RCVBUF;
     media_set_quarantine(m, p->quarantine_ms);
@@ -204,6 +205,7 @@ int media_session_new(struct media_session **sp, struct media *m, media_silence_
     s->m = m;
     s->on_silence = on_silence;
     s->arg = arg;
+    s->serial = ++m->last_serial;
     s->inactivity_ms = m->p.inactivity_ms;
     timer_init(&s->silence, media_silence_on_timer, s);
     m->n_sessions++;

@@ -72,6 +72,8 @@ struct media {
     struct media_realm *realms[MEDIA_LISTENERS];
     struct dtls_hub *hub; /* NULL: no DTLS */
     struct loop_note hub_note;
+    uint8_t name_key[16];                    /* of what RTCP is told in place of names */
+    uint64_t last_serial;                    /* of a session */
     uint8_t srtp_engine;                     /* enum srtp_engine; tests try each */
     _Alignas(8) uint8_t pkt[MEDIA_PKT_ROOM]; /* the packet in hand */
     uint8_t scratch[MEDIA_PKT_ROOM];         /* secure.c */

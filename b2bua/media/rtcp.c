@@ -1,7 +1,7 @@
 /* rtcp.c - RTCP across the relay: a compound is checked against its own bounds, looked at, parted
  * among the streams of a shared transport, and written anew for the other side: without feedback
- * that an AVP peer does not know (RFC 4585), and with the names that side knows (rtcp_names.c). A
- * BYE is relayed and ends nothing. */
+ * that an AVP peer does not know (RFC 4585), with the names that side knows (rtcp_names.c) and
+ * without those of people and hosts (rtcp_hide.c). A BYE is relayed and ends nothing. */
 #include "media/secure_int.h"
 #include "media/stage_int.h"
 
@@ -9,7 +9,6 @@
 #define RTCP_BLOCK 24    /* report block */
 #define RTCP_SR_FIXED 28 /* header, SSRC, sender info */
 #define RTCP_RR_FIXED 8
-#define RTCP_PADDING 0x20
 
 static size_t rtcp_least(uint8_t type, uint8_t count)
 {
@@ -53,7 +52,7 @@ bool media_rtcp_is_sound(const uint8_t *p, size_t n)
         if (len == 0) {
             return false;
         }
-        if ((p[at] & RTCP_PADDING) != 0) {
+        if ((p[at] & RTCP_PADDED) != 0) {
             pad = p[at + len - 1];
             if (at + len != n || pad == 0 || pad % 4 != 0 || pad > len - RTCP_HEADER) {
                 return false;
@@ -75,7 +74,7 @@ bool media_rtcp_next(uint8_t *p, size_t n, size_t *at, struct rtcp_packet *out)
         return false;
     }
     *out = (struct rtcp_packet){.p = p + *at, .n = len, .type = p[*at + 1], .count = p[*at] & 31};
-    if ((p[*at] & RTCP_PADDING) != 0) {
+    if ((p[*at] & RTCP_PADDED) != 0) {
         out->body = len - p[*at + len - 1];
     } else {
         out->body = len;
@@ -109,7 +108,7 @@ static void rtcp_rewrite(struct media_side *s, struct media_pkt *pkt, struct rtc
 
     while (media_rtcp_next(pkt->p, pkt->n, &at, &r)) {
         media_report_note(s, &r, pkt->now_ms);
-        if (!rtcp_may_go(to, &r)) {
+        if (!rtcp_may_go(to, &r) || !media_rtcp_hide(s, &r)) {
             continue;
         }
         media_rtcp_translate(s, &r);

@@ -121,6 +121,7 @@ struct media_session {
     void *dtmf_arg;
     struct timer silence;
     uint32_t inactivity_ms;
+    uint64_t serial;         /* tells it from others, for names in RTCP */
     bool silenced;           /* told once */
     struct media_side *lost; /* for good; told by the silence timer */
     struct media_stream *streams[MEDIA_STREAMS_MAX];

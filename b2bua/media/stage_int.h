@@ -112,7 +112,8 @@ static inline uint16_t media_remap_high(const struct remap_source *src) /* highe
 const struct remap_source *media_remap_by_in(const struct media_remap *m, uint32_t in_ssrc);
 const struct remap_source *media_remap_by_out(const struct media_remap *m, uint32_t out_ssrc);
 
-/* --- rtcp.c, rtcp_report.c, rtcp_names.c --- */
+/* --- rtcp.c, rtcp_report.c, rtcp_names.c, rtcp_hide.c --- */
+#define RTCP_PADDED 0x20
 struct rtcp_packet { /* one of a compound */
     uint8_t *p;
     size_t n, body; /* body: without padding */
@@ -141,6 +142,9 @@ void media_report_note(struct media_side *s, const struct rtcp_packet *r, int64_
 void media_report_sent(struct media_side *to, uint32_t ntp, int64_t now_ms);
 /* SSRCs and numbers of the side that sent it become those that the other side knows. */
 void media_rtcp_translate(struct media_side *from, struct rtcp_packet *r);
+/* In place: SDES in names of our own, BYE without its reason. False: its items leave their bounds,
+ * and nothing of it may go on. */
+bool media_rtcp_hide(struct media_side *from, struct rtcp_packet *r);
 
 /* --- bundle.c: one transport, several streams --- */
 #define BUNDLE_LEARNED_MAX 16

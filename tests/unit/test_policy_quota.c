@@ -618,12 +618,12 @@ static bool any_row(const struct policy_limit_row *row, void *arg)
     return all->n % 100 != 0; /* a page */
 }
 
-static void rig_many(struct rig *r, struct policy_destination *d, char (*names)[8], unsigned n)
+static void rig_many(struct rig *r, struct policy_destination *d, char (*names)[12], unsigned n)
 {
     static struct policy_account accounts[100000];
 
     for (unsigned i = 0; i < n; i++) {
-        (void)snprintf(names[i], 8, "u%u", i);
+        (void)snprintf(names[i], sizeof(names[i]), "u%u", i);
         accounts[i].name = names[i];
     }
     rig_up(r);
@@ -638,7 +638,7 @@ static void rig_many(struct rig *r, struct policy_destination *d, char (*names)[
 static void many_users_are_shown_and_copied(void **state)
 {
     enum { ALL = 100000, CALLING = 20000 };
-    char(*names)[8] = mem_zalloc((size_t)ALL * sizeof(*names));
+    char(*names)[12] = mem_zalloc((size_t)ALL * sizeof(*names));
     struct policy_destination d = premium(), e;
     struct all_rows all = {0};
     struct policy_verdict v;

@@ -144,12 +144,16 @@ int admin_start(struct admin **ap, const struct admin_params *p)
 void admin_stop(struct admin **ap)
 {
     struct admin *a = *ap;
+    int fd;
 
     if (a == NULL) {
         return;
     }
-    conns_end(a, ADMIN_END_POLITE_MS, ADMIN_END_MAX_MS);
+    fd = conns_end(a, ADMIN_END_POLITE_MS, ADMIN_END_MAX_MS);
     MHD_stop_daemon(a->mhd);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
     if (a->unix_path != NULL) {
         (void)unlink(a->unix_path);
     }

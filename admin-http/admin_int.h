@@ -172,9 +172,8 @@ extern const char *const cdrs_params[];
 extern const char *const registrations_params[];
 route_fn resource_peer_drain, resource_peer_undrain; /* peers.c */
 extern const char *const drain_params[];
-route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove;
+route_fn resource_bans, resource_ban_add, resource_ban, resource_ban_remove, resource_limits;
 extern const char *const bans_params[];
-route_fn resource_limits;
 extern const char *const limits_params[];
 extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
@@ -185,7 +184,8 @@ bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* fals
 void conns_init(struct admin *a);
 void conns_free(struct admin *a);
 /* No new ones; waits until the old ones are gone, which may still be answered for polite_ms. */
-void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
+/* Returns the listening socket, or -1, to be closed when libmicrohttpd's threads are gone. */
+MUST_USE int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
 void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
                         enum MHD_ConnectionNotificationCode what);
 

@@ -6,7 +6,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define CONNS_LOOK_MS 5
 
@@ -79,7 +78,7 @@ static size_t conns_shut(struct admin *a, int how)
     return n;
 }
 
-void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms)
+int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms)
 {
     int64_t start_ms = clock_now_ms(&a->clock), past_ms = 0;
     int fd = MHD_quiesce_daemon(a->mhd);
@@ -88,7 +87,5 @@ void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms)
         (void)poll(NULL, 0, CONNS_LOOK_MS);
         past_ms = clock_now_ms(&a->clock) - start_ms;
     }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
+    return fd;
 }

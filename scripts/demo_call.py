@@ -55,13 +55,25 @@ def tone_power(samples, hz, rate=RATE):
     return (s1 * s1 + s2 * s2 - coeff * s1 * s2) / (energy * len(samples) / 2)
 
 
+def bind_outside_the_relay(sock, ip):
+    """A free port that is none of the relay's (20000-39999 in the embedded configuration): the callee shares the
+    address of a listener, and nobody may be sent media at our own ports."""
+    for port in range(40000 + os.getpid() % 10000, 60000):
+        try:
+            sock.bind((ip, port))
+            return
+        except OSError:
+            continue
+    raise OSError("no free UDP port at " + ip)
+
+
 class Phone:
     """One end's ear and mouth."""
 
     def __init__(self, name, ip, own_hz, other_hz):
         self.name, self.own_hz, self.other_hz = name, own_hz, other_hz
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((ip, 0))
+        bind_outside_the_relay(self.sock, ip)
         self.sock.settimeout(0.2)
         self.address = self.sock.getsockname()
         self.heard, self.sources, self.sent, self.received, self.target = [], set(), 0, 0, None

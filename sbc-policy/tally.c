@@ -1,11 +1,13 @@
-/* tally.c - open addressing over a stretch of entries. A key stands in one entry at most: whoever
+/* tally.c - a key may stand in either of two buckets, and goes into the emptier one: with half of
+ * the entries in use it practically never finds both full. It stands in one entry at most: whoever
  * brings a new one shows it first and looks around, as in Dekker's algorithm; of two that bring the
  * same one, the one in front stays. */
 #include "sbc-policy/tally.h"
 
 #include <sched.h>
 
-#define TALLY_STRETCH 16u /* entries where a key may stand */
+#define TALLY_BUCKET 8u /* entries */
+#define TALLY_PLACES (2 * TALLY_BUCKET)
 #define TALLY_TRIES 10000u
 #define TALLY_SPINS 100u /* then the other one seems to have lost its core: it gets ours */
 
@@ -64,9 +66,15 @@ static uint64_t tally_next(uint64_t state, unsigned phase, uint64_t holders)
            (uint64_t)phase << TALLY_HOLDERS_BITS | holders;
 }
 
+/* Place i of the two buckets of a key, which are never the same one. */
 static struct tally_entry *tally_at(const struct tally *t, uint64_t home, unsigned i)
 {
-    return &t->e[(home + i) & (t->n - 1)];
+    uint64_t buckets = t->n / TALLY_BUCKET, bucket = home & (buckets - 1);
+
+    if (i >= TALLY_BUCKET) {
+        bucket = (bucket + 1 + (home >> 32) % (buckets - 1)) & (buckets - 1);
+    }
+    return &t->e[bucket * TALLY_BUCKET + i % TALLY_BUCKET];
 }
 
 /* Looked at in one piece: an entry that changes meanwhile, from shown to live, say, is looked at
@@ -89,14 +97,14 @@ enum tally_found { TALLY_NONE, TALLY_HELD, TALLY_COMING }; /* COMING: somebody b
 
 /* Looks for the key in all entries but `own`. */
 static enum tally_found tally_find(struct tally *t, uint64_t home, const struct tally_key *key,
-                                   const struct tally_entry *own, struct tally_entry **at)
+                                   const struct tally_entry *own, unsigned *place)
 {
-    for (unsigned i = 0; i < TALLY_STRETCH; i++) {
+    for (unsigned i = 0; i < TALLY_PLACES; i++) {
         struct tally_entry *e = tally_at(t, home, i);
         uint64_t state;
 
         while (e != own && tally_is(e, key, &state)) {
-            *at = e;
+            *place = i;
             if (tally_phase(state) == TALLY_SHOWN) {
                 return TALLY_COMING;
             }
@@ -127,20 +135,39 @@ static void tally_clear(struct tally *t, struct tally_entry *e)
     }
 }
 
+static bool tally_is_spare(const struct tally_entry *e, int64_t now_ms)
+{
+    uint64_t state = atomic_load(&e->state);
+
+    return tally_phase(state) == TALLY_FREE ||
+           (tally_phase(state) == TALLY_LIVE && (state & TALLY_HOLDERS_MASK) == 0 &&
+            atomic_load(&e->until_ms) <= now_ms);
+}
+
+/* The first place to look for a spare entry: that of the emptier bucket. */
+static unsigned tally_emptier(const struct tally *t, uint64_t home, int64_t now_ms)
+{
+    unsigned spare[2] = {0, 0};
+
+    for (unsigned i = 0; i < TALLY_PLACES; i++) {
+        spare[i / TALLY_BUCKET] += tally_is_spare(tally_at(t, home, i), now_ms) ? 1 : 0;
+    }
+    return spare[1] > spare[0] ? TALLY_BUCKET : 0;
+}
+
 /* An entry that nobody needs any more becomes this key's, for all to see but not yet in use. */
 static struct tally_entry *tally_claim(struct tally *t, uint64_t home, const struct tally_key *key,
                                        int64_t now_ms, unsigned *place)
 {
-    for (unsigned i = 0; i < TALLY_STRETCH; i++) {
-        struct tally_entry *e = tally_at(t, home, i);
-        uint64_t state = atomic_load(&e->state);
-        bool is_old = tally_phase(state) == TALLY_LIVE && (state & TALLY_HOLDERS_MASK) == 0 &&
-                      atomic_load(&e->until_ms) <= now_ms;
+    unsigned first = tally_emptier(t, home, now_ms);
 
-        if (!is_old && tally_phase(state) != TALLY_FREE) {
-            continue;
-        }
-        if (!atomic_compare_exchange_strong(&e->state, &state,
+    for (unsigned i = 0; i < TALLY_PLACES; i++) {
+        unsigned at = (first + i) % TALLY_PLACES;
+        struct tally_entry *e = tally_at(t, home, at);
+        uint64_t state = atomic_load(&e->state);
+
+        if (!tally_is_spare(e, now_ms) ||
+            !atomic_compare_exchange_strong(&e->state, &state,
                                             tally_next(state, TALLY_WRITING, 0))) {
             continue;
         }
@@ -149,7 +176,7 @@ static struct tally_entry *tally_claim(struct tally *t, uint64_t home, const str
         atomic_store(&e->what, key->what);
         state = atomic_load(&e->state);
         atomic_store(&e->state, tally_next(state, TALLY_SHOWN, 0));
-        *place = i;
+        *place = at;
         return e;
     }
     return NULL;
@@ -171,7 +198,7 @@ static void tally_set(struct tally_entry *e, unsigned phase, uint64_t holders)
 static enum tally_found tally_settle(struct tally *t, uint64_t home, const struct tally_key *key,
                                      struct tally_entry *own, unsigned place)
 {
-    struct tally_entry *other = NULL;
+    unsigned other = 0;
 
     for (unsigned tries = 0; tries < TALLY_TRIES; tries++) {
         enum tally_found found = tally_find(t, home, key, own, &other);
@@ -181,10 +208,10 @@ static enum tally_found tally_settle(struct tally *t, uint64_t home, const struc
             return TALLY_HELD;
         }
         if (found == TALLY_HELD) {
-            tally_drop(t, (uint32_t)(other - t->e)); /* asked again below, without ours */
+            tally_drop(t, (uint32_t)(tally_at(t, home, other) - t->e)); /* held again below */
             break;
         }
-        if ((((uint64_t)(other - t->e) - home) & (t->n - 1)) < place) {
+        if (other < place) {
             break;
         }
         tally_wait(tries);
@@ -198,19 +225,19 @@ int tally_hold(struct tally *t, const struct tally_key *key, int64_t now_ms, uin
     uint64_t home = siphash13(key, sizeof(*key), t->key);
 
     for (unsigned tries = 0; tries < TALLY_TRIES; tries++) {
-        struct tally_entry *e = NULL;
-        enum tally_found found = tally_find(t, home, key, NULL, &e);
-        unsigned place;
+        unsigned place = 0;
+        enum tally_found found = tally_find(t, home, key, NULL, &place);
 
         if (found == TALLY_NONE) {
-            e = tally_claim(t, home, key, now_ms, &place);
+            struct tally_entry *e = tally_claim(t, home, key, now_ms, &place);
+
             if (e == NULL) {
                 return ENOBUFS;
             }
             found = tally_settle(t, home, key, e, place);
         }
         if (found == TALLY_HELD) {
-            *index = (uint32_t)(e - t->e);
+            *index = (uint32_t)(tally_at(t, home, place) - t->e);
             return 0;
         }
         tally_wait(tries);

@@ -27,7 +27,7 @@ struct tally_entry {
 struct tally {
     struct tally_entry *e;
     _Atomic uint64_t *numbers; /* TALLY_NUMBERS for each entry: window 20, hash 44; or NULL */
-    uint32_t n;                /* a power of two */
+    uint32_t n;                /* a power of two, 16 or more */
     uint8_t key[16];
 };
 struct tally_key {

@@ -63,6 +63,19 @@ static void a_full_table_says_so_until_an_entry_is_free(void **state)
     tally_free(&t);
 }
 
+/* Whatever the keys and the seed: room that is there can be used. */
+static void half_of_a_table_can_be_used(void **state)
+{
+    enum { ALL = 16384 };
+    struct tally *t = make(ALL);
+
+    (void)state;
+    for (uint64_t i = 0; i < ALL / 2; i++) {
+        hold(t, i, 0);
+    }
+    tally_free(&t);
+}
+
 static void an_entry_of_another_key_begins_empty(void **state)
 {
     struct tally *t = make(16);
@@ -313,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_has_one_entry_as_long_as_it_is_held_or_kept),
         cmocka_unit_test(a_full_table_says_so_until_an_entry_is_free),
+        cmocka_unit_test(half_of_a_table_can_be_used),
         cmocka_unit_test(an_entry_of_another_key_begins_empty),
         cmocka_unit_test(a_window_counts_to_its_limit_and_begins_anew),
         cmocka_unit_test(numbers_count_once_in_a_window),

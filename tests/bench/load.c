@@ -4,6 +4,7 @@
 enum {
     LOAD_BURST = 64,       /* calls started in one turn, so that reading is never starved */
     LOAD_GRACE_MS = 10000, /* for the callee's last BYEs, including two retransmissions */
+    LOAD_LATE_MS = 5000,   /* for packets that wait in a relay with more work than it can do */
 };
 
 static const int64_t load_ms = 1000000;
@@ -107,6 +108,15 @@ static void load_drain(struct lg *lg)
     }
 }
 
+/* What was sent before the silence has arrived, or will not. */
+static bool load_is_quiet(const struct lg *lg)
+{
+    int64_t silent_ms = (lg->now_ns - lg->load.phase_ns) / load_ms;
+    int64_t unheard_ms = (lg->now_ns - lg->rtp.heard_ns) / load_ms;
+
+    return silent_ms >= RTP_QUIET_MS && (unheard_ms >= RTP_QUIET_MS / 2 || silent_ms >= LOAD_LATE_MS);
+}
+
 void load_turn(struct lg *lg)
 {
     struct load *l = &lg->load;
@@ -123,7 +133,7 @@ void load_turn(struct lg *lg)
         }
         break;
     case LOAD_QUIET:
-        if (lg->now_ns - l->phase_ns >= RTP_QUIET_MS * load_ms) {
+        if (load_is_quiet(lg)) {
             l->started = 0;
             load_enter(lg, LOAD_RELEASE);
         }

@@ -421,6 +421,11 @@ static void on_rtp_readable(struct lg *lg, struct ev_src *src)
     if (n < 0) {
         return;
     }
+    lg->rtp.heard_ns = lg->now_ns;
+    if (s->state == RTP_FREE) { /* its key is gone */
+        lg->st.c[ST_RTP_LATE]++;
+        return;
+    }
     if (s->rx != NULL) {
         n = (ssize_t)srtp_unprotect(s->rx, p, (size_t)n);
     }
@@ -428,8 +433,6 @@ static void on_rtp_readable(struct lg *lg, struct ev_src *src)
     if (n != RTP_LEN || p[0] >> 6 != 2 || (p[1] & 0x7f) != 0 || m.magic != RTP_MAGIC ||
         m.seed != lg->seed) {
         lg->st.c[ST_RTP_MALFORMED]++;
-    } else if (s->state == RTP_FREE) {
-        lg->st.c[ST_RTP_LATE]++;
     } else if (!rtp_pair(lg, s, &m)) {
         lg->st.c[ST_RTP_WRONG_STREAM]++;
     } else {

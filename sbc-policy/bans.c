@@ -76,12 +76,12 @@ void policy_bans_free(struct policy_bans **bp)
 
 static bool bans_key_eq(const struct policy_key *a, const struct policy_key *b)
 {
-    return a->addr == b->addr && a->bits == b->bits && a->is_v6 == b->is_v6;
+    return a->addr == b->addr && a->bits == b->bits && a->is_v6 == b->is_v6 && a->port == b->port;
 }
 
 static uint64_t bans_hash(const struct policy_bans *b, const struct policy_key *k)
 {
-    uint64_t words[2] = {k->addr, (uint64_t)k->bits << 1 | k->is_v6};
+    uint64_t words[2] = {k->addr, (uint64_t)k->port << 16 | (uint64_t)k->bits << 1 | k->is_v6};
 
     return siphash13(words, sizeof(words), b->key);
 }
@@ -168,7 +168,8 @@ static bool ban_is(const struct hnode *node, const void *key)
     const struct policy_ban *ban = CONTAINER_OF(node, struct policy_ban, node);
     struct policy_key k;
 
-    return policy_key_of(&ban->prefix.addr, ban->prefix.bits, 0, &k) && bans_key_eq(&k, key);
+    return policy_key_of(&ban->prefix.addr, ban->prefix.bits, ban->port, &k) &&
+           bans_key_eq(&k, key);
 }
 
 static struct policy_ban *bans_get(const struct policy_bans *b, const struct policy_key *k)
@@ -272,7 +273,15 @@ static void ban_enforce(struct policy_bans *b, const struct policy_ban *ban,
 {
     int64_t left_ms = ban->until_ms - now->wall_ms;
 
-    if (!ban->dry_run && left_ms > 0) {
+    if (ban->dry_run || left_ms <= 0) {
+        return;
+    }
+    if (ban->port != 0) {
+        struct addr flow = ban->prefix.addr;
+
+        addr_set_port(&flow, ban->port);
+        policy_deny_flow(b->gate, &flow, now->mono_ms + left_ms, now->mono_ms);
+    } else {
         policy_deny(b->gate, &ban->prefix, now->mono_ms + left_ms, now->mono_ms);
     }
 }
@@ -331,12 +340,21 @@ static void bans_hush(struct policy_bans *b, const struct policy_ban_rules *rule
     }
 }
 
+/* A nonce is bound to an address, not to a port: whoever answers ours by UDP may be a neighbour
+ * behind the same NAT, so the port is silenced no longer than a forged source. */
+static int64_t bans_length(const struct policy_ban_rules *rules, const struct policy_ban *ban)
+{
+    bool is_guess = ban->port != 0 ? ban->proof != POLICY_BY_STREAM : ban->quiet;
+
+    return is_guess ? POLICY_QUIET_MS : bans_duration(rules, ban->level);
+}
+
 static int bans_punish(struct policy_bans *b, const struct policy *p,
                        const struct policy_offence *o, const struct policy_key *k,
                        const struct policy_now *now, struct policy_ban **out)
 {
     const struct policy_ban_rules *rules = &policy_def(p)->security.bans;
-    bool quiet = o->proof == POLICY_UNPROVEN;
+    bool quiet = o->proof == POLICY_UNPROVEN || k->port != 0;
     struct policy_ban *ban = bans_get(b, k);
     bool again = ban != NULL && !ban->quiet && ban->event != POLICY_MANUAL;
     int err;
@@ -351,6 +369,7 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
     }
     ban->level = again ? ban->level + 1 : 0;
     ban->prefix = bans_prefix(&o->source, k);
+    ban->port = k->port;
     ban->event = o->event;
     ban->proof = o->proof;
     ban->quiet = quiet;
@@ -358,7 +377,7 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
     ban->dry_run = rules->dry_run;
     ban->firewall = bans_is_for_firewall(b, rules, ban, now);
     ban->since_ms = now->wall_ms;
-    ban->until_ms = now->wall_ms + (quiet ? POLICY_QUIET_MS : bans_duration(rules, ban->level));
+    ban->until_ms = now->wall_ms + bans_length(rules, ban);
     ban_set_evidence(ban, o->evidence);
     ban_enforce(b, ban, now);
     *out = ban;
@@ -388,6 +407,16 @@ static int bans_widen(struct policy_bans *b, const struct policy *p, const struc
     return err;
 }
 
+/* Where users have proven themselves an address is more than one party: only the flow answers. */
+static bool bans_key_of(const struct policy_bans *b, const struct policy_offence *o,
+                        const struct policy_now *now, struct policy_key *k)
+{
+    bool by_flow =
+        o->proof != POLICY_UNPROVEN && policy_has_proven(b->gate, &o->source, now->mono_ms);
+
+    return policy_key_of(&o->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&o->source) : 0, k);
+}
+
 int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct policy_offence *o,
                      const struct policy_now *now, enum policy_change *change,
                      const struct policy_ban **out)
@@ -401,7 +430,7 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
 
     *change = POLICY_NO_CHANGE;
     *out = NULL;
-    if (!rules->present || !policy_key_of(&o->source, POLICY_KEY_WHOLE, 0, &k) ||
+    if (!rules->present || !bans_key_of(b, o, now, &k) ||
         !bans_score(b, rules, &k, o, now->mono_ms, &points)) {
         return 0;
     }
@@ -410,7 +439,7 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
         *change = POLICY_SUPPRESSED;
         return 0;
     }
-    if (!quiet) {
+    if (!quiet && !rules->dry_run) {
         policy_demote(b->gate, &o->source);
     }
     err = bans_punish(b, p, o, &k, now, &ban);
@@ -418,12 +447,11 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
         return err == EALREADY ? 0 : err;
     }
     ban->points = points;
-    *change = quiet ? POLICY_SILENCED : POLICY_BANNED;
-    *out = ban;
-    if (!quiet) {
+    *change = quiet ? POLICY_SILENCED : k.port != 0 ? POLICY_SHUT : POLICY_BANNED;
+    if (*change == POLICY_BANNED) {
         err = bans_widen(b, p, o, now, &ban);
-        *out = ban;
     }
+    *out = ban;
     return err;
 }
 
@@ -449,6 +477,7 @@ int policy_bans_add(struct policy_bans *b, const struct policy *p, const struct 
         return err;
     }
     ban->prefix = bans_prefix(&order->at.addr, &k);
+    ban->port = 0;
     ban->event = POLICY_MANUAL;
     ban->proof = POLICY_UNPROVEN;
     ban->dry_run = false;
@@ -494,8 +523,15 @@ static void bans_lift(struct policy_bans *b, struct policy_ban *ban)
 {
     struct policy_key k;
 
-    policy_undeny(b->gate, &ban->prefix);
-    if (policy_key_of(&ban->prefix.addr, ban->prefix.bits, 0, &k)) {
+    if (ban->port != 0) {
+        struct addr flow = ban->prefix.addr;
+
+        addr_set_port(&flow, ban->port);
+        policy_undeny_flow(b->gate, &flow);
+    } else {
+        policy_undeny(b->gate, &ban->prefix);
+    }
+    if (policy_key_of(&ban->prefix.addr, ban->prefix.bits, ban->port, &k)) {
         bans_clear_score(b, &k, false);
         bans_clear_score(b, &k, true);
     }

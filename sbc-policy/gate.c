@@ -13,6 +13,7 @@
 struct policy_gate {
     struct policy_marks proven, homes, denied;
     _Atomic uint64_t v4_lengths, v6_lengths; /* prefix lengths under a ban, bit length - 1 */
+    _Atomic bool has_flows;                  /* some flow is or was under a ban */
     char pad_before[64];
     _Atomic int64_t strangers_ns;
     _Atomic uint32_t strangers_warned;
@@ -210,19 +211,28 @@ static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, i
     return false;
 }
 
+static bool gate_is_flow_denied(const struct policy_gate *g, const struct policy_key *flow,
+                                int64_t now_ms)
+{
+    return atomic_load_explicit(&g->has_flows, memory_order_relaxed) && flow->port != 0 &&
+           policy_marks_until(&g->denied, flow, now_ms) != 0;
+}
+
 enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
                                   const struct policy_knock *k, int64_t now_ms)
 {
     struct policy_key flow;
+    bool is_flow = policy_key_of(&k->source, POLICY_KEY_WHOLE, addr_port(&k->source), &flow);
 
     if (policy_peer_of(p, k->listener, &k->source, k->peer) >= 0 || gate_is_target(p, &k->source)) {
         return POLICY_TRUSTED;
     }
-    if (policy_key_of(&k->source, POLICY_KEY_WHOLE, addr_port(&k->source), &flow) &&
-        policy_marks_until(&g->proven, &flow, now_ms) != 0) {
+    if (is_flow && policy_marks_until(&g->proven, &flow, now_ms) != 0) {
         return POLICY_TRUSTED;
     }
-    if (gate_is_denied(g, &k->source, now_ms) && !gate_is_allowed(&p->def->security, &k->source)) {
+    if ((gate_is_denied(g, &k->source, now_ms) ||
+         (is_flow && gate_is_flow_denied(g, &flow, now_ms))) &&
+        !gate_is_allowed(&p->def->security, &k->source)) {
         return POLICY_DENIED;
     }
     return POLICY_UNKNOWN;
@@ -373,6 +383,26 @@ void policy_undeny(struct policy_gate *g, const struct prefix *p)
     struct policy_key k;
 
     if (policy_key_of(&p->addr, p->bits, 0, &k)) {
+        policy_marks_clear(&g->denied, &k);
+    }
+}
+
+void policy_deny_flow(struct policy_gate *g, const struct addr *flow, int64_t until_ms,
+                      int64_t now_ms)
+{
+    struct policy_key k;
+
+    if (policy_key_of(flow, POLICY_KEY_WHOLE, addr_port(flow), &k) && k.port != 0) {
+        policy_marks_set(&g->denied, &k, until_ms, now_ms);
+        atomic_store_explicit(&g->has_flows, true, memory_order_relaxed);
+    }
+}
+
+void policy_undeny_flow(struct policy_gate *g, const struct addr *flow)
+{
+    struct policy_key k;
+
+    if (policy_key_of(flow, POLICY_KEY_WHOLE, addr_port(flow), &k) && k.port != 0) {
         policy_marks_clear(&g->denied, &k);
     }
 }

@@ -72,6 +72,10 @@ bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int
 /* IPv6 prefixes longer than /64 count as their /64. */
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
 void policy_undeny(struct policy_gate *g, const struct prefix *p);
+/* One flow (address and port), where the address is not to blame. Its proof goes first: demote. */
+void policy_deny_flow(struct policy_gate *g, const struct addr *flow, int64_t until_ms,
+                      int64_t now_ms);
+void policy_undeny_flow(struct policy_gate *g, const struct addr *flow);
 
 /* The address is in `allow`, or a peer's target or source on any listener (sources wider than /8,
  * IPv6 /16, mean anybody and protect nobody): nobody may ban it. */

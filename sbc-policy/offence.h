@@ -64,7 +64,8 @@ struct policy_ban { /* read only */
     struct prefix prefix;
     enum policy_event event;
     enum policy_proof proof;
-    bool quiet;     /* an unproven source: short, never in the firewall, never kept */
+    uint16_t port;  /* of the one flow that it holds; 0: the whole prefix */
+    bool quiet;     /* an unproven source or one flow: never in the firewall, never kept */
     bool dry_run;   /* nothing is dropped */
     bool firewall;  /* for nftables, too: proven or manual, and nobody known lives there */
     uint32_t level; /* bans of it before this one */
@@ -78,6 +79,7 @@ enum policy_change {
     POLICY_NO_CHANGE,
     POLICY_BANNED,
     POLICY_SILENCED,  /* quiet */
+    POLICY_SHUT,      /* one flow of an address where users have proven themselves */
     POLICY_SUPPRESSED /* would be banned, but nobody may ban it */
 };
 struct policy_now { /* both clocks, read once */
@@ -87,8 +89,9 @@ struct policy_now { /* both clocks, read once */
 struct policy_bans;
 MUST_USE int policy_bans_new(struct policy_bans **bp, struct policy_gate *gate); /* gate borrowed */
 void policy_bans_free(struct policy_bans **bp);
-/* Scores an offence. *out: the ban that it led to (or that grew to a network), else NULL.
- * ENOMEM: scored, but the ban could not be kept. */
+/* Scores an offence, of the address; where users have proven themselves, one with a proof of its
+ * own is scored and punished by its flow alone. *out: the ban that it led to (or that grew to a
+ * network), else NULL. ENOMEM: scored, but the ban could not be kept. */
 MUST_USE int policy_bans_note(struct policy_bans *b, const struct policy *p,
                               const struct policy_offence *o, const struct policy_now *now,
                               enum policy_change *change, const struct policy_ban **out);

@@ -101,9 +101,14 @@
     X(LEAK_REPORTED, "postern_topology_leaks_total", "action=\"reported\"",                        \
       "Names and addresses of one side found in messages to the other")                            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
+    X(USER_REFUSED, "postern_user_refusals_total", "number=\"usual\"",                             \
+      "Requests of users who proved themselves that no rule or limit lets through")                \
+    X(USER_REFUSED_DEAR, "postern_user_refusals_total", "number=\"expensive\"",                    \
+      "Requests of users who proved themselves that no rule or limit lets through")                \
     X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
     X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
+    X(BAN_SHUT, "postern_bans_total", "kind=\"flow\"", "Bans by kind, dry runs included")          \
     X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
       "Offences of peers, targets and allowed networks, held against nobody")                      \
     X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result") \

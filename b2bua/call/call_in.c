@@ -141,12 +141,18 @@ static void challenge(struct call_table *t, const struct sip_msg *req, const str
 }
 
 /* What a refusal says of the one who asked. A first question without a password says nothing, but
- * for expensive numbers: nobody's phone dials those before it has registered. */
+ * for expensive numbers: nobody's phone dials those before it has registered. Nor does a number
+ * that a user may not dial say anything of the address that he shares with others: it is in his
+ * record, and `limits.destinations` holds who dials for thieves. */
 static void hold_against(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                          const struct asker *a, const struct policy_verdict *v)
 {
     bool is_dear = req->method == SIP_INVITE && policy_looks_expensive(a->rq.called);
 
+    if (v->action == POLICY_REFUSE && a->auth == AUTH_OK) {
+        stat_inc(is_dear ? STAT_USER_REFUSED_DEAR : STAT_USER_REFUSED);
+        return;
+    }
     if (t->p.offence == NULL || v->action == POLICY_ROUTE || v->source.kind == POLICY_PEER) {
         return;
     }
@@ -158,7 +164,7 @@ static void hold_against(struct call_table *t, const struct sip_msg *req, const 
         }
     } else if (!v->told.is_over) {
         t->p.offence(t->p.hold_arg, flow, req, is_dear ? POLICY_TOLL_FRAUD : POLICY_ACL_DENIED,
-                     a->auth == AUTH_OK);
+                     false);
     }
 }
 

@@ -65,7 +65,9 @@ static void guard_note(struct guard *g, const struct guard_offence *o)
         log_error(NULL, "a ban could not be kept: %s", strerror(err));
     }
     if (ban != NULL) {
-        stat_inc(change == POLICY_SILENCED ? STAT_BAN_SILENCED : STAT_BAN_MADE);
+        stat_inc(change == POLICY_SILENCED ? STAT_BAN_SILENCED
+                 : change == POLICY_SHUT   ? STAT_BAN_SHUT
+                                           : STAT_BAN_MADE);
         guard_log_ban(ban, ban->dry_run ? "would be banned" : "banned");
         guard_keep(g, ban);
     }
@@ -85,7 +87,7 @@ static void on_offence(void *owner, struct loop_msg *m)
                  policy_event_words[p->o.event], addr_text(&p->o.source, text));
     } else {
         stat_inc(STAT_OFFENCE);
-        guard_log_offence(&p->o);
+        guard_log_offence(&p->o, policy_has_proven(g->gate, &p->o.source, loop_now_ms(g->loop)));
         guard_note(g, &p->o);
     }
     pthread_mutex_unlock(&g->lock);

@@ -64,8 +64,9 @@ void guard_forget(const struct policy_ban *ban, void *arg); /* struct guard; pol
 /* --- words.c --- */
 extern const char *const guard_proof_words[];
 void guard_put_prefix(struct buf *b, const struct prefix *p); /* 203.0.113.9/32 */
-/* conventions: trusted fields first, the peer's words quoted and last. */
-void guard_log_offence(const struct guard_offence *o);
+/* conventions: trusted fields first, the peer's words quoted and last. is_shared: users have proven
+ * themselves behind the address, so the line says of no proof. */
+void guard_log_offence(const struct guard_offence *o, bool is_shared);
 void guard_log_ban(const struct policy_ban *ban, const char *what);
 void guard_put_ban_members(const struct guard *g, struct json *j, const struct policy_ban *ban);
 

@@ -23,7 +23,15 @@ static struct sl word_or_dash(struct sl s)
     return s.n != 0 ? s : SL("-");
 }
 
-void guard_log_offence(const struct guard_offence *o)
+static const char *verified_by(const struct guard_offence *o, bool is_shared)
+{
+    if (is_shared) {
+        return "none"; /* who reads this bans addresses, and this one is not to blame as a whole */
+    }
+    return o->proof == POLICY_BY_STREAM ? o->transport : guard_proof_words[o->proof];
+}
+
+void guard_log_offence(const struct guard_offence *o, bool is_shared)
 {
     char text[ADDR_TEXT_MAX];
     struct buf src;
@@ -33,23 +41,39 @@ void guard_log_offence(const struct guard_offence *o)
     log_security("security: event=%s src=%.*s sport=%u transport=%s verified=%s method=%.*s "
                  "user=\"%s\" ua=\"%s\"",
                  policy_event_words[o->event], SL_ARG(buf_sl(&src)), addr_port(&o->source),
-                 o->transport,
-                 o->proof == POLICY_BY_STREAM ? o->transport : guard_proof_words[o->proof],
-                 SL_ARG(word_or_dash(o->method)), LOG_ESC(o->user), LOG_ESC(o->user_agent));
+                 o->transport, verified_by(o, is_shared), SL_ARG(word_or_dash(o->method)),
+                 LOG_ESC(o->user), LOG_ESC(o->user_agent));
+}
+
+static void guard_put_place(struct buf *b, const struct policy_ban *ban)
+{
+    guard_put_prefix(b, &ban->prefix);
+    if (ban->port != 0) {
+        buf_putf(b, " port %u", ban->port);
+    }
 }
 
 void guard_log_ban(const struct policy_ban *ban, const char *what)
 {
-    char text[ADDR_TEXT_MAX + 4];
+    char text[ADDR_TEXT_MAX + 16];
     struct buf b;
 
     buf_init_fixed(&b, text, sizeof(text) - 1);
-    guard_put_prefix(&b, &ban->prefix);
+    guard_put_place(&b, ban);
     text[b.n] = '\0';
     log_warn(NULL, "%s %s for %lld s: %s, %u points, proof %s%s", text, what,
              (long long)((ban->until_ms - ban->since_ms) / 1000), policy_event_words[ban->event],
              ban->points, guard_proof_words[ban->proof],
-             ban->quiet ? ", silence only: the source may be forged" : "");
+             ban->port != 0 ? ", that flow alone: users have proven themselves behind the address"
+             : ban->quiet   ? ", silence only: the source may be forged"
+                            : "");
+}
+
+static const char *scope_of(const struct policy_ban *ban)
+{
+    bool is_network = ban->prefix.bits < (addr_family(&ban->prefix.addr) == AF_INET6 ? 64 : 32);
+
+    return ban->port != 0 ? "flow" : is_network ? "network" : "address";
 }
 
 static const char *where_of(const struct guard *g, const struct policy_ban *ban)
@@ -63,7 +87,6 @@ static const char *where_of(const struct guard *g, const struct policy_ban *ban)
 void guard_put_ban_members(const struct guard *g, struct json *j, const struct policy_ban *ban)
 {
     int64_t wall_ms = loop_wall_ms(g->loop);
-    bool is_network = ban->prefix.bits < (addr_family(&ban->prefix.addr) == AF_INET6 ? 64 : 32);
     char text[ADDR_TEXT_MAX + 4], id[24];
     struct buf b;
 
@@ -73,10 +96,13 @@ void guard_put_ban_members(const struct guard *g, struct json *j, const struct p
     buf_init_fixed(&b, text, sizeof(text));
     guard_put_prefix(&b, &ban->prefix);
     json_kstr(j, "prefix", buf_sl(&b));
-    json_kcstr(j, "scope", is_network ? "network" : "address");
+    json_kcstr(j, "scope", scope_of(ban));
+    if (ban->port != 0) {
+        json_kint(j, "port", ban->port);
+    }
     json_kcstr(j, "source", ban->event == POLICY_MANUAL ? "manual" : "auto");
     json_kcstr(j, "event", policy_event_words[ban->event]);
-    json_kcstr(j, "kind", ban->quiet ? "silence" : "ban");
+    json_kcstr(j, "kind", ban->quiet && ban->port == 0 ? "silence" : "ban");
     json_kcstr(j, "proof", guard_proof_words[ban->proof]);
     json_kcstr(j, "dropped_in", where_of(g, ban));
     json_kbool(j, "dry_run", ban->dry_run);

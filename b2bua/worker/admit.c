@@ -125,6 +125,13 @@ static void report(struct worker *w, const struct flow *flow, const struct sip_m
     guard_report(w->b->guard, o);
 }
 
+/* A number that may not be dialled, or is asked for before the password, says nothing of a flow
+ * that is known. */
+static bool is_of_number(enum policy_event event)
+{
+    return event == POLICY_TOLL_FRAUD || event == POLICY_ACL_DENIED;
+}
+
 /* A trusted flow answers only for what it proved with this very message. */
 void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *req,
                     enum policy_event event, bool echoed)
@@ -132,7 +139,7 @@ void worker_offence(void *arg, const struct flow *flow, const struct sip_msg *re
     struct worker *w = arg;
     struct guard_offence o = {.event = event, .proof = echoed ? POLICY_BY_DIGEST : POLICY_UNPROVEN};
 
-    if (echoed || flow_is_reliable(flow) || !is_trusted(w, flow)) {
+    if (echoed || (flow_is_reliable(flow) && !is_of_number(event)) || !is_trusted(w, flow)) {
         report(w, flow, req, &o);
     }
 }

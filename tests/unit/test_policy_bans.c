@@ -13,6 +13,7 @@ struct court {
     struct policy_now now;
     enum policy_change change;
     const struct policy_ban *ban;
+    uint16_t port; /* where offences come from */
 };
 
 static void court_open(struct court *c)
@@ -55,6 +56,7 @@ static enum policy_change offend(struct court *c, const char *from, enum policy_
     struct policy_offence o = {
         .event = e, .proof = proof, .source = rig_addr(from), .evidence = SL("OPTIONS sip:100@x")};
 
+    addr_set_port(&o.source, c->port);
     assert_int_equal(policy_bans_note(c->b, c->r.policy, &o, &c->now, &c->change, &c->ban), 0);
     return c->change;
 }
@@ -236,24 +238,52 @@ static void a_forged_flood_in_the_name_of_the_carrier_bans_nobody(void **state)
     court_close(&c);
 }
 
-static void who_proved_himself_and_then_offends_is_demoted_alone(void **state)
+/* Behind one address: the offender on two connections, a user, and one who has yet to register. */
+static void who_offends_where_users_are_proven_is_demoted_and_shut_out_alone(void **state)
 {
-    struct addr bad = rig_addr(EVIL), good = bad;
-    struct policy_knock k = {.listener = OUTSIDE};
-    struct court c;
+    static const struct {
+        enum policy_proof proof;
+        int64_t for_ms; /* digest proves the address, not the port */
+    } rules[] = {{POLICY_BY_STREAM, 300000}, {POLICY_BY_DIGEST, POLICY_QUIET_MS}};
 
     (void)state;
-    court_open(&c);
-    addr_set_port(&good, 6000);
-    (void)policy_prove(c.g, &bad, c.now.mono_ms + 3600000, c.now.mono_ms);
-    (void)policy_prove(c.g, &good, c.now.mono_ms + 3600000, c.now.mono_ms);
-    assert_int_equal(offend(&c, EVIL, POLICY_SCANNER, POLICY_BY_DIGEST), POLICY_BANNED);
-    assert_false(c.ban->firewall); /* the firewall would shut out his neighbour behind the NAT */
-    k.source = bad;
-    assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_DENIED);
-    k.source = good;
-    assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_TRUSTED);
-    court_close(&c);
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        struct addr bad = rig_addr(EVIL), user = bad, other = bad;
+        struct policy_knock k = {.listener = OUTSIDE};
+        struct court c;
+
+        court_open(&c);
+        addr_set_port(&bad, 5060);
+        addr_set_port(&user, 6000);
+        addr_set_port(&other, 7000);
+        (void)policy_prove(c.g, &bad, c.now.mono_ms + 3600000, c.now.mono_ms);
+        (void)policy_prove(c.g, &user, c.now.mono_ms + 3600000, c.now.mono_ms);
+        for (int n = 0; n < 9; n++) { /* others' points are not his */
+            c.port = 7001;
+            (void)offend(&c, EVIL, POLICY_MALFORMED, rules[i].proof);
+            c.port = 5060;
+            (void)offend(&c, EVIL, POLICY_MALFORMED, rules[i].proof);
+        }
+        assert_int_equal(c.change, POLICY_NO_CHANGE);
+        assert_int_equal(offend(&c, EVIL, POLICY_MALFORMED, rules[i].proof), POLICY_SHUT);
+        assert_int_equal(c.ban->port, 5060);
+        assert_int_equal(c.ban->until_ms - c.ban->since_ms, rules[i].for_ms);
+        assert_false(c.ban->firewall);
+        assert_true(c.ban->quiet);
+        k.source = bad;
+        assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_DENIED);
+        k.source = user;
+        assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_TRUSTED);
+        k.source = other;
+        assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
+        pass(&c, rules[i].for_ms);
+        k.source = bad; /* his proof is gone for good */
+        assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
+        (void)offend(&c, EVIL, POLICY_SCANNER, rules[i].proof);
+        assert_true(policy_bans_remove(c.b, c.ban->id));
+        assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
+        court_close(&c);
+    }
 }
 
 static void a_right_password_clears_what_came_before_it_unproven(void **state)
@@ -604,7 +634,7 @@ int main(void)
         cmocka_unit_test(an_unproven_source_earns_a_minute_of_silence_and_no_more),
         cmocka_unit_test(proven_and_unproven_points_are_never_added_up),
         cmocka_unit_test(a_forged_flood_in_the_name_of_the_carrier_bans_nobody),
-        cmocka_unit_test(who_proved_himself_and_then_offends_is_demoted_alone),
+        cmocka_unit_test(who_offends_where_users_are_proven_is_demoted_and_shut_out_alone),
         cmocka_unit_test(the_firewall_is_no_place_where_somebody_known_lives),
         cmocka_unit_test(a_new_configuration_says_again_what_is_for_the_firewall),
         cmocka_unit_test(a_wider_ban_covers_until_it_ends),

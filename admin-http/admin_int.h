@@ -76,8 +76,8 @@ struct request {
     struct MHD_Connection *conn;
     const struct route *route;
     struct arena arena;
-    struct sl path;  /* as it came, percent-decoded */
-    struct sl param; /* what stood for {id} */
+    struct sl path;  /* as it came */
+    struct sl param; /* what stood for {id}, percent-decoded */
     const char *method;
     struct addr from; /* AF_UNSPEC: unix */
     char id[REQUEST_ID_MAX + 1];
@@ -193,6 +193,7 @@ void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
 enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,
                                 const char *method, const char *version, const char *data,
                                 size_t *data_bytes, void **statep);
+void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn);
 void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
                   enum MHD_RequestTerminationCode why);
 MUST_USE int listen_open(const struct admin_params *p, int *fd);

@@ -87,15 +87,17 @@ void resource_ban_add(struct request *rq)
     ban_answer(rq, err, id);
 }
 
+/* By id, by the address that it holds (the widest ban), or by its very network. */
 static bool ban_id(struct request *rq, uint64_t *id)
 {
-    struct addr ip;
+    struct prefix at;
 
+    *id = 0;
     if (sl_u64(rq->param, INT64_MAX, id) == 0) {
         return true;
     }
-    if (addr_parse(rq->param, 0, &ip) == 0) {
-        *id = b2bua_ban_of(rq->admin->b2bua, &ip);
+    if (prefix_parse(rq->param, &at) == 0) {
+        *id = b2bua_ban_of(rq->admin->b2bua, &at, sl_chr(rq->param, '/') >= 0);
     }
     return *id != 0;
 }
@@ -106,30 +108,27 @@ void resource_ban(struct request *rq)
     struct addr ip;
     int err;
 
-    if (sl_u64(rq->param, INT64_MAX, &id) == 0) {
-        err = b2bua_ban_json(rq->admin->b2bua, id, &rq->json);
-    } else if (addr_parse(rq->param, 0, &ip) == 0) {
+    if (addr_parse(rq->param, 0, &ip) == 0) {
         err = b2bua_ban_explain(rq->admin->b2bua, &ip, &rq->json);
     } else {
-        err = ENOENT;
+        err = ban_id(rq, &id) ? b2bua_ban_json(rq->admin->b2bua, id, &rq->json) : ENOENT;
     }
     if (err == ENOENT) {
-        problem(rq, 404, "no ban has this id, and it is no address");
+        problem(rq, 404, "no ban has this id or is of this network, and it is no address");
     } else if (err != 0) {
         problem_errno(rq, err, "ban");
     }
 }
 
+/* Answers with what was lifted: an address may have been held by the ban of its network. */
 void resource_ban_remove(struct request *rq)
 {
     uint64_t id = 0;
+    int err = ban_id(rq, &id) ? b2bua_ban_remove(rq->admin->b2bua, id, &rq->json) : ENOENT;
 
-    if (!ban_id(rq, &id) || b2bua_ban_remove(rq->admin->b2bua, id) != 0) {
-        problem(rq, 404, "no ban has this id or holds this address");
-        return;
+    if (err == ENOENT) {
+        problem(rq, 404, "no ban has this id, is of this network or holds this address");
+    } else if (err != 0) {
+        problem_errno(rq, err, "ban");
     }
-    json_obj(&rq->json);
-    json_kstr(&rq->json, "id", rq->param);
-    json_kcstr(&rq->json, "status", "removed");
-    json_obj_end(&rq->json);
 }

@@ -62,26 +62,38 @@ static enum MHD_Result on_http_arg_size(void *arg, enum MHD_ValueKind kind, cons
     return MHD_YES;
 }
 
-/* Lives from the first call of the handler to on_http_done(). */
-static struct request *request_new(struct admin *a, struct MHD_Connection *conn, const char *url,
-                                   const char *method)
+/* The path is split as it came and its pieces are decoded later: an escaped slash is part of a
+ * piece, and MHD would decode first. Without memory: no request. */
+void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
 {
     struct request *rq = mem_zalloc(sizeof(*rq));
+    struct sl path = sl_str(uri);
+    ptrdiff_t end = sl_chr(path, '?');
 
+    (void)arg;
+    (void)conn;
     if (rq == NULL) {
         return NULL;
     }
+    path = end >= 0 ? sl_head(path, (size_t)end) : path;
+    arena_init(&rq->arena, 1024, REQUEST_ARENA_MAX);
+    rq->url_bytes = path.n;
+    rq->path = arena_dup(&rq->arena, path); /* nothing when it does not fit: that is 414 */
+    return rq;
+}
+
+/* Lives from on_http_uri() to on_http_done(). */
+static void request_begin(struct request *rq, struct admin *a, struct MHD_Connection *conn,
+                          const char *method)
+{
     rq->admin = a;
     rq->conn = conn;
     rq->status = 200;
     rq->type = "application/json";
     rq->method = method;
     rq->now_ms = clock_wall_ms(&a->clock);
-    arena_init(&rq->arena, 1024, REQUEST_ARENA_MAX);
     buf_init(&rq->body, ADMIN_ANSWER_MAX);
     json_init(&rq->json, &rq->body);
-    rq->path = sl_str(url);
-    rq->url_bytes = rq->path.n;
     request_set_id(rq);
     request_set_source(rq);
     (void)MHD_get_connection_values_n(conn, MHD_GET_ARGUMENT_KIND, on_http_arg_size,
@@ -90,7 +102,6 @@ static struct request *request_new(struct admin *a, struct MHD_Connection *conn,
     buf_init(&rq->errors, ADMIN_ERRORS_MAX);
     route_find_for(rq);
     body_prepare(rq);
-    return rq;
 }
 
 void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
@@ -217,12 +228,15 @@ enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const ch
     struct request *rq = *statep;
     bool is_refused = false;
 
+    (void)url;
     (void)version;
     if (rq == NULL) {
-        rq = request_new(arg, conn, url, method);
-        *statep = rq;
-        if (rq == NULL || !request_is_answered(rq)) {
-            return rq != NULL ? MHD_YES : MHD_NO;
+        return MHD_NO;
+    }
+    if (rq->conn == NULL) {
+        request_begin(rq, arg, conn, method);
+        if (!request_is_answered(rq)) {
+            return MHD_YES;
         }
         is_refused = rq->status >= 400;
     } else if (*data_bytes != 0) {

@@ -33,6 +33,20 @@ const struct route admin_routes[] = {
 };
 const size_t admin_n_routes = COUNT_OF(admin_routes);
 
+/* RFC 3986 2.1. What is no escape, or one of NUL, stays as it is. */
+static char route_next(struct sl *in)
+{
+    uint32_t c = 0;
+    char plain = in->p[0];
+
+    if (plain == '%' && in->n > 2 && sl_hex32(sl_make(in->p + 1, 2), &c) == 0 && c != 0) {
+        *in = sl_from(*in, 3);
+        return (char)c;
+    }
+    *in = sl_from(*in, 1);
+    return plain;
+}
+
 static bool route_matches(const char *pattern, struct sl path, struct sl *param)
 {
     struct sl want = sl_str(pattern);
@@ -47,11 +61,12 @@ static bool route_matches(const char *pattern, struct sl path, struct sl *param)
             if (param->n == 0) {
                 return false;
             }
-        } else if (want.p[0] == path.p[0]) {
-            want = sl_from(want, 1);
-            path = sl_from(path, 1);
-        } else {
+        } else if (want.p[0] == '/' ? path.p[0] != '/' : path.p[0] == '/') {
+            return false; /* an escaped slash separates nothing */
+        } else if (route_next(&path) != want.p[0]) {
             return false;
+        } else {
+            want = sl_from(want, 1);
         }
     }
     return want.n == 0 && path.n == 0;
@@ -66,6 +81,18 @@ static const struct route *route_find(struct sl path, struct sl *param)
         }
     }
     return NULL;
+}
+
+static struct sl route_decode(struct request *rq, struct sl piece)
+{
+    struct sl out = arena_dup(&rq->arena, piece);
+    char *to = (char *)(uintptr_t)out.p;
+    size_t n = 0;
+
+    while (piece.n != 0 && out.n != 0) {
+        to[n++] = route_next(&piece);
+    }
+    return sl_head(out, n);
 }
 
 /* Few resources are put, so the table has no column for it. */
@@ -150,7 +177,10 @@ static void route_dispatch(struct request *rq)
 
 void route_find_for(struct request *rq)
 {
-    rq->route = route_find(rq->path, &rq->param);
+    struct sl param;
+
+    rq->route = route_find(rq->path, &param);
+    rq->param = route_decode(rq, param);
 }
 
 void route_run(struct request *rq)

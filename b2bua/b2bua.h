@@ -55,8 +55,10 @@ MUST_USE int b2bua_ban_explain(struct b2bua *b, const struct addr *ip, struct js
 /* EPERM: a peer, a target or an allowed network lies there; EINVAL: too wide; ENOBUFS: full. */
 MUST_USE int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for_ms,
                            struct sl reason, uint64_t *id);
-MUST_USE int b2bua_ban_remove(struct b2bua *b, uint64_t id);   /* ENOENT */
-uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip); /* 0: none holds it */
+/* json: the ban that was lifted. ENOENT. */
+MUST_USE int b2bua_ban_remove(struct b2bua *b, uint64_t id, struct json *j);
+/* The ban of this very prefix, or the widest that holds its address. 0: none. */
+uint64_t b2bua_ban_of(struct b2bua *b, const struct prefix *at, bool exact);
 
 /* --- trying out: nothing is sent, counted or remembered --- */
 #define B2BUA_EXPLAIN_MAX (64u << 10) /* bytes of a message */

@@ -627,6 +627,18 @@ const struct policy_ban *policy_bans_find(const struct policy_bans *b, const str
     return NULL;
 }
 
+const struct policy_ban *policy_bans_at(const struct policy_bans *b, const struct prefix *at,
+                                        int64_t wall_ms)
+{
+    const struct policy_ban *ban = NULL;
+    struct policy_key k;
+
+    if (policy_key_of(&at->addr, at->bits, 0, &k)) {
+        ban = bans_get(b, &k);
+    }
+    return ban != NULL && ban->until_ms > wall_ms ? ban : NULL;
+}
+
 const struct policy_ban *policy_bans_by_id(const struct policy_bans *b, uint64_t id)
 {
     LIST_FOR_EACH(it, &b->order)

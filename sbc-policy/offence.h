@@ -127,6 +127,9 @@ void policy_bans_tick(struct policy_bans *b, const struct policy_now *now, polic
 /* The ban that meets this address now (the widest), or NULL. */
 const struct policy_ban *policy_bans_find(const struct policy_bans *b, const struct addr *ip,
                                           int64_t wall_ms);
+/* The one of this very prefix, now. */
+const struct policy_ban *policy_bans_at(const struct policy_bans *b, const struct prefix *at,
+                                        int64_t wall_ms);
 const struct policy_ban *policy_bans_by_id(const struct policy_bans *b, uint64_t id);
 /* Those that are not over, the newest first, from below an id (0: all), until fn returns false. */
 void policy_bans_each(const struct policy_bans *b, uint64_t before_id, int64_t wall_ms,

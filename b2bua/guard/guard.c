@@ -290,7 +290,7 @@ int guard_add(struct guard *g, const struct prefix *at, int64_t for_ms, struct s
     return err;
 }
 
-int guard_remove(struct guard *g, uint64_t id)
+int guard_remove(struct guard *g, uint64_t id, struct json *j)
 {
     const struct policy_ban *ban;
     int err = ENOENT;
@@ -299,6 +299,10 @@ int guard_remove(struct guard *g, uint64_t id)
     ban = policy_bans_by_id(g->bans, id);
     if (ban != NULL) {
         guard_log_ban(ban, "let go by the operator");
+        json_obj(j);
+        guard_put_ban_members(g, j, ban);
+        json_kcstr(j, "status", "removed");
+        json_obj_end(j);
         guard_forget(ban, g);
         err = policy_bans_remove(g->bans, id) ? 0 : ENOENT;
     }
@@ -362,13 +366,14 @@ int guard_put_ban(struct guard *g, struct json *j, uint64_t id)
     return ban != NULL ? 0 : ENOENT;
 }
 
-uint64_t guard_ban_of(struct guard *g, const struct addr *ip)
+uint64_t guard_ban_of(struct guard *g, const struct prefix *at, bool exact)
 {
     const struct policy_ban *ban;
     uint64_t id;
 
     pthread_mutex_lock(&g->lock);
-    ban = policy_bans_find(g->bans, ip, guard_now(g).wall_ms);
+    ban = exact ? policy_bans_at(g->bans, at, guard_now(g).wall_ms)
+                : policy_bans_find(g->bans, &at->addr, guard_now(g).wall_ms);
     id = ban != NULL ? ban->id : 0;
     pthread_mutex_unlock(&g->lock);
     return id;

@@ -50,9 +50,10 @@ void guard_put_address(struct guard *g, struct json *j, const struct addr *ip);
 /* EPERM: it would hit a peer, a target or an allowed network; EINVAL; ENOBUFS; ENOMEM. */
 MUST_USE int guard_add(struct guard *g, const struct prefix *at, int64_t for_ms, struct sl reason,
                        uint64_t *id);
-MUST_USE int guard_remove(struct guard *g, uint64_t id); /* ENOENT */
-/* The ban that holds this address now; 0: none. */
-uint64_t guard_ban_of(struct guard *g, const struct addr *ip);
+/* Writes what was let go. ENOENT. */
+MUST_USE int guard_remove(struct guard *g, uint64_t id, struct json *j);
+/* The ban of this very prefix, or the widest that holds its address now; 0: none. */
+uint64_t guard_ban_of(struct guard *g, const struct prefix *at, bool exact);
 size_t guard_count(struct guard *g); /* in force */
 
 /* The kernel's part, with `firewall: nftables`: a helper of its own keeps it (nft/nft.h). */

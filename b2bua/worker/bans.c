@@ -30,12 +30,14 @@ int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for_ms, stru
     return guard_add(b->guard, at, for_ms, reason, id);
 }
 
-int b2bua_ban_remove(struct b2bua *b, uint64_t id)
+int b2bua_ban_remove(struct b2bua *b, uint64_t id, struct json *j)
 {
-    return guard_remove(b->guard, id);
+    int err = guard_remove(b->guard, id, j);
+
+    return err != 0 ? err : buf_err(j->b);
 }
 
-uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip)
+uint64_t b2bua_ban_of(struct b2bua *b, const struct prefix *at, bool exact)
 {
-    return guard_ban_of(b->guard, ip);
+    return guard_ban_of(b->guard, at, exact);
 }

@@ -124,7 +124,7 @@ const char *b2bua_version(void)
     return "1.2.3";
 }
 
-/* --- bans: ids 1 to 3, the last one is 203.0.113.9 --- */
+/* --- bans: ids 1 to 3, the last one is 203.0.113.0/24 --- */
 
 int b2bua_bans_json(struct b2bua *b, uint64_t before_id, uint32_t limit, struct json *j,
                     uint64_t *next_id)
@@ -174,19 +174,28 @@ int b2bua_ban_add(struct b2bua *b, const struct prefix *at, int64_t for_ms, stru
     return rig.err;
 }
 
-int b2bua_ban_remove(struct b2bua *b, uint64_t id)
+int b2bua_ban_remove(struct b2bua *b, uint64_t id, struct json *j)
 {
     (void)b;
+    if (id == 0 || id > 3) {
+        return ENOENT;
+    }
     rig.unbanned = id;
-    return id > 0 && id < 4 ? 0 : ENOENT;
+    json_obj(j);
+    json_kcstr(j, "prefix", id == 3 ? "203.0.113.0/24" : "198.51.100.7/32");
+    json_obj_end(j);
+    return 0;
 }
 
-uint64_t b2bua_ban_of(struct b2bua *b, const struct addr *ip)
+uint64_t b2bua_ban_of(struct b2bua *b, const struct prefix *at, bool exact)
 {
-    struct addr known;
+    struct prefix known = {0};
 
     (void)b;
-    return addr_parse(SL("203.0.113.9"), 0, &known) == 0 && addr_eq_ip(ip, &known) ? 3 : 0;
+    return prefix_parse(SL("203.0.113.0/24"), &known) == 0 && prefix_has(&known, &at->addr) &&
+                   (!exact || at->bits == known.bits)
+               ? 3
+               : 0;
 }
 
 #include "admin_tried.h"

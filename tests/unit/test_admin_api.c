@@ -289,7 +289,18 @@ static void the_operator_bans_and_lifts_by_id_and_address(void **state)
     assert_int_equal(rig.unbanned, 2);
     assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.9", WITH_TOKEN), 200);
     assert_int_equal(rig.unbanned, 3);
-    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.10", WITH_TOKEN), 404);
+    assert_string_equal(json_at("$.prefix"),
+                        "203.0.113.0/24"); /* what was lifted, not the question */
+    rig.unbanned = 0;
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.0%2F24", WITH_TOKEN), 200);
+    assert_int_equal(rig.unbanned, 3);
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.9%2f32", WITH_TOKEN), 404);
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.0/24", WITH_TOKEN), 404); /* two segments */
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.113.0%252F24", WITH_TOKEN), 404);
+    assert_int_equal(get("/v1/bans/203.0.113.0%2F24"), 200);
+    assert_int_equal(get("/v1/bans/%32"), 200);
+    assert_int_equal(get("/v1/bans/2%"), 404);
+    assert_int_equal(ask("DELETE", "/v1/bans/203.0.114.10", WITH_TOKEN), 404);
     assert_int_equal(ask("DELETE", "/v1/bans/77", WITH_TOKEN), 404);
     assert_int_equal(ask("DELETE", "/v1/bans", WITH_TOKEN), 405);
 }

@@ -74,6 +74,9 @@ void call_tell_limits(const struct policy *p, const struct policy_verdict *v, st
  */
 void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                            uint16_t status, const char *reason, struct sl extra);
+/* The cheapest 503: nothing in it but their own words and ours, so it is not looked at. */
+void call_answer_overload(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                          unsigned retry_after_s);
 /* A request whose To tag is our token: finds the leg; tx NULL for ACK. Consumes the reference.
  * Answers 481 when there is no such dialog. */
 void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx,

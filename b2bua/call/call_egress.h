@@ -2,7 +2,8 @@
  * side is in what the other gets (design, invariant 2). What is found is masked, or the message is
  * held back, or it is only reported, as `topology.on_leak` of who would get it says; it is counted,
  * logged and written into the call's record whatever is done. Answers to REGISTER are not looked
- * at: beside what the request said they hold only the user's own contacts. */
+ * at: beside what the request said they hold only the user's own contacts; nor is the 503 of an
+ * overload, which holds nothing but what the request said. */
 #ifndef POSTERN_CALL_EGRESS_H
 #define POSTERN_CALL_EGRESS_H
 

@@ -93,6 +93,8 @@ C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
+# Some 150 test programs are linked in each variant: by mold where it is there, in a fifth of the time.
+LD_TEST := $(if $(shell command -v mold 2>/dev/null),-fuse-ld=mold)
 
 # --- Sources -----------------------------------------------------------------------------------------------------------
 MAIN := $(wildcard b2bua/main.c)
@@ -134,8 +136,8 @@ tests: $(UNIT_BIN) $(FLOW_BIN) $(FUZZ_BIN) ## build all test programs, run none
 # The stamp changes when the flags or the list of sources change, and only then.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(CC) $(CPP_ALL) $(filter-out -Werror,$(C_ALL)) $(LD_ALL) $(LIBS))' '$(OBJ)' >$@.new
-	@if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+	@printf '%s\n' '$(subst ','\'',$(CC) $(CPP_ALL) $(filter-out -Werror,$(C_ALL)) $(LD_ALL) $(LD_TEST) $(LIBS))' '$(OBJ)' >$@.$$PPID
+	@if cmp -s $@.$$PPID $@; then rm -f $@.$$PPID; else mv -f $@.$$PPID $@; fi
 .PHONY: FORCE
 FORCE:
 
@@ -174,7 +176,7 @@ define test_program
 $(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/$(1)/test_%.o $(call objs,$(2)) $(OOM_OBJ) $(LIB)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(C_ALL) $$(LD_ALL) $(OOM_LINK) -o $$@ $$^ -lcmocka $$(LIBS)
+	$$(Q)$$(CC) $$(C_ALL) $$(LD_ALL) $$(LD_TEST) $(OOM_LINK) -o $$@ $$^ -lcmocka $$(LIBS)
 endef
 $(eval $(call test_program,unit,$(UNIT_HELP)))
 $(eval $(call test_program,flow,$(FLOW_HELP)))
@@ -183,7 +185,7 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_
 		$(if $(FUZZ_MAIN),,$(BUILD)/obj/tests/fuzz/driver.o) $(LIB)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) $(LD_TEST) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
 
 $(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
 	$(call say,LD,$@)

@@ -50,7 +50,7 @@ def test_timing_does_not_tell_users_apart_grossly(house, ua):
         start = time.monotonic()
         send_register(device, user, auth, cseq=2)
         took[user].append(time.monotonic() - start)
-    best = {user: sorted(times)[len(times) // 2] for user, times in took.items()}
+    best = {user: min(times) for user, times in took.items()}  # on a busy machine only the best says something
     assert abs(best["1001"] - best["4711"]) < 0.003, best
 
 
@@ -105,9 +105,9 @@ def test_expiry_rules(house, ua):
 def test_bindings_expire_by_themselves(house, ua):
     daemon = house(users={"expires": {"min": "1s", "max": "10m", "default": "5m"}})
     device, caller = ua(net.PHONE1, 5062), ua(net.CARRIER, 5060)
-    assert register(device, "1001", "one-secret", expires=1).status == 200
+    assert register(device, "1001", "one-secret", expires=4).status == 200
     listed(daemon, 1)
-    listed(daemon, 0, 5)
+    listed(daemon, 0, 8)
     assert caller.invite("1001", write_sdp(caller.ip, 4000)).result().status == 480
 
 

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define TAKES "Supported: 100rel\r\n"
 #define DEMANDS "Require: 100rel\r\n"
 
@@ -52,10 +51,7 @@ static void progress(struct phone *p, unsigned rseq, const char *sdp)
 
 static void up(struct pair *t, bool b_again)
 {
-    phone_answer_invite(&t->b, 200, b_again ? phone_sdp(&t->b, NULL) : NULL);
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_accept(&t->a, &t->b, b_again ? phone_sdp(&t->b, NULL) : NULL);
     pair_bye(t);
 }
 
@@ -314,13 +310,7 @@ static void nobody_asks_for_more_while_the_answer_waits(void **state)
     EXPECT(&t.a, "200 INVITE");
     refused(&t.b, "491 INVITE", "491 UPDATE");
     phone_ack(&t.a, NULL);
-    phone_reinvite(&t.b, phone_sdp(&t.b, "sendonly"));
-    EXPECT(&t.b, "100 INVITE");
-    EXPECT(&t.a, "INVITE");
-    phone_answer(&t.a, 200, phone_sdp(&t.a, "recvonly"));
-    EXPECT(&t.b, "200 INVITE");
-    EXPECT(&t.a, "ACK");
-    phone_ack(&t.b, NULL);
+    talk_hold(&t.b, &t.a);
     pair_bye(&t);
 }
 
@@ -356,10 +346,7 @@ static void without_a_prack_the_call_is_refused(void **state)
     rig_advance(t.r, 1);
     EXPECT(&t.a, "504 INVITE");
     phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     talk_record_is("timeout", "no PRACK for our answer", 504);
     assert_int_equal(stat_sum(STAT_PRACK_MISSING), 1);
 }
@@ -394,14 +381,8 @@ static void a_caller_that_cancels_hears_nothing_more_of_it(void **state)
     invite(&t, TAKES, phone_sdp(&t.a, NULL));
     phone_answer(&t.b, 180, NULL);
     EXPECT(&t.a, "180 INVITE");
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancel(&t.a);
+    talk_cancelled(&t.b);
     rig_advance(t.r, 40000);
     QUIET(&t.a);
 }
@@ -429,10 +410,7 @@ static void another_target_that_says_something_else_brings_an_offer_of_ours(void
     HAS(EXPECT(&t.a, "INVITE"), "a=sendonly");
     phone_answer(&t.a, 200, phone_sdp(&t.a, "recvonly"));
     EXPECT(&t.a, "ACK");
-    phone_bye(&c);
-    EXPECT(&c, "200 BYE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_bye(&c, &t.a);
 }
 
 /* Such a 1xx would have to carry the offer, and nobody has made one yet. */

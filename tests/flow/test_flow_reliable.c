@@ -29,6 +29,15 @@ static unsigned rseq_of(const struct phone *p)
     return n;
 }
 
+/* A call that rings, which the caller is told so that it must say PRACK; RSeq. */
+static unsigned ring(struct pair *t)
+{
+    invite(t, TAKES, phone_sdp(&t->a, NULL));
+    phone_answer(&t->b, 180, NULL);
+    EXPECT(&t->a, "180 INVITE");
+    return rseq_of(&t->a);
+}
+
 static void prack(struct phone *p, unsigned rseq, const char *body, const char *heard)
 {
     char rack[64];
@@ -63,10 +72,7 @@ static void a_caller_that_takes_it_acknowledges_what_rings(void **state)
     unsigned rseq;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    rseq = rseq_of(&t.a);
+    rseq = ring(&t);
     rig_advance(t.r, 499);
     QUIET(&t.a);
     rig_advance(t.r, 1);
@@ -98,10 +104,7 @@ static void what_acknowledges_nothing_is_481(void **state)
     unsigned rseq;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    rseq = rseq_of(&t.a);
+    rseq = ring(&t);
     prack(&t.a, rseq + 1, NULL, "481 PRACK");
     say(&t.a, "RAck: nonsense\r\n");
     phone_request(&t.a, "PRACK", NULL, NULL);
@@ -118,9 +121,7 @@ static void an_offer_in_a_prack_is_refused_and_the_prack_counts(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     prack(&t.a, rseq_of(&t.a), phone_sdp(&t.a, NULL), "488 PRACK");
     rig_advance(t.r, 40000);
     QUIET(&t.a);
@@ -133,10 +134,7 @@ static void the_newest_waits_until_the_one_before_is_acknowledged(void **state)
     unsigned rseq;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    rseq = rseq_of(&t.a);
+    rseq = ring(&t);
     phone_answer(&t.b, 182, NULL);
     phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
     QUIET(&t.a);
@@ -168,10 +166,7 @@ static void the_answer_that_waits_keeps_its_place(void **state)
         unsigned rseq;
 
         pair_init(&t, r);
-        invite(&t, TAKES, phone_sdp(&t.a, NULL));
-        phone_answer(&t.b, 180, NULL);
-        EXPECT(&t.a, "180 INVITE");
-        rseq = rseq_of(&t.a);
+        rseq = ring(&t);
         phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
         rows[i](&t);
         prack(&t.a, rseq, NULL, "200 PRACK");
@@ -319,9 +314,7 @@ static void the_answer_does_not_wait_for_a_mere_ringing(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
     EXPECT(&t.b, "ACK");
     HAS(EXPECT(&t.a, "200 INVITE"), "m=audio");
@@ -336,9 +329,7 @@ static void without_a_prack_the_call_is_refused(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     rig_advance(t.r, 31999);
     while (phone_try(&t.a, "180 INVITE")) {
     }
@@ -378,9 +369,7 @@ static void a_caller_that_cancels_hears_nothing_more_of_it(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     talk_cancel(&t.a);
     talk_cancelled(&t.b);
     rig_advance(t.r, 40000);

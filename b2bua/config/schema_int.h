@@ -7,6 +7,14 @@
 /* Field, with its size: the reader stores as many bytes. */
 #define AT(type, field)                                                                            \
     .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
+/* Values of one kind, in an array that is a field or that a field points to; their number. */
+#define LIST(type_, field, count, kind)                                                            \
+    .type = CFG_LIST, .of = (kind), .at = offsetof(struct type_, field),                           \
+    .size = sizeof(((struct type_ *)0)->field[0]), .n_at = offsetof(struct type_, count)
+/* Objects in a sequence. */
+#define ITEMS(type_, field, count, object)                                                         \
+    .type = CFG_ITEMS, .of = CFG_OBJECT, .at = offsetof(struct type_, field),                      \
+    .n_at = offsetof(struct type_, count), .sub = &(object)
 #define CFG_OBJECT_INIT(keys_, type, fn)                                                           \
     {                                                                                              \
         .keys = keys_, .n_keys = COUNT_OF(keys_), .size = sizeof(struct type), .check = (fn),      \

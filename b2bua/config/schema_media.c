@@ -52,12 +52,8 @@ static const struct cfg_key profile_keys[] = {
      .words = cfg_words_bool,
      .help = "SRTP if the other side takes it, RTP otherwise; needs security: sdes."},
     {.key = "suites",
-     .type = CFG_LIST,
-     .of = CFG_ENUM,
+     LIST(policy_media_profile, suites, n_suites, CFG_ENUM),
      .flags = CFG_INLINE,
-     .at = offsetof(struct policy_media_profile, suites),
-     .size = sizeof(uint8_t),
-     .n_at = offsetof(struct policy_media_profile, n_suites),
      .max = POLICY_SUITES_MAX,
      .words = words_suites,
      .help = "SRTP suites that are offered and taken, the best first; AEAD_AES_128_GCM, "
@@ -81,12 +77,8 @@ static const struct cfg_key profile_keys[] = {
      .help = "Offer a profile with early feedback (RFC 4585): true with security: dtls, else what "
              "the other side of the call has, if it is not a browser, when not set."},
     {.key = "codecs",
-     .type = CFG_LIST,
-     .of = CFG_NAME,
+     LIST(policy_media_profile, codecs, n_codecs, CFG_NAME),
      .flags = CFG_INLINE,
-     .at = offsetof(struct policy_media_profile, codecs),
-     .size = sizeof(const char *),
-     .n_at = offsetof(struct policy_media_profile, n_codecs),
      .min = 1,
      .max = POLICY_CODECS_MAX,
      .help = "Audio codecs that this side may use, in the order in which they are offered to it; "

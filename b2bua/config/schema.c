@@ -377,6 +377,43 @@ static const struct cfg_key cfg_topology_keys[] = {
 };
 OBJECT(cfg_topology, policy_topology, NULL);
 
+/* What peers and users have in common, by fields of the same names. */
+#define SIDE_MEDIA(side)                                                                           \
+    {                                                                                              \
+        .key = "media", .type = CFG_PROFILE, AT(side, media), .dflt = "plain",                     \
+        .help = "Media profile of this side."                                                      \
+    }
+#define SIDE_TRUST(side, whom)                                                                     \
+    {                                                                                              \
+        .key = "trusted_network", .type = CFG_ENUM, AT(side, trusted_network), .dflt = "false",    \
+        .words = cfg_words_bool,                                                                   \
+        .help = "Nobody listens on the way to the " whom                                           \
+                ": SRTP keys may go through signalling without TLS."                               \
+    }
+#define SIDE_TOPOLOGY(side, who)                                                                   \
+    {                                                                                              \
+        .key = "topology", .type = CFG_OBJECT, .at = offsetof(struct side, topology),              \
+        .sub = &cfg_topology, .help = "What " who " may learn."                                    \
+    }
+#define SIDE_NUMBERS(side)                                                                         \
+    {                                                                                              \
+        .key = "numbers", .type = CFG_OBJECT, .at = offsetof(struct side, numbers),                \
+        .sub = &cfg_sides, .help = "How numbers are rewritten on this side."                       \
+    }
+#define SIDE_SESSION(side)                                                                         \
+    {.key = "reliable_provisional",                                                                \
+     .type = CFG_ENUM,                                                                             \
+     AT(side, session.reliable),                                                                   \
+     .dflt = "supported",                                                                          \
+     .words = cfg_words_reliable,                                                                  \
+     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "  \
+             "for it, or always."},                                                                \
+    {                                                                                              \
+        .key = "session_timer", .type = CFG_OBJECT, .at = offsetof(struct side, session),          \
+        .sub = &cfg_session_timer,                                                                 \
+        .help = "How often sessions of this side are refreshed (RFC 4028)."                        \
+    }
+
 static const struct cfg_key cfg_peer_keys[] = {
     {.key = "listener",
      .type = CFG_LISTENER,
@@ -397,22 +434,12 @@ static const struct cfg_key cfg_peer_keys[] = {
      .max = POLICY_TARGETS_MAX,
      .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=tls or sips:ADDRESS, tried in "
              "order."},
-    {.key = "media",
-     .type = CFG_PROFILE,
-     AT(policy_peer, media),
-     .dflt = "plain",
-     .help = "Media profile of this side."},
+    SIDE_MEDIA(policy_peer),
     {.key = "tls",
      .type = CFG_OBJECT,
      .sub = &cfg_peer_tls,
      .help = "What the peer must prove when we dial it over TLS, and what we show."},
-    {.key = "trusted_network",
-     .type = CFG_ENUM,
-     AT(policy_peer, trusted_network),
-     .dflt = "false",
-     .words = cfg_words_bool,
-     .help = "Nobody listens on the way to the peer: SRTP keys may go through signalling without "
-             "TLS."},
+    SIDE_TRUST(policy_peer, "peer"),
     {.key = "credentials",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,
@@ -430,16 +457,8 @@ static const struct cfg_key cfg_peer_keys[] = {
      .words = words_nat,
      .help = "Whether requests inside dialogs go where the peer's messages come from instead of to "
              "its Contact (on); auto: when that is a private address seen from a public one."},
-    {.key = "topology",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, topology),
-     .sub = &cfg_topology,
-     .help = "What this side may learn."},
-    {.key = "numbers",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, numbers),
-     .sub = &cfg_sides,
-     .help = "How numbers are rewritten on this side."},
+    SIDE_TOPOLOGY(policy_peer, "this side"),
+    SIDE_NUMBERS(policy_peer),
     {.key = "headers",
      ITEMS(policy_peer, headers, n_headers, cfg_header_rule),
      .max = CFG_HEADER_RULES_MAX,
@@ -468,18 +487,7 @@ static const struct cfg_key cfg_peer_keys[] = {
      .dflt = "false",
      .words = cfg_words_bool,
      .help = "No new calls to the peer; running ones go on, and it may call."},
-    {.key = "reliable_provisional",
-     .type = CFG_ENUM,
-     AT(policy_peer, session.reliable),
-     .dflt = "supported",
-     .words = cfg_words_reliable,
-     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "
-             "for it, or always."},
-    {.key = "session_timer",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, session),
-     .sub = &cfg_session_timer,
-     .help = "How often sessions of this side are refreshed (RFC 4028)."},
+    SIDE_SESSION(policy_peer),
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
 
@@ -570,18 +578,8 @@ static const struct cfg_key cfg_users_keys[] = {
      .words = words_registrar,
      .later = later_registrar,
      .help = "Who keeps the registrations."},
-    {.key = "media",
-     .type = CFG_PROFILE,
-     USERS(media),
-     .dflt = "plain",
-     .help = "Media profile of this side."},
-    {.key = "trusted_network",
-     .type = CFG_ENUM,
-     USERS(trusted_network),
-     .dflt = "false",
-     .words = cfg_words_bool,
-     .help = "Nobody listens on the way to the users: SRTP keys may go through signalling without "
-             "TLS."},
+    SIDE_MEDIA(policy_users),
+    SIDE_TRUST(policy_users, "users"),
     {.key = "algorithm",
      .type = CFG_ENUM,
      USERS(sha256),
@@ -606,33 +604,14 @@ static const struct cfg_key cfg_users_keys[] = {
      .min = 10 * MS_S,
      .max = MS_H,
      .help = "How long a digest challenge may be answered."},
-    {.key = "numbers",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_users, numbers),
-     .sub = &cfg_sides,
-     .help = "How numbers are rewritten on this side."},
+    SIDE_NUMBERS(policy_users),
     {.key = "keepalive",
      .type = CFG_OBJECT,
      .sub = &cfg_keepalive,
      .help = "What keeps the way to devices behind NAT open, over UDP."},
-    {.key = "topology",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_users, topology),
-     .sub = &cfg_topology,
-     .help = "What users may learn."},
+    SIDE_TOPOLOGY(policy_users, "users"),
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_user_limits, .help = "Limits of each user."},
-    {.key = "reliable_provisional",
-     .type = CFG_ENUM,
-     AT(policy_users, session.reliable),
-     .dflt = "supported",
-     .words = cfg_words_reliable,
-     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "
-             "for it, or always."},
-    {.key = "session_timer",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_users, session),
-     .sub = &cfg_session_timer,
-     .help = "How often sessions of this side are refreshed (RFC 4028)."},
+    SIDE_SESSION(policy_users),
     {.key = "accounts",
      ITEMS(policy_users, accounts, n_accounts, cfg_account),
      .max = CFG_ACCOUNTS_MAX,

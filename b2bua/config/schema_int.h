@@ -63,13 +63,10 @@ bool cfg_is_later(const char *const *later, struct sl value);
 typedef void(cfg_check_fn)(struct cfg *c, const struct cfg_node *node, void *at);
 /* check.c */
 cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expires, cfg_check_users,
-    cfg_check_keepalive, cfg_check_account, cfg_check_profile, cfg_check_root;
+    cfg_check_keepalive, cfg_check_account, cfg_check_root;
 /* check_route.c */
 cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
     cfg_check_redirect, cfg_check_group, cfg_check_callout;
-/* schema_header.c */
-cfg_check_fn cfg_check_header_rule, cfg_check_reply_rule;
-cfg_check_fn cfg_check_session; /* schema_session.c */
 /* table.c */
 cfg_check_fn cfg_check_table;
 

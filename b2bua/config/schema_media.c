@@ -102,6 +102,7 @@ static const struct cfg_key profile_keys[] = {
      .sub = &cfg_rekey,
      .help = "When a running call gets new keys; needs security: sdes."},
 };
+static cfg_check_fn cfg_check_profile;
 const struct cfg_object cfg_profile =
     CFG_OBJECT_INIT(profile_keys, policy_media_profile, cfg_check_profile);
 
@@ -155,7 +156,7 @@ static void cfg_settle_profile(struct cfg *c, const struct cfg_node *node,
     }
 }
 
-void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at)
+static void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at)
 {
     struct policy_media_profile *p = at;
     const struct cfg_node *security = cfg_find(c, node, SL("security"));

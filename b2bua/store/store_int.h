@@ -81,8 +81,6 @@ MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
 
 /* --- db.c: a connection that writes --- */
 /* --- version.c: versions of the configuration, written while somebody waits --- */
-#define VERSION_FIELDS 11
-extern const struct field version_fields[VERSION_FIELDS];
 struct version_job {
     const struct store_version *v;
     uint32_t keep;

@@ -10,7 +10,8 @@
 #member, FIELD_##type, offsetof(struct store_version, member)                              \
     }
 
-const struct field version_fields[VERSION_FIELDS] = {
+#define VERSION_FIELDS 11
+static const struct field version_fields[VERSION_FIELDS] = {
     VERSION(U64, id),    VERSION(I64, at_ms),    VERSION(I64, confirm_until_ms),
     VERSION(U32, state), VERSION(U64, base),     VERSION(TEXT, origin),
     VERSION(TEXT, who),  VERSION(TEXT, comment), VERSION(TEXT, hash),

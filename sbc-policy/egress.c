@@ -45,15 +45,19 @@ uint64_t egress_hash_addr(const struct addr *a)
     return egress_mix(w[0] + egress_mix(w[1]));
 }
 
+/* The first and the last bytes, which overlap in a short one: reads of a fixed size. */
 uint64_t egress_hash_run(struct sl run)
 {
     uint64_t w[2] = {0, 0};
 
-    memcpy(&w[0], run.p, run.n < 8 ? run.n : 8);
-    if (run.n > 8) {
+    if (run.n >= 8) {
+        memcpy(&w[0], run.p, 8);
         memcpy(&w[1], run.p + run.n - 8, 8);
+    } else if (run.n >= 4) {
+        memcpy(&w[0], run.p, 4);
+        memcpy(&w[1], run.p + run.n - 4, 4);
     }
-    return egress_mix((w[0] ^ run.n) + egress_mix(w[1] + 1));
+    return egress_mix((w[0] ^ run.n) + (w[1] + 1) * 0x9E3779B97F4A7C15u);
 }
 
 /* --- what a side says --- */
@@ -106,43 +110,62 @@ static void said_key(struct policy_said *s, struct sl text)
     }
 }
 
-static void said_word(struct policy_said *s, struct sl word, bool is_host_line)
+static void said_word(struct policy_said *s, struct sl word)
 {
     struct addr a;
-    ptrdiff_t at = sl_find(word, SL("inline:"));
+    ptrdiff_t slash = sl_chr(word, '/'); /* behind the address of a multicast group */
 
-    if (at >= 0) {
-        struct sl key = sl_from(word, (size_t)at + 7);
-        ptrdiff_t bar = sl_chr(key, '|');
-
-        said_key(s, bar >= 0 ? sl_head(key, (size_t)bar) : key);
-    } else if (addr_parse(word, 0, &a) == 0 ||
-               (sl_chr(word, '/') > 0 &&
-                addr_parse(sl_head(word, (size_t)sl_chr(word, '/')), 0, &a) == 0)) {
+    if (sl_chr(word, '.') < 0 && sl_chr(word, ':') < 0) {
+        return; /* neither an address nor a name that says where */
+    }
+    if (addr_parse(slash > 0 ? sl_head(word, (size_t)slash) : word, 0, &a) == 0) {
         policy_said_addr(s, &a);
-    } else if (is_host_line) {
+    } else {
         policy_said_host(s, word);
+    }
+}
+
+static void said_crypto(struct policy_said *s, struct sl line)
+{
+    ptrdiff_t at = sl_find(line, SL("inline:"));
+
+    while (at >= 0) {
+        struct sl key;
+        ptrdiff_t end;
+
+        line = sl_from(line, (size_t)at + 7);
+        end = sl_chr(line, ' ');
+        key = end >= 0 ? sl_head(line, (size_t)end) : line;
+        end = sl_chr(key, '|');
+        said_key(s, end >= 0 ? sl_head(key, (size_t)end) : key);
+        at = sl_find(line, SL("inline:"));
+    }
+}
+
+static void said_line(struct policy_said *s, struct sl line)
+{
+    struct sl word;
+
+    if (sl_starts(line, SL("a=ice-pwd:"))) {
+        said_key(s, sl_from(line, 10));
+    } else if (sl_starts(line, SL("a=crypto:"))) {
+        said_crypto(s, sl_from(line, 9));
+    } else if (line.p[0] != 'a' || sl_starts(line, SL("a=candidate:")) ||
+               sl_starts(line, SL("a=rtcp:"))) {
+        while (sl_next(&line, ' ', &word) == 0) {
+            said_word(s, word);
+        }
     }
 }
 
 void policy_said_sdp(struct policy_said *s, struct sl sdp)
 {
-    struct sl line, word;
+    struct sl line;
 
     while (sl_next(&sdp, '\n', &line) == 0) {
-        bool is_host_line = sl_starts(line, SL("o=")) || sl_starts(line, SL("c=")) ||
-                            sl_starts(line, SL("a=candidate:"));
-
         line = sl_trim(line);
-        if (sl_starts(line, SL("a=ice-pwd:"))) {
-            said_key(s, sl_from(line, 10));
-            continue;
-        }
-        if (!is_host_line && !sl_starts(line, SL("a=crypto:")) && !sl_starts(line, SL("a=rtcp:"))) {
-            continue;
-        }
-        while (sl_next(&line, ' ', &word) == 0) {
-            said_word(s, word, is_host_line);
+        if (line.n > 2 && (line.p[0] == 'a' || line.p[0] == 'c' || line.p[0] == 'o')) {
+            said_line(s, line);
         }
     }
 }

@@ -72,12 +72,12 @@ static void scan_addr(struct scan *s, const struct addr *a, size_t at, size_t n)
 }
 
 /* A run of digits before a dot: does a quad begin there? Where it ends, or `end`. */
-static size_t scan_quad(struct scan *s, size_t begin, size_t end)
+static size_t scan_quad(struct scan *s, size_t end)
 {
     size_t first = end, n;
     struct addr a;
 
-    while (first > begin && end - first < 4 && egress_is_digit(s->text.p[first - 1])) {
+    while (first > 0 && end - first < 4 && egress_is_digit(s->text.p[first - 1])) {
         first--;
     }
     if (first == end || end - first > 3 ||
@@ -197,20 +197,63 @@ static void scan_prepare(struct scan *s)
     }
 }
 
-/* What follows a run: a dot may be of an address, a colon too. Where to go on. */
-static size_t scan_after(struct scan *s, size_t begin, size_t i)
+/* At a dot or a colon, either of which may stand in an address. Where to go on. */
+static size_t scan_after(struct scan *s, size_t i)
 {
-    if (s->text.p[i] == '.' && i > begin && egress_is_digit(s->text.p[i - 1])) {
-        return scan_quad(s, begin, i);
+    if (s->text.p[i] == ':') {
+        return scan_six(s, i);
     }
-    return s->text.p[i] == ':' ? scan_six(s, i) : i;
+    return i > 0 && egress_is_digit(s->text.p[i - 1]) ? scan_quad(s, i) : i;
+}
+
+static inline size_t scan_alnum(struct scan *s, struct sl text, size_t begin)
+{
+    size_t i = begin;
+
+    while (i < text.n && egress_is_alnum(text.p[i])) {
+        i++;
+    }
+    if (i - begin >= RUN_MIN) {
+        scan_run(s, begin, i);
+    }
+    return i;
+}
+
+static void scan_bytes(struct scan *s)
+{
+    const struct sl text = s->text;
+    size_t i = 0, word = 0;
+    bool has_dot = false;
+
+    while ((i = scan_alnum(s, text, i)) < text.n) {
+        char c = text.p[i];
+        bool is_host = egress_is_host(c);
+        size_t next = i;
+
+        if (!is_host && c != ':' && !has_dot) { /* nearly all */
+            word = ++i;
+            continue;
+        }
+        if (c == '.' || c == ':') {
+            next = scan_after(s, i);
+        }
+        if (is_host) {
+            has_dot = has_dot || (c == '.' && next == i);
+        } else if (has_dot) {
+            scan_name(s, word, i);
+            has_dot = false;
+        }
+        i = next == i ? i + 1 : next;
+        word = is_host ? word : i;
+    }
+    if (has_dot) {
+        scan_name(s, word, i);
+    }
 }
 
 void policy_egress_scan(const struct policy_sight *l, struct sl bytes, policy_hit_fn *fn, void *arg)
 {
     struct scan s;
-    size_t i = 0, word = 0;
-    bool has_dot = false;
 
     s.l = l;
     s.text = bytes;
@@ -219,36 +262,7 @@ void policy_egress_scan(const struct policy_sight *l, struct sl bytes, policy_hi
     s.bloom = 0;
     s.n_anchors = 0;
     scan_prepare(&s);
-    while (i < bytes.n) {
-        size_t begin = i;
-
-        while (i < bytes.n && egress_is_alnum(bytes.p[i])) {
-            i++;
-        }
-        if (i - begin >= RUN_MIN) {
-            scan_run(&s, begin, i);
-        }
-        if (i < bytes.n && egress_is_host(bytes.p[i])) {
-            size_t next = scan_after(&s, begin, i);
-
-            has_dot = has_dot || (bytes.p[i] == '.' && next == i);
-            i = next == i ? i + 1 : next;
-            continue;
-        }
-        if (has_dot) {
-            scan_name(&s, word, i);
-            has_dot = false;
-        }
-        if (i < bytes.n) {
-            size_t next = scan_after(&s, begin, i);
-
-            i = next == i ? i + 1 : next;
-        }
-        word = i;
-    }
-    if (has_dot) {
-        scan_name(&s, word, i);
-    }
+    scan_bytes(&s);
 }
 
 const char *policy_hit_word(enum policy_hit_kind kind)

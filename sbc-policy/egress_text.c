@@ -77,6 +77,9 @@ bool egress_six(struct sl text, size_t at, size_t *begin, size_t *end, struct ad
 {
     size_t from = at, to = at, colons = 0;
 
+    if (at + 1 == text.n || !is_six(text.p[at + 1])) {
+        return false; /* no address ends in a single colon: that of a header's name */
+    }
     while (from > 0 && at - from < 5 && is_hex(text.p[from - 1])) {
         from--;
     }

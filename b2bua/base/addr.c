@@ -88,11 +88,11 @@ static int addr_parse_text(const char *text, uint16_t port, bool v6_only, struct
     struct in_addr in4;
     struct in6_addr in6;
 
-    if (!v6_only && inet_pton(AF_INET, text, &in4) == 1) {
+    if (!v6_only && text[0] >= '0' && text[0] <= '9' && inet_pton(AF_INET, text, &in4) == 1) {
         *out = addr_make4(&in4, htons(port));
         return 0;
     }
-    if (inet_pton(AF_INET6, text, &in6) == 1) {
+    if (strchr(text, ':') != NULL && inet_pton(AF_INET6, text, &in6) == 1) {
         *out = addr_make6(&in6, htons(port), 0);
         return 0;
     }

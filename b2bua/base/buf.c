@@ -85,16 +85,15 @@ void buf_putsl(struct buf *b, struct sl s)
     buf_put(b, s.p, s.n);
 }
 
-void buf_putc(struct buf *b, char c)
-{
-    buf_put(b, &c, 1);
-}
-
 void buf_putu(struct buf *b, uint64_t v)
 {
     char digits[20];
     size_t at = sizeof(digits);
 
+    if (v < 10) {
+        buf_putc(b, (char)('0' + v));
+        return;
+    }
     do {
         digits[--at] = (char)('0' + v % 10);
         v /= 10;

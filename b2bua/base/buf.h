@@ -28,7 +28,14 @@ void buf_reserve(struct buf *b, size_t n); /* makes sure that n more bytes fit, 
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putsl(struct buf *b, struct sl s);
-void buf_putc(struct buf *b, char c);
+static inline void buf_putc(struct buf *b, char c)
+{
+    if (__builtin_expect(b->err == 0 && b->n < b->cap, 1)) {
+        b->p[b->n++] = c;
+    } else {
+        buf_put(b, &c, 1);
+    }
+}
 void buf_putu(struct buf *b, uint64_t v);              /* decimal */
 void buf_putx(struct buf *b, const void *p, size_t n); /* lower-case hex of bytes */
 void buf_putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

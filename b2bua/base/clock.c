@@ -71,8 +71,19 @@ static void clock_date(int64_t day, int64_t *year, unsigned *month, unsigned *md
     *year = (int64_t)yoe + era * 400 + (*month <= 2);
 }
 
+/* Digits of v, then what stands behind them. */
+static char *clock_put(char *p, unsigned v, unsigned digits, char behind)
+{
+    for (unsigned i = digits; i > 0; i--, v /= 10) {
+        p[i - 1] = (char)('0' + v % 10);
+    }
+    p[digits] = behind;
+    return p + digits + 1;
+}
+
 const char *clock_text(int64_t wall_ms, char *dst)
 {
+    char *p = dst;
     const int64_t last_ms = 253402300799999; /* 9999-12-31T23:59:59.999Z: RFC 3339 ends there */
     int64_t t = wall_ms < 0 ? 0 : wall_ms > last_ms ? last_ms : wall_ms;
     unsigned in_day = (unsigned)(t % MS_PER_DAY);
@@ -80,8 +91,13 @@ const char *clock_text(int64_t wall_ms, char *dst)
     unsigned month, mday;
 
     clock_date(t / MS_PER_DAY, &year, &month, &mday);
-    (void)snprintf(dst, CLOCK_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u.%03uZ", (int)year % 10000,
-                   month % 100, mday % 100, in_day / 3600000, in_day / 60000 % 60,
-                   in_day / 1000 % 60, in_day % 1000);
+    p = clock_put(p, (unsigned)year, 4, '-');
+    p = clock_put(p, month, 2, '-');
+    p = clock_put(p, mday, 2, 'T');
+    p = clock_put(p, in_day / 3600000, 2, ':');
+    p = clock_put(p, in_day / 60000 % 60, 2, ':');
+    p = clock_put(p, in_day / 1000 % 60, 2, '.');
+    p = clock_put(p, in_day % 1000, 3, 'Z');
+    *p = '\0';
     return dst;
 }

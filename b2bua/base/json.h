@@ -23,7 +23,7 @@ void json_obj(struct json *j);     /* { */
 void json_obj_end(struct json *j); /* } */
 void json_arr(struct json *j);
 void json_arr_end(struct json *j);
-void json_key(struct json *j, const char *key);
+void json_key(struct json *j, const char *key); /* written as it is: a word of ours */
 void json_str(struct json *j, struct sl s);
 void json_cstr(struct json *j, const char *s); /* NULL writes null */
 void json_int(struct json *j, int64_t v);

@@ -11,9 +11,11 @@ void call_put_party(struct buf *b, const struct config *cfg, const struct policy
     const struct policy_def *def = policy_def(cfg->policy);
 
     if (ref->kind == POLICY_PEER) {
-        buf_putf(b, "peer:%s", def->peers[ref->peer].name);
+        BUF_LIT(b, "peer:");
+        buf_puts(b, def->peers[ref->peer].name);
     } else if (ref->kind == POLICY_USERS && user >= 0) {
-        buf_putf(b, "user:%s", def->users.accounts[user].name);
+        BUF_LIT(b, "user:");
+        buf_puts(b, def->users.accounts[user].name);
     } else {
         buf_puts(b, ref->kind == POLICY_USERS ? "users" : "nobody");
     }
@@ -107,6 +109,12 @@ static void put_request(struct buf *b, const struct sip_msg *req)
 
 /* --- writing and reading --- */
 
+static void put_fact(struct buf *b, const char *name, const char *value)
+{
+    buf_puts(b, name);
+    buf_puts(b, value);
+}
+
 static void put_facts(struct buf *b, const struct call *c, const struct flow *flow)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
@@ -115,14 +123,16 @@ static void put_facts(struct buf *b, const struct call *c, const struct flow *fl
 
     buf_puts(b, ASKED_VERSION "\nsource ");
     addr_put(b, &flow->remote);
-    buf_putf(b,
-             "\nlistener %s\ntransport %s\npeer %s\nuser %s\nwall %lld\nrandom %llu\nlimited "
-             "%d\nverdict ",
-             c->cfg->listeners[flow->listener].name, sip_transport_name(flow->transport),
-             peer >= 0 ? def->peers[peer].name : "",
-             c->verdict.user >= 0 ? def->users.accounts[c->verdict.user].name : "",
-             (long long)c->start_wall, (unsigned long long)c->verdict.random,
-             c->verdict.retry_after_s != 0);
+    put_fact(b, "\nlistener ", c->cfg->listeners[flow->listener].name);
+    put_fact(b, "\ntransport ", sip_transport_name(flow->transport));
+    put_fact(b, "\npeer ", peer >= 0 ? def->peers[peer].name : "");
+    put_fact(b, "\nuser ", c->verdict.user >= 0 ? def->users.accounts[c->verdict.user].name : "");
+    BUF_LIT(b, "\nwall ");
+    buf_putu(b, (uint64_t)c->start_wall);
+    BUF_LIT(b, "\nrandom ");
+    buf_putu(b, c->verdict.random);
+    put_fact(b, "\nlimited ", c->verdict.retry_after_s != 0 ? "1" : "0");
+    BUF_LIT(b, "\nverdict ");
     json_init(&j, b);
     call_put_verdict(&j, c->cfg, &c->verdict);
     buf_puts(b, "\n\n");

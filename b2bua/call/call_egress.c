@@ -59,7 +59,7 @@ struct place {
  * walk through the message serves them all. */
 struct walk {
     size_t seen, line; /* where the line begins that `seen` lies in */
-    ptrdiff_t head_end;
+    size_t body;       /* where it begins; 0: not looked for yet */
 };
 
 static size_t walk_to(struct walk *w, struct sl text, size_t at)
@@ -78,8 +78,12 @@ static void place_find(struct place *pl, struct walk *w, struct sl text, size_t 
     struct sl line = sl_from(text, from);
     struct buf b;
 
-    *pl = (struct place){.is_start = from == 0,
-                         .is_body = w->head_end >= 0 && at > (size_t)w->head_end + 3};
+    if (w->body == 0) {
+        ptrdiff_t end = sl_find(text, SL("\r\n\r\n"));
+
+        w->body = end >= 0 ? (size_t)end + 4 : text.n;
+    }
+    *pl = (struct place){.is_start = from == 0, .is_body = at >= w->body};
     buf_init_fixed(&b, pl->name, sizeof(pl->name) - 1);
     if (pl->is_body) {
         pl->is_sdp = line.n > 1 && line.p[1] == '=';
@@ -318,7 +322,7 @@ static void on_hit(const struct policy_hit *hit, void *arg)
 
 int egress_pass(const struct egress *e, struct buf *b)
 {
-    struct work w = {.e = e, .b = b};
+    struct work w = {.e = e, .b = b, .walk = {0}};
     struct policy_sight look;
     struct policy_said other;
 
@@ -340,7 +344,6 @@ int egress_pass(const struct egress *e, struct buf *b)
         policy_sight_id(&look, e->other->call_id);
         policy_sight_id(&look, e->other->from_tag);
     }
-    w.walk = (struct walk){.head_end = sl_find(buf_sl(b), SL("\r\n\r\n"))};
     policy_egress_scan(&look, buf_sl(b), on_hit, &w);
     return w.err;
 }

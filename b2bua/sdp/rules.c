@@ -246,7 +246,9 @@ static void sdp_put_numbered(struct buf *b, const struct sdp_passage *p, const s
     if (!sl_eq(first, SL("*")) && !sdp_map_number(p, first, &to)) {
         return;
     }
-    buf_putf(b, "a=%.*s:", SL_ARG(r->name));
+    BUF_LIT(b, "a=");
+    buf_putsl(b, r->name);
+    buf_putc(b, ':');
     if (sl_eq(first, SL("*"))) {
         buf_putc(b, '*');
     } else {

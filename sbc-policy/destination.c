@@ -4,8 +4,9 @@
 
 /* --- sources --- */
 
-const struct policy_limit *policy_early_limit(const struct policy *p,
-                                              const struct policy_ref *source, bool *is_peers)
+/* Where a source's limit is written: its peer's, or that of all sources. */
+static const struct policy_limit *
+policy_early_limit(const struct policy *p, const struct policy_ref *source, bool *is_peers)
 {
     const struct policy_limit *own =
         source->kind == POLICY_PEER ? &p->def->peers[source->peer].limit : NULL;

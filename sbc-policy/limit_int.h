@@ -65,7 +65,6 @@ struct policy_taker {
 };
 /* One call and its place in the rate. False: the verdict refuses. */
 bool policy_counter_take(const struct policy_taker *k, int64_t now_ms);
-bool policy_counter_request(const struct policy_taker *k, int64_t now_ms);
 /* As if take had not happened, the place in the rate included. */
 void policy_counter_undo(struct policy_counter *c, const struct policy_limit *limit);
 void policy_counter_release(struct policy_counter *c, const struct policy_limit *limit);
@@ -86,9 +85,6 @@ bool policy_destinations_take(const struct policy *p, const struct policy_reques
                               int64_t now_ms, struct policy_verdict *v);
 /* undo: the call was not let through after all. */
 void policy_destinations_release(const struct policy *p, struct policy_verdict *v, bool undo);
-/* Where a source's limit is written: its peer's, or that of all sources. */
-const struct policy_limit *policy_early_limit(const struct policy *p,
-                                              const struct policy_ref *source, bool *is_peers);
 /* Keys of the tallies, made and read. */
 #define POLICY_KEY_SOURCE ((uint64_t)1 << 60)
 #define POLICY_KEY_DIALLED ((uint64_t)2 << 60)

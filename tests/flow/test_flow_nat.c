@@ -79,10 +79,7 @@ static void an_answer_with_a_private_contact_is_acknowledged_by_its_flow(void **
     HAS(b.got, "ACK sip:dev-bob-1@100.64.7.7:5060 SIP/2.0\r\n");
     EXPECT(&a, "200 INVITE");
     phone_ack(&a, NULL);
-    phone_bye(&a);
-    EXPECT(&a, "200 BYE");
-    EXPECT(&b, "BYE");
-    phone_answer(&b, 200, NULL);
+    talk_bye(&a, &b);
     rig_down(r);
 }
 
@@ -272,9 +269,7 @@ static void the_change_waits_its_turn(void **state)
     (void)state;
     pair_init(&t, r);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     rig_reload(r, HOUSE_AT("203.0.113.77", ""));
     rig_advance(r, 100);
     QUIET(&t.a);

@@ -184,8 +184,6 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
                    struct policy_verdict *out);
 /* Gives back what the verdict took; once per verdict (clears counted). */
 void policy_release(const struct policy *p, struct policy_verdict *v);
-/* How many calls of a second's burst are used up; 0 also without such a limit. */
-uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
 /* Of the same definition: `to` goes on from where `from` stands now. */
 void policy_copy_counts(const struct policy *to, const struct policy *from);
 /* The trace in words, step by step; name may be NULL. */

@@ -10,7 +10,7 @@ struct limit_page {
     uint32_t n;
 };
 
-static void put_row(struct json *j, const struct policy *p, const struct policy_limit_row *row)
+void worker_limit_row(struct json *j, const struct policy *p, const struct policy_limit_row *row)
 {
     char text[2 * POLICY_NAME_MAX];
     struct buf b;
@@ -45,7 +45,7 @@ static bool on_row(const struct policy_limit_row *row, void *arg)
     }
     page->n++;
     page->last = row->at;
-    put_row(page->j, page->policy, row);
+    worker_limit_row(page->j, page->policy, row);
     return buf_err(page->j->b) == 0;
 }
 

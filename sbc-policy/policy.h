@@ -91,6 +91,7 @@ struct policy_users {
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t max_contacts; /* bindings per user */
     uint32_t nonce_life_s;
+    struct policy_guesses guesses;
     uint8_t keepalive; /* enum policy_keep; to devices behind NAT, over UDP */
     uint32_t keepalive_ms, keepalive_max_ms;
     struct policy_account *accounts;

@@ -133,6 +133,9 @@
     X(AUTH_CHALLENGE, "postern_auth_total", "result=\"challenged\"", "Digest results")             \
     X(AUTH_OK, "postern_auth_total", "result=\"ok\"", "Digest results")                            \
     X(AUTH_FAIL, "postern_auth_total", "result=\"failed\"", "Digest results")                      \
+    X(AUTH_HELD, "postern_auth_total", "result=\"held\"", "Digest results")                        \
+    X(AUTH_GUARDED, "postern_accounts_guessed_total", "",                                          \
+      "Times that an account had so many wrong passwords that strangers have to wait")             \
     X(RTP_RX, "postern_rtp_packets_total", "direction=\"rx\"", "RTP and RTCP packets")             \
     X(RTP_TX, "postern_rtp_packets_total", "direction=\"tx\"", "RTP and RTCP packets")             \
     X(RTP_STRANGER, "postern_rtp_dropped_total", "reason=\"stranger\"", "Media packets dropped")   \

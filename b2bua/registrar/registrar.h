@@ -21,7 +21,8 @@ enum auth_result {
     AUTH_OK,        /* *user is proven */
     AUTH_CHALLENGE, /* no (usable) credentials: challenge */
     AUTH_STALE,     /* right answer to an old or used nonce: challenge with stale=true */
-    AUTH_FAILED     /* wrong: challenge again; the caller counts it */
+    AUTH_FAILED,    /* wrong: challenge again; the caller counts it */
+    AUTH_HELD       /* not looked at, as too many have guessed: challenge again, say nothing */
 };
 struct auth_request {
     const struct sip_msg *msg; /* Authorization and Proxy-Authorization are both looked at */
@@ -42,6 +43,12 @@ struct auth_challenge {
     int64_t wall_ms;
 };
 void auth_put_challenge(struct buf *b, struct auth *a, const struct auth_challenge *c);
+/* The user's password was shown from there before this process began. */
+void auth_note_home(struct auth *a, struct sl user, const struct addr *source, int64_t wall_ms);
+/* Wrong passwords of this account from strange addresses by now (struct policy_guesses); held_s:
+ * how long those still wait. */
+uint32_t auth_guessed(const struct auth *a, const struct policy *p, int user, int64_t wall_ms,
+                      uint32_t *held_s);
 
 /* --- bindings --- */
 struct registrar; /* of one worker */

@@ -90,6 +90,7 @@ static void load_rec(struct registrar *r, const struct rec *tmp)
         if (!timer_is_armed(&u->expiry) || wait < u->expiry.at_ms - loop_now_ms(r->p.loop)) {
             timer_start(r->p.loop, &u->expiry, wait > 0 ? wait + 1 : 1);
         }
+        reg_keep_start(u);
     }
 }
 

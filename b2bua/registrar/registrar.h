@@ -64,6 +64,7 @@ struct reg_update;
 struct reg_update *reg_update_clone(const struct reg_update *u); /* NULL: ENOMEM */
 void reg_update_free(struct reg_update **up);
 
+struct dialog;
 struct registrar_params {
     struct loop *loop;
     struct tx_table *tab;
@@ -77,6 +78,8 @@ struct registrar_params {
     const struct net_ops *net;
     void *net_arg;
     void (*via)(void *arg, const struct flow *flow, struct addr *out);
+    /* The last look at such an OPTIONS before it goes; EACCES: it may not. NULL: none. */
+    int (*look)(void *arg, const struct dialog *d, struct buf *b);
     /* A binding came (+1) or went (-1) on a connection of this or another worker: keep it open. */
     void (*hold)(void *arg, const struct flow *flow, int delta);
     /* What the policy said of the user's devices. May be NULL. */

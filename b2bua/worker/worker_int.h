@@ -183,6 +183,7 @@ void worker_close(struct worker *w);
 void worker_free(struct worker **wp);
 /* registrar_params.via */
 void worker_via(void *arg, const struct flow *flow, struct addr *out);
+int worker_look(void *arg, const struct dialog *d, struct buf *b);
 void worker_apply_config(struct worker *w, struct config *cfg);
 
 #endif

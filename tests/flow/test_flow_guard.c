@@ -192,6 +192,22 @@ static void a_scanner_by_udp_hears_nothing_for_a_minute_and_earns_no_ban(void **
     rig_down(r);
 }
 
+static void bans_say(struct rig *r, const char *what)
+{
+    struct guard_page page = {.limit = 10};
+    char text[2048];
+    struct json j;
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    json_init(&j, &b);
+    json_arr(&j);
+    guard_put_bans(r->b.guard, &j, &page);
+    json_arr_end(&j);
+    text[b.n] = '\0';
+    HAS(text, what);
+}
+
 static void a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept(void **state)
 {
     struct rig *r = rig_up(yaml_bans, 2);
@@ -201,7 +217,9 @@ static void a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept(void **st
     scan(&s, "192.0.2.99:5060", SIP_TCP, r);
     QUIET(&s);
     assert_string_equal(fake_store.last_ban, "192.0.2.99/32 scanner");
+    bans_say(r, "\"packets_dropped\":0}");
     asks_in_vain(&s);
+    bans_say(r, "\"packets_dropped\":1}");
     rig_advance(r, 300000 - 2000);
     asks_in_vain(&s);
     rig_advance(r, 3000);

@@ -85,7 +85,16 @@ bool policy_destinations_take(const struct policy *p, const struct policy_reques
                               int64_t now_ms, struct policy_verdict *v);
 /* undo: the call was not let through after all. */
 void policy_destinations_release(const struct policy *p, struct policy_verdict *v, bool undo);
+/* Where a source's limit is written: its peer's, or that of all sources. */
+const struct policy_limit *policy_early_limit(const struct policy *p,
+                                              const struct policy_ref *source, bool *is_peers);
+/* The limit of unanswered calls that the verdict's source has, without its use, and who counts. */
+void policy_early_hit(const struct policy *p, const struct policy_verdict *v,
+                      struct policy_limit_hit *hit, struct policy_counter **counter);
 /* Keys of the tallies, made and read. */
+bool policy_early_key(const struct addr *source, struct tally_key *key); /* false: no address */
+struct tally_key policy_destination_key(const struct policy *p, const struct policy_destination *d,
+                                        const struct policy_verdict *v, struct sl number);
 #define POLICY_KEY_SOURCE ((uint64_t)1 << 60)
 #define POLICY_KEY_DIALLED ((uint64_t)2 << 60)
 #define POLICY_KEY_ALL_RANGES UINT64_MAX /* of one party: how many ranges it fills */

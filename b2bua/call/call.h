@@ -63,6 +63,9 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
 void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow);
 /* CANCEL of that INVITE (its own transaction is answered by the caller of this). */
 void call_cancel(struct call_table *t, struct tx *invite);
+/* The last look at an OPTIONS that keeps the way to a user's device open: 0, it may go, perhaps
+ * masked; EACCES: it may not. */
+MUST_USE int call_pass_keepalive(const struct call_table *t, const struct dialog *d, struct buf *b);
 /* One new request of a known party that is neither call nor message; user -1: a peer's. False: a
  * limit stood in the way, and it was answered. */
 bool call_count_request(struct call_table *t, const struct sip_msg *req, const struct flow *flow,

@@ -47,6 +47,10 @@ void egress_pass_failure(struct leg *l, struct buf *b, uint16_t status,
 void egress_pass_answer(const struct config *cfg, const struct sip_msg *req,
                         const struct flow *flow, uint16_t status, struct buf *b);
 
+/* Our own OPTIONS, to targets and devices: EACCES as above. d->flow: by which it goes. */
+MUST_USE int egress_pass_options(const struct config *cfg, const struct policy_ref *to,
+                                 const struct dialog *d, struct buf *b);
+
 /* What the sender of this message has called itself. */
 void egress_hear(struct policy_said *said, const struct sip_msg *m);
 void egress_put(const struct call *c, struct json *j); /* the notes, an array */

@@ -559,6 +559,28 @@ static const struct cfg_key cfg_keepalive_keys[] = {
 };
 OBJECT(cfg_keepalive, policy_users, cfg_check_keepalive);
 
+static const struct cfg_key cfg_guesses_keys[] = {
+    {.key = "failures",
+     .type = CFG_INT,
+     .words = word_off,
+     AT(policy_users, guesses.failures),
+     .dflt = "20",
+     .min = 3,
+     .max = 200,
+     .help =
+         "Wrong passwords of one account that are let be, from all addresses together where its "
+         "owner has not shown the right one in a week; such addresses then wait, longer each "
+         "time. Off: not counted."},
+    {.key = "block",
+     .type = CFG_SECONDS,
+     AT(policy_users, guesses.block_s),
+     .dflt = "15m",
+     .min = 10 * MS_S,
+     .max = MS_D,
+     .help = "The longest wait; after so long without a wrong one all is forgotten."},
+};
+OBJECT(cfg_guesses, policy_users, NULL);
+
 static const struct cfg_key cfg_users_keys[] = {
     {.key = "domain",
      .type = CFG_HOST,
@@ -604,6 +626,10 @@ static const struct cfg_key cfg_users_keys[] = {
      .min = 10 * MS_S,
      .max = MS_H,
      .help = "How long a digest challenge may be answered."},
+    {.key = "guesses",
+     .type = CFG_OBJECT,
+     .sub = &cfg_guesses,
+     .help = "What many who guess one account's password from many addresses are held to."},
     SIDE_NUMBERS(policy_users),
     {.key = "keepalive",
      .type = CFG_OBJECT,

@@ -120,6 +120,64 @@ static void each_refresh_of_theirs_begins_a_new_interval(void **state)
     talk_cut(&t.b, &t.a);
 }
 
+/* Their refresh, while allocation n fails. Which answer came? */
+static bool refresh_without_memory(struct pair *t, unsigned long n, const char **answer)
+{
+    static const char *const answers[] = {"200 UPDATE", "500 UPDATE"};
+    bool hit;
+
+    say(&t->b, "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n");
+    mem_fault_arm(n);
+    phone_request(&t->b, "UPDATE", NULL, NULL);
+    hit = mem_fault_hit();
+    mem_fault_arm(0);
+    *answer = NULL;
+    for (size_t i = 0; i < COUNT_OF(answers) && *answer == NULL; i++) {
+        *answer = phone_try(&t->b, answers[i]) ? answers[i] : NULL;
+    }
+    t->b.extra[0] = '\0';
+    return hit;
+}
+
+/* Two answers differ in what they say of the session: the one that was heard holds. */
+static void consent_that_did_not_go_out_changes_no_timer(void **state)
+{
+    unsigned long refused = 0, n = 0;
+    bool hit = true;
+
+    (void)state;
+    while (hit && ++n < 100) {
+        struct rig *r = rig_up(NULL, 1);
+        const char *answer;
+        struct pair t;
+
+        up(&t, r, "", "Session-Expires: 600;refresher=uas\r\n");
+        hit = refresh_without_memory(&t, n, &answer);
+        if (answer != NULL && answer[0] == '5') {
+            refused++;
+            rig_advance(r, 567999); /* the old interval goes on */
+            QUIET(&t.b);
+            rig_advance(r, 1);
+        } else if (answer != NULL) {
+            rig_advance(r, 59999);
+            QUIET(&t.b);
+            rig_advance(r, 1);
+        }
+        if (answer != NULL) {
+            EXPECT(&t.b, "BYE");
+            phone_answer(&t.b, 200, NULL);
+            EXPECT(&t.a, "BYE");
+            phone_answer(&t.a, 200, NULL);
+        } else {
+            phone_drop_mail(&t.b); /* 503, or nothing at all */
+            pair_bye(&t);
+        }
+        rig_down(r);
+    }
+    assert_false(hit);
+    assert_true(refused != 0);
+}
+
 static void the_last_word_may_be_that_there_is_no_timer(void **state)
 {
     struct pair t;
@@ -369,6 +427,7 @@ int main(void)
         FLOW_TEST(we_refresh_where_it_is_ours_to_do),
         cmocka_unit_test(who_does_not_refresh_in_time_loses_the_call),
         FLOW_TEST(each_refresh_of_theirs_begins_a_new_interval),
+        cmocka_unit_test(consent_that_did_not_go_out_changes_no_timer),
         FLOW_TEST(the_last_word_may_be_that_there_is_no_timer),
         FLOW_TEST(a_proxy_may_ask_for_a_caller_that_takes_no_part),
         FLOW_TEST(what_is_required_of_us_is_what_we_can),

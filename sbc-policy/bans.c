@@ -184,7 +184,7 @@ static struct prefix bans_prefix(const struct addr *a, const struct policy_key *
 {
     struct prefix p = {.addr = *a, .bits = k->bits};
 
-    addr_set_port(&p.addr, 0);
+    addr_set_port(&p.addr, k->port);
     if (k->is_v6) {
         p.addr.u.in6.sin6_scope_id = 0;
         memset(&p.addr.u.in6.sin6_addr, 0, sizeof(p.addr.u.in6.sin6_addr));
@@ -273,15 +273,7 @@ static void ban_enforce(struct policy_bans *b, const struct policy_ban *ban,
 {
     int64_t left_ms = ban->until_ms - now->wall_ms;
 
-    if (ban->dry_run || left_ms <= 0) {
-        return;
-    }
-    if (ban->port != 0) {
-        struct addr flow = ban->prefix.addr;
-
-        addr_set_port(&flow, ban->port);
-        policy_deny_flow(b->gate, &flow, now->mono_ms + left_ms, now->mono_ms);
-    } else {
+    if (!ban->dry_run && left_ms > 0) {
         policy_deny(b->gate, &ban->prefix, now->mono_ms + left_ms, now->mono_ms);
     }
 }
@@ -523,14 +515,7 @@ static void bans_lift(struct policy_bans *b, struct policy_ban *ban)
 {
     struct policy_key k;
 
-    if (ban->port != 0) {
-        struct addr flow = ban->prefix.addr;
-
-        addr_set_port(&flow, ban->port);
-        policy_undeny_flow(b->gate, &flow);
-    } else {
-        policy_undeny(b->gate, &ban->prefix);
-    }
+    policy_undeny(b->gate, &ban->prefix);
     if (policy_key_of(&ban->prefix.addr, ban->prefix.bits, ban->port, &k)) {
         bans_clear_score(b, &k, false);
         bans_clear_score(b, &k, true);

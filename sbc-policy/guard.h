@@ -69,13 +69,12 @@ void policy_demote(struct policy_gate *g, const struct addr *flow);
 bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms);
 /* The same of any address in a network: walks a table of 65,536, not for each packet. */
 bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int64_t now_ms);
-/* IPv6 prefixes longer than /64 count as their /64. */
+/* IPv6 prefixes longer than /64 count as their /64. An address with a port: that flow alone, once
+ * its proof is gone (demote). */
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
 void policy_undeny(struct policy_gate *g, const struct prefix *p);
-/* One flow (address and port), where the address is not to blame. Its proof goes first: demote. */
-void policy_deny_flow(struct policy_gate *g, const struct addr *flow, int64_t until_ms,
-                      int64_t now_ms);
-void policy_undeny_flow(struct policy_gate *g, const struct addr *flow);
+/* Packets and messages that this mark has dropped since it was set; the longest prefix counts. */
+uint64_t policy_denied_packets(const struct policy_gate *g, const struct prefix *p, int64_t now_ms);
 
 /* The address is in `allow`, or a peer's target or source on any listener (sources wider than /8,
  * IPv6 /16, mean anybody and protect nobody): nobody may ban it. */

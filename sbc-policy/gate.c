@@ -7,11 +7,13 @@
 #define GATE_PROVEN 16384u /* buckets of eight: flows */
 #define GATE_HOMES 8192u   /* addresses with a proven flow */
 #define GATE_DENIED 16384u
+#define GATE_MET 2048u   /* connections */
 #define GATE_EACH 32768u /* rates of single sources, by hash: two that meet share one */
 
 /* The strangers' budget is written by all workers: a cache line of its own. */
 struct policy_gate {
     struct policy_marks proven, homes, denied;
+    struct policy_marks met, fallen;         /* connections: spoke SIP; offended since */
     _Atomic uint64_t *drops;                 /* for each entry of `denied` */
     _Atomic uint64_t v4_lengths, v6_lengths; /* prefix lengths under a ban, bit length - 1 */
     _Atomic bool has_flows;                  /* some flow is or was under a ban */
@@ -35,6 +37,12 @@ int policy_gate_new(struct policy_gate **gp)
         err = policy_marks_init(&g->denied, GATE_DENIED);
     }
     if (err == 0) {
+        err = policy_marks_init(&g->met, GATE_MET);
+    }
+    if (err == 0) {
+        err = policy_marks_init(&g->fallen, GATE_MET);
+    }
+    if (err == 0) {
         g->drops = mem_zalloc(policy_marks_size(&g->denied) * sizeof(*g->drops));
         err = g->drops != NULL ? 0 : ENOMEM;
     }
@@ -55,6 +63,8 @@ void policy_gate_free(struct policy_gate **gp)
         policy_marks_free(&g->proven);
         policy_marks_free(&g->homes);
         policy_marks_free(&g->denied);
+        policy_marks_free(&g->met);
+        policy_marks_free(&g->fallen);
         mem_free((void *)g->drops);
         mem_free(g);
     }
@@ -248,7 +258,9 @@ static enum policy_class gate_classify(const struct policy_gate *g, const struct
         !gate_is_allowed(&p->def->security, &k->source)) {
         return POLICY_DENIED;
     }
-    return POLICY_UNKNOWN;
+    return k->connected && is_flow && policy_marks_until(&g->met, &flow, now_ms) != 0
+               ? POLICY_MET
+               : POLICY_UNKNOWN;
 }
 
 enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
@@ -275,10 +287,14 @@ static enum policy_admission gate_take(_Atomic int64_t *next_ns, _Atomic uint32_
 }
 
 static enum policy_admission gate_take_each(struct policy_gate *g, const struct policy_security *s,
-                                            const struct policy_knock *k, bool by_flow,
+                                            const struct policy_knock *k, enum policy_class is,
                                             int64_t now_ms)
 {
-    const struct policy_rate rate = {by_flow ? s->trusted_pps : s->unknown_each_pps, 0};
+    const struct policy_rate rate = {is == POLICY_TRUSTED ? s->trusted_pps
+                                     : is == POLICY_MET   ? s->met_pps
+                                                          : s->unknown_each_pps,
+                                     0};
+    bool by_flow = is != POLICY_UNKNOWN;
     uint64_t words[2] = {0, 0};
     struct policy_key key;
     uint64_t cell;
@@ -305,7 +321,7 @@ static enum policy_admission gate_admit_stranger(struct policy_gate *g,
     if (is_counted && !policy_rate_has(&g->strangers_ns, all, now_ms)) {
         return POLICY_DROP_STRANGER;
     }
-    each = gate_take_each(g, s, k, false, now_ms);
+    each = gate_take_each(g, s, k, POLICY_UNKNOWN, now_ms);
     if (each == POLICY_DROP_FAST) {
         return each;
     }
@@ -326,7 +342,9 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
         atomic_fetch_add_explicit(&g->drops[at], 1, memory_order_relaxed);
         return POLICY_DROP_DENIED;
     case POLICY_TRUSTED:
-        return gate_take_each(g, s, k, true, now_ms);
+        return gate_take_each(g, s, k, POLICY_TRUSTED, now_ms);
+    case POLICY_MET:
+        return gate_take_each(g, s, k, POLICY_MET, now_ms);
     case POLICY_UNKNOWN:
         break;
     }
@@ -429,5 +447,45 @@ void policy_undeny(struct policy_gate *g, const struct prefix *p)
 
     if (policy_key_of(&p->addr, p->bits, addr_port(&p->addr), &k)) {
         policy_marks_clear(&g->denied, &k);
+    }
+}
+
+/* --- connections --- */
+
+#define GATE_MET_MS 3600000 /* at least half of it; renewed by what is said */
+
+static bool gate_flow_key(const struct addr *flow, struct policy_key *k)
+{
+    return policy_key_of(flow, POLICY_KEY_WHOLE, addr_port(flow), k) && k->port != 0;
+}
+
+void policy_meet(struct policy_gate *g, const struct addr *flow, int64_t now_ms)
+{
+    struct policy_key k;
+
+    if (gate_flow_key(flow, &k) &&
+        policy_marks_until(&g->met, &k, now_ms) < now_ms + GATE_MET_MS / 2 &&
+        policy_marks_until(&g->fallen, &k, now_ms) == 0) {
+        policy_marks_set(&g->met, &k, now_ms + GATE_MET_MS, now_ms);
+    }
+}
+
+void policy_fall(struct policy_gate *g, const struct addr *flow, int64_t now_ms)
+{
+    struct policy_key k;
+
+    if (gate_flow_key(flow, &k)) {
+        policy_marks_clear(&g->met, &k);
+        policy_marks_set(&g->fallen, &k, now_ms + GATE_MET_MS, now_ms);
+    }
+}
+
+void policy_part(struct policy_gate *g, const struct addr *flow)
+{
+    struct policy_key k;
+
+    if (gate_flow_key(flow, &k)) {
+        policy_marks_clear(&g->met, &k);
+        policy_marks_clear(&g->fallen, &k);
     }
 }

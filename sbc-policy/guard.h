@@ -19,6 +19,7 @@ struct policy_security {
     size_t n_own;
     uint32_t unknown_pps;      /* packets per second of all strangers together; 0: no limit */
     uint32_t unknown_each_pps; /* of one of them (IPv6: a /64); 0: no limit */
+    uint32_t met_pps;          /* of one connection that has spoken SIP; 0: no limit */
     uint32_t trusted_pps;      /* of one peer's address or one user's flow; 0: no limit */
     uint32_t warn_percent;     /* of a budget in use: a warning; 0: none */
 };
@@ -32,6 +33,7 @@ void policy_gate_free(struct policy_gate **gp);
 enum policy_class {
     POLICY_DENIED,  /* under a ban: dropped without a look */
     POLICY_UNKNOWN, /* nothing is known: all of them share one budget */
+    POLICY_MET,     /* a stranger whose connection has carried valid SIP: a budget of its own */
     POLICY_TRUSTED  /* a peer's source or target, or a flow by which a user proved himself */
 };
 struct policy_knock { /* somebody at the door */
@@ -40,7 +42,7 @@ struct policy_knock { /* somebody at the door */
     bool connected; /* a stream: the handshake proved the address */
     uint32_t peer;  /* policy_peer.id that a certificate proved; 0: none */
 };
-/* First of: peer, proven flow, ban (unless the address is in `allow`), stranger. */
+/* First of: peer, proven flow, ban (unless the address is in `allow`), met, stranger. */
 enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
                                   const struct policy_knock *k, int64_t now_ms);
 
@@ -69,6 +71,11 @@ void policy_demote(struct policy_gate *g, const struct addr *flow);
 bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms);
 /* The same of any address in a network: walks a table of 65,536, not for each packet. */
 bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int64_t now_ms);
+/* A connection brought valid SIP: it is met, unless it fell; it offended: it falls, for as long as it
+ * lives; it is gone: forgotten. An hour of silence ends either. */
+void policy_meet(struct policy_gate *g, const struct addr *flow, int64_t now_ms);
+void policy_fall(struct policy_gate *g, const struct addr *flow, int64_t now_ms);
+void policy_part(struct policy_gate *g, const struct addr *flow);
 /* IPv6 prefixes longer than /64 count as their /64. An address with a port: that flow alone, once
  * its proof is gone (demote). */
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);

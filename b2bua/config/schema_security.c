@@ -36,6 +36,18 @@ static const struct cfg_key cfg_strangers_keys[] = {
 };
 OBJECT(cfg_strangers, config, NULL);
 
+static const struct cfg_key cfg_met_keys[] = {
+    {.key = "packets_per_second",
+     .type = CFG_INT,
+     SECURITY(met_pps),
+     .dflt = "100",
+     .min = 1,
+     .max = 1000000,
+     .words = word_off,
+     .help = "Messages of one stranger's connection that has carried valid SIP, until it offends."},
+};
+OBJECT(cfg_met, config, NULL);
+
 static const struct cfg_key cfg_trusted_keys[] = {
     {.key = "packets_per_second",
      .type = CFG_INT,
@@ -117,6 +129,10 @@ static const struct cfg_key cfg_security_keys[] = {
      .type = CFG_OBJECT,
      .sub = &cfg_strangers,
      .help = "Budget of sources that are no peer and have not proven to be a user."},
+    {.key = "connected_sources",
+     .type = CFG_OBJECT,
+     .sub = &cfg_met,
+     .help = "Budget of each stranger's connection that has spoken SIP."},
     {.key = "trusted_sources",
      .type = CFG_OBJECT,
      .sub = &cfg_trusted,

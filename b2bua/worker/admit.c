@@ -74,6 +74,13 @@ void worker_proven(void *arg, const struct flow *flow)
     }
 }
 
+void worker_met(struct worker *w, const struct flow *flow)
+{
+    if (flow_is_reliable(flow) && !flow->dialled) {
+        policy_meet(w->b->gate, &flow->remote, loop_now_ms(w->loop));
+    }
+}
+
 void worker_told(void *arg, const struct policy_verdict *v)
 {
     const struct worker *w = arg;
@@ -107,6 +114,7 @@ static void report(struct worker *w, const struct flow *flow, const struct sip_m
 
     if (flow_is_reliable(flow)) {
         o->proof = POLICY_BY_STREAM;
+        policy_fall(w->b->gate, &flow->remote, loop_now_ms(w->loop));
     }
     o->source = flow->remote;
     o->transport = transport_word(flow);

@@ -370,6 +370,7 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
     case TX_MATCH_NONE:
         break;
     }
+    worker_met(w, flow); /* an offence in it takes that back */
     if (req->method == SIP_CANCEL) {
         answer(w, req, flow, 481, SL_NULL);
     } else if (ours && tok.kind == TOKEN_TAG) {
@@ -439,6 +440,9 @@ static void on_gone(void *arg, const struct flow *flow, int err)
 {
     struct worker *w = arg;
 
+    if (flow_is_reliable(flow)) {
+        policy_part(w->b->gate, &flow->remote);
+    }
     if (flow->unused) {
         return; /* strangers that connect and leave cost nobody a walk through his tables */
     }

@@ -7,6 +7,7 @@ static const char *class_of(const struct explain_view *v)
 {
     static const char *const words[] = {[POLICY_DENIED] = "denied: dropped unread",
                                         [POLICY_UNKNOWN] = "unknown",
+                                        [POLICY_MET] = "met: its connection has spoken SIP",
                                         [POLICY_TRUSTED] = "trusted"};
     const struct sandbox *s = v->s;
     struct policy_knock knock = {.source = s->from.remote,

@@ -85,6 +85,7 @@ bool worker_known(void *arg, const struct flow *flow); /* net_events.known */
 /* A message on a connection that was let in: false drops it; the source may be banned by now. */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
+void worker_met(struct worker *w, const struct flow *flow); /* valid SIP came by it */
 void worker_proven(void *arg, const struct flow *flow);
 
 /* told of struct registrar_params, arg: struct worker. */

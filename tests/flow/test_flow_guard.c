@@ -1,24 +1,6 @@
 /* test_flow_guard.c - the edge of the whole house: floods of strangers, proof by a password, what a
  * flood in somebody's name can do. */
-#include "rig.h"
-
-#include <stdio.h>
-
-#define LISTENERS                                                                                  \
-    "listeners:\n"                                                                                 \
-    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
-    "            rtp: {ports: 20000-20999}}\n"                                                     \
-    "  inside: {address: 10.1.1.1, sip: {udp: 5060, tcp: 5060}, rtp: {ports: 30000-30999}}\n"
-#define PARTIES                                                                                    \
-    "peers:\n"                                                                                     \
-    "  pbx: {listener: inside, sources: [10.1.1.20/32], targets: [\"sip:10.1.1.20:5070\"]}\n"      \
-    "  carrier: {listener: outside, sources: [192.0.2.30/32],\n"                                   \
-    "            targets: [\"sip:192.0.2.30:5060\"]}\n"                                            \
-    "users: {domain: example.test, listener: outside, accounts: [{name: \"1001\", password: one}]" \
-    "}\n"                                                                                          \
-    "routes:\n"                                                                                    \
-    "  - {name: outbound, from: users, to: [carrier]}\n"                                           \
-    "  - {name: inbound, from: carrier, to: [pbx]}\n"
+#include "edge.h"
 
 static const char yaml_tight[] =
     LISTENERS PARTIES "security: {unknown_sources: {packets_per_second: 4, each: off}}\n";
@@ -144,38 +126,7 @@ static void answers_of_a_target_that_is_no_source_are_let_in(void **state)
 static const char yaml_bans[] = LISTENERS PARTIES
     "security: {allow: [192.0.2.200/32],\n"
     "           bans: {threshold: 10, window: 5m, durations: [5m, 1h], networks: off}}\n";
-static const char yaml_numbers[] = LISTENERS
-    "users: {domain: example.test, listener: outside,\n"
-    "        accounts: [{name: \"1001\", password: one}, {name: \"1002\", password: two}]}\n"
-    "peers: {carrier: {listener: outside, sources: [192.0.2.30/32],\n"
-    "                  targets: [\"sip:192.0.2.30:5060\"]}}\n"
-    "routes: [{name: outbound, from: users, match: {called: \"+*\"}, to: [carrier]}]\n"
-    "security: {unknown_sources: {each: off}, bans: {threshold: 10, window: 5m}}\n";
 static const char yaml_dry[] = LISTENERS PARTIES "security: {bans: {dry_run: true}}\n";
-
-static void scan(struct phone *s, const char *at, enum sip_transport t, struct rig *r)
-{
-    phone_init(s, r, 0, "100", at);
-    phone_on(s, 0, t);
-    snprintf(s->local, sizeof(s->local), "\"sipvicious\" <sip:100@1.1.1.1>");
-    phone_request(s, "OPTIONS", "sip:100@198.51.100.1", NULL);
-}
-
-static void asks_in_vain(struct phone *s)
-{
-    phone_renew(s);
-    snprintf(s->local, sizeof(s->local), "<sip:100@192.0.2.99>");
-    phone_request(s, "OPTIONS", "sip:198.51.100.1", NULL);
-    QUIET(s);
-}
-
-static void asks(struct phone *s)
-{
-    phone_renew(s);
-    snprintf(s->local, sizeof(s->local), "<sip:100@192.0.2.99>");
-    phone_request(s, "OPTIONS", "sip:198.51.100.1", NULL);
-    EXPECT(s, "200 OPTIONS");
-}
 
 static void a_scanner_by_udp_hears_nothing_for_a_minute_and_earns_no_ban(void **state)
 {
@@ -232,22 +183,6 @@ static void a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept(void **st
     asks(&s);
     assert_int_equal(fake_store.n_bans_put, 2);
     rig_down(r);
-}
-
-/* A wrong password for an account that is there, or not. */
-static void guess(struct phone *s, const char *user, bool answers)
-{
-    phone_renew(s);
-    snprintf(s->local, sizeof(s->local), "<sip:%s@example.test>", user);
-    snprintf(s->remote, sizeof(s->remote), "<sip:%s@example.test>", user);
-    snprintf(s->user, sizeof(s->user), "%s", user);
-    phone_request(s, "REGISTER", "sip:example.test", NULL);
-    EXPECT(s, "401 REGISTER");
-    if (answers) {
-        phone_credentials(s, "REGISTER", "sip:example.test");
-        phone_request(s, "REGISTER", "sip:example.test", NULL);
-        EXPECT(s, "401 REGISTER");
-    }
 }
 
 static void guessing_passwords_by_udp_is_banned_as_the_nonce_came_back(void **state)
@@ -429,121 +364,6 @@ static void looking_for_users_is_silenced_and_a_known_phone_is_not(void **state)
     rig_down(r);
 }
 
-/* A registered phone, and a second one behind the same address that is not yet. */
-static void dials_in_vain(struct phone *p, const char *number, int times)
-{
-    struct phone call = *p;
-
-    snprintf(call.local, sizeof(call.local), "<sip:1001@example.test>");
-    for (int i = 0; i < times; i++) {
-        char uri[64];
-
-        snprintf(uri, sizeof(uri), "sip:%s%02d@example.test", number, i);
-        phone_renew(&call);
-        phone_invite(&call, uri, phone_sdp(&call, NULL));
-        EXPECT(&call, "407 INVITE");
-        phone_ack_failure(&call);
-        phone_credentials(&call, "INVITE", uri);
-        phone_invite(&call, uri, phone_sdp(&call, NULL));
-        EXPECT(&call, "100 INVITE");
-        EXPECT(&call, "404 INVITE");
-        phone_ack_failure(&call);
-    }
-}
-
-static void a_users_wrong_numbers_are_no_offence_of_his_address(void **state)
-{
-    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(transports); i++) {
-        struct rig *r = rig_up(yaml_numbers, 2);
-        struct phone p, other;
-
-        phone_init(&p, r, 0, "1001", "192.0.2.50:5060");
-        phone_on(&p, 0, transports[i]);
-        memcpy(p.password, "one", sizeof("one"));
-        talk_register(&p, 3600);
-        dials_in_vain(&p, "77", 15);
-        dials_in_vain(&p, "009725922775", 8);
-        assert_int_equal(stat_sum(STAT_USER_REFUSED), 15); /* seen all the same */
-        assert_int_equal(stat_sum(STAT_USER_REFUSED_DEAR), 8);
-        assert_int_equal(stat_sum(STAT_OFFENCE), 0);
-        assert_int_equal(guard_count(r->b.guard), 0);
-        talk_register(&p, 3600);
-        phone_init(&other, r, 0, "1002", "192.0.2.50:6060");
-        memcpy(other.password, "two", sizeof("two"));
-        talk_register(&other, 3600);
-        rig_down(r);
-    }
-}
-
-static void who_may_not_call_is_banned_by_tcp_and_silenced_by_udp(void **state)
-{
-    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(transports); i++) {
-        struct rig *r = rig_up(yaml_bans, 2);
-        struct phone s;
-
-        phone_init(&s, r, 1, "100", "10.1.1.99:5060"); /* where only peers may call */
-        phone_on(&s, 1, transports[i]);
-        for (int n = 0; n < 10; n++) {
-            phone_renew(&s);
-            phone_invite(&s, "sip:77@10.1.1.1", phone_sdp(&s, NULL));
-            EXPECT(&s, "403 INVITE");
-            phone_ack_failure(&s);
-        }
-        phone_renew(&s);
-        phone_invite(&s, "sip:77@10.1.1.1", phone_sdp(&s, NULL));
-        QUIET(&s);
-        assert_int_equal(stat_sum(STAT_OFFENCE), 10);
-        if (transports[i] == SIP_TCP) {
-            assert_string_equal(fake_store.last_ban, "10.1.1.99/32 acl_denied");
-        } else {
-            assert_int_equal(stat_sum(STAT_BAN_SILENCED), 1);
-            assert_int_equal(stat_sum(STAT_BAN_MADE), 0);
-        }
-        rig_down(r);
-    }
-}
-
-/* Behind one address: a user, and somebody who guesses and scans. */
-static void an_offender_beside_a_user_loses_his_connection_and_nobody_else(void **state)
-{
-    struct rig *r = rig_up(yaml_numbers, 2);
-    struct phone user, late, bad;
-
-    (void)state;
-    phone_init(&user, r, 0, "1001", "192.0.2.99:6000");
-    memcpy(user.password, "one", sizeof("one"));
-    talk_register(&user, 3600);
-    scan(&bad, "192.0.2.99:5060", SIP_TCP, r);
-    QUIET(&bad);
-    asks_in_vain(&bad);
-    assert_int_equal(stat_sum(STAT_BAN_SHUT), 1);
-    assert_int_equal(fake_store.n_bans_put, 0);
-    asks(&user);
-    phone_init(&bad, r, 0, "1001", "192.0.2.99:5061"); /* and by UDP, with our nonces */
-    memcpy(bad.password, "wrong", sizeof("wrong"));
-    for (int i = 0; i < 5; i++) {
-        guess(&bad, "1001", true);
-    }
-    asks_in_vain(&bad);
-    assert_int_equal(stat_sum(STAT_BAN_SHUT), 2);
-    phone_init(&late, r, 0, "1002", "192.0.2.99:6060");
-    memcpy(late.password, "two", sizeof("two"));
-    talk_register(&late, 3600);
-    talk_register(&user, 3600);
-    rig_advance(r, POLICY_QUIET_MS + 1000);
-    asks(&bad); /* a nonce proves no port: a minute */
-    scan(&bad, "192.0.2.99:5060", SIP_TCP, r);
-    asks_in_vain(&bad);
-    assert_int_equal(stat_sum(STAT_BAN_MADE), 0);
-    rig_down(r);
-}
-
 static void trying_expensive_numbers_is_silenced(void **state)
 {
     struct rig *r = rig_up(yaml_bans, 1);
@@ -631,9 +451,6 @@ int main(void)
         cmocka_unit_test(a_forged_answer_to_a_nonce_of_somebody_else_proves_nothing),
         cmocka_unit_test(looking_for_users_is_silenced_and_a_known_phone_is_not),
         cmocka_unit_test(trying_expensive_numbers_is_silenced),
-        cmocka_unit_test(a_users_wrong_numbers_are_no_offence_of_his_address),
-        cmocka_unit_test(who_may_not_call_is_banned_by_tcp_and_silenced_by_udp),
-        cmocka_unit_test(an_offender_beside_a_user_loses_his_connection_and_nobody_else),
         cmocka_unit_test(malformed_messages_in_the_name_of_the_carrier_ban_nobody),
         cmocka_unit_test(a_dry_run_answers_everybody),
         cmocka_unit_test(a_reload_that_allows_a_banned_network_lets_it_go),

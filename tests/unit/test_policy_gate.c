@@ -163,6 +163,38 @@ static void peers_targets_proven_flows_and_the_allow_list_win_over_bans(void **s
     door_close(&d);
 }
 
+static void a_connection_that_spoke_sip_has_a_budget_of_its_own_until_it_offends(void **state)
+{
+    struct addr flow = rig_addr("203.0.113.9"), next = flow;
+    struct door d;
+
+    (void)state;
+    door_open(&d, 0, 1);
+    d.r.def.security.met_pps = 3;
+    addr_set_port(&next, 5061);
+    assert_int_equal(admit(&d, "203.0.113.9", true, 1000), POLICY_ADMIT);
+    assert_int_equal(admit(&d, "203.0.113.9", true, 1000), POLICY_DROP_FAST);
+    policy_meet(d.g, &flow, 1000);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(admit(&d, "203.0.113.9", true, 1000), POLICY_ADMIT);
+    }
+    assert_int_equal(admit(&d, "203.0.113.9", true, 1000), POLICY_DROP_FAST);
+    assert_int_equal(admit(&d, "203.0.113.9", false, 1000), POLICY_DROP_FAST); /* by UDP: nobody */
+    assert_int_equal(admit(&d, "203.0.113.9:5061", true, 1000), POLICY_DROP_FAST);
+    assert_int_equal(admit(&d, "203.0.113.9", true, 3000), POLICY_ADMIT);
+    policy_fall(d.g, &flow, 3000);
+    policy_meet(d.g, &flow, 3000); /* not again on this connection */
+    assert_int_equal(admit(&d, "203.0.113.9", true, 3000), POLICY_ADMIT);
+    assert_int_equal(admit(&d, "203.0.113.9", true, 3000), POLICY_DROP_FAST);
+    policy_part(d.g, &flow);
+    policy_meet(d.g, &flow, 3000); /* another one */
+    assert_int_equal(admit(&d, "203.0.113.9", true, 5000), POLICY_ADMIT);
+    policy_meet(d.g, &next, 5000);
+    deny(&d, "203.0.113.9", 61000, 5000); /* a ban wins */
+    assert_int_equal(admit(&d, "203.0.113.9", true, 5000), POLICY_DROP_DENIED);
+    door_close(&d);
+}
+
 static void where_a_peer_is_reached_is_trusted_and_protected(void **state)
 {
     struct policy_uri_target target = {.uri = "sip:203.0.113.50", .addr = rig_addr("203.0.113.50")};
@@ -333,6 +365,7 @@ int main(void)
         cmocka_unit_test(networks_and_the_64_of_ipv6_are_denied_as_a_whole),
         cmocka_unit_test(each_ban_counts_what_it_dropped_and_the_narrowest_counts),
         cmocka_unit_test(peers_targets_proven_flows_and_the_allow_list_win_over_bans),
+        cmocka_unit_test(a_connection_that_spoke_sip_has_a_budget_of_its_own_until_it_offends),
         cmocka_unit_test(where_a_peer_is_reached_is_trusted_and_protected),
         cmocka_unit_test(strangers_share_one_budget_and_trusted_sources_have_their_own),
         cmocka_unit_test(one_stranger_cannot_use_up_what_all_have),

@@ -1,0 +1,181 @@
+/* test_flow_edge.c - the edge rule by rule: the budgets of each class, who hears nothing, what is
+ * an offence and of whom, how far a ban reaches. */
+#include "edge.h"
+
+static const char yaml_bans[] = LISTENERS PARTIES
+    "security: {allow: [192.0.2.200/32],\n"
+    "           bans: {threshold: 10, window: 5m, durations: [5m, 1h], networks: off}}\n";
+static const char yaml_numbers[] = LISTENERS
+    "users: {domain: example.test, listener: outside,\n"
+    "        accounts: [{name: \"1001\", password: one}, {name: \"1002\", password: two}]}\n"
+    "peers: {carrier: {listener: outside, sources: [192.0.2.30/32],\n"
+    "                  targets: [\"sip:192.0.2.30:5060\"]}}\n"
+    "routes: [{name: outbound, from: users, match: {called: \"+*\"}, to: [carrier]}]\n"
+    "security: {unknown_sources: {each: off}, bans: {threshold: 10, window: 5m}}\n";
+
+/* A registered phone, and a second one behind the same address that is not yet. */
+static void dials_in_vain(struct phone *p, const char *number, int times)
+{
+    struct phone call = *p;
+
+    snprintf(call.local, sizeof(call.local), "<sip:1001@example.test>");
+    for (int i = 0; i < times; i++) {
+        char uri[64];
+
+        snprintf(uri, sizeof(uri), "sip:%s%02d@example.test", number, i);
+        phone_renew(&call);
+        phone_invite(&call, uri, phone_sdp(&call, NULL));
+        EXPECT(&call, "407 INVITE");
+        phone_ack_failure(&call);
+        phone_credentials(&call, "INVITE", uri);
+        phone_invite(&call, uri, phone_sdp(&call, NULL));
+        EXPECT(&call, "100 INVITE");
+        EXPECT(&call, "404 INVITE");
+        phone_ack_failure(&call);
+    }
+}
+
+static void a_users_wrong_numbers_are_no_offence_of_his_address(void **state)
+{
+    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(transports); i++) {
+        struct rig *r = rig_up(yaml_numbers, 2);
+        struct phone p, other;
+
+        phone_init(&p, r, 0, "1001", "192.0.2.50:5060");
+        phone_on(&p, 0, transports[i]);
+        memcpy(p.password, "one", sizeof("one"));
+        talk_register(&p, 3600);
+        dials_in_vain(&p, "77", 15);
+        dials_in_vain(&p, "009725922775", 8);
+        assert_int_equal(stat_sum(STAT_USER_REFUSED), 15); /* seen all the same */
+        assert_int_equal(stat_sum(STAT_USER_REFUSED_DEAR), 8);
+        assert_int_equal(stat_sum(STAT_OFFENCE), 0);
+        assert_int_equal(guard_count(r->b.guard), 0);
+        talk_register(&p, 3600);
+        phone_init(&other, r, 0, "1002", "192.0.2.50:6060");
+        memcpy(other.password, "two", sizeof("two"));
+        talk_register(&other, 3600);
+        rig_down(r);
+    }
+}
+
+static void who_may_not_call_is_banned_by_tcp_and_silenced_by_udp(void **state)
+{
+    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(transports); i++) {
+        struct rig *r = rig_up(yaml_bans, 2);
+        struct phone s;
+
+        phone_init(&s, r, 1, "100", "10.1.1.99:5060"); /* where only peers may call */
+        phone_on(&s, 1, transports[i]);
+        for (int n = 0; n < 10; n++) {
+            phone_renew(&s);
+            phone_invite(&s, "sip:77@10.1.1.1", phone_sdp(&s, NULL));
+            EXPECT(&s, "403 INVITE");
+            phone_ack_failure(&s);
+        }
+        phone_renew(&s);
+        phone_invite(&s, "sip:77@10.1.1.1", phone_sdp(&s, NULL));
+        QUIET(&s);
+        assert_int_equal(stat_sum(STAT_OFFENCE), 10);
+        if (transports[i] == SIP_TCP) {
+            assert_string_equal(fake_store.last_ban, "10.1.1.99/32 acl_denied");
+        } else {
+            assert_int_equal(stat_sum(STAT_BAN_SILENCED), 1);
+            assert_int_equal(stat_sum(STAT_BAN_MADE), 0);
+        }
+        rig_down(r);
+    }
+}
+
+/* Behind one address: a user, and somebody who guesses and scans. */
+static void an_offender_beside_a_user_loses_his_connection_and_nobody_else(void **state)
+{
+    struct rig *r = rig_up(yaml_numbers, 2);
+    struct phone user, late, bad;
+
+    (void)state;
+    phone_init(&user, r, 0, "1001", "192.0.2.99:6000");
+    memcpy(user.password, "one", sizeof("one"));
+    talk_register(&user, 3600);
+    scan(&bad, "192.0.2.99:5060", SIP_TCP, r);
+    QUIET(&bad);
+    asks_in_vain(&bad);
+    assert_int_equal(stat_sum(STAT_BAN_SHUT), 1);
+    assert_int_equal(fake_store.n_bans_put, 0);
+    asks(&user);
+    phone_init(&bad, r, 0, "1001", "192.0.2.99:5061"); /* and by UDP, with our nonces */
+    memcpy(bad.password, "wrong", sizeof("wrong"));
+    for (int i = 0; i < 5; i++) {
+        guess(&bad, "1001", true);
+    }
+    asks_in_vain(&bad);
+    assert_int_equal(stat_sum(STAT_BAN_SHUT), 2);
+    phone_init(&late, r, 0, "1002", "192.0.2.99:6060");
+    memcpy(late.password, "two", sizeof("two"));
+    talk_register(&late, 3600);
+    talk_register(&user, 3600);
+    rig_advance(r, POLICY_QUIET_MS + 1000);
+    asks(&bad); /* a nonce proves no port: a minute */
+    scan(&bad, "192.0.2.99:5060", SIP_TCP, r);
+    asks_in_vain(&bad);
+    assert_int_equal(stat_sum(STAT_BAN_MADE), 0);
+    rig_down(r);
+}
+
+static const char yaml_met[] =
+    LISTENERS PARTIES "security: {unknown_sources: {packets_per_second: off, each: 2},\n"
+                      "           connected_sources: {packets_per_second: 5}}\n";
+
+/* One stranger on a connection: his address may say two things a second, what he has shown to be
+ * SIP five. */
+static void a_strangers_connection_that_speaks_sip_is_no_stranger_until_it_offends(void **state)
+{
+    struct rig *r = rig_up(yaml_met, 1);
+    struct phone s, u;
+
+    (void)state;
+    phone_init(&s, r, 0, "100", "192.0.2.99:5060");
+    phone_on(&s, 0, SIP_TCP);
+    phone_init(&u, r, 0, "100", "192.0.2.99:5061");
+    for (int i = 0; i < 2; i++) { /* his address has used up what strangers have */
+        asks(&u);
+    }
+    asks_in_vain(&u);
+    asks_in_vain(&s);
+    rig_advance(r, 1000);
+    for (int i = 0; i < 6; i++) {
+        asks(&s);
+    }
+    asks_in_vain(&s);
+    asks(&u); /* one is left of the two: the others came out of the connection's own */
+    asks_in_vain(&u);
+    rig_advance(r, 2000);
+    asks(&s);
+    phone_send_raw(&s, "INVITE nothing SIP/2.0\r\n\r\n");
+    asks(&s); /* a stranger again, for good */
+    asks(&s);
+    asks_in_vain(&s);
+    rig_advance(r, 1000);
+    asks(&s);
+    asks(&s);
+    asks_in_vain(&s);
+    rig_down(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_users_wrong_numbers_are_no_offence_of_his_address),
+        cmocka_unit_test(who_may_not_call_is_banned_by_tcp_and_silenced_by_udp),
+        cmocka_unit_test(an_offender_beside_a_user_loses_his_connection_and_nobody_else),
+        cmocka_unit_test(a_strangers_connection_that_speaks_sip_is_no_stranger_until_it_offends),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -20,6 +20,7 @@ struct policy_security {
     uint32_t unknown_pps;      /* packets per second of all strangers together; 0: no limit */
     uint32_t unknown_each_pps; /* of one of them (IPv6: a /64); 0: no limit */
     uint32_t met_pps;          /* of one connection that has spoken SIP; 0: no limit */
+    bool hides;                /* strangers' packets that nobody expects get no answer */
     uint32_t trusted_pps;      /* of one peer's address or one user's flow; 0: no limit */
     uint32_t warn_percent;     /* of a budget in use: a warning; 0: none */
 };

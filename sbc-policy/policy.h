@@ -87,7 +87,8 @@ struct policy_users {
     uint8_t listener;
     uint8_t media;
     bool trusted_network;
-    bool sha256; /* challenge with SHA-256 instead of MD5 */
+    bool sha256;    /* challenge with SHA-256 instead of MD5 */
+    bool needs_qop; /* answers in the way of RFC 2069 do not count */
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t max_contacts; /* bindings per user */
     uint32_t nonce_life_s;

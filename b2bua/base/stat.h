@@ -57,6 +57,8 @@
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_STRANGER, "postern_dropped_packets_total", "reason=\"strangers_budget\"",           \
       "Messages dropped by reason")                                                                \
+    X(SIP_DROP_HIDDEN, "postern_dropped_packets_total", "reason=\"unexpected\"",                    \
+      "Messages dropped by reason")                                                                \
     X(SIP_DROP_FAST, "postern_dropped_packets_total", "reason=\"source_rate\"",                    \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_REPEAT, "postern_dropped_packets_total", "reason=\"repeated_invite\"",              \
@@ -106,6 +108,8 @@
       "Requests of users who proved themselves that no rule or limit lets through")                \
     X(USER_REFUSED_DEAR, "postern_user_refusals_total", "number=\"expensive\"",                    \
       "Requests of users who proved themselves that no rule or limit lets through")                \
+    X(AUTH_URI, "postern_auth_foreign_uri_total", "",                                              \
+      "Digest answers made for another Request-URI, challenged again")                             \
     X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
     X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
     X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \

@@ -8,6 +8,7 @@ static const char *const word_off[] = {"off", NULL};
 static const char *const words_level[] = {"error", "warn", "info", "debug", NULL};
 static const char *const words_io[] = {"auto", "epoll", "io_uring", NULL}; /* enum media_io */
 static const char *const words_format[] = {"text", "json", NULL};
+static const char *const words_qop[] = {"optional", "required", NULL};
 static const char *const words_algorithm[] = {"md5", "sha-256", NULL};
 static const char *const words_registrar[] = {"local", NULL};
 static const char *const later_registrar[] = {"relay", NULL};
@@ -608,6 +609,14 @@ static const struct cfg_key cfg_users_keys[] = {
      .dflt = "md5",
      .words = words_algorithm,
      .help = "Digest that users are challenged with; many phones know only md5."},
+    {.key = "qop",
+     .type = CFG_ENUM,
+     USERS(needs_qop),
+     .dflt = "optional",
+     .words = words_qop,
+     .help =
+         "Whether digest answers without qop (RFC 2069: nothing counts repeats within nonce_life "
+         "but the nonce itself) are taken."},
     {.key = "expires",
      .type = CFG_OBJECT,
      .sub = &cfg_expires,

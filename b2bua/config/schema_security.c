@@ -15,6 +15,8 @@ static void cfg_check_bans(struct cfg *c, const struct cfg_node *node, void *at)
     }
 }
 
+static const char *const words_answer[] = {"all", "expected", NULL};
+
 #define SECURITY(field) AT(config, def.security.field)
 static const struct cfg_key cfg_strangers_keys[] = {
     {.key = "packets_per_second",
@@ -28,13 +30,30 @@ static const struct cfg_key cfg_strangers_keys[] = {
     {.key = "each",
      .type = CFG_INT,
      SECURITY(unknown_each_pps),
-     .dflt = "off",
      .min = 1,
      .max = 1000000,
      .words = word_off,
-     .help = "The same of one stranger: an IPv4 address or IPv6 /64."},
+     .help = "The same of one stranger: an IPv4 address or IPv6 /64; a tenth of packets_per_second "
+             "when not set, so that one leaves room for others to register."},
+    {.key = "answer",
+     .type = CFG_ENUM,
+     SECURITY(hides),
+     .dflt = "all",
+     .words = words_answer,
+     .help =
+         "What strangers get an answer to: all, or what is expected of a phone that is new here, "
+         "which is REGISTER, INVITE and MESSAGE for the users' domain; the rest hears nothing."},
 };
-OBJECT(cfg_strangers, config, NULL);
+
+static void cfg_check_strangers(struct cfg *c, const struct cfg_node *node, void *at)
+{
+    struct policy_security *s = &((struct config *)at)->def.security;
+
+    if (cfg_find(c, node, SL("each")) == NULL) {
+        s->unknown_each_pps = (s->unknown_pps + 9) / 10;
+    }
+}
+OBJECT(cfg_strangers, config, cfg_check_strangers);
 
 static const struct cfg_key cfg_met_keys[] = {
     {.key = "packets_per_second",

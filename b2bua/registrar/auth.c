@@ -168,7 +168,7 @@ static bool usable(const struct sip_auth *c, const struct policy_users *users)
         return false;
     }
     if (c->qop.n == 0) {
-        return true;
+        return !users->needs_qop;
     }
     return sl_ieq(c->qop, SL("auth")) && c->cnonce.n != 0 && c->nc.n != 0;
 }
@@ -285,6 +285,10 @@ enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *
     }
     if (!users->present || !find_credentials(rq->msg, sl_str(users->domain), &c) ||
         !usable(&c, users)) {
+        return AUTH_CHALLENGE;
+    }
+    if (!auth_uri_fits(c.uri, rq->msg, c.realm)) {
+        stat_inc(STAT_AUTH_URI);
         return AUTH_CHALLENGE;
     }
     result = check_answer(a, rq, &c, user);

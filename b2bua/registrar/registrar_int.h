@@ -112,4 +112,8 @@ bool nonce_is_ours(struct nonce_keeper *k, struct sl nonce, struct sl realm,
 bool nonce_take(struct nonce_keeper *k, struct sl nonce, uint32_t nc, int64_t wall_ms,
                 uint32_t life_s);
 
+/* digest_uri.c: the answer was made for the Request-URI of msg (RFC 7616 3.4.6), as phones write
+ * it. */
+bool auth_uri_fits(struct sl uri, const struct sip_msg *msg, struct sl domain);
+
 #endif

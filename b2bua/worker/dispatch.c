@@ -16,7 +16,8 @@ static void answer(struct worker *w, const struct sip_msg *req, const struct flo
 static void answer_bad(struct worker *w, const struct flow *flow, struct sip_msg *msg,
                        const struct sip_bad *bad)
 {
-    if (msg == NULL || bad->status == 0 || !msg->is_request || msg->method == SIP_ACK) {
+    if (msg == NULL || bad->status == 0 || !msg->is_request || msg->method == SIP_ACK ||
+        worker_hides(w, flow, NULL)) {
         return;
     }
     log_debug(NULL, "refused a malformed %s: %s", sip_method_name(msg->method), bad->reason);
@@ -369,6 +370,9 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
         return;
     case TX_MATCH_NONE:
         break;
+    }
+    if (!(ours && tok.kind == TOKEN_TAG) && worker_hides(w, flow, req)) {
+        return;
     }
     worker_met(w, flow); /* an offence in it takes that back */
     if (req->method == SIP_CANCEL) {

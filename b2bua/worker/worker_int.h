@@ -86,6 +86,8 @@ bool worker_known(void *arg, const struct flow *flow); /* net_events.known */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
 void worker_met(struct worker *w, const struct flow *flow); /* valid SIP came by it */
+/* The sender is a stranger and shall hear nothing to this (NULL: it is broken). */
+bool worker_hides(struct worker *w, const struct flow *flow, const struct sip_msg *req);
 void worker_proven(void *arg, const struct flow *flow);
 
 /* told of struct registrar_params, arg: struct worker. */

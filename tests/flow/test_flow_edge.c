@@ -168,6 +168,72 @@ static void a_strangers_connection_that_speaks_sip_is_no_stranger_until_it_offen
     rig_down(r);
 }
 
+static const char yaml_each[] =
+    LISTENERS PARTIES "security: {unknown_sources: {packets_per_second: 20}, trusted_sources: "
+                      "{packets_per_second: 3}}\n";
+
+/* Not set, `each` is a tenth: one stranger's flood leaves room for a phone to register. */
+static void one_stranger_leaves_room_for_a_phone_to_register(void **state)
+{
+    struct rig *r = rig_up(yaml_each, 1);
+    struct phone s, p;
+
+    (void)state;
+    phone_init(&s, r, 0, "100", "192.0.2.99:5060");
+    asks(&s);
+    asks(&s);
+    for (int i = 0; i < 100; i++) {
+        asks_in_vain(&s);
+    }
+    assert_int_equal(stat_sum(STAT_SIP_DROP_FAST), 100);
+    assert_int_equal(stat_sum(STAT_SIP_DROP_STRANGER), 0);
+    phone_init(&p, r, 0, "1001", "192.0.2.50:5060");
+    memcpy(p.password, "one", sizeof("one"));
+    talk_register(&p, 3600);
+    rig_advance(r, 500); /* one of two a second */
+    asks(&s);
+    asks_in_vain(&s);
+    rig_down(r);
+}
+
+static const char yaml_hidden[] =
+    LISTENERS PARTIES "security: {unknown_sources: {answer: expected, each: off}}\n";
+
+static void strangers_hear_nothing_but_what_a_new_phone_would_ask(void **state)
+{
+    static const enum sip_transport transports[] = {SIP_UDP, SIP_TCP};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(transports); i++) {
+        struct rig *r = rig_up(yaml_hidden, 2);
+        struct phone s, p, carrier;
+
+        phone_init(&s, r, 0, "100", "192.0.2.99:5060");
+        phone_on(&s, 0, transports[i]);
+        asks_in_vain(&s);
+        phone_request(&s, "REGISTER", "sip:198.51.100.1", NULL);
+        phone_request(&s, "CANCEL", "sip:100@example.test", NULL);
+        phone_send_raw(&s, "INVITE nothing SIP/2.0\r\n\r\n");
+        phone_renew(&s);
+        phone_invite(&s, "sip:100@198.51.100.1", phone_sdp(&s, NULL));
+        QUIET(&s);
+        assert_int_equal(stat_sum(STAT_SIP_DROP_HIDDEN),
+                         4); /* the broken one has no answer anyway */
+        phone_renew(&s);
+        phone_invite(&s, "sip:100@EXAMPLE.test", phone_sdp(&s, NULL));
+        EXPECT(&s, "407 INVITE");
+        phone_ack_failure(&s);
+        phone_init(&p, r, 0, "1001", "192.0.2.50:5060");
+        phone_on(&p, 0, transports[i]);
+        memcpy(p.password, "one", sizeof("one"));
+        talk_register(&p, 3600);
+        asks(&p); /* he is no stranger any more */
+        phone_init(&carrier, r, 0, "carrier", "192.0.2.30:5060");
+        asks(&carrier);
+        rig_down(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +241,8 @@ int main(void)
         cmocka_unit_test(who_may_not_call_is_banned_by_tcp_and_silenced_by_udp),
         cmocka_unit_test(an_offender_beside_a_user_loses_his_connection_and_nobody_else),
         cmocka_unit_test(a_strangers_connection_that_speaks_sip_is_no_stranger_until_it_offends),
+        cmocka_unit_test(one_stranger_leaves_room_for_a_phone_to_register),
+        cmocka_unit_test(strangers_hear_nothing_but_what_a_new_phone_would_ask),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

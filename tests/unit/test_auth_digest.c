@@ -1,6 +1,6 @@
 /* test_auth_digest.c - digest authentication of users: what proves one, what does not, and that
  * nobody learns who exists. */
-#include "registrar/registrar.h"
+#include "registrar/registrar_int.h"
 
 #include "rig_tx.h"
 
@@ -228,6 +228,48 @@ static void what_phones_do_differently_is_understood(void **state)
         assert_int_equal(check(d, &cases[i]), AUTH_OK);
         assert_int_equal(d->user, 0);
     }
+}
+
+static void an_answer_for_another_number_is_none(void **state)
+{
+    static const struct {
+        const char *uri;
+        bool fits;
+    } rows[] = {
+        {"sip:+49301@" REALM, true},
+        {"sip:%2b49301@192.0.2.1:5060;transport=udp", true}, /* baresip, and who resolved us */
+        {"sip:" REALM, true},                                /* SIPp */
+        {"sip:house.example", true},
+        {"sip:+49302@" REALM, false},
+        {"sip:elsewhere.example", false},
+        {"*", false},
+    };
+    struct door *d = *state;
+    struct sip_msg *m =
+        txrig_msg(&d->rig, "INVITE sip:+49301@house.example SIP/2.0\r\n"
+                           "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKb\r\n"
+                           "From: <sip:1001@" REALM ">;tag=1\r\nTo: <sip:+49301@" REALM ">\r\n"
+                           "Call-ID: c\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
+                           "Content-Length: 0\r\n\r\n");
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(auth_uri_fits(sl_str(rows[i].uri), m, SL(REALM)), rows[i].fits);
+    }
+    sip_msg_unref(&m);
+}
+
+static void answers_without_qop_are_taken_by_setting(void **state)
+{
+    struct answer a = right;
+    struct door *d = *state;
+
+    a.qop = a.nc = a.cnonce = NULL;
+    d->def.users.needs_qop = true;
+    policy_free(&d->policy);
+    assert_int_equal(policy_compile(&d->policy, &d->def, NULL), 0);
+    challenge(d, false, false);
+    assert_int_equal(check(d, &a), AUTH_CHALLENGE);
+    assert_int_equal(check(d, &right), AUTH_OK);
 }
 
 static void wrong_answers_fail(void **state)
@@ -622,6 +664,8 @@ int main(void)
         DOOR(the_right_answer_proves_the_user),
         DOOR(a_challenge_is_one_field_with_one_algorithm),
         DOOR(what_phones_do_differently_is_understood),
+        DOOR(an_answer_for_another_number_is_none),
+        DOOR(answers_without_qop_are_taken_by_setting),
         DOOR(wrong_answers_fail),
         DOOR(an_unknown_user_fails_exactly_like_a_wrong_password),
         DOOR(credentials_that_cannot_be_used_are_challenged),

@@ -234,6 +234,122 @@ static void strangers_hear_nothing_but_what_a_new_phone_would_ask(void **state)
     }
 }
 
+static const char yaml_wide[] =
+    LISTENERS PARTIES "security: {bans: {threshold: 10, window: 5m, durations: [5m], networks: 3,\n"
+                      "                  user_agents: [\"agent-of-rude\"]}}\n";
+
+static void a_trusted_source_has_its_own_rate(void **state)
+{
+    struct rig *r = rig_up(yaml_each, 1);
+    struct phone carrier, other;
+
+    (void)state;
+    phone_init(&carrier, r, 0, "carrier", "192.0.2.30:5060");
+    phone_init(&other, r, 0, "carrier", "192.0.2.30:5062"); /* each port for itself */
+    for (int i = 0; i < 3; i++) {
+        asks(&carrier);
+    }
+    asks_in_vain(&carrier);
+    asks(&other);
+    rig_advance(r, 333);
+    asks_in_vain(&carrier);
+    rig_advance(r, 1);
+    asks(&carrier);
+    asks_in_vain(&carrier);
+    assert_int_equal(stat_sum(STAT_SIP_DROP_FAST), 3);
+    rig_down(r);
+}
+
+static void three_banned_addresses_ban_their_24_unless_a_user_lives_there(void **state)
+{
+    struct rig *r = rig_up(yaml_wide, 2);
+    struct phone s, user, near, far;
+
+    (void)state;
+    phone_init(&user, r, 0, "1001", "192.0.2.200:5060");
+    memcpy(user.password, "one", sizeof("one"));
+    talk_register(&user, 3600);
+    for (int i = 0; i < 4; i++) {
+        char at[32];
+
+        snprintf(at, sizeof(at), "192.0.2.%d:5060", 90 + i);
+        scan(&s, at, SIP_TCP, r);
+    }
+    assert_string_equal(fake_store.last_ban, "192.0.2.93/32 scanner");
+    phone_init(&s, r, 0, "100", "192.0.2.99:5060");
+    asks(&s);
+    phone_init(&near, r, 0, "100", "192.0.3.99:5060");
+    for (int i = 0; i < 3; i++) {
+        char at[32];
+
+        snprintf(at, sizeof(at), "192.0.3.%d:5060", 90 + i);
+        asks(&near);
+        scan(&s, at, SIP_TCP, r);
+    }
+    assert_string_equal(fake_store.last_ban, "192.0.3.0/24 scanner");
+    asks_in_vain(&near);
+    phone_init(&far, r, 0, "100", "192.0.4.1:5060");
+    asks(&far);
+    rig_advance(r, 301000);
+    asks(&near);
+    rig_down(r);
+}
+
+static void a_user_agent_of_the_list_is_a_scanner_by_its_beginning(void **state)
+{
+    struct rig *r = rig_up(yaml_wide, 1);
+    struct phone s;
+
+    (void)state;
+    phone_init(&s, r, 0, "less-rude", "192.0.2.98:5060"); /* agent-of-less-rude */
+    asks(&s);
+    phone_init(&s, r, 0, "Rude-2.7", "192.0.2.99:5060");
+    asks_in_vain(&s);
+    assert_int_equal(stat_sum(STAT_BAN_SILENCED), 1);
+    rig_down(r);
+}
+
+/* Ten points are forgotten in five minutes, one in thirty seconds. */
+static void points_decay_and_patience_earns_no_ban(void **state)
+{
+    struct rig *r = rig_up(yaml_wide, 1);
+    struct phone s;
+
+    (void)state;
+    phone_init(&s, r, 0, "100", "192.0.2.99:5060");
+    phone_on(&s, 0, SIP_TCP);
+    for (int i = 0; i < 9; i++) {
+        phone_send_raw(&s, "INVITE nothing SIP/2.0\r\n\r\n");
+    }
+    for (int i = 0; i < 20; i++) {
+        rig_advance(r, 30000);
+        phone_send_raw(&s, "INVITE nothing SIP/2.0\r\n\r\n");
+    }
+    asks(&s);
+    assert_int_equal(stat_sum(STAT_BAN_MADE), 0);
+    rig_advance(r, 29000);
+    phone_send_raw(&s, "INVITE nothing SIP/2.0\r\n\r\n");
+    asks_in_vain(&s);
+    assert_int_equal(stat_sum(STAT_BAN_MADE), 1);
+    rig_down(r);
+}
+
+static void an_ipv6_source_is_banned_with_its_64(void **state)
+{
+    struct rig *r = rig_up(yaml_wide, 1);
+    struct phone s;
+
+    (void)state;
+    scan(&s, "[2001:db8:1:2::9]:5060", SIP_TCP, r);
+    QUIET(&s);
+    assert_string_equal(fake_store.last_ban, "2001:db8:1:2::/64 scanner");
+    phone_init(&s, r, 0, "100", "[2001:db8:1:2:ffff::1]:5060");
+    asks_in_vain(&s);
+    phone_init(&s, r, 0, "100", "[2001:db8:1:3::1]:5060");
+    asks(&s);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +359,11 @@ int main(void)
         cmocka_unit_test(a_strangers_connection_that_speaks_sip_is_no_stranger_until_it_offends),
         cmocka_unit_test(one_stranger_leaves_room_for_a_phone_to_register),
         cmocka_unit_test(strangers_hear_nothing_but_what_a_new_phone_would_ask),
+        cmocka_unit_test(a_trusted_source_has_its_own_rate),
+        cmocka_unit_test(three_banned_addresses_ban_their_24_unless_a_user_lives_there),
+        cmocka_unit_test(a_user_agent_of_the_list_is_a_scanner_by_its_beginning),
+        cmocka_unit_test(points_decay_and_patience_earns_no_ban),
+        cmocka_unit_test(an_ipv6_source_is_banned_with_its_64),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,8 +76,7 @@ struct request {
     struct MHD_Connection *conn;
     const struct route *route;
     struct arena arena;
-    struct sl path;  /* as it came */
-    struct sl param; /* what stood for {id}, percent-decoded */
+    struct sl path, param; /* as it came; what stood for {id}, percent-decoded */
     const char *method;
     struct addr from; /* AF_UNSPEC: unix */
     char id[REQUEST_ID_MAX + 1];

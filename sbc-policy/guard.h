@@ -72,7 +72,7 @@ void policy_demote(struct policy_gate *g, const struct addr *flow);
 bool policy_has_proven(const struct policy_gate *g, const struct addr *ip, int64_t now_ms);
 /* The same of any address in a network: walks a table of 65,536, not for each packet. */
 bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int64_t now_ms);
-/* A connection brought valid SIP: it is met, unless it fell; it offended: it falls, for as long as it
+/* A connection brought valid SIP: it is met, unless it fell; it offended: it falls, as long as it
  * lives; it is gone: forgotten. An hour of silence ends either. */
 void policy_meet(struct policy_gate *g, const struct addr *flow, int64_t now_ms);
 void policy_fall(struct policy_gate *g, const struct addr *flow, int64_t now_ms);

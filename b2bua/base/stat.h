@@ -4,6 +4,7 @@
 #define POSTERN_BASE_STAT_H
 
 #include "base/stat_auth.h"
+#include "base/stat_guard.h"
 #include "base/stat_limits.h"
 
 #include <stdint.h>
@@ -57,7 +58,7 @@
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_STRANGER, "postern_dropped_packets_total", "reason=\"strangers_budget\"",           \
       "Messages dropped by reason")                                                                \
-    X(SIP_DROP_HIDDEN, "postern_dropped_packets_total", "reason=\"unexpected\"",                    \
+    X(SIP_DROP_HIDDEN, "postern_dropped_packets_total", "reason=\"unexpected\"",                   \
       "Messages dropped by reason")                                                                \
     X(SIP_DROP_FAST, "postern_dropped_packets_total", "reason=\"source_rate\"",                    \
       "Messages dropped by reason")                                                                \
@@ -104,18 +105,7 @@
     X(LEAK_REPORTED, "postern_topology_leaks_total", "action=\"reported\"",                        \
       "Names and addresses of one side found in messages to the other")                            \
     X(REAPER_ALARM, "postern_reaper_alarms_total", "", "Books that did not balance")               \
-    X(USER_REFUSED, "postern_user_refusals_total", "number=\"usual\"",                             \
-      "Requests of users who proved themselves that no rule or limit lets through")                \
-    X(USER_REFUSED_DEAR, "postern_user_refusals_total", "number=\"expensive\"",                    \
-      "Requests of users who proved themselves that no rule or limit lets through")                \
-    X(AUTH_URI, "postern_auth_foreign_uri_total", "",                                              \
-      "Digest answers made for another Request-URI, challenged again")                             \
-    X(OFFENCE, "postern_offences_total", "", "Offences of sources that are not protected")         \
-    X(BAN_MADE, "postern_bans_total", "kind=\"ban\"", "Bans by kind, dry runs included")           \
-    X(BAN_SILENCED, "postern_bans_total", "kind=\"silence\"", "Bans by kind, dry runs included")   \
-    X(BAN_SHUT, "postern_bans_total", "kind=\"flow\"", "Bans by kind, dry runs included")          \
-    X(BAN_SUPPRESSED, "postern_bans_suppressed_total", "",                                         \
-      "Offences of peers, targets and allowed networks, held against nobody")                      \
+    STAT_LIST_GUARD(X)                                                                             \
     X(PROBE_OK, "postern_probes_total", "result=\"alive\"", "OPTIONS probes of targets by result") \
     X(PROBE_LOST, "postern_probes_total", "result=\"lost\"",                                       \
       "OPTIONS probes of targets by result")                                                       \

@@ -52,6 +52,7 @@ static int house_up(void **state)
     house->longest_ms = house->cfg->duration_ms;
     assert_int_equal(token_ring_random(&house->ring), 0);
     assert_int_equal(auth_new(&house->auth), 0);
+    assert_int_equal(policy_gate_new(&house->gate), 0);
     for (uint8_t i = 0; i < 2; i++) {
         assert_int_equal(worker_new(&house->workers[i], house, i), 0);
     }

@@ -29,7 +29,8 @@ struct policy_uri_target {        /* where a peer is reached */
     const char *uri;              /* as written: sip:host:port;transport=… */
     struct addr addr;             /* numeric host and port (default 5060, 5061 for TLS) */
     uint8_t transport;            /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
-    bool sips;                    /* sips: is written, so sips: is what it is asked for */
+    bool sips;                    /* asked for by sips:, as it is written */
+    uint16_t priority, weight;    /* lower first; share among equals (RFC 2782) */
     struct policy_health *health; /* by policy_compile */
 };
 

@@ -185,14 +185,17 @@ static void message_numbers(const struct message *m, const struct policy_ref *to
     policy_numbers_out(m->cfg->policy, &m->verdict, to, &own, out);
 }
 
-static void add_peer(struct message *m, const struct policy_ref *to)
+static void add_peer(struct message *m, size_t to_i)
 {
+    const struct policy_ref *to = &m->verdict.to[to_i];
     const struct policy_peer *peer = &policy_def(m->cfg->policy)->peers[to->peer];
     struct policy_number numbers[2];
+    uint8_t order[POLICY_TARGETS_MAX];
+    size_t n = policy_target_order(peer, &m->verdict, to_i, order);
 
     message_numbers(m, to, numbers);
-    for (size_t i = 0; i < peer->n_targets; i++) {
-        const struct policy_uri_target *pt = &peer->targets[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct policy_uri_target *pt = &peer->targets[order[i]];
         bool sips = pt->sips || m->req->ruri.scheme == SIP_SCHEME_SIPS;
         struct flow flow = {.transport = pt->transport,
                             .listener = peer->listener,
@@ -258,7 +261,7 @@ static void collect_targets(struct message *m)
     m->best = 480;
     for (size_t i = 0; i < m->verdict.n_to; i++) {
         if (m->verdict.to[i].kind == POLICY_PEER) {
-            add_peer(m, &m->verdict.to[i]);
+            add_peer(m, i);
         } else if (m->verdict.called.changed) {
             add_user(m, policy_number_text(&m->verdict.called, SL_NULL));
         } else if (sip_unescape(m->req->ruri.user, text, sizeof(text), &n) == 0) {

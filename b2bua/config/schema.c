@@ -408,7 +408,8 @@ static const struct cfg_key cfg_peer_keys[] = {
      .n_at = offsetof(struct policy_peer, n_targets),
      .max = POLICY_TARGETS_MAX,
      .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=tls or sips:ADDRESS, tried in "
-             "order."},
+             "order; or {uri: sip:ADDRESS, priority: 0 to 65535, weight: 0 to 65535}: lower "
+             "priorities first, equal ones drawn by weight (RFC 2782)."},
     {.key = "media",
      .type = CFG_PROFILE,
      AT(policy_peer, media),

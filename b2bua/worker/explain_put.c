@@ -87,6 +87,15 @@ static size_t limits_of(const struct explain_view *v, struct limit_row *rows, si
     return n;
 }
 
+static const char *target_state(const struct explain_view *v, const struct policy_peer *peer,
+                                const struct policy_uri_target *t)
+{
+    struct policy_target_report r;
+
+    policy_target_report(peer, t, v->now_ms, &r);
+    return policy_target_state_word(r.state);
+}
+
 #define LIMIT_ROWS (POLICY_TARGETS_MAX + 2)
 
 static const char *rule_word(const struct policy_header_rule *r)
@@ -133,6 +142,33 @@ static void json_limits(const struct explain_view *v, struct json *j)
         json_kint(j, "burst_now", policy_burst_now(v->cfg->policy, rows[i].peer, v->now_ms));
         json_kint(j, "calls_per_second_limit", rows[i].limit->calls_per_second);
         json_obj_end(j);
+    }
+    json_arr_end(j);
+}
+
+static void json_order(const struct explain_view *v, struct json *j)
+{
+    const struct policy_verdict *verdict = &v->s->verdict;
+    const struct policy_def *def = policy_def(v->s->b.cfg->policy);
+
+    json_arr(j);
+    for (size_t i = 0; v->s->has_verdict && i < verdict->n_to; i++) {
+        const struct policy_peer *peer = &def->peers[verdict->to[i].peer];
+        uint8_t order[POLICY_TARGETS_MAX];
+        size_t n =
+            verdict->to[i].kind == POLICY_PEER ? policy_target_order(peer, verdict, i, order) : 0;
+
+        for (size_t k = 0; k < n; k++) {
+            const struct policy_uri_target *t = &peer->targets[order[k]];
+
+            json_obj(j);
+            json_kcstr(j, "peer", peer->name);
+            json_kcstr(j, "uri", t->uri);
+            json_kint(j, "priority", t->priority);
+            json_kint(j, "weight", t->weight);
+            json_kcstr(j, "state", target_state(v, peer, t));
+            json_obj_end(j);
+        }
     }
     json_arr_end(j);
 }
@@ -194,6 +230,8 @@ void explain_put_json(const struct explain_view *v, struct json *j)
     } else {
         json_none(j);
     }
+    json_key(j, "order");
+    json_order(v, j);
     json_key(j, "trace");
     if (s->has_verdict) {
         policy_trace_json(s->b.cfg->policy, &s->verdict, j);
@@ -250,6 +288,29 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     }
     BUF_LIT(b, "\nbecause\n");
     policy_trace_each(s->b.cfg->policy, v, text_step, b);
+}
+
+/* Each peer's targets as they would be tried; nothing to say of a single one. */
+static void text_order(const struct explain_view *v, struct buf *b)
+{
+    const struct policy_verdict *verdict = &v->s->verdict;
+    const struct policy_def *def = policy_def(v->s->b.cfg->policy);
+
+    for (size_t i = 0; v->s->has_verdict && i < verdict->n_to; i++) {
+        const struct policy_peer *peer = &def->peers[verdict->to[i].peer];
+        uint8_t order[POLICY_TARGETS_MAX];
+
+        if (verdict->to[i].kind != POLICY_PEER || peer->n_targets < 2) {
+            continue;
+        }
+        buf_putf(b, "targets of %s, in the order of this call\n", peer->name);
+        for (size_t k = 0, n = policy_target_order(peer, verdict, i, order); k < n; k++) {
+            const struct policy_uri_target *t = &peer->targets[order[k]];
+
+            buf_putf(b, "  %s, priority %u, weight %u: %s\n", t->uri, t->priority, t->weight,
+                     target_state(v, peer, t));
+        }
+    }
 }
 
 static void text_limit(struct buf *b, uint32_t now, uint32_t limit, const char *what)
@@ -323,6 +384,7 @@ void explain_put_text(const struct explain_view *v, struct buf *b)
         buf_putf(b, "malformed  %s\n", v->malformed);
     }
     text_verdict(s, b);
+    text_order(v, b);
     text_rules(s, b);
     text_limits(v, b);
     if (answer.n != 0) {

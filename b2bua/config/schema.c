@@ -460,7 +460,9 @@ static const struct cfg_key cfg_peer_keys[] = {
      .n_at = offsetof(struct policy_peer, n_headers),
      .max = CFG_HEADER_RULES_MAX,
      .sub = &cfg_header_rule,
-     .help = "Header rules of this side, from top to bottom."},
+     .help = "Header rules of this side, from top to bottom. Order: header rules in, numbers in, "
+             "routes with their numbers, numbers out, identity, header rules out, topology. Answers: "
+             "replies in, failover, replies out, header rules out, topology."},
     {.key = "replies",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,

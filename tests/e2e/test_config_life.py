@@ -1,4 +1,5 @@
 """The life of the configuration: reloads with calls up, listeners that come and go, the window to confirm, two writers."""
+import os
 import signal
 import socket
 
@@ -89,6 +90,29 @@ def test_a_listener_changes_under_a_call_and_new_calls_use_the_new_one(house, pa
     info(near, far)
     hang_up(near, far)
     assert all(r["end_code"] == 200 for r in daemon.wait_cdrs(2))
+
+
+def test_a_call_goes_on_while_the_key_changes_again_and_again(house, pair, tmp_path):
+    daemon = house()
+    near, far = established(pair)
+    for i in range(7):
+        reload(daemon, merged(daemon.config, {"node": {"key": str(tmp_path / f"key{i}")}}), "in force")
+        info(near, far)
+    reload(daemon, merged(daemon.config, {"node": {"key": str(tmp_path / "one-more")}}),
+           "node.key: calls may still know the last 8 keys")
+    info(near, far)
+    hang_up(near, far)
+    assert daemon.cdr()["end_code"] == 200
+
+
+def test_a_reload_changes_how_many_threads_do_the_handshakes(house):
+    daemon = house({"node": {"crypto_threads": 1}})
+
+    def threads():
+        return len(os.listdir(f"/proc/{daemon.process.pid}/task"))
+    before = threads()
+    reload(daemon, merged(daemon.config, {"node": {"crypto_threads": 4}}), "in force")
+    net.until(lambda: threads() == before + 3, 5, "there are not three more threads")
 
 
 def test_a_port_that_is_taken_refuses_the_whole(house, pair):

@@ -102,12 +102,6 @@ struct policy_users {
     struct policy_session session;
 };
 
-struct policy_table_ref { /* owned by the snapshot */
-    const char *name;
-    const char *file;
-    struct policy_table *table;
-};
-
 /* What the configuration says; strings and arrays belong to its snapshot and outlive the policy. */
 struct policy_def {
     const char *const *listeners;
@@ -119,6 +113,8 @@ struct policy_def {
     struct policy_users users;
     struct policy_group *groups;
     size_t n_groups;
+    struct policy_user_group *user_groups;
+    size_t n_user_groups;
     struct policy_table_ref *tables;
     size_t n_tables;
     struct policy_callout *callouts;

@@ -183,9 +183,9 @@ static int config_finish(struct config_box *box, struct policy_book *book)
 
 static void cfg_maps_init(struct cfg *c)
 {
-    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,    &c->peers,
-                           &c->groups, &c->tables,    &c->callouts,    &c->accounts,
-                           &c->routes, &c->sources,   &c->destinations};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,     &c->peers,
+                           &c->groups, &c->tables,    &c->callouts,     &c->accounts,
+                           &c->routes, &c->sources,   &c->destinations, &c->user_groups};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_init(maps[i], 0);
@@ -194,9 +194,9 @@ static void cfg_maps_init(struct cfg *c)
 
 static void cfg_maps_free(struct cfg *c)
 {
-    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,    &c->peers,
-                           &c->groups, &c->tables,    &c->callouts,    &c->accounts,
-                           &c->routes, &c->sources,   &c->destinations};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,     &c->peers,
+                           &c->groups, &c->tables,    &c->callouts,     &c->accounts,
+                           &c->routes, &c->sources,   &c->destinations, &c->user_groups};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         hmap_free(maps[i]);

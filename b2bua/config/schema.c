@@ -460,9 +460,10 @@ static const struct cfg_key cfg_peer_keys[] = {
      .n_at = offsetof(struct policy_peer, n_headers),
      .max = CFG_HEADER_RULES_MAX,
      .sub = &cfg_header_rule,
-     .help = "Header rules of this side, from top to bottom. Order: header rules in, numbers in, "
-             "routes with their numbers, numbers out, identity, header rules out, topology. Answers: "
-             "replies in, failover, replies out, header rules out, topology."},
+     .help =
+         "Header rules of this side, from top to bottom. Order: header rules in, numbers in, "
+         "routes with their numbers, numbers out, identity, header rules out, topology. Answers: "
+         "replies in, failover, replies out, header rules out, topology."},
     {.key = "replies",
      .type = CFG_ITEMS,
      .of = CFG_OBJECT,
@@ -736,6 +737,14 @@ static const struct cfg_key root_keys[] = {
      .at = offsetof(struct config, def.users),
      .sub = &cfg_users,
      .help = "Devices that register."},
+    {.key = "user_groups",
+     .type = CFG_MAP,
+     .at = offsetof(struct config, def.user_groups),
+     .n_at = offsetof(struct config, def.n_user_groups),
+     .max = CFG_PEERS_MAX,
+     .sub = &cfg_user_group,
+     .names_at = offsetof(struct cfg, user_groups),
+     .help = "Accounts under one name, for routes and limits of destinations."},
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_limits, .help = "Limits of the node."},
     {.key = "routes",
      .type = CFG_ITEMS,

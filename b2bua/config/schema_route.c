@@ -88,6 +88,18 @@ static const struct cfg_key cfg_group_keys[] = {
 };
 OBJECT_PUBLIC(cfg_group, policy_group, cfg_check_group);
 
+static const struct cfg_key cfg_user_group_keys[] = {
+    {.key = "users",
+     .type = CFG_LIST,
+     .of = CFG_GLOB,
+     TEXTS(policy_user_group, users),
+     .flags = CFG_REQUIRED,
+     .min = 1,
+     .max = CFG_PEERS_MAX,
+     .help = "Names of accounts; * is anything, ? one character, and each must fit an account."},
+};
+OBJECT_PUBLIC(cfg_user_group, policy_user_group, cfg_check_user_group);
+
 static const struct cfg_key cfg_table_keys[] = {
     {.key = "file",
      .type = CFG_STRING,
@@ -336,7 +348,9 @@ static const struct cfg_key cfg_route_keys[] = {
      .size = sizeof(struct policy_ref),
      .n_at = offsetof(struct policy_route, n_from),
      .max = CFG_PEERS_MAX + 1,
-     .help = "users, or names of peers and groups; anybody known when not set."},
+     .help =
+         "users, or names of peers, groups of peers and groups of users; anybody known when not "
+         "set."},
     {.key = "match", .type = CFG_OBJECT, .sub = &cfg_match, .help = "All that is set must fit."},
     {.key = "numbers",
      .type = CFG_OBJECT,

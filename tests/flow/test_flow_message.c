@@ -1,8 +1,6 @@
 /* test_flow_message.c - MESSAGE outside a call: to users and peers, with failover. */
 #include "rig.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
 static void a_message_to_a_peer_is_carried_and_answered(void **state)
 {
     struct pair t;

@@ -1,7 +1,9 @@
 """The life of the configuration: reloads with calls up, listeners that come and go, the window to confirm, two writers."""
+import http.client
 import os
 import signal
 import socket
+import threading
 
 from kit import net, yamlout
 from kit.calls import established, hang_up, offer
@@ -231,6 +233,23 @@ def test_of_two_writers_one_is_told_and_the_file_is_not_read(house, pair):
     assert back.status == 200 and back.json["version"] == 3
     assert state(daemon)["hash"] == daemon.api.get("/v1/config/versions/1")["hash"]
     house.log_problems = lambda: []
+
+
+def test_changes_while_it_is_told_to_end_are_taken_whole_or_refused(house):
+    daemon = house(**API)
+
+    def change():
+        for i in range(500):
+            try:
+                put(daemon, merged(daemon.config, {"node": {"drain": f"{3 + i % 2}s"}}))
+            except (OSError, http.client.HTTPException):
+                return  # it has ended
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    net.until(lambda: state(daemon)["version"] > 2, 10, "no change is in force")
+    assert daemon.stop() == 0
+    writer.join()
 
 
 def test_while_the_file_writes_the_api_is_refused_and_all_errors_are_told(house, pair):

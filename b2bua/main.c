@@ -407,7 +407,9 @@ static int open_house(struct house *h, const char **what)
     if (err == 0) {
         note_place(h, h->cfg);
         h->main = pthread_self();
-        life_attach(h->life, &life_ops, h);
+        log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(),
+                 h->cfg->node_name, h->cfg->workers);
+        life_attach(h->life, &life_ops, h); /* from here on admin threads change h->cfg */
     }
     return err;
 }
@@ -545,8 +547,6 @@ static int cmd_serve(struct house *h)
         (void)close_house(h);
         return err == EBADMSG && h->cfg == NULL && h->store != NULL ? EXIT_CONFIG : 1;
     }
-    log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(), h->cfg->node_name,
-             h->cfg->workers);
     run(h, &set);
     err = close_house(h);
     log_info(NULL, "stopped");

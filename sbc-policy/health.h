@@ -42,6 +42,12 @@ const char *policy_target_state_word(enum policy_target_state s);
 
 struct policy_peer;
 struct policy_uri_target;
+struct policy_verdict;
+
+/* In which order the targets of the peer v->to[to_i] are tried, as indices (POLICY_TARGETS_MAX at
+ * most); returns how many. Pure: the same verdict gives the same order. */
+size_t policy_target_order(const struct policy_peer *peer, const struct policy_verdict *v,
+                           size_t to_i, uint8_t *order);
 
 /* May a call go there? OK: it is counted as waiting until policy_target_heard(). */
 enum policy_welcome {

@@ -97,11 +97,53 @@ static int policy_groups_build(struct policy *p)
     return p->groups != NULL ? 0 : ENOMEM;
 }
 
+static void policy_user_group_fill(const struct policy *p, const struct policy_user_group *g,
+                                   uint8_t *bits)
+{
+    const struct policy_users *users = &p->def->users;
+
+    for (size_t i = 0; i < g->users.n; i++) {
+        struct sl member = sl_str(g->users.e[i]);
+        int found = policy_user_by_name(p, member);
+
+        if (found >= 0) {
+            bits[found / 8] |= (uint8_t)(1u << found % 8);
+            continue;
+        }
+        for (size_t k = 0; k < users->n_accounts; k++) {
+            if (sl_glob(member, sl_str(users->accounts[k].name))) {
+                bits[k / 8] |= (uint8_t)(1u << k % 8);
+            }
+        }
+    }
+}
+
+static int policy_user_groups_build(struct policy *p)
+{
+    const struct policy_def *def = p->def;
+
+    if (def->n_user_groups == 0) {
+        return 0;
+    }
+    p->user_groups = arena_zalloc(&p->arena, def->n_user_groups * sizeof(uint8_t *));
+    for (size_t i = 0; p->user_groups != NULL && i < def->n_user_groups; i++) {
+        p->user_groups[i] = arena_zalloc(&p->arena, def->users.n_accounts / 8 + 1);
+        if (p->user_groups[i] == NULL) {
+            return ENOMEM;
+        }
+        policy_user_group_fill(p, &def->user_groups[i], p->user_groups[i]);
+    }
+    return p->user_groups != NULL ? 0 : ENOMEM;
+}
+
 int policy_matches_build(struct policy *p)
 {
     const struct policy_def *def = p->def;
     int err = policy_groups_build(p);
 
+    if (err == 0) {
+        err = policy_user_groups_build(p);
+    }
     if (err != 0 || def->n_routes == 0) {
         return err;
     }
@@ -166,6 +208,7 @@ void policy_facts_init(struct policy_facts *f, const struct policy *p,
     f->source = &v->source;
     f->called = policy_number_text(&v->called, rq->called);
     f->calling = policy_number_text(&v->calling, rq->calling);
+    f->account = v->user;
     f->user = v->user >= 0 ? sl_str(p->def->users.accounts[v->user].name) : SL_NULL;
     f->host = SL_NULL;
     f->known[0] = f->known[1] = 0;
@@ -200,13 +243,24 @@ static bool policy_in_group(const struct policy *p, uint16_t group, uint16_t pee
     return (p->groups[group][peer / 8] >> peer % 8 & 1) != 0;
 }
 
-static bool policy_is_from(const struct policy *p, const struct policy_ref *list, size_t n,
-                           const struct policy_ref *source)
+static bool policy_in_user_group(const struct policy *p, uint16_t group, int account)
 {
+    return account >= 0 && (p->user_groups[group][account / 8] >> account % 8 & 1) != 0;
+}
+
+static bool policy_is_from(const struct policy *p, const struct policy_ref *list, size_t n,
+                           const struct policy_facts *f)
+{
+    const struct policy_ref *source = f->source;
+
     for (size_t i = 0; i < n; i++) {
         const struct policy_ref *from = &list[i];
 
-        if (from->kind == POLICY_GROUP) {
+        if (from->kind == POLICY_USER_GROUP) {
+            if (policy_in_user_group(p, from->peer, f->account)) {
+                return true;
+            }
+        } else if (from->kind == POLICY_GROUP) {
             if (source->kind == POLICY_PEER && policy_in_group(p, from->peer, source->peer)) {
                 return true;
             }
@@ -321,7 +375,7 @@ bool policy_is_dialled(const struct policy *p, size_t destination, struct policy
                                        .by = &d->called_by,
                                        .tag = p->dialled[destination].called_tag};
 
-    return policy_is_from(p, d->from, d->n_from, f->source) &&
+    return policy_is_from(p, d->from, d->n_from, f) &&
            policy_number_fits(p, f, &want, false) != POLICY_FIT_NO;
 }
 
@@ -347,7 +401,7 @@ enum policy_step_result policy_try(const struct policy *p, size_t route, struct 
     const struct policy_match *m = &p->routes[route];
     enum policy_step_result result;
 
-    if (!policy_is_from(p, r->from, r->n_from, f->source)) {
+    if (!policy_is_from(p, r->from, r->n_from, f)) {
         return POLICY_MISS_FROM;
     }
     if (!policy_has_listener(r, f->rq->listener)) {

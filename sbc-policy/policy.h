@@ -29,7 +29,8 @@ struct policy_uri_target {        /* where a peer is reached */
     const char *uri;              /* as written: sip:host:port;transport=… */
     struct addr addr;             /* numeric host and port (default 5060, 5061 for TLS) */
     uint8_t transport;            /* 0 UDP, 1 TCP, 2 TLS: as enum sip_transport */
-    bool sips;                    /* sips: is written, so sips: is what it is asked for */
+    bool sips;                    /* asked for by sips:, as it is written */
+    uint16_t priority, weight;    /* lower first; share among equals (RFC 2782) */
     struct policy_health *health; /* by policy_compile */
 };
 
@@ -103,12 +104,6 @@ struct policy_users {
     struct policy_session session;
 };
 
-struct policy_table_ref { /* owned by the snapshot */
-    const char *name;
-    const char *file;
-    struct policy_table *table;
-};
-
 /* What the configuration says; strings and arrays belong to its snapshot and outlive the policy. */
 struct policy_def {
     const char *const *listeners;
@@ -120,6 +115,8 @@ struct policy_def {
     struct policy_users users;
     struct policy_group *groups;
     size_t n_groups;
+    struct policy_user_group *user_groups;
+    size_t n_user_groups;
     struct policy_table_ref *tables;
     size_t n_tables;
     struct policy_callout *callouts;

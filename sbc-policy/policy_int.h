@@ -83,7 +83,8 @@ struct policy {
     struct policy_ids ids, user_ids;  /* from the book's numbers; users' where a table has them */
     struct policy_match *routes;
     struct policy_index index;
-    uint8_t **groups; /* a bit for each peer */
+    uint8_t **groups;      /* a bit for each peer */
+    uint8_t **user_groups; /* a bit for each account */
     bool wants_headers, wants_codecs;
     struct arena arena; /* patterns in lower case, conditions */
 };

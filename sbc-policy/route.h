@@ -11,11 +11,17 @@
 #define POLICY_TABLES_MAX 64
 #define POLICY_CODES_MAX 16 /* ranges of status codes in one list */
 
-enum policy_party { POLICY_NOBODY, POLICY_USERS, POLICY_PEER, POLICY_GROUP };
+enum policy_party {
+    POLICY_NOBODY,
+    POLICY_USERS,
+    POLICY_PEER,
+    POLICY_GROUP,     /* of peers; only in from and to */
+    POLICY_USER_GROUP /* only in from */
+};
 struct policy_ref {
-    enum policy_party kind; /* POLICY_GROUP only in a route's from and to */
-    uint16_t peer;          /* index of the peer, or of the group */
-    uint16_t weight;        /* in a route's to: 0 stays where it is */
+    enum policy_party kind;
+    uint16_t peer;   /* index of the peer, or of the group */
+    uint16_t weight; /* in a route's to: 0 stays where it is */
 };
 struct policy_group {
     const char *name;
@@ -23,9 +29,19 @@ struct policy_group {
     size_t n_peers;
 };
 
+struct policy_table_ref { /* owned by the snapshot */
+    const char *name;
+    const char *file;
+    struct policy_table *table;
+};
+
 struct policy_texts {
     const char **e;
     size_t n;
+};
+struct policy_user_group {
+    const char *name;
+    struct policy_texts users; /* names of accounts, or globs that fit some */
 };
 enum policy_by {
     POLICY_BY_ANY,

@@ -38,6 +38,7 @@ struct policy_facts { /* of the request, made ready once */
     const struct policy_ref *source;
     struct sl called, calling; /* as they are now */
     struct sl user;            /* account; p NULL: a peer */
+    int account;               /* its index; -1: a peer */
     struct sl host;            /* in lower case; p NULL: too long for any pattern */
     char text[POLICY_HOST_MAX];
     uint64_t known[2]; /* tables asked already, for called and calling */

@@ -1,6 +1,7 @@
 /* call_dtmf.c - digits between SIP INFO and RTP events (RFC 4733): what a side sends in one way is
  * given to the other in the way of its profile, and only once (attacks.md 87). */
 #include "call/call_int.h"
+#include "call/call_rules.h"
 
 #define DIGITS_MAX 32   /* that wait for the answer to the one before */
 #define DIGIT_MS 160    /* when nobody says how long */
@@ -123,7 +124,7 @@ static bool sends_events(const struct call *c, const struct leg *l, const struct
 static void answer(struct leg *l, struct tx *tx, uint16_t status, struct sl extra)
 {
     ladder_add(l, true, SIP_INFO, status, l->dlg.remote_cseq, false);
-    tx_answer(l->call->t, tx, status, l->dlg.local_tag, extra);
+    rules_answer_leg(l, tx, status, extra, NULL);
     tx_close(tx);
     tx_unref(&tx);
 }

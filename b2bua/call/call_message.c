@@ -29,6 +29,8 @@ struct message {
     struct message_target *targets;
     size_t n_targets, next;
     struct message_target *asked; /* a peer's, of whom nothing is known yet */
+    const struct sip_msg *heard;  /* what is being answered with; NULL: something of ours */
+    const struct policy_ref *heard_from;
     uint16_t best;
     bool closed, waits, is_last;
     char tag[TOKEN_TEXT_LEN];
@@ -97,13 +99,23 @@ void call_messages_drop(struct call_table *t)
     }
 }
 
+static void message_answer(struct message *m, uint16_t status, struct sl extra)
+{
+    rules_answer(m->t, m->srv, status, sl_make(m->tag, sizeof(m->tag)), extra,
+                 &(struct rules_out){.cfg = m->cfg,
+                                     .to = &m->verdict.source,
+                                     .message = {.method = SL("MESSAGE"), .is_response = true},
+                                     .heard = m->heard,
+                                     .heard_from = m->heard_from});
+}
+
 static void message_finish(struct message *m, uint16_t status)
 {
     if (status == 401 || status == 407) {
         status = 502;
     }
-    tx_answer(m->t, m->srv, status < 200 ? 480 : status, sl_make(m->tag, sizeof(m->tag)),
-              status == 503 ? SL("Retry-After: 5\r\n") : SL_NULL);
+    message_answer(m, status < 200 ? 480 : status,
+                   status == 503 ? SL("Retry-After: 5\r\n") : SL_NULL);
     message_close(m);
 }
 
@@ -129,7 +141,7 @@ static void message_refuse(struct message *m)
 
 static void message_refuse_body(struct message *m)
 {
-    tx_answer(m->t, m->srv, 415, sl_make(m->tag, sizeof(m->tag)), SL(CALL_RELAY_ACCEPT));
+    message_answer(m, 415, SL(CALL_RELAY_ACCEPT));
     message_close(m);
 }
 
@@ -147,8 +159,8 @@ static void message_redirect(struct message *m)
     BUF_LIT(&b, "Contact: <");
     policy_put_redirect(&b, m->cfg->policy, &m->verdict, called);
     BUF_LIT(&b, ">\r\n");
-    tx_answer(m->t, m->srv, buf_err(&b) == 0 ? m->verdict.sip_code : 500,
-              sl_make(m->tag, sizeof(m->tag)), buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
+    message_answer(m, buf_err(&b) == 0 ? m->verdict.sip_code : 500,
+                   buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
     message_close(m);
 }
 
@@ -185,14 +197,17 @@ static void message_numbers(const struct message *m, const struct policy_ref *to
     policy_numbers_out(m->cfg->policy, &m->verdict, to, &own, out);
 }
 
-static void add_peer(struct message *m, const struct policy_ref *to)
+static void add_peer(struct message *m, size_t to_i)
 {
+    const struct policy_ref *to = &m->verdict.to[to_i];
     const struct policy_peer *peer = &policy_def(m->cfg->policy)->peers[to->peer];
     struct policy_number numbers[2];
+    uint8_t order[POLICY_TARGETS_MAX];
+    size_t n = policy_target_order(peer, &m->verdict, to_i, order);
 
     message_numbers(m, to, numbers);
-    for (size_t i = 0; i < peer->n_targets; i++) {
-        const struct policy_uri_target *pt = &peer->targets[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct policy_uri_target *pt = &peer->targets[order[i]];
         bool sips = pt->sips || m->req->ruri.scheme == SIP_SCHEME_SIPS;
         struct flow flow = {.transport = pt->transport,
                             .listener = peer->listener,
@@ -258,7 +273,7 @@ static void collect_targets(struct message *m)
     m->best = 480;
     for (size_t i = 0; i < m->verdict.n_to; i++) {
         if (m->verdict.to[i].kind == POLICY_PEER) {
-            add_peer(m, &m->verdict.to[i]);
+            add_peer(m, i);
         } else if (m->verdict.called.changed) {
             add_user(m, policy_number_text(&m->verdict.called, SL_NULL));
         } else if (sip_unescape(m->req->ruri.user, text, sizeof(text), &n) == 0) {
@@ -504,10 +519,13 @@ static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, voi
     tx_close(tx);
     tx_unref(&m->cli);
     if (err == 0 && !message_goes_on(m, rsp->status)) {
+        m->heard = rsp;
+        m->heard_from = &m->targets[m->next - 1].to;
         message_finish(m, rsp->status == 202   ? 202
                           : rsp->status < 300  ? 200
                           : rsp->status >= 400 ? rsp->status
                                                : 480);
+        m->heard = NULL;
         return;
     }
     m->best = err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status < 400 ? 480 : rsp->status;

@@ -15,7 +15,7 @@ static struct leg *peer_of(const struct leg *l)
 static void answer_and_drop(struct leg *l, struct tx *tx, uint16_t status, struct sl extra)
 {
     ladder_add(l, true, tx_request(tx)->method, status, l->dlg.remote_cseq, false);
-    tx_answer(l->call->t, tx, status, l->dlg.local_tag, extra);
+    rules_answer_leg(l, tx, status, extra, NULL);
     tx_close(tx);
     tx_unref(&tx);
 }
@@ -78,7 +78,7 @@ void relays_drop(struct call *c)
         struct relay *r = CONTAINER_OF(it, struct relay, node);
 
         if (r->srv != NULL && !tx_server_is_final(r->srv)) {
-            tx_answer(c->t, r->srv, 481, r->from->dlg.local_tag, SL_NULL);
+            rules_answer_leg(r->from, r->srv, 481, SL_NULL, NULL);
         }
         relay_free(r);
     }
@@ -103,7 +103,7 @@ static void on_relay_response(struct tx *tx, int err, struct sip_msg *rsp, void 
     }
     ladder_add(r->from, true, r->method, status, r->from->dlg.remote_cseq, false);
     if (status != 408) { /* too late for its sender as well (RFC 4320 4.2) */
-        tx_answer(c->t, r->srv, status, r->from->dlg.local_tag, SL_NULL);
+        rules_answer_leg(r->from, r->srv, status, SL_NULL, rsp);
     }
     relay_free(r);
     if ((status == 481 || status == 408) && c->state == CALL_ANSWERED) { /* RFC 5057 */
@@ -210,7 +210,7 @@ static void mid_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
     list_push_back(&c->relays, &r->node);
     c->n_relays++;
     if (relay_send(r, req) != 0) {
-        tx_answer(c->t, tx, 480, l->dlg.local_tag, SL_NULL);
+        rules_answer_leg(l, tx, 480, SL_NULL, NULL);
         relay_free(r);
     }
 }

@@ -263,6 +263,7 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     const struct policy_def *def = policy_def(c->cfg->policy);
     const struct policy_ref *ref = &c->verdict.to[c->to_i];
     const struct policy_uri_target *tgt;
+    uint8_t order[POLICY_TARGETS_MAX];
     int err;
 
     *status = 0; /* no ports on one listener: another target may stand on another one */
@@ -271,12 +272,12 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
         c->target_i = 0;
         return !c->tries.is_last && launch_user(c, status, why) != 0;
     }
-    if (c->target_i >= def->peers[ref->peer].n_targets) {
+    if (c->target_i >= policy_target_order(&def->peers[ref->peer], &c->verdict, c->to_i, order)) {
         c->to_i++;
         c->target_i = 0;
         return false;
     }
-    tgt = &def->peers[ref->peer].targets[c->target_i++];
+    tgt = &def->peers[ref->peer].targets[order[c->target_i++]];
     err = call_target_enter(c, ref->peer, tgt);
     if (err == 0) {
         *status = launch_peer(c, ref->peer, tgt, &err, why);

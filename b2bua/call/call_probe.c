@@ -2,6 +2,7 @@
  * all workers look. The first question comes at a random moment of the interval, each next one a
  * tenth earlier or later, so that neither targets nor nodes are asked in step. */
 #include "call/call_egress.h"
+#include "call/call_rules.h"
 
 #define PROBE_FROM "postern"
 #define PROBE_AGAIN_MS 1000 /* a reload took away a probe under way, or there was no room */
@@ -79,8 +80,12 @@ static int write_options(const struct probe *p, struct buf *b)
     const struct config *cfg = p->t->cfg;
     char from[300], to[300], uri[300], call_id[TOKEN_TEXT_LEN], tag[TOKEN_TEXT_LEN];
     struct token tok = {.node = cfg->node_id, .worker = p->t->p.worker, .kind = TOKEN_STATELESS};
+    const struct policy_ref peer = {
+        .kind = POLICY_PEER,
+        .peer = (uint16_t)(p->peer - policy_def(p->t->probes->cfg->policy)->peers)};
     struct addr via;
     struct buf f, r, u;
+    size_t mark;
     struct dialog d = {.local_cseq = 1, .target = uri, .flow = *tx_flow(p->tx), .pin_flow = true};
 
     token_put(p->t->p.ring, &tok, call_id);
@@ -109,16 +114,17 @@ static int write_options(const struct probe *p, struct buf *b)
                                                 .branch = tx_branch(p->tx),
                                                 .via = &via,
                                                 .transport = p->target->transport});
+    mark = b->n;
     BUF_LIT(b, "Accept: application/sdp\r\n");
+    rules_apply_named(&(struct rules_out){.cfg = p->t->probes->cfg,
+                                          .to = &peer,
+                                          .message = {.method = SL("OPTIONS")}},
+                      b, mark);
     sip_put_body(b, SL_NULL, SL_NULL);
     if (buf_err(&f) != 0 || buf_err(&r) != 0 || buf_err(&u) != 0 || buf_err(b) != 0) {
         return EMSGSIZE;
     }
-    return egress_pass_options(
-        cfg,
-        &(struct policy_ref){.kind = POLICY_PEER,
-                             .peer = (uint16_t)(p->peer - policy_def(cfg->policy)->peers)},
-        &d, b);
+    return egress_pass_options(cfg, &peer, &d, b);
 }
 
 static int ask(struct probe *p)

@@ -1,6 +1,7 @@
 /* call_reinvite.c - INVITE inside an answered call, from either side: hold, resume, new addresses,
  * offers in the INVITE or in its answer; glare (RFC 3261 14) and the ACK that carries an answer. */
 #include "call/call_egress.h"
+#include "call/call_rules.h"
 
 #define REINVITE_RETRIES_MAX 3
 
@@ -303,7 +304,7 @@ static void refuse_tx(struct leg *l, struct tx *tx, uint16_t status)
     } else if (status == 422) {
         session_put_min(&b, l);
     }
-    tx_answer(l->call->t, tx, status, l->dlg.local_tag, buf_sl(&b));
+    rules_answer_leg(l, tx, status, buf_sl(&b), NULL);
     ladder_add(l, true, SIP_INVITE, status, l->dlg.remote_cseq, false);
     tx_close(tx);
     tx_unref(&tx);

@@ -2,6 +2,7 @@
  * ours to a caller that takes them wait for its PRACK, a callee's get one from us. Descriptions in
  * PRACK are refused: there is nothing left to answer with. */
 #include "call/call_int.h"
+#include "call/call_rules.h"
 
 #define RSEQ_MAX 0x7FFFFFFFu /* RFC 3262 7.1 */
 #define REPEAT_FOR_T1 64     /* RFC 3262 3 */
@@ -247,7 +248,7 @@ void call_prack(struct leg *l, struct tx *tx, struct sip_msg *req)
     uint16_t status = !is_it ? 481 : req->body.n == 0 ? 200 : msg_has_sdp(req) ? 488 : 415;
 
     ladder_add(l, true, SIP_PRACK, status, req->cseq, false);
-    tx_answer(l->call->t, tx, status, l->dlg.local_tag, SL_NULL);
+    rules_answer_leg(l, tx, status, SL_NULL, NULL);
     tx_close(tx);
     tx_unref(&tx);
     if (is_it) { /* also with a body that we do not take: it has heard us */

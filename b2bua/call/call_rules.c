@@ -1,6 +1,8 @@
 /* call_rules.c - header rules, status codes and identity at work on our messages. */
 #include "call/call_rules.h"
 
+#define RULES_ANSWER_MAX 4096 /* header fields of an answer without a body; longer: as it was */
+
 static const struct policy_peer *peer_of(const struct config *cfg, const struct policy_ref *ref)
 {
     return ref != NULL && ref->kind == POLICY_PEER ? &policy_def(cfg->policy)->peers[ref->peer]
@@ -60,9 +62,9 @@ void rules_view(const struct config *cfg, const struct policy_ref *from, const s
     }
 }
 
-void rules_apply(const struct rules_out *o, struct buf *b, size_t mark)
+static void apply_out(const struct policy_peer *peer, const struct rules_out *o, struct buf *b,
+                      size_t mark)
 {
-    const struct policy_peer *peer = peer_of(o->cfg, o->to);
     struct policy_fields f, other;
 
     if (peer == NULL || peer->n_headers == 0 || buf_err(b) != 0) {
@@ -80,6 +82,54 @@ void rules_apply(const struct rules_out *o, struct buf *b, size_t mark)
     apply(peer, POLICY_OUT, &o->message, &f, &other);
     b->n = mark;
     policy_fields_put(b, &f);
+}
+
+void rules_apply(const struct rules_out *o, struct buf *b, size_t mark)
+{
+    apply_out(peer_of(o->cfg, o->to), o, b, mark);
+}
+
+void rules_apply_named(const struct rules_out *o, struct buf *b, size_t mark)
+{
+    const struct policy_peer *peer = peer_of(o->cfg, o->to);
+
+    for (size_t i = 0; peer != NULL && i < peer->n_headers; i++) {
+        struct policy_peer one = {.name = peer->name, .headers = &peer->headers[i], .n_headers = 1};
+
+        if (one.headers->methods.n != 0) {
+            apply_out(&one, o, b, mark);
+        }
+    }
+}
+
+void rules_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
+                  struct sl extra, const struct rules_out *o)
+{
+    char text[RULES_ANSWER_MAX];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    buf_putsl(&b, extra);
+    rules_apply(o, &b, 0);
+    tx_answer(t, tx, status, to_tag, buf_err(&b) == 0 ? buf_sl(&b) : extra);
+}
+
+void rules_answer_leg(const struct leg *l, struct tx *tx, uint16_t status, struct sl extra,
+                      const struct sip_msg *heard)
+{
+    const struct call *c = l->call;
+    const struct leg *other = l == c->a ? c->b : c->a;
+    const struct sip_msg *req = tx_request(tx);
+    struct rules_out o = {.cfg = c->cfg, .to = &l->party, .message = {.is_response = true}};
+
+    if (req != NULL) {
+        o.message.method = req->method_name;
+    }
+    if (heard != NULL && other != NULL) {
+        o.heard = heard;
+        o.heard_from = &other->party;
+    }
+    rules_answer(c->t, tx, status, l->dlg.local_tag, extra, &o);
 }
 
 uint16_t rules_status(const struct config *cfg, const struct policy_ref *party,

@@ -4,8 +4,9 @@
  * routes are matched and before anything is copied. What goes to a peer is composed: framing
  * fields, credentials, Allow, Retry-After, Warning, identity; then its `out` rules, in the list's
  * order; then the body. Status codes: `in` of the peer that answered, failover, `out` of the peer
- * that is answered. Rules work on INVITE, BYE, INFO and MESSAGE and on answers to INVITE; ACK,
- * CANCEL and answers without state are ours alone. */
+ * that is answered. Rules work on INVITE, UPDATE, PRACK, BYE, INFO and MESSAGE, on answers to them,
+ * and, where they name it, on OPTIONS of ours. ACK, CANCEL, 100 and answers without state are ours
+ * alone. What only ends here (BYE, UPDATE, PRACK) has no use for `in` rules. */
 #ifndef POSTERN_CALL_RULES_H
 #define POSTERN_CALL_RULES_H
 
@@ -24,6 +25,15 @@ struct rules_out {
 };
 /* Applies the `out` rules to what stands in b behind `mark`. */
 void rules_apply(const struct rules_out *o, struct buf *b, size_t mark);
+
+/* The same, but only by rules that name the method. */
+void rules_apply_named(const struct rules_out *o, struct buf *b, size_t mark);
+/* Answers a request of o->to by tx with these lines after its rules; see tx_answer(). */
+void rules_answer(struct call_table *t, struct tx *tx, uint16_t status, struct sl to_tag,
+                  struct sl extra, const struct rules_out *o);
+/* The same for one of this leg; heard: what the other leg answered, or NULL. */
+void rules_answer_leg(const struct leg *l, struct tx *tx, uint16_t status, struct sl extra,
+                      const struct sip_msg *heard);
 
 uint16_t rules_status(const struct config *cfg, const struct policy_ref *party,
                       enum policy_direction direction, uint16_t status);

@@ -119,14 +119,14 @@ static void put_trouble(struct buf *b, const struct call *c, uint16_t status)
 }
 
 /* The rules of who gets this response; what it answers for the other side may be copied from. */
-static void put_rules_response(struct buf *b, const struct leg *l, size_t mark)
+static void put_rules_response(struct buf *b, const struct leg *l, struct sl method, size_t mark)
 {
     const struct call *c = l->call;
     bool is_relayed = c->heard != NULL && c->heard_leg != l;
 
     rules_apply(&(struct rules_out){.cfg = c->cfg,
                                     .to = &l->party,
-                                    .message = {.method = SL("INVITE"), .is_response = true},
+                                    .message = {.method = method, .is_response = true},
                                     .heard = is_relayed ? c->heard : NULL,
                                     .heard_from = is_relayed ? &c->heard_leg->party : NULL},
                 b, mark);
@@ -216,8 +216,8 @@ static void put_response(struct buf *b, struct leg *l, const struct answer *a, b
     put_session(b, l, status);
     put_trouble(b, c, status);
     buf_putsl(b, a->extra);
-    if (!is_bare && req->method == SIP_INVITE) {
-        put_rules_response(b, l, mark);
+    if (!is_bare) {
+        put_rules_response(b, l, req->method_name, mark);
     }
     sip_put_body(b, a->sdp.n != 0 ? SL("application/sdp") : SL_NULL, a->sdp);
 }

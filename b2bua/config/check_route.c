@@ -12,6 +12,43 @@ void cfg_check_group(struct cfg *c, const struct cfg_node *node, void *at)
     }
 }
 
+static bool cfg_fits_account(const struct cfg *c, struct sl member)
+{
+    const struct policy_users *users = &c->config->def.users;
+
+    if (cfg_names_find(&c->accounts, member) >= 0) {
+        return true;
+    }
+    for (size_t i = 0; i < users->n_accounts; i++) {
+        if (users->accounts[i].name != NULL && sl_glob(member, sl_str(users->accounts[i].name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void cfg_check_user_group(struct cfg *c, const struct cfg_node *node, void *at)
+{
+    const struct policy_user_group *g = at;
+    const struct cfg_node *list = cfg_find(c, node, SL("users")), *n = cfg_first(list);
+    struct sl name = sl_str(g->name);
+
+    if (g->name != NULL && (sl_eq(name, SL("users")) || cfg_names_find(&c->peers, name) >= 0 ||
+                            cfg_names_find(&c->groups, name) >= 0)) {
+        cfg_error_key(c, node, NULL, "a group cannot have this name: %s",
+                      sl_eq(name, SL("users")) ? "routes mean all users by it"
+                                               : "there is a peer or a group of that name");
+    }
+    if (list != NULL && cfg_is_empty(list, CFG_SEQUENCE)) {
+        cfg_error(c, list, "must name at least one");
+    }
+    for (size_t i = 0; cfg_errors_room(c) && n != NULL && i < g->users.n; i++, n = n->next) {
+        if (g->users.e[i] != NULL && !cfg_fits_account(c, sl_str(g->users.e[i]))) {
+            cfg_error(c, n, "no account fits '%s'", g->users.e[i]);
+        }
+    }
+}
+
 void cfg_check_number_rule(struct cfg *c, const struct cfg_node *node, void *at)
 {
     const struct policy_number_rule *r = at;
@@ -140,6 +177,10 @@ static void cfg_check_to(struct cfg *c, const struct cfg_node *to, const struct 
         const struct policy_ref *ref = &r->to[i], *refs = ref;
         size_t n_refs = 1;
 
+        if (ref->kind == POLICY_USER_GROUP) {
+            cfg_error(c, n, "a group of users is none that can be called: 'users' calls who it is");
+            continue;
+        }
         if (ref->kind == POLICY_GROUP) {
             refs = def->groups[ref->peer].peers;
             n_refs = def->groups[ref->peer].n_peers;

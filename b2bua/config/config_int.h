@@ -142,7 +142,7 @@ struct cfg {
     struct hmap keys;      /* of all mappings, by (parent, key) */
     struct cfg_node *root; /* NULL: an empty file */
     struct hmap listeners, profiles, peers, groups, tables, callouts, accounts, routes, sources;
-    struct hmap destinations;
+    struct hmap destinations, user_groups;
     const struct cfg_node *listener_nodes[CONFIG_SLOTS_MAX];
     uint64_t slots_taken;        /* of the snapshot */
     struct hmap certificates;    /* names that prove a peer, by listener */

@@ -192,9 +192,9 @@ static int config_finish(struct config_box *box, struct policy_book *book)
 
 static void cfg_maps_each(struct cfg *c, void (*fn)(struct hmap *map))
 {
-    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,    &c->peers,
-                           &c->groups, &c->tables,    &c->callouts,    &c->accounts,
-                           &c->routes, &c->sources,   &c->destinations};
+    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,     &c->peers,
+                           &c->groups, &c->tables,    &c->callouts,     &c->accounts,
+                           &c->routes, &c->sources,   &c->destinations, &c->user_groups};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
         fn(maps[i]);

@@ -434,7 +434,8 @@ static const struct cfg_key cfg_peer_keys[] = {
      LIST(policy_peer, targets, n_targets, CFG_TARGET),
      .max = POLICY_TARGETS_MAX,
      .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=tls or sips:ADDRESS, tried in "
-             "order."},
+             "order; or {uri: sip:ADDRESS, priority: 0 to 65535, weight: 0 to 65535}: lower "
+             "priorities first, equal ones drawn by weight (RFC 2782)."},
     SIDE_MEDIA(policy_peer),
     {.key = "tls",
      .type = CFG_OBJECT,
@@ -463,7 +464,10 @@ static const struct cfg_key cfg_peer_keys[] = {
     {.key = "headers",
      ITEMS(policy_peer, headers, n_headers, cfg_header_rule),
      .max = CFG_HEADER_RULES_MAX,
-     .help = "Header rules of this side, from top to bottom."},
+     .help =
+         "Header rules of this side, from top to bottom. Order: header rules in, numbers in, "
+         "routes with their numbers, numbers out, identity, header rules out, topology. Answers: "
+         "replies in, failover, replies out, header rules out, topology."},
     {.key = "replies",
      ITEMS(policy_peer, replies, n_replies, cfg_reply_rule),
      .max = CFG_HEADER_RULES_MAX,
@@ -704,6 +708,10 @@ static const struct cfg_key root_keys[] = {
      .at = offsetof(struct config, def.users),
      .sub = &cfg_users,
      .help = "Devices that register."},
+    {.key = "user_groups",
+     MAP(def.user_groups, def.n_user_groups, user_groups, cfg_user_group),
+     .max = CFG_PEERS_MAX,
+     .help = "Accounts under one name, for routes and limits of destinations."},
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_limits, .help = "Limits of the node."},
     {.key = "routes",
      ITEMS(config, def.routes, def.n_routes, cfg_route),

@@ -55,12 +55,16 @@ static const struct cfg_key cfg_header_rule_keys[] = {
      RULE(on),
      .dflt = "all",
      .words = words_on,
-     .help = "Which messages it works on."},
+     .help = "Which messages it works on: requests, and answers to them that belong to a call or a "
+             "MESSAGE."},
     {.key = "methods",
      LIST(policy_header_rule, methods.e, methods.n, CFG_NAME),
      .min = 1,
      .max = 32,
-     .help = "Methods of these messages, as in [INVITE, BYE]; all when not set."},
+     .help =
+         "Methods of these messages: INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE, and OPTIONS, which "
+         "our probes heed only by name; with direction in INVITE, INFO and MESSAGE. All when not "
+         "set. ACK, CANCEL, 100 Trying and answers without state know no rules."},
     {.key = "if",
      LIST(policy_header_rule, conds_text.e, conds_text.n, CFG_COND),
      .min = 1,
@@ -168,6 +172,34 @@ static void cfg_check_groups(struct cfg *c, const struct cfg_node *node,
     }
 }
 
+/* What would never match must not look as if it did. */
+static void cfg_check_methods(struct cfg *c, const struct cfg_node *node,
+                              const struct policy_header_rule *r)
+{
+    static const char *const known[] = {"INVITE", "INFO", "MESSAGE", "UPDATE",
+                                        "PRACK",  "BYE",  "OPTIONS"};
+    const struct cfg_node *list = cfg_find(c, node, SL("methods")), *n = cfg_first(list);
+    size_t n_known = r->direction == POLICY_IN ? 3 : COUNT_OF(known);
+
+    if (list != NULL && cfg_is_empty(list, CFG_SEQUENCE)) {
+        cfg_error(c, list, "must name at least one");
+    }
+    for (size_t i = 0; n != NULL && i < r->methods.n; i++, n = n->next) {
+        size_t k = 0;
+
+        while (r->methods.e[i] != NULL && k < n_known &&
+               !sl_eq(sl_str(known[k]), sl_str(r->methods.e[i]))) {
+            k++;
+        }
+        if (k == n_known) {
+            cfg_error(c, n, "no rule of this direction works on '%s'; those of %s", r->methods.e[i],
+                      r->direction == POLICY_IN
+                          ? "in work on INVITE, INFO and MESSAGE"
+                          : "out work on INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE and OPTIONS");
+        }
+    }
+}
+
 static void cfg_check_header_rule(struct cfg *c, const struct cfg_node *node, void *at)
 {
     struct policy_header_rule *r = at;
@@ -186,6 +218,7 @@ static void cfg_check_header_rule(struct cfg *c, const struct cfg_node *node, vo
         cfg_error(c, node, "'copy' of what comes in needs 'to'");
     }
     cfg_check_groups(c, node, r);
+    cfg_check_methods(c, node, r);
     if (r->conds_text.n == 0) {
         return;
     }

@@ -38,7 +38,8 @@ extern const char *const cfg_words_bool[]; /* false, true: stored in a bool */
 extern const struct cfg_object cfg_probe, cfg_breaker, cfg_failover,
     cfg_overload; /* schema_health.c */
 /* schema_route.c, schema_header.c */
-extern const struct cfg_object cfg_sides, cfg_group, cfg_table, cfg_callout, cfg_route;
+extern const struct cfg_object cfg_sides, cfg_group, cfg_user_group, cfg_table, cfg_callout,
+    cfg_route;
 extern const struct cfg_object cfg_number_match;
 extern const struct cfg_object cfg_session_timer; /* schema_session.c */
 extern const char *const cfg_words_reliable[];
@@ -66,7 +67,7 @@ cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expire
     cfg_check_keepalive, cfg_check_account, cfg_check_root;
 /* check_route.c */
 cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
-    cfg_check_redirect, cfg_check_group, cfg_check_callout;
+    cfg_check_redirect, cfg_check_group, cfg_check_user_group, cfg_check_callout;
 /* table.c */
 cfg_check_fn cfg_check_table;
 

@@ -77,6 +77,16 @@ static const struct cfg_key cfg_group_keys[] = {
 };
 OBJECT_PUBLIC(cfg_group, policy_group, cfg_check_group);
 
+static const struct cfg_key cfg_user_group_keys[] = {
+    {.key = "users",
+     LIST(policy_user_group, users.e, users.n, CFG_GLOB),
+     .flags = CFG_REQUIRED,
+     .min = 1,
+     .max = CFG_PEERS_MAX,
+     .help = "Names of accounts; * is anything, ? one character, and each must fit an account."},
+};
+OBJECT_PUBLIC(cfg_user_group, policy_user_group, cfg_check_user_group);
+
 static const struct cfg_key cfg_table_keys[] = {
     {.key = "file",
      .type = CFG_STRING,
@@ -295,7 +305,9 @@ static const struct cfg_key cfg_route_keys[] = {
     {.key = "from",
      LIST(policy_route, from, n_from, CFG_PARTY),
      .max = CFG_PEERS_MAX + 1,
-     .help = "users, or names of peers and groups; anybody known when not set."},
+     .help =
+         "users, or names of peers, groups of peers and groups of users; anybody known when not "
+         "set."},
     {.key = "match", .type = CFG_OBJECT, .sub = &cfg_match, .help = "All that is set must fit."},
     {.key = "numbers",
      .type = CFG_OBJECT,

@@ -173,7 +173,8 @@ static bool cfg_target_param(struct cfg *c, const struct cfg_node *n, struct sl 
 
 void cfg_read_uri(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
 {
-    struct policy_uri_target t = {0};
+    struct policy_uri_target *to = (struct policy_uri_target *)(void *)((char *)at + k->at),
+                             t = *to;
     struct sl rest = n->value, hostport, param;
     bool is_good = true;
 
@@ -189,7 +190,7 @@ void cfg_read_uri(struct cfg *c, const struct cfg_key *k, const struct cfg_node 
     is_good = is_good && cfg_target_address(c, n, hostport, &t);
     t.uri = cfg_keep(c, n->value);
     if (is_good) {
-        memcpy((char *)at + k->at, &t, sizeof(t));
+        *to = t;
     }
 }
 
@@ -200,8 +201,19 @@ void cfg_read_target(struct cfg *c, const struct cfg_key *k, const struct cfg_no
          .type = CFG_URI,
          .flags = CFG_REQUIRED,
          .help = "Where the peer is reached."},
-        {.key = "weight", .type = CFG_LATER, .help = "Share among targets of equal priority."},
-        {.key = "priority", .type = CFG_LATER, .help = "Lower values are tried first."},
+        {.key = "weight",
+         .type = CFG_INT,
+         AT(policy_uri_target, weight),
+         .dflt = "0",
+         .max = UINT16_MAX,
+         .help = "Share of the calls among targets of equal priority; 0: hardly any beside others, "
+                 "and in their order when all are 0."},
+        {.key = "priority",
+         .type = CFG_INT,
+         AT(policy_uri_target, priority),
+         .dflt = "0",
+         .max = UINT16_MAX,
+         .help = "Lower values are tried first."},
     };
     static const struct cfg_object target = {
         .keys = keys, .n_keys = COUNT_OF(keys), .size = sizeof(struct policy_uri_target)};

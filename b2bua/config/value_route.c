@@ -18,6 +18,9 @@ static void cfg_refuse_party(struct cfg *c, const struct cfg_node *n, bool only_
     for (size_t i = 0; cfg_errors_room(c) && !only_peers && i < def->n_groups; i++) {
         cfg_nearest_try(&near, def->groups[i].name);
     }
+    for (size_t i = 0; cfg_errors_room(c) && !only_peers && i < def->n_user_groups; i++) {
+        cfg_nearest_try(&near, def->user_groups[i].name);
+    }
     cfg_error_value(c, n, &near, "there is no peer '%.*s'", SL_ARG(cfg_shown(n->value)));
 }
 
@@ -48,18 +51,21 @@ void cfg_read_peer(struct cfg *c, const struct cfg_key *k, const struct cfg_node
 void cfg_read_party(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
 {
     struct policy_ref ref = {.kind = POLICY_USERS};
-    int64_t group;
+    int64_t group, users;
 
     if (!cfg_is_scalar(c, n)) {
         return;
     }
     group = cfg_names_find(&c->groups, n->value);
+    users = cfg_names_find(&c->user_groups, n->value);
     if (sl_eq(n->value, SL("users"))) {
         if (!c->config->def.users.present) {
             cfg_error(c, n, "there are no users: the section 'users' is missing");
         }
     } else if (group >= 0) {
         ref = (struct policy_ref){.kind = POLICY_GROUP, .peer = (uint16_t)group};
+    } else if (users >= 0) {
+        ref = (struct policy_ref){.kind = POLICY_USER_GROUP, .peer = (uint16_t)users};
     } else if (!cfg_find_peer(c, n->value, &ref)) {
         cfg_refuse_party(c, n, false);
         return;

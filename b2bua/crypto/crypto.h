@@ -52,19 +52,24 @@ struct token {
 };
 #define TOKEN_TEXT_LEN 26 /* base32 lower case (a-z2-7) of one AES block */
 
-/* Two keys: the current one and the one before. Immutable once made: replace the whole ring. */
+/* The current key and up to TOKEN_OLDER_MAX before it, as long as calls of theirs may live.
+ * Immutable once made: replace the whole ring. */
+#define TOKEN_OLDER_MAX 7
 struct token_ring;
 /* Reads the key file, or makes it (mode 0600, atomically) when it is missing. EBADMSG: not ours;
  * EPERM: readable by others; else the errno of the file. Thread: main. */
 MUST_USE int token_ring_load(struct token_ring **rp, const char *path);
 MUST_USE int token_ring_random(struct token_ring **rp); /* tests: not kept anywhere */
-/* New current key, the old current becomes the previous; written back to path (NULL: kept in
- * memory only). */
+struct token_turn { /* now, and how long a key is accepted after it ceased to be the current one */
+    int64_t wall_ms, life_ms;
+};
+/* New current key, the old current one is accepted on; written back to path (NULL: kept in memory
+ * only). ENOBUFS: TOKEN_OLDER_MAX older ones are needed still. */
 MUST_USE int token_ring_rotate(struct token_ring **out, const struct token_ring *r,
-                               const char *path, int64_t wall_ms);
-/* The key of another file, read or made, as the current one; that of r becomes the previous. */
+                               const char *path, const struct token_turn *turn);
+/* The key of another file, read or made, as the current one; otherwise likewise. */
 MUST_USE int token_ring_follow(struct token_ring **out, const struct token_ring *r,
-                               const char *path);
+                               const char *path, const struct token_turn *turn);
 int64_t token_ring_made_ms(const struct token_ring *r); /* Unix ms of the current key */
 void token_ring_free(struct token_ring **rp);
 

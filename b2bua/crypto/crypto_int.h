@@ -42,9 +42,10 @@ void crypto_ciphers_drop(void);
 struct token_key {
     uint8_t key[TOKEN_KEY_LEN];
     int64_t made_ms; /* Unix; 0: there is no such key */
+    int64_t left_ms; /* Unix: when another one became the current one */
 };
 struct token_keys {
-    struct token_key current, previous;
+    struct token_key current, older[TOKEN_OLDER_MAX]; /* the youngest first; no gaps */
 };
 
 /* tls.c */

@@ -13,13 +13,13 @@ _Static_assert(TOKEN_STATELESS < 8, "the kind has three bits");
 
 /* Plain block, big endian: kind 3 bits and leg 5, check 2 bytes, worker 6 bits and node 10, slot 3
  * bytes, gen 4, check 1, random 3. The 24 check bits tell our tokens from other texts, and those of
- * the previous key from those of the current one: one in 16 million passes by chance. */
+ * older keys from those of the current one: one in 16 million passes by chance. */
 static const uint8_t token_check[3] = {0xb2, 0x6b, 0x5c};
 
 struct token_ring {
     struct token_keys keys;
     EVP_CIPHER_CTX *enc;
-    EVP_CIPHER_CTX *dec[2]; /* current, previous (NULL: none) */
+    EVP_CIPHER_CTX *dec[1 + TOKEN_OLDER_MAX]; /* current, older (NULL: no more) */
 };
 
 static EVP_CIPHER_CTX *token_ctx(const uint8_t *key, int enc)
@@ -54,9 +54,9 @@ static int token_ring_new(struct token_ring **rp, const struct token_keys *keys)
     r->enc = token_ctx(keys->current.key, 1);
     r->dec[0] = token_ctx(keys->current.key, 0);
     ok = r->enc != NULL && r->dec[0] != NULL;
-    if (keys->previous.made_ms != 0) {
-        r->dec[1] = token_ctx(keys->previous.key, 0);
-        ok = ok && r->dec[1] != NULL;
+    for (size_t i = 0; i < TOKEN_OLDER_MAX && keys->older[i].made_ms != 0; i++) {
+        r->dec[1 + i] = token_ctx(keys->older[i].key, 0);
+        ok = ok && r->dec[1 + i] != NULL;
     }
     if (!ok) {
         token_ring_free(&r);
@@ -91,15 +91,39 @@ static int token_keys_load(struct token_keys *keys, const char *path)
     return err;
 }
 
-int token_ring_follow(struct token_ring **out, const struct token_ring *r, const char *path)
+/* next->current takes the place of was->current: what may still be needed comes after it. */
+static int token_keys_turn(struct token_keys *next, const struct token_keys *was,
+                           const struct token_turn *turn)
+{
+    size_t n = 0;
+
+    memset(next->older, 0, sizeof(next->older)); /* what another file knows is not ours */
+    for (size_t i = 0; i <= TOKEN_OLDER_MAX; i++) {
+        struct token_key k = i == 0 ? was->current : was->older[i - 1];
+
+        k.left_ms = i == 0 ? turn->wall_ms : k.left_ms;
+        if (k.made_ms == 0 || turn->wall_ms - k.left_ms >= turn->life_ms ||
+            memcmp(k.key, next->current.key, sizeof(k.key)) == 0) {
+            continue;
+        }
+        if (n == TOKEN_OLDER_MAX) {
+            return ENOBUFS;
+        }
+        next->older[n++] = k;
+    }
+    return 0;
+}
+
+int token_ring_follow(struct token_ring **out, const struct token_ring *r, const char *path,
+                      const struct token_turn *turn)
 {
     struct token_keys keys = {0};
     int err = token_keys_load(&keys, path);
 
     if (err == 0) {
-        if (memcmp(keys.current.key, r->keys.current.key, sizeof(keys.current.key)) != 0) {
-            keys.previous = r->keys.current;
-        }
+        err = token_keys_turn(&keys, &r->keys, turn);
+    }
+    if (err == 0) {
         err = token_ring_new(out, &keys);
     }
     mem_wipe(&keys, sizeof(keys));
@@ -130,14 +154,17 @@ int token_ring_random(struct token_ring **rp)
 }
 
 int token_ring_rotate(struct token_ring **out, const struct token_ring *r, const char *path,
-                      int64_t wall_ms)
+                      const struct token_turn *turn)
 {
-    struct token_keys keys = {.previous = r->keys.current};
+    struct token_keys keys = {0};
     struct token_ring *next = NULL;
     int err;
 
-    token_key_make(&keys.current, wall_ms);
-    err = token_ring_new(&next, &keys);
+    token_key_make(&keys.current, turn->wall_ms);
+    err = token_keys_turn(&keys, &r->keys, turn);
+    if (err == 0) {
+        err = token_ring_new(&next, &keys);
+    }
     if (err == 0 && path != NULL) {
         err = token_file_write(path, &keys);
     }
@@ -167,8 +194,9 @@ void token_ring_free(struct token_ring **rp)
     *rp = NULL;
     if (r != NULL) {
         EVP_CIPHER_CTX_free(r->enc);
-        EVP_CIPHER_CTX_free(r->dec[0]);
-        EVP_CIPHER_CTX_free(r->dec[1]);
+        for (size_t i = 0; i <= TOKEN_OLDER_MAX; i++) {
+            EVP_CIPHER_CTX_free(r->dec[i]);
+        }
         mem_wipe(r, sizeof(*r));
         mem_free(r);
     }
@@ -290,5 +318,10 @@ bool token_get(const struct token_ring *r, struct sl text, struct token *out)
     if (text.n != TOKEN_TEXT_LEN || !token_from_text(text, block)) {
         return false;
     }
-    return token_open(r->dec[0], block, out) || token_open(r->dec[1], block, out);
+    for (size_t i = 0; i <= TOKEN_OLDER_MAX && r->dec[i] != NULL; i++) {
+        if (token_open(r->dec[i], block, out)) {
+            return true;
+        }
+    }
+    return false;
 }

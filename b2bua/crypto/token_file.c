@@ -1,7 +1,8 @@
 /* token_file.c - the key file: text, a version line, then one line per key:
  *   postern-token-keys 1
  *   current 00112233445566778899aabbccddeeff 1795243697123
- *   previous ... */
+ *   previous ...
+ *   older ... and when it ceased to be the current one; up to six */
 #include "crypto/crypto_int.h"
 
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TOKEN_FILE_MAX 512
+#define TOKEN_FILE_MAX 1024
 #define TOKEN_FILE_HEAD "postern-token-keys 1"
 
 static int token_file_check(int fd)
@@ -66,6 +67,17 @@ static int token_parse_hex(struct sl hex, uint8_t *key)
     return 0;
 }
 
+/* The last one when there is no room, which is then found to be there twice. */
+static struct token_key *token_next_older(struct token_keys *keys)
+{
+    size_t i = 1;
+
+    while (i + 1 < TOKEN_OLDER_MAX && keys->older[i].made_ms != 0) {
+        i++;
+    }
+    return &keys->older[i];
+}
+
 static int token_parse_line(struct sl line, struct token_keys *keys)
 {
     struct sl word, hex;
@@ -78,14 +90,16 @@ static int token_parse_line(struct sl line, struct token_keys *keys)
     if (sl_eq(word, SL("current"))) {
         k = &keys->current;
     } else if (sl_eq(word, SL("previous"))) {
-        k = &keys->previous;
+        k = &keys->older[0];
+    } else if (sl_eq(word, SL("older"))) {
+        k = token_next_older(keys);
     } else {
         return EBADMSG;
     }
     if (k->made_ms != 0 || sl_u64(line, INT64_MAX, &made_ms) != 0 || made_ms == 0) {
         return EBADMSG;
     }
-    k->made_ms = (int64_t)made_ms;
+    k->made_ms = k->left_ms = (int64_t)made_ms;
     return token_parse_hex(hex, k->key);
 }
 
@@ -101,6 +115,10 @@ static int token_parse(struct sl text, struct token_keys *keys)
             return EBADMSG;
         }
     }
+    if (keys->older[1].made_ms != 0 && keys->older[0].made_ms == 0) {
+        return EBADMSG;
+    }
+    keys->older[0].left_ms = keys->current.made_ms;
     return keys->current.made_ms != 0 ? 0 : EBADMSG;
 }
 
@@ -118,13 +136,14 @@ int token_file_read(const char *path, struct token_keys *keys)
     return err;
 }
 
-static void token_put_line(struct buf *b, const char *word, const struct token_key *k)
+static void token_put_line(struct buf *b, const char *word, const struct token_key *k,
+                           int64_t at_ms)
 {
     if (k->made_ms != 0) {
         buf_puts(b, word);
         buf_putx(b, k->key, sizeof(k->key));
         buf_putc(b, ' ');
-        buf_putu(b, (uint64_t)k->made_ms);
+        buf_putu(b, (uint64_t)at_ms);
         buf_putc(b, '\n');
     }
 }
@@ -200,8 +219,11 @@ int token_file_write(const char *path, const struct token_keys *keys)
 
     buf_init_fixed(&b, text, sizeof(text));
     buf_puts(&b, TOKEN_FILE_HEAD "\n");
-    token_put_line(&b, "current ", &keys->current);
-    token_put_line(&b, "previous ", &keys->previous);
+    token_put_line(&b, "current ", &keys->current, keys->current.made_ms);
+    token_put_line(&b, "previous ", &keys->older[0], keys->older[0].made_ms);
+    for (size_t i = 1; i < TOKEN_OLDER_MAX; i++) {
+        token_put_line(&b, "older ", &keys->older[i], keys->older[i].left_ms);
+    }
     err = buf_err(&b);
     if (err == 0) {
         err = token_file_replace(path, buf_sl(&b));

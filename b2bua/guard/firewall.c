@@ -23,6 +23,7 @@ enum firewall_state {
 
 struct firewall {
     struct loop *loop;
+    const struct clock *clock;
     pthread_mutex_t *lock;
     void (*fill)(void *arg);
     void *arg;
@@ -332,7 +333,7 @@ static void firewall_tell(struct firewall *f, enum nft_op op, const struct polic
 
 void firewall_ban(struct firewall *f, const struct policy_ban *ban)
 {
-    int64_t left_ms = ban->until_ms - loop_wall_ms(f->loop);
+    int64_t left_ms = ban->until_ms - clock_wall_ms(f->clock);
 
     if (ban->firewall && left_ms > 0 && f->has_synced) {
         firewall_tell(f, NFT_ADD, ban, (uint64_t)left_ms);
@@ -367,6 +368,7 @@ int firewall_new(struct firewall **fp, const struct firewall_params *p)
         return ENOMEM;
     }
     f->loop = p->loop;
+    f->clock = p->clock;
     f->lock = p->lock;
     f->fill = p->fill;
     f->arg = p->arg;

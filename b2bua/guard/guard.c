@@ -5,9 +5,12 @@
 #define GUARD_TICK_MS 5000
 #define GUARD_TEXT_MAX 64 /* bytes kept of method, user and User-Agent */
 
-static struct policy_now guard_now(const struct guard *g)
+/* Any thread: what the loop keeps of the time is its own thread's. */
+struct policy_now guard_now(const struct guard *g)
 {
-    return (struct policy_now){.mono_ms = loop_now_ms(g->loop), .wall_ms = loop_wall_ms(g->loop)};
+    const struct clock *clock = guard_clock(g);
+
+    return (struct policy_now){.mono_ms = clock_now_ms(clock), .wall_ms = clock_wall_ms(clock)};
 }
 
 /* --- what workers say --- */
@@ -158,7 +161,7 @@ static bool on_fill(const struct policy_ban *ban, void *arg)
 {
     struct guard *g = arg;
 
-    if (ban->firewall && !policy_bans_is_covered(g->bans, ban, loop_wall_ms(g->loop))) {
+    if (ban->firewall && !policy_bans_is_covered(g->bans, ban, clock_wall_ms(guard_clock(g)))) {
         firewall_ban(g->firewall, ban);
     }
     return true;
@@ -168,7 +171,7 @@ static void guard_fill_firewall(void *arg)
 {
     struct guard *g = arg;
 
-    policy_bans_each(g->bans, 0, loop_wall_ms(g->loop), on_fill, g);
+    policy_bans_each(g->bans, 0, clock_wall_ms(guard_clock(g)), on_fill, g);
 }
 
 int guard_new(struct guard **gp, const struct guard_params *p)
@@ -183,7 +186,8 @@ int guard_new(struct guard **gp, const struct guard_params *p)
     g->cfg = config_ref(p->cfg);
     g->store = p->store;
     g->gate = p->gate;
-    g->is_virtual = p->virt != NULL;
+    g->virt = p->virt;
+    clock_init_real(&g->clock);
     timer_init(&g->tick, on_tick, g);
     err = policy_bans_new(&g->bans, p->gate);
     if (err == 0) {
@@ -192,6 +196,7 @@ int guard_new(struct guard **gp, const struct guard_params *p)
     }
     if (err == 0) {
         err = firewall_new(&g->firewall, &(struct firewall_params){.loop = g->loop,
+                                                                   .clock = guard_clock(g),
                                                                    .lock = &g->lock,
                                                                    .node = p->cfg->node_name,
                                                                    .is_json = p->cfg->log_json,
@@ -213,7 +218,7 @@ static void guard_recheck(struct guard *g)
     struct policy_now now = guard_now(g);
 
     policy_bans_recheck(g->bans, g->cfg->policy, &now, guard_forget, g);
-    firewall_want(g->firewall, !g->is_virtual && g->cfg->def.security.bans.firewall);
+    firewall_want(g->firewall, g->virt == NULL && g->cfg->def.security.bans.firewall);
 }
 
 int guard_run(struct guard *g)

@@ -11,7 +11,8 @@ struct guard {
     struct loop *loop;
     pthread_t thread;
     bool running;
-    bool is_virtual; /* no descriptors, so no helper */
+    struct clock clock;       /* real time */
+    const struct clock *virt; /* or this one; then there are no descriptors, so no helper */
     struct store *store;
     struct policy_gate *gate;
     struct timer tick;
@@ -20,6 +21,12 @@ struct guard {
     struct policy_bans *bans;
     struct firewall *firewall;
 };
+
+static inline const struct clock *guard_clock(const struct guard *g)
+{
+    return g->virt != NULL ? g->virt : &g->clock;
+}
+struct policy_now guard_now(const struct guard *g); /* any thread */
 
 /* --- helper.c --- */
 struct helper {
@@ -39,6 +46,7 @@ void helper_end(struct helper *h);         /* kills; idempotent */
  * marked "any"; all under guard.lock --- */
 struct firewall_params {
     struct loop *loop;
+    const struct clock *clock; /* of any thread */
     pthread_mutex_t *lock;
     const char *node; /* copied; how the helper's log lines look */
     bool is_json;

@@ -10,7 +10,7 @@ void guard_keep(struct guard *g, const struct policy_ban *ban)
     struct buf b;
     int err;
 
-    if (!policy_bans_is_covered(g->bans, ban, loop_wall_ms(g->loop))) {
+    if (!policy_bans_is_covered(g->bans, ban, guard_now(g).wall_ms)) {
         firewall_ban(g->firewall, ban);
     }
     if (ban->quiet || g->store == NULL) {
@@ -71,8 +71,7 @@ struct load {
 static bool on_row(const struct store_ban *row, void *arg)
 {
     struct load *l = arg;
-    struct policy_now now = {.mono_ms = loop_now_ms(l->g->loop),
-                             .wall_ms = loop_wall_ms(l->g->loop)};
+    struct policy_now now = guard_now(l->g);
     unsigned event = word_of(policy_event_words, POLICY_EVENTS, row->event);
     unsigned proof = word_of(guard_proof_words, POLICY_BY_DIGEST + 1, row->proof);
     struct policy_ban ban = {.level = row->level,

@@ -86,7 +86,7 @@ static const char *where_of(const struct guard *g, const struct policy_ban *ban)
 
 void guard_put_ban_members(const struct guard *g, struct json *j, const struct policy_ban *ban)
 {
-    int64_t wall_ms = loop_wall_ms(g->loop);
+    int64_t wall_ms = guard_now(g).wall_ms;
     char text[ADDR_TEXT_MAX + 4], id[24];
     struct buf b;
 

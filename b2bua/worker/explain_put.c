@@ -80,6 +80,15 @@ static void each_limit(const struct explain_view *v, policy_limit_fn *fn, void *
                       v->now_ms, fn, arg);
 }
 
+static const char *target_state(const struct explain_view *v, const struct policy_peer *peer,
+                                const struct policy_uri_target *t)
+{
+    struct policy_target_report r;
+
+    policy_target_report(peer, t, v->now_ms, &r);
+    return policy_target_state_word(r.state);
+}
+
 static const char *rule_word(const struct policy_header_rule *r)
 {
     static const char *const words[] = {
@@ -126,6 +135,33 @@ static void json_limits(const struct explain_view *v, struct json *j)
 {
     json_arr(j);
     each_limit(v, on_json_limit, &(struct json_rows){v->cfg->policy, j});
+    json_arr_end(j);
+}
+
+static void json_order(const struct explain_view *v, struct json *j)
+{
+    const struct policy_verdict *verdict = &v->s->verdict;
+    const struct policy_def *def = policy_def(v->s->b.cfg->policy);
+
+    json_arr(j);
+    for (size_t i = 0; v->s->has_verdict && i < verdict->n_to; i++) {
+        const struct policy_peer *peer = &def->peers[verdict->to[i].peer];
+        uint8_t order[POLICY_TARGETS_MAX];
+        size_t n =
+            verdict->to[i].kind == POLICY_PEER ? policy_target_order(peer, verdict, i, order) : 0;
+
+        for (size_t k = 0; k < n; k++) {
+            const struct policy_uri_target *t = &peer->targets[order[k]];
+
+            json_obj(j);
+            json_kcstr(j, "peer", peer->name);
+            json_kcstr(j, "uri", t->uri);
+            json_kint(j, "priority", t->priority);
+            json_kint(j, "weight", t->weight);
+            json_kcstr(j, "state", target_state(v, peer, t));
+            json_obj_end(j);
+        }
+    }
     json_arr_end(j);
 }
 
@@ -186,6 +222,8 @@ void explain_put_json(const struct explain_view *v, struct json *j)
     } else {
         json_none(j);
     }
+    json_key(j, "order");
+    json_order(v, j);
     json_key(j, "trace");
     if (s->has_verdict) {
         policy_trace_json(s->b.cfg->policy, &s->verdict, j);
@@ -242,6 +280,29 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     }
     BUF_LIT(b, "\nbecause\n");
     policy_trace_each(s->b.cfg->policy, v, text_step, b);
+}
+
+/* Each peer's targets as they would be tried; nothing to say of a single one. */
+static void text_order(const struct explain_view *v, struct buf *b)
+{
+    const struct policy_verdict *verdict = &v->s->verdict;
+    const struct policy_def *def = policy_def(v->s->b.cfg->policy);
+
+    for (size_t i = 0; v->s->has_verdict && i < verdict->n_to; i++) {
+        const struct policy_peer *peer = &def->peers[verdict->to[i].peer];
+        uint8_t order[POLICY_TARGETS_MAX];
+
+        if (verdict->to[i].kind != POLICY_PEER || peer->n_targets < 2) {
+            continue;
+        }
+        buf_putf(b, "targets of %s, in the order of this call\n", peer->name);
+        for (size_t k = 0, n = policy_target_order(peer, verdict, i, order); k < n; k++) {
+            const struct policy_uri_target *t = &peer->targets[order[k]];
+
+            buf_putf(b, "  %s, priority %u, weight %u: %s\n", t->uri, t->priority, t->weight,
+                     target_state(v, peer, t));
+        }
+    }
 }
 
 struct text_rows {
@@ -311,6 +372,7 @@ void explain_put_text(const struct explain_view *v, struct buf *b)
         buf_putf(b, "malformed  %s\n", v->malformed);
     }
     text_verdict(s, b);
+    text_order(v, b);
     text_rules(s, b);
     text_limits(v, b);
     if (answer.n != 0) {

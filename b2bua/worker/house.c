@@ -374,20 +374,24 @@ void house_tell_ring(struct b2bua *b)
     tell_all(b, NEWS_RING);
 }
 
-/* Two keys are valid at a time, so a call may last as long as the newer one is the newest. */
+/* A call may last so long, and meet the key that it began with. */
+int64_t house_key_life_ms(const struct b2bua *b)
+{
+    return b->longest_ms > KEY_LIFE_MS ? b->longest_ms : KEY_LIFE_MS;
+}
+
 static bool key_is_due(const struct b2bua *b, int64_t wall_ms)
 {
-    int64_t life_ms = b->longest_ms > KEY_LIFE_MS ? b->longest_ms : KEY_LIFE_MS;
-
-    return wall_ms - token_ring_made_ms(b->ring) >= life_ms &&
+    return wall_ms - token_ring_made_ms(b->ring) >= house_key_life_ms(b) &&
            clock_now_ms(&b->clock) >= b->key_retry_ms;
 }
 
 static void rotate_key(struct b2bua *b, int64_t wall_ms)
 {
+    const struct token_turn turn = {.wall_ms = wall_ms, .life_ms = house_key_life_ms(b)};
     struct token_ring *now = NULL;
 
-    if (token_ring_rotate(&now, b->ring, b->cfg->key_file, wall_ms) != 0) {
+    if (token_ring_rotate(&now, b->ring, b->cfg->key_file, &turn) != 0) {
         b->key_retry_ms = clock_now_ms(&b->clock) + KEY_RETRY_MS;
         log_error(NULL, "token key could not be renewed; the old one stays, next try in an hour");
         return;

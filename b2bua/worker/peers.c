@@ -17,6 +17,8 @@ static void put_target(struct json *j, const struct b2bua *b, const struct polic
     json_kcstr(j, "uri", t->uri);
     json_kaddr(j, "address", &t->addr);
     json_kcstr(j, "transport", sip_transport_name(t->transport));
+    json_kint(j, "priority", t->priority);
+    json_kint(j, "weight", t->weight);
     json_kcstr(j, "state", policy_target_state_word(r.state));
     json_kbool(j, "drained", r.is_drained);
     json_kbool(j, "probed", r.is_probed);

@@ -37,14 +37,19 @@ static int open_on(struct worker *w, struct config *cfg, struct buf *why)
 
 static int prepare_ring(struct b2bua *b, const struct config *cfg, struct buf *why)
 {
+    const struct token_turn turn = {.wall_ms = clock_wall_ms(&b->clock),
+                                    .life_ms = house_key_life_ms(b)};
     int err;
 
     token_ring_free(&b->next_ring);
     if (sl_eq(sl_str(cfg->key_file), sl_str(b->cfg->key_file))) {
         return 0;
     }
-    err = token_ring_follow(&b->next_ring, b->ring, cfg->key_file);
-    if (err != 0) {
+    err = token_ring_follow(&b->next_ring, b->ring, cfg->key_file, &turn);
+    if (err == ENOBUFS) {
+        buf_putf(why, "node.key: calls may still know the last %d keys; it cannot change again yet",
+                 1 + TOKEN_OLDER_MAX);
+    } else if (err != 0) {
         buf_putf(why, "node.key: %s: %s", cfg->key_file, strerror(err));
     }
     return err;

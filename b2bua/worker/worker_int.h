@@ -169,6 +169,7 @@ bool worker_serves(const struct worker *w, uint8_t listener); /* new calls may b
 /* --- house.c, reload.c --- */
 void house_tell_config(struct b2bua *b);
 void house_tell_ring(struct b2bua *b);
+int64_t house_key_life_ms(const struct b2bua *b);
 void house_free_retired(struct b2bua *b, bool all);
 void house_end_old_pool(struct b2bua *b);
 

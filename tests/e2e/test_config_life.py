@@ -1,6 +1,9 @@
 """The life of the configuration: reloads with calls up, listeners that come and go, the window to confirm, two writers."""
+import http.client
+import os
 import signal
 import socket
+import threading
 
 from kit import net, yamlout
 from kit.calls import established, hang_up, offer
@@ -89,6 +92,29 @@ def test_a_listener_changes_under_a_call_and_new_calls_use_the_new_one(house, pa
     info(near, far)
     hang_up(near, far)
     assert all(r["end_code"] == 200 for r in daemon.wait_cdrs(2))
+
+
+def test_a_call_goes_on_while_the_key_changes_again_and_again(house, pair, tmp_path):
+    daemon = house()
+    near, far = established(pair)
+    for i in range(7):
+        reload(daemon, merged(daemon.config, {"node": {"key": str(tmp_path / f"key{i}")}}), "in force")
+        info(near, far)
+    reload(daemon, merged(daemon.config, {"node": {"key": str(tmp_path / "one-more")}}),
+           "node.key: calls may still know the last 8 keys")
+    info(near, far)
+    hang_up(near, far)
+    assert daemon.cdr()["end_code"] == 200
+
+
+def test_a_reload_changes_how_many_threads_do_the_handshakes(house):
+    daemon = house({"node": {"crypto_threads": 1}})
+
+    def threads():
+        return len(os.listdir(f"/proc/{daemon.process.pid}/task"))
+    before = threads()
+    reload(daemon, merged(daemon.config, {"node": {"crypto_threads": 4}}), "in force")
+    net.until(lambda: threads() == before + 3, 5, "there are not three more threads")
 
 
 def test_a_port_that_is_taken_refuses_the_whole(house, pair):
@@ -207,6 +233,23 @@ def test_of_two_writers_one_is_told_and_the_file_is_not_read(house, pair):
     assert back.status == 200 and back.json["version"] == 3
     assert state(daemon)["hash"] == daemon.api.get("/v1/config/versions/1")["hash"]
     house.log_problems = lambda: []
+
+
+def test_changes_while_it_is_told_to_end_are_taken_whole_or_refused(house):
+    daemon = house(**API)
+
+    def change():
+        for i in range(500):
+            try:
+                put(daemon, merged(daemon.config, {"node": {"drain": f"{3 + i % 2}s"}}))
+            except (OSError, http.client.HTTPException):
+                return  # it has ended
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    net.until(lambda: state(daemon)["version"] > 2, 10, "no change is in force")
+    assert daemon.stop() == 0
+    writer.join()
 
 
 def test_while_the_file_writes_the_api_is_refused_and_all_errors_are_told(house, pair):

@@ -91,6 +91,83 @@ static void a_message_follows_the_rules_too(void **state)
     rig_down(r);
 }
 
+#define ANSWER_RULES                                                                               \
+    ", headers: [{action: set, name: Server, value: edge, messages: responses,\n"                  \
+    "      methods: [INFO, BYE, UPDATE, MESSAGE]},\n"                                              \
+    "    {action: copy, name: X-Why, to: X-Reason, messages: responses,\n"                         \
+    "      methods: [INFO, MESSAGE]}]"
+
+static void answers_within_a_call_follow_the_rules_too(void **state)
+{
+    struct rig *r = rig_up(HOUSE(ANSWER_RULES, ""), 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite_with(&t, "X-Class: any\r\n");
+    pair_answer(&t);
+    LACKS(t.a.got, "Server: edge"); /* INVITE is not named */
+    phone_request(&t.a, "INFO", NULL, "x");
+    EXPECT(&t.b, "INFO");
+    memcpy(t.b.extra, "X-Why: asked\r\n", sizeof("X-Why: asked\r\n"));
+    phone_answer(&t.b, 200, NULL);
+    t.b.extra[0] = '\0';
+    EXPECT(&t.a, "200 INFO");
+    HAS(t.a.got, "\r\nServer: edge\r\nX-Reason: asked\r\nContent-Length: 0\r\n");
+    phone_request(&t.b, "INFO", NULL, "y"); /* the other side has no such rules */
+    EXPECT(&t.a, "INFO");
+    phone_answer(&t.a, 200, NULL);
+    EXPECT(&t.b, "200 INFO");
+    LACKS(t.b.got, "Server");
+    phone_request(&t.a, "UPDATE", NULL, NULL);
+    EXPECT(&t.a, "200 UPDATE");
+    HAS(t.a.got, "\r\nServer: edge\r\n");
+    LACKS(t.a.got, "X-Reason");
+    phone_bye(&t.a);
+    EXPECT(&t.a, "200 BYE");
+    HAS(t.a.got, "\r\nServer: edge\r\n");
+    EXPECT(&t.b, "BYE");
+    phone_answer(&t.b, 200, NULL);
+    rig_down(r);
+}
+
+static void the_answer_to_a_message_follows_the_rules_too(void **state)
+{
+    struct rig *r = rig_up(HOUSE(ANSWER_RULES, ""), 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    phone_request(&t.a, "MESSAGE", "sip:+4930123@203.0.113.1", "hello");
+    EXPECT(&t.b, "MESSAGE");
+    memcpy(t.b.extra, "X-Why: read\r\n", sizeof("X-Why: read\r\n"));
+    phone_answer(&t.b, 200, NULL);
+    EXPECT(&t.a, "200 MESSAGE");
+    HAS(t.a.got, "\r\nServer: edge\r\nX-Reason: read\r\nContent-Length: 0\r\n");
+    rig_down(r);
+}
+
+static void probes_follow_only_rules_that_name_options(void **state)
+{
+    struct rig *r =
+        rig_up(HOUSE("", ", probe: {every: 10s, timeout: 1s},\n"
+                         "    headers: [{action: set, name: X-All, value: us},\n"
+                         "      {action: set, name: X-Probe, value: us, methods: [OPTIONS]}]"),
+               1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    rig_advance(r, 10000);
+    EXPECT(&t.b, "OPTIONS");
+    HAS(t.b.got, "\r\nX-Probe: us\r\nContent-Length: 0\r\n");
+    LACKS(t.b.got, "X-All");
+    rig_reload(r, HOUSE("", ""));
+    phone_drop_mail(&t.b);
+    r->is_noisy = true;
+    rig_down(r);
+}
+
 static void codes_are_translated_before_failover_and_before_the_caller(void **state)
 {
     struct rig *r =
@@ -186,6 +263,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_go_through_both_sides_in_order),
         cmocka_unit_test(a_message_follows_the_rules_too),
+        cmocka_unit_test(answers_within_a_call_follow_the_rules_too),
+        cmocka_unit_test(the_answer_to_a_message_follows_the_rules_too),
+        cmocka_unit_test(probes_follow_only_rules_that_name_options),
         cmocka_unit_test(codes_are_translated_before_failover_and_before_the_caller),
         cmocka_unit_test(who_is_not_trusted_is_neither_believed_nor_told),
         cmocka_unit_test(trusted_peers_tell_each_other),

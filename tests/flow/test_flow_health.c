@@ -641,9 +641,36 @@ static void messages_pass_over_what_is_down_and_tell_what_they_find(void **state
     stage_down(&s, NULL);
 }
 
+#define RANKED                                                                                     \
+    LISTENERS "  pbx:\n    listener: inside\n    targets:\n"                                       \
+              "      - {uri: \"sip:10.1.1.20:5070\", priority: 20, weight: 9}\n"                   \
+              "      - {priority: 10, uri: \"sip:10.1.1.21:5070\"}\n" ROUTE
+
+static void targets_of_lower_priority_are_tried_first(void **state)
+{
+    struct stage s;
+
+    (void)state;
+    stage_up(&s, RANKED, 1);
+    stage_call(&s);
+    EXPECT(&s.second, "INVITE");
+    phone_answer_invite(&s.second, 503, NULL);
+    EXPECT(&s.second, "ACK");
+    refused_by(&s, &s.first, 486);
+    policy_drain(peer_of(&s, "pbx"), &peer_of(&s, "pbx")->targets[1], true);
+    stage_call(&s);
+    refused_by(&s, &s.first, 486);
+    rig_reload(s.r, PBX("drain: false")); /* what is written first is first again */
+    policy_drain(peer_of(&s, "pbx"), &peer_of(&s, "pbx")->targets[1], false);
+    stage_call(&s);
+    refused_by(&s, &s.first, 486);
+    stage_down(&s, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(targets_of_lower_priority_are_tried_first),
         cmocka_unit_test(a_probe_is_an_options_and_an_answer_of_any_kind_is_a_sign_of_life),
         cmocka_unit_test(probes_come_once_in_each_interval_and_not_to_all_targets_at_once),
         cmocka_unit_test(a_target_goes_down_after_fail_after_and_rises_after_rise_after),

@@ -225,9 +225,10 @@ static const struct rig_case peers_cases[] = {
      "t:2:36: peers.p.targets[0]: listener 'a' does not open tcp\n"},
     {"peers: {p: {listener: a, targets: [\"sip:[::1]:5060\"]}}\n",
      "t:2:36: peers.p.targets[0]: listener 'a' is of the other IP family\n"},
-    {"peers: {p: {listener: a, targets: [{uri: \"sip:127.0.0.2\", weight: 1, priority: 2}]}}\n",
-     "t:2:59: peers.p.targets[0].weight: 'weight' is not supported by this version\n"
-     "t:2:70: peers.p.targets[0].priority: 'priority' is not supported by this version\n"},
+    {"peers: {p: {listener: a, targets: [{uri: \"sip:127.0.0.2\", weight: 65536}]}}\n",
+     "t:2:67: peers.p.targets[0].weight: '65536' is out of range: 0 to 65535\n"},
+    {"peers: {p: {listener: a, targets: [{priority: -1, uri: \"sip:127.0.0.2\"}]}}\n",
+     "t:2:47: peers.p.targets[0].priority: '-1' is not a whole number\n"},
     {"peers: {p: {listener: a, targets: [{url: \"sip:127.0.0.2\"}]}}\n",
      "t:2:36: peers.p.targets[0].uri: is missing\n"
      "t:2:37: peers.p.targets[0].url: unknown setting; did you mean 'uri'?\n"},

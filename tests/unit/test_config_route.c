@@ -109,7 +109,63 @@ static void the_words_of_routes_become_what_they_say(void **state)
     config_unref(&c);
 }
 
+static void a_route_from_a_group_of_users_is_theirs_alone(void **state)
+{
+    struct config *c =
+        rig_good(RIG_BASE PEERS "users: {domain: x.test, listener: a, accounts: [\n"
+                                "  {name: '1001', password: p}, {name: '1002', password: p},\n"
+                                "  {name: '2001', password: p}, {name: '2002', password: p}]}\n"
+                                "user_groups: {sales: {users: ['10*', '2002']}}\n"
+                                "routes: [{name: r, from: [sales, one], to: pbx}]\n");
+    struct policy_request rq = {.method = SL("INVITE"), .called = SL("5"), .calling = SL("1")};
+    static const bool is_in[] = {true, true, false, true};
+
+    (void)state;
+    assert_int_equal(addr_parse(SL("127.0.0.9"), 5060, &rq.source), 0);
+    for (int i = 0; i < 4; i++) {
+        struct policy_verdict v;
+
+        rq.auth_user = i;
+        policy_decide(c->policy, &rq, 1000, &v);
+        assert_int_equal(v.action, is_in[i] ? POLICY_ROUTE : POLICY_REFUSE);
+        policy_release(c->policy, &v);
+    }
+    assert_int_equal(addr_parse(SL("127.0.0.2"), 5060, &rq.source), 0); /* a peer is no user */
+    rq.auth_user = -1;
+    {
+        struct policy_verdict v;
+
+        policy_decide(c->policy, &rq, 1000, &v);
+        assert_int_equal(v.action, POLICY_REFUSE);
+        policy_release(c->policy, &v);
+    }
+    config_unref(&c);
+}
+
 static const struct rig_case bad_routes[] = {
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: "
+     "{pbx: {users: u1}}\n",
+     "t:8:15: user_groups.pbx: a group cannot have this name: there is a peer or a group of that "
+     "name\n"},
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: "
+     "{users: {users: u1}}\n",
+     "t:8:15: user_groups.users: a group cannot have this name: routes mean all users by it\n"},
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: {g: "
+     "{users: [u1, nope]}}\n",
+     "t:8:31: user_groups.g.users[1]: no account fits 'nope'\n"},
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: {g: "
+     "{users: 'x*'}}\n",
+     "t:8:26: user_groups.g.users: no account fits 'x*'\n"},
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: {g: "
+     "{users: []}}\n",
+     "t:8:26: user_groups.g.users: must name at least one\n"},
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: {g: "
+     "{users: u1}}\nroutes: [{name: r, to: g}]\n",
+     "t:9:24: routes[0].to: a group of users is none that can be called: 'users' calls who it "
+     "is\n"},
+    {"users: {domain: x.test, listener: a, accounts: [{name: u1, password: p}]}\nuser_groups: "
+     "{sales: {users: u1}}\nroutes: [{name: r, from: slaes, to: pbx}]\n",
+     "t:9:26: routes[0].from: there is no peer 'slaes'; did you mean 'sales'?\n"},
     {"peer_groups: {pbx: {peers: one}}\n",
      "t:7:15: peer_groups.pbx: a group cannot have this name: there is a peer of that name\n"},
     {"peer_groups: {g: {peers: [one, tow]}}\n",
@@ -313,6 +369,7 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_route_from_a_group_of_users_is_theirs_alone),
         cmocka_unit_test(the_words_of_routes_become_what_they_say),
         cmocka_unit_test(what_is_written_wrong_is_refused_line_by_line),
         cmocka_unit_test(every_mistake_of_a_table_is_told_with_its_place),

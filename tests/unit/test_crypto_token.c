@@ -171,7 +171,7 @@ static void a_kind_that_does_not_exist_is_refused(void **state)
     token_ring_free(&r);
 }
 
-static void the_previous_key_is_accepted_and_the_one_before_is_not(void **state)
+static void a_key_is_accepted_as_long_as_its_calls_may_live(void **state)
 {
     const struct token t = {.kind = TOKEN_CALLID, .slot = 5, .gen = 6};
     char text[TOKEN_TEXT_LEN];
@@ -180,8 +180,8 @@ static void the_previous_key_is_accepted_and_the_one_before_is_not(void **state)
 
     (void)state;
     assert_int_equal(token_ring_random(&a), 0);
-    assert_int_equal(token_ring_rotate(&b, a, NULL, 1000), 0);
-    assert_int_equal(token_ring_rotate(&c, b, NULL, 2000), 0);
+    assert_int_equal(token_ring_rotate(&b, a, NULL, &(struct token_turn){1000, 500}), 0);
+    assert_int_equal(token_ring_rotate(&c, b, NULL, &(struct token_turn){2000, 500}), 0);
     assert_int_equal(token_ring_clone(&copy, b), 0);
     assert_int_equal(token_ring_made_ms(copy), 1000);
     assert_int_equal(token_ring_made_ms(c), 2000);
@@ -217,7 +217,7 @@ static void the_key_file_is_made_once_and_read_again(void **state)
     assert_same_token(&out, &t);
     token_ring_free(&b);
 
-    assert_int_equal(token_ring_rotate(&b, a, path, 1795243697123), 0);
+    assert_int_equal(token_ring_rotate(&b, a, path, &(struct token_turn){1795243697123, 1000}), 0);
     assert_int_equal(token_ring_load(&c, path), 0);
     assert_int_equal(token_ring_made_ms(c), 1795243697123);
     assert_true(token_get(c, put(a, &t, text), &out));
@@ -323,7 +323,8 @@ static void a_rotation_that_cannot_be_written_changes_nothing(void **state)
 
     (void)state;
     assert_int_equal(token_ring_random(&r), 0);
-    assert_int_equal(token_ring_rotate(&next, r, "/nonexistent/keys", 1), ENOENT);
+    assert_int_equal(token_ring_rotate(&next, r, "/nonexistent/keys", &(struct token_turn){1, 1}),
+                     ENOENT);
     assert_null(next);
     token_ring_free(&r);
 }
@@ -341,6 +342,85 @@ static void rings_without_memory_are_no_rings(void **state)
     assert_int_equal(mem_live(), live);
 }
 
+/* Key files k0, k1, ... of the test's directory. */
+static struct token_ring *follow(const struct token_ring *r, unsigned i, int64_t wall_ms, int err)
+{
+    const struct token_turn turn = {.wall_ms = wall_ms, .life_ms = 86400000};
+    struct token_ring *next = NULL;
+    char at[64];
+
+    snprintf(at, sizeof(at), "%s/k%u", dir, i);
+    assert_int_equal(token_ring_follow(&next, r, at, &turn), err);
+    return next;
+}
+
+static void all_keys_whose_calls_may_live_are_accepted_and_a_ninth_is_refused(void **state)
+{
+    const struct token t = {.kind = TOKEN_TAG, .slot = 9, .gen = 1};
+    char texts[TOKEN_OLDER_MAX + 1][TOKEN_TEXT_LEN];
+    struct token_ring *r, *next;
+    struct token out;
+
+    (void)state;
+    assert_int_equal(token_ring_random(&r), 0);
+    put(r, &t, texts[0]);
+    for (unsigned i = 1; i <= TOKEN_OLDER_MAX; i++) {
+        next = follow(r, i, 1000 + i, 0);
+        token_ring_free(&r);
+        r = next;
+        put(r, &t, texts[i]);
+        for (unsigned k = 0; k <= i; k++) {
+            assert_true(token_get(r, sl_make(texts[k], TOKEN_TEXT_LEN), &out));
+            assert_same_token(&out, &t);
+        }
+    }
+    assert_null(follow(r, 20, 2000, ENOBUFS));
+    next = follow(r, 1, 2000, 0); /* back to one of them: no more than there were */
+    token_ring_free(&r);
+    assert_true(token_get(next, sl_make(texts[0], TOKEN_TEXT_LEN), &out));
+    assert_true(token_get(next, sl_make(texts[TOKEN_OLDER_MAX], TOKEN_TEXT_LEN), &out));
+    r = next;
+    next = follow(r, 20, 86400000 + 1001, 0); /* the first one left at 1001 */
+    assert_false(token_get(next, sl_make(texts[0], TOKEN_TEXT_LEN), &out));
+    assert_true(token_get(next, sl_make(texts[2], TOKEN_TEXT_LEN), &out));
+    token_ring_free(&next);
+    token_ring_free(&r);
+    for (unsigned i = 1; i <= 20; i++) {
+        char at[64];
+
+        snprintf(at, sizeof(at), "%s/k%u", dir, i);
+        (void)unlink(at);
+    }
+}
+
+static void older_keys_are_read_again_from_the_file(void **state)
+{
+    const struct token_turn turn = {.wall_ms = 1795243697123, .life_ms = 86400000};
+    const struct token t = {.kind = TOKEN_TAG, .slot = 9, .gen = 1};
+    char at[64], text[TOKEN_TEXT_LEN];
+    struct token_ring *a, *b, *c, *d, *e;
+    struct token out;
+
+    (void)state;
+    snprintf(at, sizeof(at), "%s/older", dir);
+    assert_int_equal(token_ring_random(&a), 0);
+    put(a, &t, text);
+    assert_int_equal(token_ring_rotate(&b, a, at, &turn), 0);
+    assert_int_equal(token_ring_rotate(&c, b, at, &turn), 0);
+    assert_int_equal(token_ring_rotate(&d, c, at, &turn), 0);
+    assert_int_equal(token_ring_load(&e, at), 0);
+    assert_int_equal(unlink(at), 0);
+    assert_true(token_get(e, sl_make(text, sizeof(text)), &out));
+    assert_same_token(&out, &t);
+    assert_true(token_get(e, put(b, &t, text), &out));
+    assert_true(token_get(e, put(c, &t, text), &out));
+    token_ring_free(&a);
+    token_ring_free(&b);
+    token_ring_free(&c);
+    token_ring_free(&d);
+    token_ring_free(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,7 +429,9 @@ int main(void)
         cmocka_unit_test(texts_that_are_not_ours_are_refused),
         cmocka_unit_test(texts_of_another_key_do_not_decode),
         cmocka_unit_test(a_kind_that_does_not_exist_is_refused),
-        cmocka_unit_test(the_previous_key_is_accepted_and_the_one_before_is_not),
+        cmocka_unit_test(a_key_is_accepted_as_long_as_its_calls_may_live),
+        cmocka_unit_test(all_keys_whose_calls_may_live_are_accepted_and_a_ninth_is_refused),
+        cmocka_unit_test(older_keys_are_read_again_from_the_file),
         cmocka_unit_test_setup(the_key_file_is_made_once_and_read_again, fresh_file),
         cmocka_unit_test_setup(key_files_that_are_not_ours_are_refused, fresh_file),
         cmocka_unit_test_setup(a_huge_key_file_is_refused, fresh_file),

@@ -191,6 +191,26 @@ static void what_makes_a_message_work_is_refused_with_a_reason(void **state)
 }
 
 static const struct rig_case bad_rules[] = {
+    {"headers: [{action: remove, name: Q, methods: [INVITE, ACK]}]\n",
+     "t:6:59: peers.p.headers[0].methods[1]: no rule of this direction works on 'ACK'; those of "
+     "out work on INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE and OPTIONS\n"},
+    {"headers: [{action: remove, name: Q, methods: [INVITE, CANCEL]}]\n",
+     "t:6:59: peers.p.headers[0].methods[1]: no rule of this direction works on 'CANCEL'; those of "
+     "out work on INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE and OPTIONS\n"},
+    {"headers: [{action: remove, name: Q, methods: [INVITE, FROBNICATE]}]\n",
+     "t:6:59: peers.p.headers[0].methods[1]: no rule of this direction works on 'FROBNICATE'; "
+     "those of out work on INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE and OPTIONS\n"},
+    {"headers: [{action: remove, name: Q, methods: [INVITE, invite]}]\n",
+     "t:6:59: peers.p.headers[0].methods[1]: no rule of this direction works on 'invite'; those of "
+     "out work on INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE and OPTIONS\n"},
+    {"headers: [{action: remove, name: Q, methods: [INVITE, REGISTER]}]\n",
+     "t:6:59: peers.p.headers[0].methods[1]: no rule of this direction works on 'REGISTER'; those "
+     "of out work on INVITE, UPDATE, PRACK, BYE, INFO, MESSAGE and OPTIONS\n"},
+    {"headers: [{action: remove, name: Q, direction: in, methods: BYE}]\n",
+     "t:6:65: peers.p.headers[0].methods: no rule of this direction works on 'BYE'; those of in "
+     "work on INVITE, INFO and MESSAGE\n"},
+    {"headers: [{action: remove, name: Q, methods: []}]\n",
+     "t:6:50: peers.p.headers[0].methods: must name at least one\n"},
     {"headers: [{name: Q}]\n", "t:6:15: peers.p.headers[0].action: is missing\n"},
     {"headers: [{action: add, name: Q}]\n", "t:6:15: peers.p.headers[0]: 'add' needs 'value'\n"},
     {"headers: [{action: remove, name: Q, value: y, to: z}]\n",

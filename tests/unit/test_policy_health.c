@@ -222,9 +222,77 @@ static void the_answer_ratio_forgets(void **state)
     policy_free(&t.policy);
 }
 
+/* --- the order of a peer's targets --- */
+
+#define DRAWS 20000
+
+/* Draws often; first[i]: how often target i came first. Each order holds every target once. */
+static void draw_orders(const struct policy_peer *peer, size_t to_i, unsigned *first)
+{
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        struct policy_verdict v = {.random = i * 0x2545F4914F6CDD1DULL};
+        uint8_t order[POLICY_TARGETS_MAX], again[POLICY_TARGETS_MAX];
+        unsigned seen = 0;
+
+        assert_int_equal(policy_target_order(peer, &v, to_i, order), peer->n_targets);
+        for (size_t k = 0; k < peer->n_targets; k++) {
+            seen |= 1u << order[k];
+            assert_true(k == 0 ||
+                        peer->targets[order[k - 1]].priority <= peer->targets[order[k]].priority);
+        }
+        assert_int_equal(seen, (1u << peer->n_targets) - 1);
+        assert_int_equal(policy_target_order(peer, &v, to_i, again), peer->n_targets);
+        assert_memory_equal(order, again, peer->n_targets);
+        first[order[0]]++;
+    }
+}
+
+static void targets_without_weights_are_tried_as_they_are_written(void **state)
+{
+    struct policy_uri_target targets[] = {{.priority = 7}, {.priority = 2}, {.priority = 2}};
+    struct policy_peer peer = {.targets = targets, .n_targets = 3};
+    unsigned first[3] = {0};
+
+    (void)state;
+    draw_orders(&peer, 0, first);
+    assert_int_equal(first[1], DRAWS);
+}
+
+static void targets_of_one_priority_share_by_weight(void **state)
+{
+    struct policy_uri_target targets[] = {
+        {.weight = 10}, {.weight = 30}, {.weight = 60}, {.priority = 1, .weight = 65535}};
+    struct policy_peer peer = {.targets = targets, .n_targets = 4};
+
+    (void)state;
+    for (size_t to_i = 0; to_i < 2; to_i++) {
+        unsigned first[4] = {0};
+
+        draw_orders(&peer, to_i, first);
+        assert_in_range(first[0], DRAWS / 100 * 9, DRAWS / 100 * 13);
+        assert_in_range(first[1], DRAWS / 100 * 27, DRAWS / 100 * 33);
+        assert_in_range(first[2], DRAWS / 100 * 56, DRAWS / 100 * 63);
+        assert_int_equal(first[3], 0);
+    }
+}
+
+static void a_target_of_weight_nothing_is_seldom_first_beside_others(void **state)
+{
+    struct policy_uri_target targets[] = {{.weight = 49}, {.weight = 0}, {.weight = 50}};
+    struct policy_peer peer = {.targets = targets, .n_targets = 3};
+    unsigned first[3] = {0};
+
+    (void)state;
+    draw_orders(&peer, 0, first);
+    assert_in_range(first[1], 1, DRAWS / 100 * 2); /* one in a hundred */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(targets_without_weights_are_tried_as_they_are_written),
+        cmocka_unit_test(targets_of_one_priority_share_by_weight),
+        cmocka_unit_test(a_target_of_weight_nothing_is_seldom_first_beside_others),
         cmocka_unit_test(every_state_meets_every_event),
         cmocka_unit_test(failures_do_not_open_a_breaker_that_is_off),
         cmocka_unit_test(a_word_holds_what_is_put_in_up_to_its_limits),

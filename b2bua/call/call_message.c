@@ -11,6 +11,7 @@ static void message_destroy(void *arg)
 
     mem_free(m->targets);
     config_unref(&m->cfg);
+    arena_free(&m->arena);
     sip_msg_unref(&m->req);
     mem_free(m);
 }
@@ -31,6 +32,7 @@ void message_close(struct message *m)
     m->closed = true;
     message_judge(m, POLICY_UNTRIED);
     timer_stop(m->t->p.loop, &m->wait);
+    asked_forget(&m->waits_for);
     message_drop_branches(m);
     message_drop_server(m);
     list_del(&m->node);
@@ -63,20 +65,23 @@ void message_finish(struct message *m, uint16_t status)
 static void message_refuse(struct message *m)
 {
     const struct policy_verdict *v = &m->verdict;
+    const char *phrase = m->phrase;
     char text[48];
     struct buf b;
 
-    if (!v->told.is_over) {
-        message_finish(m, v->sip_code);
-        return;
+    if (v->told.is_over) {
+        phrase = call_limit_phrase(m->cfg->policy, v);
+    } else if (phrase == NULL && v->route >= 0) {
+        phrase = policy_def(m->cfg->policy)->routes[v->route].refuse_reason;
     }
     buf_init_fixed(&b, text, sizeof(text));
-    buf_putf(&b, "Retry-After: %u\r\n", v->retry_after_s);
-    tx_refuse(m->t, m->srv,
-              &(struct refusal){.status = v->sip_code,
-                                .reason = call_limit_phrase(m->cfg->policy, v),
-                                .to_tag = sl_make(m->tag, sizeof(m->tag)),
-                                .extra = buf_sl(&b)});
+    buf_putf(&b, "Retry-After: %u\r\n", v->told.is_over ? v->retry_after_s : 5);
+    tx_refuse(
+        m->t, m->srv,
+        &(struct refusal){.status = v->sip_code,
+                          .reason = phrase,
+                          .to_tag = sl_make(m->tag, sizeof(m->tag)),
+                          .extra = v->told.is_over || v->sip_code == 503 ? buf_sl(&b) : SL_NULL});
     message_close(m);
 }
 
@@ -118,7 +123,7 @@ static void on_message_server(struct tx *tx, enum tx_server_event ev, void *arg)
 }
 
 static struct message *message_new(struct call_table *t, struct sip_msg *req,
-                                   const struct policy_verdict *v)
+                                   const struct flow *flow, const struct policy_verdict *v)
 {
     struct message *m = t->n_messages < MESSAGES_MAX ? mem_zalloc(sizeof(*m)) : NULL;
 
@@ -135,6 +140,8 @@ static struct message *message_new(struct call_table *t, struct sip_msg *req,
     m->cfg = config_ref(t->cfg);
     m->req = sip_msg_ref(req);
     m->verdict = *v;
+    m->flow = *flow;
+    arena_init(&m->arena, 256, 4096);
     token_put(
         t->p.ring,
         &(struct token){.node = t->cfg->node_id, .worker = t->p.worker, .kind = TOKEN_STATELESS},
@@ -142,6 +149,55 @@ static struct message *message_new(struct call_table *t, struct sip_msg *req,
     list_push_back(&t->messages, &m->node);
     t->n_messages++;
     return m;
+}
+
+static void message_ask(struct message *m);
+
+/* The policy has spoken. */
+static void message_go_on(struct message *m)
+{
+    switch (m->verdict.action) {
+    case POLICY_CALLOUT:
+        message_ask(m);
+        return;
+    case POLICY_REFUSE:
+        message_refuse(m);
+        return;
+    case POLICY_REDIRECT:
+        message_redirect(m);
+        return;
+    default:
+        break;
+    }
+    if (!call_may_relay_body(m->req)) {
+        message_refuse_body(m);
+        return;
+    }
+    message_collect(m);
+    message_send_next(m);
+}
+
+static void on_message_heard(void *message, const char *phrase)
+{
+    struct message *m = message;
+
+    m->phrase = phrase;
+    message_go_on(m);
+}
+
+/* Repetitions meet the server transaction meanwhile. */
+static void message_ask(struct message *m)
+{
+    if (asked_put(&m->waits_for, &(struct ask_for){.t = m->t,
+                                                   .cfg = m->cfg,
+                                                   .arena = &m->arena,
+                                                   .req = m->req,
+                                                   .flow = &m->flow,
+                                                   .verdict = &m->verdict,
+                                                   .heard = on_message_heard,
+                                                   .arg = m}) != 0) {
+        message_finish(m, 500);
+    }
 }
 
 void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow)
@@ -160,7 +216,7 @@ void call_message(struct call_table *t, struct sip_msg *req, const struct flow *
         call_answer_stateless(t, req, flow, 483, NULL, SL_NULL);
         return;
     }
-    m = message_new(t, req, &v);
+    m = message_new(t, req, flow, &v);
     if (m == NULL || tx_server_new(&m->srv, t->p.tab, req, flow, on_message_server, m) != 0) {
         call_answer_stateless(t, req, flow, 503, NULL, SL("Retry-After: 5\r\n"));
         if (m != NULL) {
@@ -168,18 +224,5 @@ void call_message(struct call_table *t, struct sip_msg *req, const struct flow *
         }
         return;
     }
-    if (v.action == POLICY_REFUSE) {
-        message_refuse(m);
-        return;
-    }
-    if (v.action == POLICY_REDIRECT) {
-        message_redirect(m);
-        return;
-    }
-    if (!call_may_relay_body(req)) {
-        message_refuse_body(m);
-        return;
-    }
-    message_collect(m);
-    message_send_next(m);
+    message_go_on(m);
 }

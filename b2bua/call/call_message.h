@@ -30,7 +30,11 @@ struct message {
     struct tx *srv;    /* NULL: answered */
     struct timer wait; /* for those asked now */
     struct sip_msg *req;
+    struct flow flow; /* the sender's */
     struct policy_verdict verdict;
+    struct asked_out *waits_for; /* while callouts decide; NULL: none did */
+    struct arena arena;
+    const char *phrase; /* of the refusal; NULL: the usual one */
     struct message_target *targets;
     size_t n_targets, next, n_live; /* branches without a final answer */
     struct message_target *asked;   /* a peer's, of whom nothing is known yet */

@@ -2,8 +2,9 @@
  * else one after the other, and one answer for the sender (RFC 3428 7, RFC 3261 16.7). */
 #include "call/call_message.h"
 
-#define MESSAGE_FORK_MS 16000 /* a device has failed, others are silent: before timer F of theirs  \
-                               */
+#define MESSAGE_FORK_MS                                                                            \
+    16000 /* a device has failed, others are silent: before timer F of theirs                      \
+           */
 
 static int64_t now_of(const struct message *m)
 {

@@ -23,7 +23,8 @@ CLANG_TIDY ?= clang-tidy
 VERSION := $(strip $(shell cat VERSION 2>/dev/null || echo 0.1.0))
 
 Q := $(if $(V),,@)
-say = @$(if $(V),:,printf '  %-8s %s\n' '$(1)' '$(2)')
+# Said by make itself: a shell for each line would cost a tenth of a build from the cache.
+say = $(if $(V),,$(info $(empty)  $(1)	$(2)))
 
 # --- Variants: each has its own directory, compiler flags and run-time options -----------------------------------------
 VARIANT ?=
@@ -93,6 +94,8 @@ C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
+# Some 150 test programs are linked in each variant: by mold where it is there, in a fifth of the time.
+LD_TEST := $(if $(shell command -v mold 2>/dev/null),-fuse-ld=mold)
 
 # --- Sources -----------------------------------------------------------------------------------------------------------
 MAIN := $(wildcard b2bua/main.c)
@@ -134,15 +137,14 @@ tests: $(UNIT_BIN) $(FLOW_BIN) $(FUZZ_BIN) ## build all test programs, run none
 # The stamp changes when the flags or the list of sources change, and only then.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(CC) $(CPP_ALL) $(filter-out -Werror,$(C_ALL)) $(LD_ALL) $(LIBS))' '$(OBJ)' >$@.new
-	@if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+	@printf '%s\n' '$(subst ','\'',$(CC) $(CPP_ALL) $(filter-out -Werror,$(C_ALL)) $(LD_ALL) $(LD_TEST) $(LIBS))' '$(OBJ)' >$@.$$PPID
+	@if cmp -s $@.$$PPID $@; then rm -f $@.$$PPID; else mv -f $@.$$PPID $@; fi
 .PHONY: FORCE
 FORCE:
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) -MMD -MP $(CPP_ALL) $(C_ALL) -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) -MMD -MP $(CPP_ALL) $(C_ALL) -c -o $@ $<
 
 $(BUILD)/obj/%.embed.c: % Makefile
 	@mkdir -p $(@D)
@@ -173,8 +175,7 @@ $(NFT_BIN): $(call objs,$(NFT_MAIN)) $(LIB)
 define test_program
 $(BUILD)/tests/$(1)/test_%: $(BUILD)/obj/tests/$(1)/test_%.o $(call objs,$(2)) $(OOM_OBJ) $(LIB)
 	$$(call say,LD,$$@)
-	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(C_ALL) $$(LD_ALL) $(OOM_LINK) -o $$@ $$^ -lcmocka $$(LIBS)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(C_ALL) $$(LD_ALL) $$(LD_TEST) $(OOM_LINK) -o $$@ $$^ -lcmocka $$(LIBS)
 endef
 $(eval $(call test_program,unit,$(UNIT_HELP)))
 $(eval $(call test_program,flow,$(FLOW_HELP)))
@@ -182,23 +183,19 @@ $(eval $(call test_program,flow,$(FLOW_HELP)))
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_HELP)) \
 		$(if $(FUZZ_MAIN),,$(BUILD)/obj/tests/fuzz/driver.o) $(LIB)
 	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) $(LD_TEST) $(FUZZ_MAIN) -o $@ $^ $(LIBS)
 
 $(BUILD)/bench/micro_%: $(BUILD)/obj/tests/bench/micro_%.o $(LIB)
 	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/bench/flood: $(call objs,$(FLOOD))
 	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^
+	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^
 
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lcrypto -lm
+	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lcrypto -lm
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -87,6 +87,12 @@ static void call_show(struct request *rq, uint64_t id, struct call_view *v, stor
     }
 }
 
+static void call_unanswered(struct request *rq)
+{
+    rq->retry_after_s = 1;
+    problem(rq, 503, "the worker that owns the call gave no answer");
+}
+
 static void call_get(struct request *rq, int (*ask)(struct b2bua *, uint64_t, struct buf *),
                      store_call_fn *fn)
 {
@@ -101,8 +107,7 @@ static void call_get(struct request *rq, int (*ask)(struct b2bua *, uint64_t, st
     buf_init(&text, ADMIN_ANSWER_MAX);
     err = call_ask(rq, id, &v, &text, ask);
     if (err != 0) {
-        rq->retry_after_s = 1;
-        problem(rq, 503, "the worker that owns the call gave no answer");
+        call_unanswered(rq);
     } else {
         call_show(rq, id, &v, fn);
     }
@@ -161,6 +166,25 @@ static void call_not_alive(struct request *rq, uint64_t id)
     }
 }
 
+/* Nothing was done to the call. */
+static void call_refused(struct request *rq, uint64_t id, int err)
+{
+    if (err == ENOENT) {
+        call_not_alive(rq, id);
+    } else {
+        call_unanswered(rq);
+    }
+}
+
+/* Begins the answer; the caller ends it. */
+static void call_accepted(struct request *rq, const char *status)
+{
+    rq->status = 202;
+    json_obj(&rq->json);
+    json_kstr(&rq->json, "id", rq->param);
+    json_kcstr(&rq->json, "status", status);
+}
+
 void resource_call_end(struct request *rq)
 {
     uint64_t id;
@@ -170,16 +194,10 @@ void resource_call_end(struct request *rq)
         return;
     }
     err = b2bua_call_hangup(rq->admin->b2bua, id);
-    if (err == ENOENT) {
-        call_not_alive(rq, id);
-    } else if (err != 0) {
-        rq->retry_after_s = 1;
-        problem(rq, 503, "the worker that owns the call gave no answer");
+    if (err != 0) {
+        call_refused(rq, id, err);
     } else {
-        rq->status = 202;
-        json_obj(&rq->json);
-        json_kstr(&rq->json, "id", rq->param);
-        json_kcstr(&rq->json, "status", "ending");
+        call_accepted(rq, "ending");
         json_obj_end(&rq->json);
     }
 }
@@ -202,18 +220,12 @@ void resource_call_rekey(struct request *rq)
         return;
     }
     err = b2bua_call_rekey(rq->admin->b2bua, id, sides[side]);
-    if (err == ENOENT) {
-        call_not_alive(rq, id);
-    } else if (err == EPROTO) {
+    if (err == EPROTO) {
         problem(rq, 409, "the call is not answered, or has no SDES keys on that side");
     } else if (err != 0) {
-        rq->retry_after_s = 1;
-        problem(rq, 503, "the worker that owns the call gave no answer");
+        call_refused(rq, id, err);
     } else {
-        rq->status = 202;
-        json_obj(&rq->json);
-        json_kstr(&rq->json, "id", rq->param);
-        json_kcstr(&rq->json, "status", "rekeying");
+        call_accepted(rq, "rekeying");
         json_kcstr(&rq->json, "side", words[side]);
         json_obj_end(&rq->json);
     }

@@ -1,4 +1,4 @@
-/* copy.c - the state of limits and targets, carried into a policy that is only asked, and shown. */
+/* copy.c - the state of limits and targets, carried into a policy that is only asked. */
 #include "policy_int.h"
 
 #define COPY(to, from, field)                                                                      \
@@ -99,13 +99,4 @@ void policy_forget(const struct policy *p, const struct policy_verdict *v)
             tally_forget(p->spent, v->held[i].share - 1);
         }
     }
-}
-
-uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms)
-{
-    const struct policy_limit *limit = peer >= 0 ? &p->def->peers[peer].limit : &p->def->limit;
-    const struct policy_counter *c = peer >= 0 ? p->def->peers[peer].counter : p->node;
-    const struct policy_rate rate = {limit->calls_per_second, limit->call_burst};
-
-    return policy_rate_use(&c->next_ns, rate, now_ms);
 }

@@ -4,6 +4,7 @@
 
 /* --- sources --- */
 
+/* Where a source's limit is written: its peer's, or that of all sources. */
 const struct policy_limit *policy_early_limit(const struct policy *p,
                                               const struct policy_ref *source, bool *is_peers)
 {
@@ -14,7 +15,18 @@ const struct policy_limit *policy_early_limit(const struct policy *p,
     return *is_peers ? own : &p->def->source_limit;
 }
 
-static void early_hit(const struct policy *p, const struct policy_verdict *v,
+bool policy_early_key(const struct addr *source, struct tally_key *key)
+{
+    struct policy_key at;
+
+    if (!policy_key_of(source, POLICY_KEY_WHOLE, 0, &at)) {
+        return false;
+    }
+    *key = (struct tally_key){POLICY_KEY_SOURCE | at.is_v6, at.addr};
+    return true;
+}
+
+void policy_early_hit(const struct policy *p, const struct policy_verdict *v,
                       struct policy_limit_hit *hit, struct policy_counter **counter)
 {
     bool is_peers;
@@ -34,18 +46,16 @@ bool policy_early_take(const struct policy *p, const struct policy_request *rq, 
     const struct policy_limit *limit = policy_early_limit(p, &v->source, &is_peers);
     struct policy_limit_hit hit;
     struct policy_counter *counter;
-    struct policy_key at;
+    struct tally_key key;
     struct tally_entry *e;
     uint32_t slot;
     bool is_within;
 
-    if (limit->early == 0 || p->callers == NULL ||
-        !policy_key_of(&rq->source, POLICY_KEY_WHOLE, 0, &at)) {
+    if (limit->early == 0 || p->callers == NULL || !policy_early_key(&rq->source, &key)) {
         return true;
     }
-    early_hit(p, v, &hit, &counter);
-    if (tally_hold(p->callers, &(struct tally_key){POLICY_KEY_SOURCE | at.is_v6, at.addr}, now_ms,
-                   &slot) != 0) {
+    policy_early_hit(p, v, &hit, &counter);
+    if (tally_hold(p->callers, &key, now_ms, &slot) != 0) {
         policy_tell_over(v, &hit, &(struct policy_answer){.reason = "Too many sources at once"}, 1);
         return false;
     }
@@ -107,7 +117,7 @@ static uint64_t destination_range(struct sl number, uint32_t range)
     return packed | n << 56;
 }
 
-static struct tally_key destination_key(const struct policy *p, const struct policy_destination *d,
+struct tally_key policy_destination_key(const struct policy *p, const struct policy_destination *d,
                                         const struct policy_verdict *v, struct sl number)
 {
     uint64_t kind = d->together ? POLICY_NOBODY : v->source.kind, party = 0;
@@ -294,7 +304,7 @@ static bool destination_count(const struct destination_try *t)
 /* The entry, and that of all ranges of the party when it may have many. */
 static bool destination_hold(struct destination_try *t)
 {
-    struct tally_key key = destination_key(t->p, t->d, t->v, t->number);
+    struct tally_key key = policy_destination_key(t->p, t->d, t->v, t->number);
 
     if (tally_hold(t->p->spent, &key, t->now_ms, &t->slot) != 0) {
         return false;

@@ -12,6 +12,7 @@
 /* The strangers' budget is written by all workers: a cache line of its own. */
 struct policy_gate {
     struct policy_marks proven, homes, denied;
+    _Atomic uint64_t *drops;                 /* for each entry of `denied` */
     _Atomic uint64_t v4_lengths, v6_lengths; /* prefix lengths under a ban, bit length - 1 */
     char pad_before[64];
     _Atomic int64_t strangers_ns;
@@ -32,6 +33,10 @@ int policy_gate_new(struct policy_gate **gp)
     if (err == 0) {
         err = policy_marks_init(&g->denied, GATE_DENIED);
     }
+    if (err == 0) {
+        g->drops = mem_zalloc(policy_marks_size(&g->denied) * sizeof(*g->drops));
+        err = g->drops != NULL ? 0 : ENOMEM;
+    }
     if (err != 0) {
         policy_gate_free(&g);
         return err;
@@ -49,6 +54,7 @@ void policy_gate_free(struct policy_gate **gp)
         policy_marks_free(&g->proven);
         policy_marks_free(&g->homes);
         policy_marks_free(&g->denied);
+        mem_free((void *)g->drops);
         mem_free(g);
     }
 }
@@ -191,7 +197,9 @@ bool policy_guards_in(const struct policy *p, const struct prefix *net)
     return false;
 }
 
-static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, int64_t now_ms)
+/* at: the entry of the ban that drops it. */
+static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, int64_t now_ms,
+                           ptrdiff_t *at)
 {
     bool is_v6 = addr_family(ip) == AF_INET6;
     uint64_t lengths =
@@ -202,16 +210,18 @@ static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, i
         struct policy_key k;
 
         lengths &= ~((uint64_t)1 << bit);
-        if (policy_key_of(ip, (uint8_t)(bit + 1), 0, &k) &&
-            policy_marks_until(&g->denied, &k, now_ms) != 0) {
-            return true;
+        if (policy_key_of(ip, (uint8_t)(bit + 1), 0, &k)) {
+            *at = policy_marks_index(&g->denied, &k, now_ms);
+            if (*at >= 0) {
+                return true;
+            }
         }
     }
     return false;
 }
 
-enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
-                                  const struct policy_knock *k, int64_t now_ms)
+static enum policy_class gate_classify(const struct policy_gate *g, const struct policy *p,
+                                       const struct policy_knock *k, int64_t now_ms, ptrdiff_t *at)
 {
     struct policy_key flow;
 
@@ -222,10 +232,19 @@ enum policy_class policy_classify(const struct policy_gate *g, const struct poli
         policy_marks_until(&g->proven, &flow, now_ms) != 0) {
         return POLICY_TRUSTED;
     }
-    if (gate_is_denied(g, &k->source, now_ms) && !gate_is_allowed(&p->def->security, &k->source)) {
+    if (gate_is_denied(g, &k->source, now_ms, at) &&
+        !gate_is_allowed(&p->def->security, &k->source)) {
         return POLICY_DENIED;
     }
     return POLICY_UNKNOWN;
+}
+
+enum policy_class policy_classify(const struct policy_gate *g, const struct policy *p,
+                                  const struct policy_knock *k, int64_t now_ms)
+{
+    ptrdiff_t at;
+
+    return gate_classify(g, p, k, now_ms, &at);
 }
 
 /* --- budgets --- */
@@ -288,9 +307,11 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
                                    const struct policy_knock *k, int64_t now_ms)
 {
     const struct policy_security *s = &p->def->security;
+    ptrdiff_t at;
 
-    switch (policy_classify(g, p, k, now_ms)) {
+    switch (gate_classify(g, p, k, now_ms, &at)) {
     case POLICY_DENIED:
+        atomic_fetch_add_explicit(&g->drops[at], 1, memory_order_relaxed);
         return POLICY_DROP_DENIED;
     case POLICY_TRUSTED:
         return gate_take_each(g, s, k, true, now_ms);
@@ -359,13 +380,31 @@ bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms)
 {
     struct policy_key k;
+    bool is_new;
+    ptrdiff_t at;
 
     if (!policy_key_of(&p->addr, p->bits, 0, &k) || k.bits == 0) {
         return; /* nobody means the whole world */
     }
+    is_new = policy_marks_index(&g->denied, &k, now_ms) < 0;
     policy_marks_set(&g->denied, &k, until_ms, now_ms);
+    at = policy_marks_index(&g->denied, &k, now_ms);
+    if (is_new && at >= 0) {
+        atomic_store_explicit(&g->drops[at], 0, memory_order_relaxed);
+    }
     atomic_fetch_or_explicit(k.is_v6 ? &g->v6_lengths : &g->v4_lengths, (uint64_t)1 << (k.bits - 1),
                              memory_order_relaxed);
+}
+
+uint64_t policy_denied_packets(const struct policy_gate *g, const struct prefix *p, int64_t now_ms)
+{
+    struct policy_key k;
+    ptrdiff_t at = -1;
+
+    if (policy_key_of(&p->addr, p->bits, 0, &k)) {
+        at = policy_marks_index(&g->denied, &k, now_ms);
+    }
+    return at >= 0 ? atomic_load_explicit(&g->drops[at], memory_order_relaxed) : 0;
 }
 
 void policy_undeny(struct policy_gate *g, const struct prefix *p)

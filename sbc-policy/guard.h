@@ -72,6 +72,8 @@ bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int
 /* IPv6 prefixes longer than /64 count as their /64. */
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
 void policy_undeny(struct policy_gate *g, const struct prefix *p);
+/* Packets and messages that this mark has dropped since it was set; the longest prefix counts. */
+uint64_t policy_denied_packets(const struct policy_gate *g, const struct prefix *p, int64_t now_ms);
 
 /* The address is in `allow`, or a peer's target or source on any listener (sources wider than /8,
  * IPv6 /16, mean anybody and protect nobody): nobody may ban it. */

@@ -177,7 +177,7 @@ bool policy_counter_take(const struct policy_taker *k, int64_t now_ms)
     return true;
 }
 
-bool policy_counter_request(const struct policy_taker *k, int64_t now_ms)
+static bool policy_counter_request(const struct policy_taker *k, int64_t now_ms)
 {
     const struct policy_rate rate = {k->limit->requests_per_second, k->limit->request_burst};
     uint32_t use;

@@ -126,5 +126,15 @@ uint32_t policy_destination_calls(const struct policy *p, size_t destination); /
  * always, users' and sources' while they use something. scope -1: all. */
 void policy_limits_walk(const struct policy *p, int scope, uint64_t after, int64_t now_ms,
                         policy_limit_fn *fn, void *arg);
+struct policy_met {                 /* a request, as far as limits are concerned */
+    const struct policy_verdict *v; /* who asks, and where to; need not be of this policy's time */
+    struct addr source;
+    struct sl called; /* at the end of the routes */
+    bool is_call;     /* unanswered calls and destinations count it, too */
+};
+/* Limits that are set and that such a request meets, in the order of the decision: those of who
+ * asks, its address, the destinations, the node, the targets. Nothing is taken. */
+void policy_limits_met(const struct policy *p, const struct policy_met *m, int64_t now_ms,
+                       policy_limit_fn *fn, void *arg);
 
 #endif

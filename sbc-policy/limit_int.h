@@ -65,7 +65,6 @@ struct policy_taker {
 };
 /* One call and its place in the rate. False: the verdict refuses. */
 bool policy_counter_take(const struct policy_taker *k, int64_t now_ms);
-bool policy_counter_request(const struct policy_taker *k, int64_t now_ms);
 /* As if take had not happened, the place in the rate included. */
 void policy_counter_undo(struct policy_counter *c, const struct policy_limit *limit);
 void policy_counter_release(struct policy_counter *c, const struct policy_limit *limit);
@@ -89,7 +88,13 @@ void policy_destinations_release(const struct policy *p, struct policy_verdict *
 /* Where a source's limit is written: its peer's, or that of all sources. */
 const struct policy_limit *policy_early_limit(const struct policy *p,
                                               const struct policy_ref *source, bool *is_peers);
+/* The limit of unanswered calls that the verdict's source has, without its use, and who counts. */
+void policy_early_hit(const struct policy *p, const struct policy_verdict *v,
+                      struct policy_limit_hit *hit, struct policy_counter **counter);
 /* Keys of the tallies, made and read. */
+bool policy_early_key(const struct addr *source, struct tally_key *key); /* false: no address */
+struct tally_key policy_destination_key(const struct policy *p, const struct policy_destination *d,
+                                        const struct policy_verdict *v, struct sl number);
 #define POLICY_KEY_SOURCE ((uint64_t)1 << 60)
 #define POLICY_KEY_DIALLED ((uint64_t)2 << 60)
 #define POLICY_KEY_ALL_RANGES UINT64_MAX /* of one party: how many ranges it fills */

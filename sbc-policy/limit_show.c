@@ -255,16 +255,31 @@ static void walk_put_range(struct buf *b, uint64_t what)
     }
 }
 
-static void walk_spent(struct walk *w, uint32_t slot, const struct policy_destination *d)
+static void walk_name_spent(struct walk *w, const struct policy_destination *d,
+                            const struct tally_key *key)
 {
-    const struct tally_entry *e = &w->p->spent->e[slot];
+    struct buf b;
+
+    buf_init_fixed(&b, w->row.name, sizeof(w->row.name) - 1);
+    buf_puts(&b, d->name);
+    walk_put_party(&b, w->p, key->who);
+    walk_put_range(&b, key->what);
+    w->row.name[b.n] = '\0';
+}
+
+/* slot NULL: nothing went there yet. */
+static void walk_spent(struct walk *w, const uint32_t *slot, const struct policy_destination *d)
+{
+    static const struct tally_entry none;
+    const struct tally_entry *e = slot != NULL ? &w->p->spent->e[*slot] : &none;
     uint32_t window = (uint32_t)(w->now_ms / ((int64_t)d->window_s * 1000));
     uint64_t s = tally_window_use(&e->seconds, window) + tally_running_s(e, w->now_ms / 1000);
+    bool has_numbers = slot != NULL && d->numbers != 0;
     const struct {
         uint32_t use, max;
     } all[] = {{tally_window_use(&e->calls, window), d->calls},
                {(uint32_t)(s / 60), d->minutes},
-               {d->numbers != 0 ? tally_number_use(w->p->spent, slot, window) : 0, d->numbers},
+               {has_numbers ? tally_number_use(w->p->spent, *slot, window) : 0, d->numbers},
                {atomic_load(&e->now), d->parallel}};
 
     for (unsigned i = 0; i < COUNT_OF(all); i++) {
@@ -276,7 +291,7 @@ static void walk_spent(struct walk *w, uint32_t slot, const struct policy_destin
 
         w->row.refused = atomic_load(&d->counter->refused[i]);
         w->row.warned = atomic_load(&d->counter->warnings[i]);
-        walk_row(w, &hit, slot, d->warn_percent, atomic_load(&e->warned));
+        walk_row(w, &hit, slot != NULL ? *slot : 0, d->warn_percent, atomic_load(&e->warned));
     }
 }
 
@@ -286,7 +301,6 @@ static void walk_destinations(struct walk *w)
          w->p->spent != NULL && i < w->p->spent->n && !w->is_over; i++) {
         const struct policy_destination *d;
         struct tally_key key;
-        struct buf b;
 
         if (!tally_peek(w->p->spent, i, w->now_ms, &key) || key.what == POLICY_KEY_ALL_RANGES) {
             continue;
@@ -295,12 +309,8 @@ static void walk_destinations(struct walk *w)
         if (d == NULL) {
             continue;
         }
-        buf_init_fixed(&b, w->row.name, sizeof(w->row.name) - 1);
-        buf_puts(&b, d->name);
-        walk_put_party(&b, w->p, key.who);
-        walk_put_range(&b, key.what);
-        w->row.name[b.n] = '\0';
-        walk_spent(w, i, d);
+        walk_name_spent(w, d, &key);
+        walk_spent(w, &i, d);
     }
 }
 
@@ -314,6 +324,111 @@ void policy_limits_walk(const struct policy *p, int scope, uint64_t after, int64
     for (int i = 0; i < POLICY_SCOPES && !w.is_over; i++) {
         if ((scope < 0 || scope == i) && after >> WALK_SHIFT <= (uint64_t)i + 1) {
             walks[i](&w);
+        }
+    }
+}
+
+/* --- what one request meets --- */
+
+static void met_counter(struct walk *w, const struct policy_taker *k, const char *name)
+{
+    walk_name(w, name);
+    walk_counter(w, k, 0, false);
+}
+
+static void met_party(struct walk *w, struct policy_verdict *v)
+{
+    struct policy_taker k = {.v = v};
+
+    if (policy_taker_party(w->p, &k)) {
+        met_counter(w, &k,
+                    v->source.kind == POLICY_PEER ? w->p->def->peers[v->source.peer].name
+                                                  : w->p->def->users.accounts[v->user].name);
+    }
+}
+
+static void met_source(struct walk *w, const struct policy_verdict *v, const struct addr *source)
+{
+    struct policy_counter *counter;
+    struct policy_limit_hit hit;
+    struct tally_entry none = {0}, *e = &none;
+    struct tally_key key;
+    uint32_t slot;
+    struct buf b;
+    bool is_peers;
+
+    policy_early_hit(w->p, v, &hit, &counter);
+    if (w->p->callers == NULL || !policy_early_key(source, &key)) {
+        return;
+    }
+    if (tally_look(w->p->callers, &key, w->now_ms, &slot)) {
+        e = &w->p->callers->e[slot];
+    }
+    buf_init_fixed(&b, w->row.name, sizeof(w->row.name) - 1);
+    addr_put_host(&b, source);
+    w->row.name[b.n] = '\0';
+    hit.use = atomic_load(&e->now);
+    w->row.refused = atomic_load(&e->refused);
+    w->row.warned = atomic_load(&e->warnings);
+    walk_row(w, &hit, 0, policy_early_limit(w->p, &v->source, &is_peers)->warn_percent,
+             atomic_load(&e->warned));
+}
+
+static void met_destinations(struct walk *w, const struct policy_verdict *v,
+                             const struct policy_met *m)
+{
+    const struct policy_request rq = {.called = m->called};
+    unsigned n = 0;
+    struct policy_facts facts;
+
+    if (w->p->spent == NULL || v->source.kind == POLICY_NOBODY ||
+        (v->source.kind == POLICY_USERS && (v->user < 0 || w->p->users == NULL))) {
+        return;
+    }
+    policy_facts_init(&facts, w->p, &rq, v);
+    facts.called = m->called;
+    for (size_t i = 0; i < w->p->def->n_destinations && n < POLICY_DESTINATION_FITS; i++) {
+        const struct policy_destination *d = &w->p->def->destinations[i];
+        struct tally_key key = policy_destination_key(w->p, d, v, m->called);
+        uint32_t slot;
+
+        if (policy_is_dialled(w->p, i, &facts)) {
+            bool has = tally_look(w->p->spent, &key, w->now_ms, &slot);
+
+            n++;
+            walk_name_spent(w, d, &key);
+            walk_spent(w, has ? &slot : NULL, d);
+        }
+    }
+}
+
+void policy_limits_met(const struct policy *p, const struct policy_met *m, int64_t now_ms,
+                       policy_limit_fn *fn, void *arg)
+{
+    struct walk w = {.p = p, .now_ms = now_ms, .fn = fn, .arg = arg};
+    struct policy_verdict v = *m->v;
+    struct policy_taker k = {.v = &v};
+
+    met_party(&w, &v);
+    if (m->is_call) {
+        met_source(&w, &v, &m->source);
+        met_destinations(&w, &v, m);
+    }
+    policy_taker_node(p, &k);
+    met_counter(&w, &k, "");
+    for (size_t i = 0; i < v.n_to && m->is_call; i++) {
+        bool is_named = v.to[i].kind != POLICY_PEER ||
+                        (v.source.kind == POLICY_PEER && v.source.peer == v.to[i].peer);
+
+        for (size_t j = 0; j < i && !is_named; j++) {
+            is_named = v.to[j].kind == POLICY_PEER && v.to[j].peer == v.to[i].peer;
+        }
+        if (!is_named) {
+            k = (struct policy_taker){.limit = &p->def->peers[v.to[i].peer].limit,
+                                      .counter = p->def->peers[v.to[i].peer].counter,
+                                      .scope = POLICY_OF_PEER,
+                                      .index = v.to[i].peer};
+            met_counter(&w, &k, p->def->peers[v.to[i].peer].name);
         }
     }
 }

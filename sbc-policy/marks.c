@@ -98,6 +98,24 @@ int64_t policy_marks_until(const struct policy_marks *m, const struct policy_key
     return 0;
 }
 
+ptrdiff_t policy_marks_index(const struct policy_marks *m, const struct policy_key *k,
+                             int64_t now_ms)
+{
+    struct policy_mark *bucket = mark_bucket(m, k);
+
+    for (unsigned i = 0; i < MARK_WAYS; i++) {
+        if ((int64_t)mark_until_s(mark_read(&bucket[i], k)) * 1000 > now_ms) {
+            return &bucket[i] - m->e;
+        }
+    }
+    return -1;
+}
+
+size_t policy_marks_size(const struct policy_marks *m)
+{
+    return (size_t)m->n_buckets * MARK_WAYS;
+}
+
 bool policy_marks_any_in(const struct policy_marks *m, const struct policy_key *net, int64_t now_ms)
 {
     unsigned width = net->is_v6 ? 64 : 32;

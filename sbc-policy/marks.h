@@ -31,6 +31,11 @@ void policy_marks_free(struct policy_marks *m);
 /* Until when, in ms; 0: not marked now. */
 int64_t policy_marks_until(const struct policy_marks *m, const struct policy_key *k,
                            int64_t now_ms);
+/* Where it stands, below policy_marks_size(); -1: it is not marked now. It may stand for another
+ * key by the time it is used. */
+ptrdiff_t policy_marks_index(const struct policy_marks *m, const struct policy_key *k,
+                             int64_t now_ms);
+size_t policy_marks_size(const struct policy_marks *m);
 void policy_marks_set(struct policy_marks *m, const struct policy_key *k, int64_t until_ms,
                       int64_t now_ms);
 /* Is any address in the prefix (its port is not looked at) marked now? Walks the whole table. */

@@ -195,7 +195,7 @@ uint16_t policy_facts_tag(const struct policy *p, struct policy_facts *f, bool c
 
 /* --- the questions --- */
 
-bool policy_in_group(const struct policy *p, uint16_t group, uint16_t peer)
+static bool policy_in_group(const struct policy *p, uint16_t group, uint16_t peer)
 {
     return (p->groups[group][peer / 8] >> peer % 8 & 1) != 0;
 }

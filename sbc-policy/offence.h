@@ -32,6 +32,12 @@ struct policy_offence {
 };
 #define POLICY_EVIDENCE_MAX 1024
 
+/* Wrong passwords of one account, of all addresses where its owner has not shown the right one. */
+struct policy_guesses {
+    uint32_t failures; /* so many are let be; 0: not counted */
+    uint32_t block_s;  /* the longest wait, and after so long a silence all is forgotten */
+};
+
 #define POLICY_DURATIONS_MAX 8
 #define POLICY_AGENTS_MAX 64
 #define POLICY_QUIET_MS 60000 /* silence for unproven sources */

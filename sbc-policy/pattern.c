@@ -119,11 +119,6 @@ void policy_pattern_free(struct policy_pattern **pp)
     }
 }
 
-struct sl policy_pattern_text(const struct policy_pattern *p)
-{
-    return p->text;
-}
-
 unsigned policy_pattern_groups(const struct policy_pattern *p)
 {
     uint32_t n = 0;

@@ -20,8 +20,7 @@ struct policy_pattern;
 /* EBADMSG: *why (the caller's, in words) and *at (offset) say what is wrong; ENOMEM. */
 MUST_USE int policy_pattern_new(struct policy_pattern **pp, struct sl text, size_t *at,
                                 char why[128]);
-void policy_pattern_free(struct policy_pattern **pp); /* accepts NULL */
-struct sl policy_pattern_text(const struct policy_pattern *p);
+void policy_pattern_free(struct policy_pattern **pp);           /* accepts NULL */
 unsigned policy_pattern_groups(const struct policy_pattern *p); /* beside the whole */
 
 enum policy_fit { POLICY_FIT_NO, POLICY_FIT_YES, POLICY_FIT_COSTLY };

@@ -91,6 +91,7 @@ struct policy_users {
     uint32_t expires_min_s, expires_max_s, expires_default_s;
     uint32_t max_contacts; /* bindings per user */
     uint32_t nonce_life_s;
+    struct policy_guesses guesses;
     uint8_t keepalive; /* enum policy_keep; to devices behind NAT, over UDP */
     uint32_t keepalive_ms, keepalive_max_ms;
     struct policy_account *accounts;
@@ -184,8 +185,6 @@ void policy_decide(const struct policy *p, const struct policy_request *rq, int6
                    struct policy_verdict *out);
 /* Gives back what the verdict took; once per verdict (clears counted). */
 void policy_release(const struct policy *p, struct policy_verdict *v);
-/* How many calls of a second's burst are used up; 0 also without such a limit. */
-uint32_t policy_burst_now(const struct policy *p, int peer, int64_t now_ms);
 /* Of the same definition: `to` goes on from where `from` stands now. */
 void policy_copy_counts(const struct policy *to, const struct policy *from);
 /* The trace in words, step by step; name may be NULL. */

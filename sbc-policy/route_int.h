@@ -71,7 +71,6 @@ uint16_t policy_facts_tag(const struct policy *p, struct policy_facts *f, bool c
 /* What a reference stands for: itself, or the members of its group. */
 const struct policy_ref *policy_ref_spell(const struct policy_def *def,
                                           const struct policy_ref *ref, size_t *n);
-bool policy_in_group(const struct policy *p, uint16_t group, uint16_t peer);
 
 /* route.c: from a source to a route. True: the verdict has targets or a redirection. */
 bool policy_find_route(const struct policy *p, const struct policy_request *rq,

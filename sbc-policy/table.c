@@ -475,11 +475,6 @@ uint16_t policy_table_tag(const struct policy_table *t, struct sl tag)
     return e != NULL ? e->number : POLICY_TAG_NONE;
 }
 
-struct sl policy_table_tag_text(const struct policy_table *t, uint16_t tag)
-{
-    return tag != POLICY_TAG_NONE && tag <= t->tags.n ? t->tags.e[tag - 1]->text : SL_NULL;
-}
-
 size_t policy_table_rows(const struct policy_table *t)
 {
     return t->n_rows;

@@ -37,7 +37,6 @@ void policy_table_free(struct policy_table **tp); /* accepts NULL */
  * gets the symbols of that row. At most POLICY_PREFIX_MAX steps. */
 uint16_t policy_table_find(const struct policy_table *t, struct sl number, size_t *matched);
 uint16_t policy_table_tag(const struct policy_table *t, struct sl tag); /* POLICY_TAG_NONE: none */
-struct sl policy_table_tag_text(const struct policy_table *t, uint16_t tag);
 size_t policy_table_rows(const struct policy_table *t);
 size_t policy_table_bytes(const struct policy_table *t); /* memory of the trie and its tails */
 

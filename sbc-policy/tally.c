@@ -276,6 +276,22 @@ bool tally_peek(const struct tally *t, uint32_t index, int64_t now_ms, struct ta
            (atomic_load(&e->state) ^ state) < TALLY_VERSION;
 }
 
+bool tally_look(const struct tally *t, const struct tally_key *key, int64_t now_ms, uint32_t *index)
+{
+    uint64_t home = siphash13(key, sizeof(*key), t->key);
+
+    for (unsigned i = 0; i < TALLY_PLACES; i++) {
+        struct tally_key here;
+
+        *index = (uint32_t)(tally_at(t, home, i) - t->e);
+        if (tally_peek(t, *index, now_ms, &here) && here.who == key->who &&
+            here.what == key->what) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- counts --- */
 
 bool tally_level_take(_Atomic uint32_t *level, uint32_t max, uint32_t *use)

@@ -44,6 +44,9 @@ void tally_drop(struct tally *t, uint32_t index);
 void tally_forget(struct tally *t, uint32_t index);
 /* For showing: a copy of the key when somebody holds the entry or its time is not over. */
 bool tally_peek(const struct tally *t, uint32_t index, int64_t now_ms, struct tally_key *key);
+/* The key's entry as tally_peek() would show it; nothing is held or made. */
+bool tally_look(const struct tally *t, const struct tally_key *key, int64_t now_ms,
+                uint32_t *index);
 /* While held. False: it was kept as long already. */
 bool tally_keep(struct tally *t, uint32_t index, int64_t until_ms);
 

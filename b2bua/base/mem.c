@@ -84,12 +84,29 @@ char *mem_strndup(const char *p, size_t n)
 }
 
 #define MEM_KEEP_BYTES (64 << 20) /* of one arena, before anything goes back */
-#define MEM_STEP_BYTES (1 << 20)  /* an arena grows by */
+#define MEM_STEP_BYTES (1 << 20)  /* the main arena grows by */
+#define MEM_PIECE_BYTES (8 << 20) /* what is larger has a mapping of its own */
+#define MEM_PIECES 3              /* of address space that a thread begins with */
 
 void mem_keep(void)
 {
     (void)mallopt(M_TRIM_THRESHOLD, MEM_KEEP_BYTES);
     (void)mallopt(M_TOP_PAD, MEM_STEP_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, MEM_PIECE_BYTES);
+}
+
+void mem_reserve(void)
+{
+#ifndef MEM_ASAN
+    void *volatile pieces[MEM_PIECES];
+
+    for (unsigned i = 0; i < MEM_PIECES; i++) {
+        pieces[i] = malloc(MEM_PIECE_BYTES - MEM_STEP_BYTES);
+    }
+    for (unsigned i = 0; i < MEM_PIECES; i++) {
+        free(pieces[i]);
+    }
+#endif
 }
 
 void mem_wipe(void *p, size_t n)

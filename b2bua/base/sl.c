@@ -44,17 +44,6 @@ bool sl_ends(struct sl s, struct sl suffix)
            (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
-int sl_cmp(struct sl a, struct sl b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int r = n != 0 ? memcmp(a.p, b.p, n) : 0;
-
-    if (r != 0 || a.n == b.n) {
-        return r;
-    }
-    return a.n < b.n ? -1 : 1;
-}
-
 static bool sl_is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -32,7 +32,6 @@ bool sl_ieq(struct sl a, struct sl b); /* ASCII case-insensitive */
 bool sl_starts(struct sl s, struct sl prefix);
 bool sl_istarts(struct sl s, struct sl prefix);
 bool sl_ends(struct sl s, struct sl suffix);
-int sl_cmp(struct sl a, struct sl b);       /* bytewise order, shorter first */
 struct sl sl_trim(struct sl s);             /* drops SP, HTAB, CR, LF at both ends */
 struct sl sl_from(struct sl s, size_t off); /* the rest from off; empty beyond the end */
 struct sl sl_head(struct sl s, size_t n);   /* at most the first n bytes */

@@ -3,6 +3,7 @@
 #ifndef POSTERN_BASE_STAT_H
 #define POSTERN_BASE_STAT_H
 
+#include "base/stat_auth.h"
 #include "base/stat_limits.h"
 
 #include <stdint.h>
@@ -130,9 +131,7 @@
     X(REG_OK, "postern_registrations_total", "result=\"ok\"", "REGISTER requests by result")       \
     X(REG_FAIL, "postern_registrations_total", "result=\"refused\"",                               \
       "REGISTER requests by result")                                                               \
-    X(AUTH_CHALLENGE, "postern_auth_total", "result=\"challenged\"", "Digest results")             \
-    X(AUTH_OK, "postern_auth_total", "result=\"ok\"", "Digest results")                            \
-    X(AUTH_FAIL, "postern_auth_total", "result=\"failed\"", "Digest results")                      \
+    STAT_LIST_AUTH(X)                                                                              \
     X(RTP_RX, "postern_rtp_packets_total", "direction=\"rx\"", "RTP and RTCP packets")             \
     X(RTP_TX, "postern_rtp_packets_total", "direction=\"tx\"", "RTP and RTCP packets")             \
     X(RTP_STRANGER, "postern_rtp_dropped_total", "reason=\"stranger\"", "Media packets dropped")   \

@@ -63,6 +63,9 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
 void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow);
 /* CANCEL of that INVITE (its own transaction is answered by the caller of this). */
 void call_cancel(struct call_table *t, struct tx *invite);
+/* The last look at an OPTIONS that keeps the way to a user's device open: 0, it may go, perhaps
+ * masked; EACCES: it may not. */
+MUST_USE int call_pass_keepalive(const struct call_table *t, const struct dialog *d, struct buf *b);
 /* One new request of a known party that is neither call nor message; user -1: a peer's. False: a
  * limit stood in the way, and it was answered. */
 bool call_count_request(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
@@ -74,6 +77,9 @@ void call_tell_limits(const struct policy *p, const struct policy_verdict *v, st
  */
 void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
                            uint16_t status, const char *reason, struct sl extra);
+/* The cheapest 503: nothing in it but their own words and ours, so it is not looked at. */
+void call_answer_overload(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                          unsigned retry_after_s);
 /* A request whose To tag is our token: finds the leg; tx NULL for ACK. Consumes the reference.
  * Answers 481 when there is no such dialog. */
 void call_in_dialog(struct call_table *t, const struct token *tok, struct tx *tx,

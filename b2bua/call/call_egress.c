@@ -403,6 +403,26 @@ void egress_pass_answer(const struct config *cfg, const struct sip_msg *req,
     (void)err; /* due: it goes */
 }
 
+int egress_pass_options(const struct config *cfg, const struct policy_ref *to,
+                        const struct dialog *d, struct buf *b)
+{
+    struct policy_said own = {.n = 0};
+
+    policy_said_addr(&own, &d->flow.remote);
+    return egress_pass(&(struct egress){.cfg = cfg,
+                                        .to = *to,
+                                        .listener = d->flow.listener,
+                                        .method = SIP_OPTIONS,
+                                        .dlg = d,
+                                        .own = &own},
+                       b);
+}
+
+int call_pass_keepalive(const struct call_table *t, const struct dialog *d, struct buf *b)
+{
+    return egress_pass_options(t->cfg, &(struct policy_ref){.kind = POLICY_USERS}, d, b);
+}
+
 void egress_put(const struct call *c, struct json *j)
 {
     uint32_t n = c->leaks != NULL ? c->leaks->n_total : 0;

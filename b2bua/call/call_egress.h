@@ -2,7 +2,8 @@
  * side is in what the other gets (design, invariant 2). What is found is masked, or the message is
  * held back, or it is only reported, as `topology.on_leak` of who would get it says; it is counted,
  * logged and written into the call's record whatever is done. Answers to REGISTER are not looked
- * at: beside what the request said they hold only the user's own contacts. */
+ * at: beside what the request said they hold only the user's own contacts; nor is the 503 of an
+ * overload, which holds nothing but what the request said. */
 #ifndef POSTERN_CALL_EGRESS_H
 #define POSTERN_CALL_EGRESS_H
 
@@ -45,6 +46,10 @@ void egress_pass_failure(struct leg *l, struct buf *b, uint16_t status,
 /* The answers that are given outside of calls. */
 void egress_pass_answer(const struct config *cfg, const struct sip_msg *req,
                         const struct flow *flow, uint16_t status, struct buf *b);
+
+/* Our own OPTIONS, to targets and devices: EACCES as above. d->flow: by which it goes. */
+MUST_USE int egress_pass_options(const struct config *cfg, const struct policy_ref *to,
+                                 const struct dialog *d, struct buf *b);
 
 /* What the sender of this message has called itself. */
 void egress_hear(struct policy_said *said, const struct sip_msg *m);

@@ -3,27 +3,30 @@
 #include "call/call_facts.h"
 #include "call/call_rules.h"
 
-void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
-                           uint16_t status, const char *reason, struct sl extra)
+/* Written to t->out. */
+static void put_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                          uint16_t status, const char *reason)
 {
-    struct buf *b = &t->out;
-    struct flow to;
     char tag[TOKEN_TEXT_LEN];
     struct token tok = {.node = t->cfg->node_id, .worker = t->p.worker, .kind = TOKEN_STATELESS};
 
     token_put(t->p.ring, &tok, tag);
-    buf_reset(b);
-    sip_put_response(b, &(struct sip_response){.req = req,
-                                               .src = &flow->remote,
-                                               .status = status,
-                                               .reason = reason,
-                                               .to_tag = sl_make(tag, sizeof(tag))});
-    buf_putsl(b, extra);
-    sip_put_body(b, SL_NULL, SL_NULL);
+    buf_reset(&t->out);
+    sip_put_response(&t->out, &(struct sip_response){.req = req,
+                                                     .src = &flow->remote,
+                                                     .status = status,
+                                                     .reason = reason,
+                                                     .to_tag = sl_make(tag, sizeof(tag))});
+}
+
+static void send_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow)
+{
+    const struct buf *b = &t->out;
+    struct flow to;
+
     if (buf_err(b) != 0) {
         return;
     }
-    egress_pass_answer(t->cfg, req, flow, status, b);
     if (!flow->proven && flow->transport == SIP_UDP && b->n > 2 * req->text.n) {
         stat_inc(STAT_SIP_DROP_AMPLIFY); /* a spoofed source must not be hit harder than we are */
         return;
@@ -32,6 +35,25 @@ void call_answer_stateless(struct call_table *t, const struct sip_msg *req, cons
     if (t->p.net->send(t->p.net_arg, &to, buf_sl(b)) != 0) {
         stat_inc(STAT_TX_UNEXPECTED);
     }
+}
+
+void call_answer_stateless(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                           uint16_t status, const char *reason, struct sl extra)
+{
+    put_stateless(t, req, flow, status, reason);
+    buf_putsl(&t->out, extra);
+    sip_put_body(&t->out, SL_NULL, SL_NULL);
+    egress_pass_answer(t->cfg, req, flow, status, &t->out);
+    send_stateless(t, req, flow);
+}
+
+void call_answer_overload(struct call_table *t, const struct sip_msg *req, const struct flow *flow,
+                          unsigned retry_after_s)
+{
+    put_stateless(t, req, flow, 503, NULL);
+    sip_put_hdr_u(&t->out, "Retry-After", retry_after_s);
+    sip_put_body(&t->out, SL_NULL, SL_NULL);
+    send_stateless(t, req, flow);
 }
 
 /* The user part without escapes, in the arena or on the caller's memory; "" when it has none. */

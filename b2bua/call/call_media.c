@@ -32,7 +32,7 @@ bool media_is_hostile(const struct call *c, const struct leg *from, const struct
     return addr_is_loopback(a) && !addr_is_loopback(&from->dlg.flow.remote);
 }
 
-enum media_kind media_kind_of(enum sdp_proto p)
+static enum media_kind media_kind_of(enum sdp_proto p)
 {
     return p == SDP_UDPTL ? MEDIA_DATAGRAM : MEDIA_RTP;
 }

@@ -85,11 +85,6 @@ static void key_to_sdp(const struct srtp_key *k, uint32_t tag, struct sdp_crypto
     memcpy(c->key + key_n, k->salt, (size_t)c->n - key_n);
 }
 
-void nego_wipe_take(struct nego_take *t)
-{
-    mem_wipe(t, sizeof(*t));
-}
-
 /* --- what is taken: SDES --- */
 
 static int suite_rank(const struct policy_media_profile *p, enum sdp_suite s)

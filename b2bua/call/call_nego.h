@@ -65,13 +65,12 @@ bool leg_can_be_offered(const struct leg *l, const char **why);
 enum nego_security leg_security(const struct leg *l, unsigned stream);
 
 /* Reads stream i of an offer of theirs. False: it is not acceptable, *why (static) says why. *out
- * holds keys: nego_wipe_take(). */
+ * holds keys, which the caller wipes. */
 bool nego_take_offer(const struct leg *l, const struct sdp *s, unsigned i, struct nego_take *out,
                      const char **why);
 /* The same for an answer to our last offer. */
 bool nego_take_answer(const struct leg *l, const struct sdp *s, unsigned i, struct nego_take *out,
                       const char **why);
-void nego_wipe_take(struct nego_take *t);
 
 /* How stream i (from the other side's description) is offered to leg l. crypto has room for
  * POLICY_SUITES_MAX. 0; EPERM: not as its profile wants it, *why says why; ENOMEM. The ports of

@@ -1,7 +1,7 @@
 /* call_probe.c - OPTIONS to targets. Each target has one worker that asks; what it finds lies where
  * all workers look. The first question comes at a random moment of the interval, each next one a
  * tenth earlier or later, so that neither targets nor nodes are asked in step. */
-#include "call/call_int.h"
+#include "call/call_egress.h"
 
 #define PROBE_FROM "postern"
 #define PROBE_AGAIN_MS 1000 /* a reload took away a probe under way, or there was no room */
@@ -111,7 +111,14 @@ static int write_options(const struct probe *p, struct buf *b)
                                                 .transport = p->target->transport});
     BUF_LIT(b, "Accept: application/sdp\r\n");
     sip_put_body(b, SL_NULL, SL_NULL);
-    return buf_err(&f) != 0 || buf_err(&r) != 0 || buf_err(&u) != 0 ? EMSGSIZE : buf_err(b);
+    if (buf_err(&f) != 0 || buf_err(&r) != 0 || buf_err(&u) != 0 || buf_err(b) != 0) {
+        return EMSGSIZE;
+    }
+    return egress_pass_options(
+        cfg,
+        &(struct policy_ref){.kind = POLICY_PEER,
+                             .peer = (uint16_t)(p->peer - policy_def(cfg->policy)->peers)},
+        &d, b);
 }
 
 static int ask(struct probe *p)
@@ -134,7 +141,7 @@ static int ask(struct probe *p)
         return err;
     }
     buf_reset(&t->out);
-    err = write_options(p, &t->out);
+    err = write_options(p, &t->out) == 0 ? 0 : EPERM; /* ours to mend: not the target's */
     if (err == 0) {
         err = tx_client_start(p->tx, buf_sl(&t->out));
     }
@@ -159,9 +166,9 @@ static void on_timer(void *arg)
         timer_start(p->t->p.loop, &p->timer, p->peer->probe.timeout_ms);
     } else if (call_outcome(p->peer, 0, err) == POLICY_FAILED) {
         finish(p, false);
-    } else { /* for want of room on our side: it says nothing of the target */
+    } else { /* for want of room or leave on our side: it says nothing of the target */
         stat_inc(STAT_PROBE_UNSENT);
-        schedule(p, PROBE_AGAIN_MS);
+        schedule(p, err == EPERM ? p->peer->probe.every_ms : PROBE_AGAIN_MS);
     }
 }
 

@@ -38,7 +38,6 @@ void call_undo_offer(struct call *c);
 
 /* --- call_media.c: what the relay is told --- */
 bool media_is_hostile(const struct call *c, const struct leg *from, const struct addr *a);
-enum media_kind media_kind_of(enum sdp_proto p);
 /* 0 or a SIP status and *why. */
 uint16_t media_open_stream(struct call *c, unsigned i, const struct leg *from, const struct leg *to,
                            const char **why);

@@ -88,8 +88,9 @@ bool msg_has_option(const struct sip_msg *m, enum hdr_id id, struct sl option);
 /* Their INVITE or UPDATE. 0, or what refuses it: 422, 400. */
 uint16_t session_hear(struct leg *l, const struct sip_msg *req);
 void session_put_request(struct buf *b, const struct leg *l); /* into our INVITE or UPDATE */
-void session_put_answer(struct buf *b, struct leg *l);        /* into our 2xx to one of theirs */
-void session_put_min(struct buf *b, const struct leg *l);     /* into our 422 */
+void session_put_answer(struct buf *b, const struct leg *l);  /* into our 2xx to one of theirs */
+void session_answered(struct leg *l); /* which has gone out: what it says holds */
+void session_put_min(struct buf *b, const struct leg *l);            /* into our 422 */
 void session_heard_answer(struct leg *l, const struct sip_msg *rsp); /* 2xx to ours */
 /* Their 422: true when it asks for more than we did, which the next request will say. */
 bool session_raise(struct leg *l, const struct sip_msg *rsp);

@@ -237,7 +237,7 @@ void session_put_request(struct buf *b, const struct leg *l)
 }
 
 /* RFC 4028 9, table 2: only who can refresh may be required to. */
-void session_put_answer(struct buf *b, struct leg *l)
+void session_put_answer(struct buf *b, const struct leg *l)
 {
     const struct leg_timer *t = &l->timer;
 
@@ -246,7 +246,13 @@ void session_put_answer(struct buf *b, struct leg *l)
                  t->is_supported ? "Require: timer\r\n" : "", t->asked_s,
                  t->asked_ours ? "uas" : "uac");
     }
-    begin(l, t->asked_s, t->asked_ours);
+}
+
+void session_answered(struct leg *l)
+{
+    if (l->call->state != CALL_ENDED) { /* which sending may have come to */
+        begin(l, l->timer.asked_s, l->timer.asked_ours);
+    }
 }
 
 void session_put_min(struct buf *b, const struct leg *l)

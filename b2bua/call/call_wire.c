@@ -265,6 +265,9 @@ int leg_respond_to(struct leg *l, struct tx *tx, uint16_t status, struct sl sdp,
     if (err == 0) {
         err = send_answer(l, tx, status, sdp);
     }
+    if (err == 0 && status >= 200 && status < 300) {
+        session_answered(l);
+    }
     call_forget_keys(c->t, sdp);
     return err;
 }

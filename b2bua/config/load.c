@@ -105,9 +105,20 @@ static int config_copy_def(struct config_box *box)
     return 0;
 }
 
-int config_copy(struct config **cp, struct config *of)
+static struct config_box *config_box_new(void)
 {
     struct config_box *box = mem_zalloc(sizeof(*box));
+
+    if (box != NULL) {
+        atomic_init(&box->refs, 1);
+        arena_init(&box->arena, 4096, 0);
+    }
+    return box;
+}
+
+int config_copy(struct config **cp, struct config *of)
+{
+    struct config_box *box = config_box_new();
     struct config *c;
     int err;
 
@@ -117,8 +128,6 @@ int config_copy(struct config **cp, struct config *of)
     c = &box->c;
     *c = *of;
     c->policy = NULL;
-    atomic_init(&box->refs, 1);
-    arena_init(&box->arena, 4096, 0);
     box->base = config_ref(of);
     err = config_copy_def(box);
     if (err == 0) {
@@ -181,26 +190,20 @@ static int config_finish(struct config_box *box, struct policy_book *book)
     return err == 0 ? policy_egress_build(&c->egress, c->policy, places, c->n_listeners) : err;
 }
 
-static void cfg_maps_init(struct cfg *c)
+static void cfg_maps_each(struct cfg *c, void (*fn)(struct hmap *map))
 {
     struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,    &c->peers,
                            &c->groups, &c->tables,    &c->callouts,    &c->accounts,
                            &c->routes, &c->sources,   &c->destinations};
 
     for (size_t i = 0; i < COUNT_OF(maps); i++) {
-        hmap_init(maps[i], 0);
+        fn(maps[i]);
     }
 }
 
-static void cfg_maps_free(struct cfg *c)
+static void cfg_map_init(struct hmap *map)
 {
-    struct hmap *maps[] = {&c->keys,   &c->listeners, &c->profiles,    &c->peers,
-                           &c->groups, &c->tables,    &c->callouts,    &c->accounts,
-                           &c->routes, &c->sources,   &c->destinations};
-
-    for (size_t i = 0; i < COUNT_OF(maps); i++) {
-        hmap_free(maps[i]);
-    }
+    hmap_init(map, 0);
 }
 
 /* 0, EBADMSG (errs) or ENOMEM. */
@@ -210,7 +213,7 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
     struct cfg c = {.file = name, .config = &box->c, .arena = &box->arena, .errs = errs};
 
     arena_init(&c.scratch, 4096, 0);
-    cfg_maps_init(&c);
+    cfg_maps_each(&c, cfg_map_init);
     cfg_tls_begin(&c);
     if (text.n > CONFIG_FILE_MAX) {
         cfg_error_at(&c, 1, 1, "larger than %u bytes", CONFIG_FILE_MAX);
@@ -218,7 +221,7 @@ static int config_read(struct config_box *box, const char *name, struct sl text,
         cfg_read_object(&c, &cfg_root, c.root, &box->c);
     }
     cfg_errors_sort(&c);
-    cfg_maps_free(&c);
+    cfg_maps_each(&c, hmap_free);
     cfg_tls_end(&c);
     arena_free(&c.scratch);
     box->secrets = c.secrets;
@@ -236,7 +239,7 @@ int config_parse(struct config **cp, const char *name, struct sl text, struct po
 
 int config_build(struct config **cp, const struct config_text *t, struct config_errors *errs)
 {
-    struct config_box *box = mem_zalloc(sizeof(*box));
+    struct config_box *box = config_box_new();
     struct config *c;
     int err;
 
@@ -246,8 +249,6 @@ int config_build(struct config **cp, const struct config_text *t, struct config_
     }
     c = &box->c;
     c->slots = t->slots;
-    atomic_init(&box->refs, 1);
-    arena_init(&box->arena, 4096, 0);
     err = config_read(box, t->name, t->text, errs);
     if (err == 0) {
         err = config_finish(box, t->book);

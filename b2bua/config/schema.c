@@ -377,6 +377,43 @@ static const struct cfg_key cfg_topology_keys[] = {
 };
 OBJECT(cfg_topology, policy_topology, NULL);
 
+/* What peers and users have in common, by fields of the same names. */
+#define SIDE_MEDIA(side)                                                                           \
+    {                                                                                              \
+        .key = "media", .type = CFG_PROFILE, AT(side, media), .dflt = "plain",                     \
+        .help = "Media profile of this side."                                                      \
+    }
+#define SIDE_TRUST(side, whom)                                                                     \
+    {                                                                                              \
+        .key = "trusted_network", .type = CFG_ENUM, AT(side, trusted_network), .dflt = "false",    \
+        .words = cfg_words_bool,                                                                   \
+        .help = "Nobody listens on the way to the " whom                                           \
+                ": SRTP keys may go through signalling without TLS."                               \
+    }
+#define SIDE_TOPOLOGY(side, who)                                                                   \
+    {                                                                                              \
+        .key = "topology", .type = CFG_OBJECT, .at = offsetof(struct side, topology),              \
+        .sub = &cfg_topology, .help = "What " who " may learn."                                    \
+    }
+#define SIDE_NUMBERS(side)                                                                         \
+    {                                                                                              \
+        .key = "numbers", .type = CFG_OBJECT, .at = offsetof(struct side, numbers),                \
+        .sub = &cfg_sides, .help = "How numbers are rewritten on this side."                       \
+    }
+#define SIDE_SESSION(side)                                                                         \
+    {.key = "reliable_provisional",                                                                \
+     .type = CFG_ENUM,                                                                             \
+     AT(side, session.reliable),                                                                   \
+     .dflt = "supported",                                                                          \
+     .words = cfg_words_reliable,                                                                  \
+     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "  \
+             "for it, or always."},                                                                \
+    {                                                                                              \
+        .key = "session_timer", .type = CFG_OBJECT, .at = offsetof(struct side, session),          \
+        .sub = &cfg_session_timer,                                                                 \
+        .help = "How often sessions of this side are refreshed (RFC 4028)."                        \
+    }
+
 static const struct cfg_key cfg_peer_keys[] = {
     {.key = "listener",
      .type = CFG_LISTENER,
@@ -384,47 +421,25 @@ static const struct cfg_key cfg_peer_keys[] = {
      AT(policy_peer, listener),
      .help = "The listener through which the peer is reached."},
     {.key = "sources",
-     .type = CFG_LIST,
-     .of = CFG_PREFIX,
-     .at = offsetof(struct policy_peer, sources),
-     .size = sizeof(struct prefix),
-     .n_at = offsetof(struct policy_peer, n_sources),
+     LIST(policy_peer, sources, n_sources, CFG_PREFIX),
      .max = CFG_SOURCES_MAX,
      .help = "Networks that may speak as this peer; the longest prefix wins."},
     {.key = "certificates",
-     .type = CFG_LIST,
-     .of = CFG_CERTNAME,
-     .at = offsetof(struct policy_peer, certificates),
-     .size = sizeof(const char *),
-     .n_at = offsetof(struct policy_peer, n_certificates),
+     LIST(policy_peer, certificates, n_certificates, CFG_CERTNAME),
      .max = CFG_CERTNAMES_MAX,
      .help = "Names in client certificates that prove this peer over TLS, from any address. "
              "Either these or a source is enough."},
     {.key = "targets",
-     .type = CFG_LIST,
-     .of = CFG_TARGET,
-     .at = offsetof(struct policy_peer, targets),
-     .size = sizeof(struct policy_uri_target),
-     .n_at = offsetof(struct policy_peer, n_targets),
+     LIST(policy_peer, targets, n_targets, CFG_TARGET),
      .max = POLICY_TARGETS_MAX,
      .help = "Where calls to the peer go, sip:ADDRESS:PORT;transport=tls or sips:ADDRESS, tried in "
              "order."},
-    {.key = "media",
-     .type = CFG_PROFILE,
-     AT(policy_peer, media),
-     .dflt = "plain",
-     .help = "Media profile of this side."},
+    SIDE_MEDIA(policy_peer),
     {.key = "tls",
      .type = CFG_OBJECT,
      .sub = &cfg_peer_tls,
      .help = "What the peer must prove when we dial it over TLS, and what we show."},
-    {.key = "trusted_network",
-     .type = CFG_ENUM,
-     AT(policy_peer, trusted_network),
-     .dflt = "false",
-     .words = cfg_words_bool,
-     .help = "Nobody listens on the way to the peer: SRTP keys may go through signalling without "
-             "TLS."},
+    SIDE_TRUST(policy_peer, "peer"),
     {.key = "credentials",
      .type = CFG_OBJECT,
      .flags = CFG_OPTIONAL,
@@ -442,31 +457,15 @@ static const struct cfg_key cfg_peer_keys[] = {
      .words = words_nat,
      .help = "Whether requests inside dialogs go where the peer's messages come from instead of to "
              "its Contact (on); auto: when that is a private address seen from a public one."},
-    {.key = "topology",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, topology),
-     .sub = &cfg_topology,
-     .help = "What this side may learn."},
-    {.key = "numbers",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, numbers),
-     .sub = &cfg_sides,
-     .help = "How numbers are rewritten on this side."},
+    SIDE_TOPOLOGY(policy_peer, "this side"),
+    SIDE_NUMBERS(policy_peer),
     {.key = "headers",
-     .type = CFG_ITEMS,
-     .of = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, headers),
-     .n_at = offsetof(struct policy_peer, n_headers),
+     ITEMS(policy_peer, headers, n_headers, cfg_header_rule),
      .max = CFG_HEADER_RULES_MAX,
-     .sub = &cfg_header_rule,
      .help = "Header rules of this side, from top to bottom."},
     {.key = "replies",
-     .type = CFG_ITEMS,
-     .of = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, replies),
-     .n_at = offsetof(struct policy_peer, n_replies),
+     ITEMS(policy_peer, replies, n_replies, cfg_reply_rule),
      .max = CFG_HEADER_RULES_MAX,
-     .sub = &cfg_reply_rule,
      .help = "Status codes that become others on this side; the first that fits."},
     {.key = "identity",
      .type = CFG_OBJECT,
@@ -488,18 +487,7 @@ static const struct cfg_key cfg_peer_keys[] = {
      .dflt = "false",
      .words = cfg_words_bool,
      .help = "No new calls to the peer; running ones go on, and it may call."},
-    {.key = "reliable_provisional",
-     .type = CFG_ENUM,
-     AT(policy_peer, session.reliable),
-     .dflt = "supported",
-     .words = cfg_words_reliable,
-     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "
-             "for it, or always."},
-    {.key = "session_timer",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_peer, session),
-     .sub = &cfg_session_timer,
-     .help = "How often sessions of this side are refreshed (RFC 4028)."},
+    SIDE_SESSION(policy_peer),
 };
 OBJECT(cfg_peer, policy_peer, cfg_check_peer);
 
@@ -571,6 +559,28 @@ static const struct cfg_key cfg_keepalive_keys[] = {
 };
 OBJECT(cfg_keepalive, policy_users, cfg_check_keepalive);
 
+static const struct cfg_key cfg_guesses_keys[] = {
+    {.key = "failures",
+     .type = CFG_INT,
+     .words = word_off,
+     AT(policy_users, guesses.failures),
+     .dflt = "20",
+     .min = 3,
+     .max = 200,
+     .help =
+         "Wrong passwords of one account that are let be, from all addresses together where its "
+         "owner has not shown the right one in a week; such addresses then wait, longer each "
+         "time. Off: not counted."},
+    {.key = "block",
+     .type = CFG_SECONDS,
+     AT(policy_users, guesses.block_s),
+     .dflt = "15m",
+     .min = 10 * MS_S,
+     .max = MS_D,
+     .help = "The longest wait; after so long without a wrong one all is forgotten."},
+};
+OBJECT(cfg_guesses, policy_users, NULL);
+
 static const struct cfg_key cfg_users_keys[] = {
     {.key = "domain",
      .type = CFG_HOST,
@@ -590,18 +600,8 @@ static const struct cfg_key cfg_users_keys[] = {
      .words = words_registrar,
      .later = later_registrar,
      .help = "Who keeps the registrations."},
-    {.key = "media",
-     .type = CFG_PROFILE,
-     USERS(media),
-     .dflt = "plain",
-     .help = "Media profile of this side."},
-    {.key = "trusted_network",
-     .type = CFG_ENUM,
-     USERS(trusted_network),
-     .dflt = "false",
-     .words = cfg_words_bool,
-     .help = "Nobody listens on the way to the users: SRTP keys may go through signalling without "
-             "TLS."},
+    SIDE_MEDIA(policy_users),
+    SIDE_TRUST(policy_users, "users"),
     {.key = "algorithm",
      .type = CFG_ENUM,
      USERS(sha256),
@@ -626,43 +626,29 @@ static const struct cfg_key cfg_users_keys[] = {
      .min = 10 * MS_S,
      .max = MS_H,
      .help = "How long a digest challenge may be answered."},
-    {.key = "numbers",
+    {.key = "guesses",
      .type = CFG_OBJECT,
-     .at = offsetof(struct policy_users, numbers),
-     .sub = &cfg_sides,
-     .help = "How numbers are rewritten on this side."},
+     .sub = &cfg_guesses,
+     .help = "What many who guess one account's password from many addresses are held to."},
+    SIDE_NUMBERS(policy_users),
     {.key = "keepalive",
      .type = CFG_OBJECT,
      .sub = &cfg_keepalive,
      .help = "What keeps the way to devices behind NAT open, over UDP."},
-    {.key = "topology",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_users, topology),
-     .sub = &cfg_topology,
-     .help = "What users may learn."},
+    SIDE_TOPOLOGY(policy_users, "users"),
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_user_limits, .help = "Limits of each user."},
-    {.key = "reliable_provisional",
-     .type = CFG_ENUM,
-     AT(policy_users, session.reliable),
-     .dflt = "supported",
-     .words = cfg_words_reliable,
-     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "
-             "for it, or always."},
-    {.key = "session_timer",
-     .type = CFG_OBJECT,
-     .at = offsetof(struct policy_users, session),
-     .sub = &cfg_session_timer,
-     .help = "How often sessions of this side are refreshed (RFC 4028)."},
+    SIDE_SESSION(policy_users),
     {.key = "accounts",
-     .type = CFG_ITEMS,
-     .of = CFG_OBJECT,
-     .at = offsetof(struct policy_users, accounts),
-     .n_at = offsetof(struct policy_users, n_accounts),
+     ITEMS(policy_users, accounts, n_accounts, cfg_account),
      .max = CFG_ACCOUNTS_MAX,
-     .sub = &cfg_account,
      .help = "Who may register."},
 };
 OBJECT(cfg_users, policy_users, cfg_check_users);
+
+/* Objects of the configuration by name, which others refer to. */
+#define MAP(field, count, names, object)                                                           \
+    .type = CFG_MAP, .at = offsetof(struct config, field), .n_at = offsetof(struct config, count), \
+    .names_at = offsetof(struct cfg, names), .sub = &(object)
 
 /* The order is the order of reading: what is referred to comes first. */
 static const struct cfg_key root_keys[] = {
@@ -677,55 +663,31 @@ static const struct cfg_key root_keys[] = {
      .sub = &cfg_config_section,
      .help = "Where configurations come from, and how long they are kept."},
     {.key = "listeners",
-     .type = CFG_MAP,
+     MAP(listeners, n_listeners, listeners, cfg_listener),
      .flags = CFG_REQUIRED,
-     .at = offsetof(struct config, listeners),
-     .n_at = offsetof(struct config, n_listeners),
      .max = CONFIG_LISTENERS_MAX,
-     .sub = &cfg_listener,
-     .names_at = offsetof(struct cfg, listeners),
      .placed = cfg_slots_place,
      .help = "Where we listen, and what we advertise there."},
     {.key = "media_profiles",
-     .type = CFG_MAP,
-     .at = offsetof(struct config, def.profiles),
-     .n_at = offsetof(struct config, def.n_profiles),
+     MAP(def.profiles, def.n_profiles, profiles, cfg_profile),
      .dflt = "plain",
      .max = CFG_PROFILES_MAX,
-     .sub = &cfg_profile,
-     .names_at = offsetof(struct cfg, profiles),
      .help = "What one side speaks."},
     {.key = "peers",
-     .type = CFG_MAP,
-     .at = offsetof(struct config, def.peers),
-     .n_at = offsetof(struct config, def.n_peers),
+     MAP(def.peers, def.n_peers, peers, cfg_peer),
      .max = CFG_PEERS_MAX,
-     .sub = &cfg_peer,
-     .names_at = offsetof(struct cfg, peers),
      .help = "Carriers, PBXs, groups of targets."},
     {.key = "peer_groups",
-     .type = CFG_MAP,
-     .at = offsetof(struct config, def.groups),
-     .n_at = offsetof(struct config, def.n_groups),
+     MAP(def.groups, def.n_groups, groups, cfg_group),
      .max = CFG_PEERS_MAX,
-     .sub = &cfg_group,
-     .names_at = offsetof(struct cfg, groups),
      .help = "Peers under one name, for routes."},
     {.key = "tables",
-     .type = CFG_MAP,
-     .at = offsetof(struct config, def.tables),
-     .n_at = offsetof(struct config, def.n_tables),
+     MAP(def.tables, def.n_tables, tables, cfg_table),
      .max = POLICY_TABLES_MAX,
-     .sub = &cfg_table,
-     .names_at = offsetof(struct cfg, tables),
      .help = "Tables of number prefixes, for routes."},
     {.key = "callouts",
-     .type = CFG_MAP,
-     .at = offsetof(struct config, def.callouts),
-     .n_at = offsetof(struct config, def.n_callouts),
+     MAP(def.callouts, def.n_callouts, callouts, cfg_callout),
      .max = POLICY_CALLOUTS_MAX,
-     .sub = &cfg_callout,
-     .names_at = offsetof(struct cfg, callouts),
      .help = "HTTP servers that decide for routes."},
     {.key = "users",
      .type = CFG_OBJECT,
@@ -735,12 +697,8 @@ static const struct cfg_key root_keys[] = {
      .help = "Devices that register."},
     {.key = "limits", .type = CFG_OBJECT, .sub = &cfg_limits, .help = "Limits of the node."},
     {.key = "routes",
-     .type = CFG_ITEMS,
-     .of = CFG_OBJECT,
-     .at = offsetof(struct config, def.routes),
-     .n_at = offsetof(struct config, def.n_routes),
+     ITEMS(config, def.routes, def.n_routes, cfg_route),
      .max = CFG_ROUTES_MAX,
-     .sub = &cfg_route,
      .help = "First match wins; no match is a refusal."},
 };
 const struct cfg_object cfg_root = {

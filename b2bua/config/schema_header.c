@@ -57,24 +57,17 @@ static const struct cfg_key cfg_header_rule_keys[] = {
      .words = words_on,
      .help = "Which messages it works on."},
     {.key = "methods",
-     .type = CFG_LIST,
-     .of = CFG_NAME,
-     .at = offsetof(struct policy_header_rule, methods.e),
-     .n_at = offsetof(struct policy_header_rule, methods.n),
-     .size = sizeof(char *),
+     LIST(policy_header_rule, methods.e, methods.n, CFG_NAME),
      .min = 1,
      .max = 32,
      .help = "Methods of these messages, as in [INVITE, BYE]; all when not set."},
     {.key = "if",
-     .type = CFG_LIST,
-     .of = CFG_COND,
-     .at = offsetof(struct policy_header_rule, conds_text.e),
-     .n_at = offsetof(struct policy_header_rule, conds_text.n),
-     .size = sizeof(char *),
+     LIST(policy_header_rule, conds_text.e, conds_text.n, CFG_COND),
      .min = 1,
      .max = CFG_NUMBERS_MAX,
      .help = "Only when all hold for the fields as they are by now; as in a route's headers."},
 };
+static cfg_check_fn cfg_check_header_rule;
 OBJECT_PUBLIC(cfg_header_rule, policy_header_rule, cfg_check_header_rule);
 
 static const struct cfg_key cfg_reply_rule_keys[] = {
@@ -97,6 +90,7 @@ static const struct cfg_key cfg_reply_rule_keys[] = {
      .max = 699,
      .help = "What they become."},
 };
+static cfg_check_fn cfg_check_reply_rule;
 OBJECT_PUBLIC(cfg_reply_rule, policy_reply_rule, cfg_check_reply_rule);
 
 static const struct cfg_key cfg_identity_keys[] = {
@@ -174,7 +168,7 @@ static void cfg_check_groups(struct cfg *c, const struct cfg_node *node,
     }
 }
 
-void cfg_check_header_rule(struct cfg *c, const struct cfg_node *node, void *at)
+static void cfg_check_header_rule(struct cfg *c, const struct cfg_node *node, void *at)
 {
     struct policy_header_rule *r = at;
     bool is_value = r->op == POLICY_OP_ADD || r->op == POLICY_OP_SET || r->op == POLICY_OP_REPLACE;
@@ -207,7 +201,7 @@ void cfg_check_header_rule(struct cfg *c, const struct cfg_node *node, void *at)
     }
 }
 
-void cfg_check_reply_rule(struct cfg *c, const struct cfg_node *node, void *at)
+static void cfg_check_reply_rule(struct cfg *c, const struct cfg_node *node, void *at)
 {
     const struct policy_reply_rule *r = at;
     static const uint16_t proofs[] = {401, 407, 423, 421, 420, 494};

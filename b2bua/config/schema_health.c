@@ -62,12 +62,8 @@ static const struct cfg_key cfg_breaker_keys[] = {
      .help = "So many failed calls in a row put a target behind the others: no answer, no "
              "connection, or one of the codes. Any other final answer is none."},
     {.key = "codes",
-     .type = CFG_LIST,
-     .of = CFG_CODE,
+     LIST(policy_peer, breaker.codes.e, breaker.codes.n, CFG_CODE),
      .flags = CFG_INLINE,
-     .at = offsetof(struct policy_peer, breaker.codes.e),
-     .size = sizeof(((struct policy_codes *)0)->e[0]),
-     .n_at = offsetof(struct policy_peer, breaker.codes.n),
      .dflt = "503",
      .max = POLICY_CODES_MAX,
      .help = "Answers that count as failed calls: 503, 5xx or 500-504."},

@@ -7,6 +7,14 @@
 /* Field, with its size: the reader stores as many bytes. */
 #define AT(type, field)                                                                            \
     .at = offsetof(struct type, field), .size = sizeof(((struct type *)0)->field)
+/* Values of one kind, in an array that is a field or that a field points to; their number. */
+#define LIST(type_, field, count, kind)                                                            \
+    .type = CFG_LIST, .of = (kind), .at = offsetof(struct type_, field),                           \
+    .size = sizeof(((struct type_ *)0)->field[0]), .n_at = offsetof(struct type_, count)
+/* Objects in a sequence. */
+#define ITEMS(type_, field, count, object)                                                         \
+    .type = CFG_ITEMS, .of = CFG_OBJECT, .at = offsetof(struct type_, field),                      \
+    .n_at = offsetof(struct type_, count), .sub = &(object)
 #define CFG_OBJECT_INIT(keys_, type, fn)                                                           \
     {                                                                                              \
         .keys = keys_, .n_keys = COUNT_OF(keys_), .size = sizeof(struct type), .check = (fn),      \
@@ -55,13 +63,10 @@ bool cfg_is_later(const char *const *later, struct sl value);
 typedef void(cfg_check_fn)(struct cfg *c, const struct cfg_node *node, void *at);
 /* check.c */
 cfg_check_fn cfg_check_listener, cfg_check_rtp, cfg_check_peer, cfg_check_expires, cfg_check_users,
-    cfg_check_keepalive, cfg_check_account, cfg_check_profile, cfg_check_root;
+    cfg_check_keepalive, cfg_check_account, cfg_check_root;
 /* check_route.c */
 cfg_check_fn cfg_check_route, cfg_check_number, cfg_check_number_rule, cfg_check_failover,
     cfg_check_redirect, cfg_check_group, cfg_check_callout;
-/* schema_header.c */
-cfg_check_fn cfg_check_header_rule, cfg_check_reply_rule;
-cfg_check_fn cfg_check_session; /* schema_session.c */
 /* table.c */
 cfg_check_fn cfg_check_table;
 

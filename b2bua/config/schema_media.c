@@ -52,12 +52,8 @@ static const struct cfg_key profile_keys[] = {
      .words = cfg_words_bool,
      .help = "SRTP if the other side takes it, RTP otherwise; needs security: sdes."},
     {.key = "suites",
-     .type = CFG_LIST,
-     .of = CFG_ENUM,
+     LIST(policy_media_profile, suites, n_suites, CFG_ENUM),
      .flags = CFG_INLINE,
-     .at = offsetof(struct policy_media_profile, suites),
-     .size = sizeof(uint8_t),
-     .n_at = offsetof(struct policy_media_profile, n_suites),
      .max = POLICY_SUITES_MAX,
      .words = words_suites,
      .help = "SRTP suites that are offered and taken, the best first; AEAD_AES_128_GCM, "
@@ -81,12 +77,8 @@ static const struct cfg_key profile_keys[] = {
      .help = "Offer a profile with early feedback (RFC 4585): true with security: dtls, else what "
              "the other side of the call has, if it is not a browser, when not set."},
     {.key = "codecs",
-     .type = CFG_LIST,
-     .of = CFG_NAME,
+     LIST(policy_media_profile, codecs, n_codecs, CFG_NAME),
      .flags = CFG_INLINE,
-     .at = offsetof(struct policy_media_profile, codecs),
-     .size = sizeof(const char *),
-     .n_at = offsetof(struct policy_media_profile, n_codecs),
      .min = 1,
      .max = POLICY_CODECS_MAX,
      .help = "Audio codecs that this side may use, in the order in which they are offered to it; "
@@ -110,6 +102,7 @@ static const struct cfg_key profile_keys[] = {
      .sub = &cfg_rekey,
      .help = "When a running call gets new keys; needs security: sdes."},
 };
+static cfg_check_fn cfg_check_profile;
 const struct cfg_object cfg_profile =
     CFG_OBJECT_INIT(profile_keys, policy_media_profile, cfg_check_profile);
 
@@ -163,7 +156,7 @@ static void cfg_settle_profile(struct cfg *c, const struct cfg_node *node,
     }
 }
 
-void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at)
+static void cfg_check_profile(struct cfg *c, const struct cfg_node *node, void *at)
 {
     struct policy_media_profile *p = at;
     const struct cfg_node *security = cfg_find(c, node, SL("security"));

@@ -8,11 +8,6 @@ static const char *const words_form[] = {"as-is",         "e164",   "national",
 
 static const char *const words_fallback[] = {"continue", NULL};
 
-/* A list of texts in a struct policy_texts. */
-#define TEXTS(type_, field)                                                                        \
-    .at = offsetof(struct type_, field.e), .n_at = offsetof(struct type_, field.n),                \
-    .size = sizeof(char *)
-
 /* --- numbers --- */
 #define NUMBER_TEXT(word, field, dflt_, text)                                                      \
     {                                                                                              \
@@ -49,10 +44,8 @@ OBJECT(cfg_number_rule, policy_number_rule, cfg_check_number_rule);
 
 #define NUMBER_RULES(word, field, text)                                                            \
     {                                                                                              \
-        .key = (word), .type = CFG_ITEMS, .of = CFG_OBJECT,                                        \
-        .at = offsetof(struct policy_numbers, field),                                              \
-        .n_at = offsetof(struct policy_numbers, n_##field), .max = CFG_NUMBER_RULES_MAX,           \
-        .sub = &cfg_number_rule, .help = (text)                                                    \
+        .key = (word), ITEMS(policy_numbers, field, n_##field, cfg_number_rule),                   \
+        .max = CFG_NUMBER_RULES_MAX, .help = (text)                                                \
     }
 static const struct cfg_key cfg_numbers_keys[] = {
     NUMBER_RULES("called", called, "Rules for the called number, from top to bottom."),
@@ -77,11 +70,7 @@ OBJECT_PUBLIC(cfg_sides, policy_sides, NULL);
 /* --- groups and tables --- */
 static const struct cfg_key cfg_group_keys[] = {
     {.key = "peers",
-     .type = CFG_LIST,
-     .of = CFG_PEER,
-     .at = offsetof(struct policy_group, peers),
-     .size = sizeof(struct policy_ref),
-     .n_at = offsetof(struct policy_group, n_peers),
+     LIST(policy_group, peers, n_peers, CFG_PEER),
      .max = CFG_PEERS_MAX,
      .flags = CFG_REQUIRED,
      .help = "Names of the peers."},
@@ -150,16 +139,12 @@ OBJECT_PUBLIC(cfg_callout, policy_callout, cfg_check_callout);
 /* --- what a route matches --- */
 static const struct cfg_key cfg_number_match_keys[] = {
     {.key = "exact",
-     .type = CFG_LIST,
-     .of = CFG_STRING,
-     TEXTS(policy_number_match, texts),
+     LIST(policy_number_match, texts.e, texts.n, CFG_STRING),
      .min = 1,
      .max = CFG_NUMBERS_MAX,
      .help = "The whole number is one of these."},
     {.key = "prefix",
-     .type = CFG_LIST,
-     .of = CFG_STRING,
-     TEXTS(policy_number_match, texts),
+     LIST(policy_number_match, texts.e, texts.n, CFG_STRING),
      .min = 1,
      .max = CFG_NUMBERS_MAX,
      .help = "The number begins with one of these; for longer lists there are tables."},
@@ -191,19 +176,11 @@ static const struct cfg_key cfg_when_keys[] = {
      AT(policy_when, days),
      .help = "As in mon-fri or [sat, sun]; all when not set."},
     {.key = "hours",
-     .type = CFG_LIST,
-     .of = CFG_HOURS,
-     .at = offsetof(struct policy_when, hours),
-     .size = sizeof(struct policy_hours),
-     .n_at = offsetof(struct policy_when, n_hours),
+     LIST(policy_when, hours, n_hours, CFG_HOURS),
      .max = CFG_RANGES_MAX,
      .help = "As in 08:00-18:00; 22:00-06:00 belongs to the day on which it begins."},
     {.key = "dates",
-     .type = CFG_LIST,
-     .of = CFG_DATES,
-     .at = offsetof(struct policy_when, dates),
-     .size = sizeof(struct policy_dates),
-     .n_at = offsetof(struct policy_when, n_dates),
+     LIST(policy_when, dates, n_dates, CFG_DATES),
      .max = CFG_RANGES_MAX,
      .help = "As in 2027-05-01, 12-24..12-26 (every year) or 2027-07-01..2027-08-15."},
 };
@@ -216,11 +193,7 @@ OBJECT(cfg_when, policy_when, NULL);
     }
 static const struct cfg_key cfg_match_keys[] = {
     {.key = "listener",
-     .type = CFG_LIST,
-     .of = CFG_LISTENER,
-     .at = offsetof(struct policy_route, listeners),
-     .size = sizeof(uint16_t),
-     .n_at = offsetof(struct policy_route, n_listeners),
+     LIST(policy_route, listeners, n_listeners, CFG_LISTENER),
      .max = CONFIG_LISTENERS_MAX,
      .help = "Where the request came in; anywhere when not set."},
     {.key = "called",
@@ -242,16 +215,12 @@ static const struct cfg_key cfg_match_keys[] = {
     GLOB("domain", domain, "Host of the called address."),
     GLOB("method", method, "INVITE or MESSAGE; both when not set."),
     {.key = "user",
-     .type = CFG_LIST,
-     .of = CFG_GLOB,
-     TEXTS(policy_route, users),
+     LIST(policy_route, users.e, users.n, CFG_GLOB),
      .min = 1,
      .max = CFG_NUMBERS_MAX,
      .help = "Account of the calling user fits one of these; no peer does."},
     {.key = "headers",
-     .type = CFG_LIST,
-     .of = CFG_COND,
-     TEXTS(policy_route, headers),
+     LIST(policy_route, headers.e, headers.n, CFG_COND),
      .min = 1,
      .max = CFG_NUMBERS_MAX,
      .help = "Header fields: NAME is there, !NAME is not, NAME: PATTERN has such a value; all."},
@@ -262,9 +231,7 @@ static const struct cfg_key cfg_match_keys[] = {
      .sub = &cfg_when,
      .help = "When it matches; days, hours and dates must all fit."},
     {.key = "codec",
-     .type = CFG_LIST,
-     .of = CFG_NAME,
-     TEXTS(policy_route, codecs),
+     LIST(policy_route, codecs.e, codecs.n, CFG_NAME),
      .min = 1,
      .max = POLICY_NAME_MAX,
      .help = "The offer holds one of these codecs, by the name of its rtpmap."},
@@ -309,12 +276,8 @@ OBJECT(cfg_redirect, policy_route, cfg_check_redirect);
 
 static const struct cfg_key cfg_route_failover_keys[] = {
     {.key = "codes",
-     .type = CFG_LIST,
-     .of = CFG_CODE,
+     LIST(policy_route, failover.e, failover.n, CFG_CODE),
      .flags = CFG_INLINE | CFG_REQUIRED,
-     .at = offsetof(struct policy_route, failover.e),
-     .size = sizeof(((struct policy_codes *)0)->e[0]),
-     .n_at = offsetof(struct policy_route, failover.n),
      .max = POLICY_CODES_MAX,
      .help = "Failures that go on to the next target, as in [503, 5xx, 480-488]; no answer and no "
              "connection always do."},
@@ -330,11 +293,7 @@ static const struct cfg_key cfg_route_keys[] = {
      .max = POLICY_NAME_MAX,
      .help = "Name in records and traces."},
     {.key = "from",
-     .type = CFG_LIST,
-     .of = CFG_PARTY,
-     .at = offsetof(struct policy_route, from),
-     .size = sizeof(struct policy_ref),
-     .n_at = offsetof(struct policy_route, n_from),
+     LIST(policy_route, from, n_from, CFG_PARTY),
      .max = CFG_PEERS_MAX + 1,
      .help = "users, or names of peers and groups; anybody known when not set."},
     {.key = "match", .type = CFG_OBJECT, .sub = &cfg_match, .help = "All that is set must fit."},

@@ -9,6 +9,15 @@ const char *const cfg_words_reliable[] = {
     NULL,
 };
 
+static void cfg_check_session(struct cfg *c, const struct cfg_node *node, void *at)
+{
+    const struct policy_session *s = at;
+
+    if (s->expires_ms != 0 && s->expires_ms < s->min_ms) {
+        cfg_error(c, cfg_spot(c, node, SL("expires")), "'expires' is shorter than 'min'");
+    }
+}
+
 static const struct cfg_key cfg_session_timer_keys[] = {
     {.key = "expires",
      .type = CFG_DURATION,
@@ -28,12 +37,3 @@ static const struct cfg_key cfg_session_timer_keys[] = {
      .help = "Shorter sessions that are asked for are refused with 422."},
 };
 OBJECT_PUBLIC(cfg_session_timer, policy_session, cfg_check_session);
-
-void cfg_check_session(struct cfg *c, const struct cfg_node *node, void *at)
-{
-    const struct policy_session *s = at;
-
-    if (s->expires_ms != 0 && s->expires_ms < s->min_ms) {
-        cfg_error(c, cfg_spot(c, node, SL("expires")), "'expires' is shorter than 'min'");
-    }
-}

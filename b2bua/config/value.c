@@ -147,12 +147,40 @@ static int cfg_unit_parse(struct sl s, const struct cfg_unit *units, size_t n, u
     return EBADMSG;
 }
 
-void cfg_read_duration(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+struct cfg_measure {
+    const struct cfg_unit *units;
+    size_t n;
+    const char *names, *such; /* the units, and values by way of example */
+    void (*put)(struct buf *b, uint64_t v);
+};
+
+/* True: the value is in range, and *out. */
+static bool cfg_read_measure(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n,
+                             const struct cfg_measure *m, uint64_t *out)
 {
     struct sl shown = cfg_shown(n->value);
+    int err = cfg_unit_parse(n->value, m->units, m->n, out);
+
+    if (err == ENODATA) {
+        cfg_error(c, n, "'%.*s' has no unit: %s, as in %s", SL_ARG(shown), m->names, k->dflt);
+    } else if (err == EBADMSG) {
+        cfg_error(c, n, "'%.*s' is not a %s%s%s", SL_ARG(shown), m->such,
+                  k->words != NULL ? ", or " : "", k->words != NULL ? k->words[0] : "");
+    } else if (err != 0 || !cfg_in_range(k, *out)) {
+        cfg_refuse_range(c, k, n, m->put);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void cfg_read_duration(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+{
+    static const struct cfg_measure measure = {
+        cfg_time_units, COUNT_OF(cfg_time_units), "ms, s, m, h or d",
+        "duration such as 500ms, 30s, 5m, 1h or 1d", cfg_put_duration};
     int word = cfg_word_index(k->words, n->value);
     uint64_t ms = 0;
-    int err;
 
     if (!cfg_is_scalar(c, n)) {
         return;
@@ -161,17 +189,11 @@ void cfg_read_duration(struct cfg *c, const struct cfg_key *k, const struct cfg_
         cfg_store(k, at, (uint64_t)word);
         return;
     }
-    err = cfg_unit_parse(n->value, cfg_time_units, COUNT_OF(cfg_time_units), &ms);
-    if (err == ENODATA) {
-        cfg_error(c, n, "'%.*s' has no unit: ms, s, m, h or d, as in %s", SL_ARG(shown), k->dflt);
-    } else if (err == EBADMSG) {
-        cfg_error(c, n, "'%.*s' is not a duration such as 500ms, 30s, 5m, 1h or 1d%s%s",
-                  SL_ARG(shown), k->words != NULL ? ", or " : "",
-                  k->words != NULL ? k->words[0] : "");
-    } else if (err != 0 || !cfg_in_range(k, ms)) {
-        cfg_refuse_range(c, k, n, cfg_put_duration);
-    } else if (k->type == CFG_SECONDS && ms % 1000 != 0) {
-        cfg_error(c, n, "'%.*s' must be whole seconds", SL_ARG(shown));
+    if (!cfg_read_measure(c, k, n, &measure, &ms)) {
+        return;
+    }
+    if (k->type == CFG_SECONDS && ms % 1000 != 0) {
+        cfg_error(c, n, "'%.*s' must be whole seconds", SL_ARG(cfg_shown(n->value)));
     } else {
         cfg_store(k, at, k->type == CFG_SECONDS ? ms / 1000 : ms);
     }
@@ -179,42 +201,24 @@ void cfg_read_duration(struct cfg *c, const struct cfg_key *k, const struct cfg_
 
 void cfg_read_micros(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
 {
-    struct sl shown = cfg_shown(n->value);
+    static const struct cfg_measure measure = {cfg_micro_units, COUNT_OF(cfg_micro_units),
+                                               "us, ms or s", "duration such as 250us or 2ms",
+                                               cfg_put_micros};
     uint64_t us = 0;
-    int err;
 
-    if (!cfg_is_scalar(c, n)) {
-        return;
-    }
-    err = cfg_unit_parse(n->value, cfg_micro_units, COUNT_OF(cfg_micro_units), &us);
-    if (err == ENODATA) {
-        cfg_error(c, n, "'%.*s' has no unit: us, ms or s, as in %s", SL_ARG(shown), k->dflt);
-    } else if (err == EBADMSG) {
-        cfg_error(c, n, "'%.*s' is not a duration such as 250us or 2ms", SL_ARG(shown));
-    } else if (err != 0 || !cfg_in_range(k, us)) {
-        cfg_refuse_range(c, k, n, cfg_put_micros);
-    } else {
+    if (cfg_is_scalar(c, n) && cfg_read_measure(c, k, n, &measure, &us)) {
         cfg_store(k, at, us);
     }
 }
 
 void cfg_read_size(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
 {
-    struct sl shown = cfg_shown(n->value);
+    static const struct cfg_measure measure = {cfg_size_units, COUNT_OF(cfg_size_units),
+                                               "B, KiB, MiB or GiB",
+                                               "size such as 512B, 64KiB or 1MiB", cfg_put_size};
     uint64_t bytes = 0;
-    int err;
 
-    if (!cfg_is_scalar(c, n)) {
-        return;
-    }
-    err = cfg_unit_parse(n->value, cfg_size_units, COUNT_OF(cfg_size_units), &bytes);
-    if (err == ENODATA) {
-        cfg_error(c, n, "'%.*s' has no unit: B, KiB, MiB or GiB, as in %s", SL_ARG(shown), k->dflt);
-    } else if (err == EBADMSG) {
-        cfg_error(c, n, "'%.*s' is not a size such as 512B, 64KiB or 1MiB", SL_ARG(shown));
-    } else if (err != 0 || !cfg_in_range(k, bytes)) {
-        cfg_refuse_range(c, k, n, cfg_put_size);
-    } else {
+    if (cfg_is_scalar(c, n) && cfg_read_measure(c, k, n, &measure, &bytes)) {
         cfg_store(k, at, bytes);
     }
 }

@@ -215,7 +215,22 @@ void cfg_read_target(struct cfg *c, const struct cfg_key *k, const struct cfg_no
 
 /* --- references --- */
 
-void cfg_read_listener(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+struct cfg_named { /* what may be referred to, in the order of its indices */
+    const char *what;
+    const struct hmap *names;
+    const void *first;
+    size_t n, size, name_at;
+};
+#define NAMED(what_, map, type, array, count)                                                      \
+    &(const struct cfg_named)                                                                      \
+    {                                                                                              \
+        .what = (what_), .names = &c->map, .first = c->config->array, .n = c->config->count,       \
+        .size = sizeof(struct type), .name_at = offsetof(struct type, name)                        \
+    }
+
+/* Stores the index plus base. */
+static void cfg_refer(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *to,
+                      const struct cfg_named *in, uint64_t base)
 {
     struct cfg_nearest near = {.want = n->value};
     int64_t index;
@@ -223,35 +238,42 @@ void cfg_read_listener(struct cfg *c, const struct cfg_key *k, const struct cfg_
     if (!cfg_is_scalar(c, n)) {
         return;
     }
-    index = cfg_names_find(&c->listeners, n->value);
+    index = cfg_names_find(in->names, n->value);
     if (index >= 0) {
-        cfg_store(k, at, (uint64_t)index);
+        cfg_store(k, to, (uint64_t)index + base);
         return;
     }
-    for (size_t i = 0; i < c->config->n_listeners; i++) {
-        if (c->config->listeners[i].name == NULL) {
-            continue;
+    for (size_t i = 0; i < in->n; i++) {
+        const char *name;
+
+        memcpy(&name, (const char *)in->first + i * in->size + in->name_at, sizeof(name));
+        if (name != NULL) { /* no gap among the listeners */
+            cfg_nearest_try(&near, name);
         }
-        cfg_nearest_try(&near, c->config->listeners[i].name);
     }
-    cfg_error_value(c, n, &near, "there is no listener '%.*s'", SL_ARG(cfg_shown(n->value)));
+    cfg_error_value(c, n, &near, "there is no %s '%.*s'", in->what, SL_ARG(cfg_shown(n->value)));
+}
+
+void cfg_read_listener(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+{
+    cfg_refer(c, k, n, at, NAMED("listener", listeners, config_listener, listeners, n_listeners),
+              0);
 }
 
 void cfg_read_profile(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
 {
-    struct cfg_nearest near = {.want = n->value};
-    int64_t index;
+    cfg_refer(c, k, n, at,
+              NAMED("media profile", profiles, policy_media_profile, def.profiles, def.n_profiles),
+              0);
+}
 
-    if (!cfg_is_scalar(c, n)) {
-        return;
-    }
-    index = cfg_names_find(&c->profiles, n->value);
-    if (index >= 0) {
-        cfg_store(k, at, (uint64_t)index);
-        return;
-    }
-    for (size_t i = 0; i < c->config->def.n_profiles; i++) {
-        cfg_nearest_try(&near, c->config->def.profiles[i].name);
-    }
-    cfg_error_value(c, n, &near, "there is no media profile '%.*s'", SL_ARG(cfg_shown(n->value)));
+void cfg_read_table(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+{
+    cfg_refer(c, k, n, at, NAMED("table", tables, policy_table_ref, def.tables, def.n_tables), 0);
+}
+
+void cfg_read_callout(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
+{
+    cfg_refer(c, k, n, at, NAMED("callout", callouts, policy_callout, def.callouts, def.n_callouts),
+              1); /* 0: none */
 }

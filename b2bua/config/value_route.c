@@ -127,44 +127,6 @@ void cfg_read_pattern(struct cfg *c, const struct cfg_key *k, const struct cfg_n
     }
 }
 
-void cfg_read_table(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
-{
-    struct cfg_nearest near = {.want = n->value};
-    int64_t index;
-
-    if (!cfg_is_scalar(c, n)) {
-        return;
-    }
-    index = cfg_names_find(&c->tables, n->value);
-    if (index >= 0) {
-        cfg_store(k, at, (uint64_t)index);
-        return;
-    }
-    for (size_t i = 0; i < c->config->def.n_tables; i++) {
-        cfg_nearest_try(&near, c->config->def.tables[i].name);
-    }
-    cfg_error_value(c, n, &near, "there is no table '%.*s'", SL_ARG(cfg_shown(n->value)));
-}
-
-void cfg_read_callout(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
-{
-    struct cfg_nearest near = {.want = n->value};
-    int64_t index;
-
-    if (!cfg_is_scalar(c, n)) {
-        return;
-    }
-    index = cfg_names_find(&c->callouts, n->value);
-    if (index >= 0) {
-        cfg_store(k, at, (uint64_t)index + 1);
-        return;
-    }
-    for (size_t i = 0; i < c->config->def.n_callouts; i++) {
-        cfg_nearest_try(&near, c->config->def.callouts[i].name);
-    }
-    cfg_error_value(c, n, &near, "there is no callout '%.*s'", SL_ARG(cfg_shown(n->value)));
-}
-
 void cfg_read_cond(struct cfg *c, const struct cfg_key *k, const struct cfg_node *n, void *at)
 {
     struct policy_cond cond;

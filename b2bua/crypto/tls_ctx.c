@@ -8,8 +8,9 @@
 #define TLS_SUITES_12 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define TLS_CERT_CHAIN_MAX 32768 /* bytes of the other side's certificates */
 
-/* The reason that the first error gives is the cause; the later ones say who noticed. */
-void tls_problem_set(struct tls_problem *why, const char *path, const char *what)
+/* The errors of OpenSSL of this thread as text; clears them. The reason that the first error gives
+ * is the cause; the later ones say who noticed. */
+static void tls_problem_set(struct tls_problem *why, const char *path, const char *what)
 {
     unsigned long e = ERR_peek_error();
     const char *reason = NULL;

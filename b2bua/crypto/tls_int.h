@@ -74,9 +74,6 @@ struct tls {
     uint8_t trust[TLS_TRUST], own[TLS_TRUST]; /* of the configuration that it was judged by last */
 };
 
-/* tls_ctx.c. The errors of OpenSSL of this thread as text; clears them. */
-void tls_problem_set(struct tls_problem *why, const char *path, const char *what);
-
 /* tls_verify.c */
 void tls_names_of(const X509 *cert, struct tls_names *out);
 /* Builds and checks the chain of ctx by its store: dates, signatures, revocation where the issuer

@@ -38,11 +38,6 @@ int64_t loop_wall_ms(const struct loop *l)
     return loop_is_cached(l) ? l->wall_ms : clock_wall_ms(loop_clock(l));
 }
 
-void *loop_owner(const struct loop *l)
-{
-    return l->owner;
-}
-
 int loop_new(struct loop **lp, const struct loop_params *params)
 {
     uint32_t capacity = params->mailbox != 0 ? params->mailbox : LOOP_MAILBOX;

@@ -25,7 +25,6 @@ void loop_advance(struct loop *l, int64_t ms);
 /* Time of this wake-up: monotonic ms and Unix ms. Read once per wake-up. */
 int64_t loop_now_ms(const struct loop *l);
 int64_t loop_wall_ms(const struct loop *l);
-void *loop_owner(const struct loop *l);
 
 /* --- timers: hierarchical wheel of 1 ms, O(1) start and stop, embedded in their object --- */
 typedef void(timer_fn)(void *arg);

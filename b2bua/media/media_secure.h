@@ -78,8 +78,6 @@ enum media_dtls_state {
 
 /* --- ICE lite (RFC 8445) --- */
 
-#define MEDIA_ICE_TEXT_MAX 256 /* RFC 8839 5.4: of a ufrag or a password */
-
 struct media_ice_local {
     struct sl ufrag, pwd; /* borrowed; until media_ice_restart() or the side closes */
 };

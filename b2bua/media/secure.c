@@ -10,7 +10,8 @@
 #define SECURE_TX_SSRCS 8 /* one more goes on under the name of the last */
 #define SECURE_OLD_KEY_MS 2000
 
-struct media_keys *media_secure_keys(const struct media_flow *f)
+/* Of a secure side. */
+static struct media_keys *media_secure_keys(const struct media_flow *f)
 {
     struct media_secure *sec = f->side->sec;
 

@@ -36,7 +36,6 @@ MUST_USE int media_secure_install(struct media_side *s, struct media_keys *k,
 void media_secure_free(struct media_side *s);
 /* More room for SSRCs, where packets asked for it. */
 void media_secure_on_room(void *media);
-struct media_keys *media_secure_keys(const struct media_flow *f); /* of a secure side */
 
 /* --- park.c --- */
 /* The party that has these SDES keys is displaced by another one. */

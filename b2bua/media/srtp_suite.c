@@ -41,17 +41,6 @@ struct sl srtp_suite_name(enum srtp_suite suite)
     return srtp_suites[suite].name;
 }
 
-bool srtp_suite_by_name(struct sl name, enum srtp_suite *suite)
-{
-    for (unsigned i = SRTP_SUITE_NONE + 1; i < SRTP_N_SUITES; i++) {
-        if (sl_eq(srtp_suites[i].name, name)) {
-            *suite = (enum srtp_suite)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void srtp_key_random(struct srtp_key *k, enum srtp_suite suite)
 {
     *k = (struct srtp_key){.suite = suite};

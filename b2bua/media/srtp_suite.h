@@ -43,8 +43,6 @@ size_t srtp_tag_len(enum srtp_suite suite, bool rtcp);
 bool srtp_suite_is_aead(enum srtp_suite suite);
 /* The word of a=crypto (RFC 4568 6.2, RFC 6188 7, RFC 7714 14.2); empty for SRTP_SUITE_NONE. */
 struct sl srtp_suite_name(enum srtp_suite suite);
-/* Exactly that word (RFC 4568 9.1: case-sensitive). False: none of ours. */
-bool srtp_suite_by_name(struct sl name, enum srtp_suite *suite);
 /* A fresh random key of a suite (RFC 4568 6.1), without MKI. suite is not SRTP_SUITE_NONE. */
 void srtp_key_random(struct srtp_key *k, enum srtp_suite suite);
 /* Same suite, key, salt and MKI; constant time over the key. */

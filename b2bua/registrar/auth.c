@@ -4,6 +4,7 @@
 
 struct auth {
     struct nonce_keeper *nonces;
+    struct guess_book *guesses;
     char dummy[33]; /* password of those who do not exist */
     char *assumed;  /* account that everybody is taken for; NULL: nobody is */
 };
@@ -15,8 +16,11 @@ int auth_new(struct auth **ap)
     int err = a != NULL ? nonce_keeper_new(&a->nonces) : ENOMEM;
     struct buf b;
 
+    if (err == 0) {
+        err = guess_book_new(&a->guesses);
+    }
     if (err != 0) {
-        mem_free(a);
+        auth_free(&a);
         return err;
     }
     crypto_random(raw, sizeof(raw));
@@ -33,6 +37,7 @@ void auth_free(struct auth **ap)
     *ap = NULL;
     if (a != NULL) {
         nonce_keeper_free(&a->nonces);
+        guess_book_free(&a->guesses);
         mem_free(a->assumed);
         mem_wipe(a, sizeof(*a));
         mem_free(a);
@@ -147,14 +152,13 @@ static bool find_credentials(const struct sip_msg *msg, struct sl realm, struct 
 }
 
 /* "1001" or "1001@domain" */
-static int account_of(const struct policy *p, struct sl username, struct sl domain)
+static struct sl account_name(struct sl username, struct sl domain)
 {
     ptrdiff_t at = sl_rchr(username, '@');
 
-    if (at >= 0 && sl_ieq(sl_from(username, (size_t)at + 1), domain)) {
-        username = sl_head(username, (size_t)at);
-    }
-    return policy_user_by_name(p, username);
+    return at >= 0 && sl_ieq(sl_from(username, (size_t)at + 1), domain)
+               ? sl_head(username, (size_t)at)
+               : username;
 }
 
 static bool usable(const struct sip_auth *c, const struct policy_users *users)
@@ -169,28 +173,111 @@ static bool usable(const struct sip_auth *c, const struct policy_users *users)
     return sl_ieq(c->qop, SL("auth")) && c->cnonce.n != 0 && c->nc.n != 0;
 }
 
-/* A right answer, but is its nonce ours, young, and this count of it unused? */
-static bool nonce_fits(struct auth *a, const struct auth_request *rq, const struct sip_auth *c)
+static bool take_count(struct auth *a, const struct auth_request *rq, const struct sip_auth *c)
 {
-    const struct policy_users *users = &policy_def(rq->policy)->users;
     uint32_t nc = 0;
 
     if (c->qop.n != 0 && (sl_hex32(c->nc, &nc) != 0 || nc == 0)) {
         return false;
     }
-    return nonce_is_good(a->nonces, c->nonce, c->realm, &rq->source, rq->wall_ms,
-                         users->nonce_life_s) &&
-           nonce_take(a->nonces, c->nonce, nc, rq->wall_ms, users->nonce_life_s);
+    return nonce_take(a->nonces, c->nonce, nc, rq->wall_ms,
+                      policy_def(rq->policy)->users.nonce_life_s);
+}
+
+static struct guess_try try_of(const struct auth_request *rq, struct sl user)
+{
+    const struct policy_guesses *g = &policy_def(rq->policy)->users.guesses;
+
+    return (struct guess_try){.user = user,
+                              .source = &rq->source,
+                              .wall_ms = rq->wall_ms,
+                              .failures = g->failures,
+                              .block_s = g->block_s};
+}
+
+static void tell_guessed(const struct guess_try *t)
+{
+    char text[ADDR_TEXT_MAX];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    addr_put_ip(&b, t->source);
+    stat_inc(STAT_AUTH_GUARDED);
+    log_security("security: event=account_guessed failures=%u last=%.*s user=\"%s\"", t->failures,
+                 SL_ARG(buf_sl(&b)), LOG_ESC(t->user));
+}
+
+struct answer { /* to a challenge */
+    bool is_right;
+    bool is_ours, is_young; /* the nonce: given to this address; not too old */
+    bool is_stranger;       /* nobody has shown this account's password from there */
+};
+
+/* A stranger must learn nothing while many guess: not from the answer, and not from what is held
+ * against him. With a nonce that was not given to him he may be anybody: that counts for nothing,
+ * and is wrong whatever it says. */
+static enum auth_result judge(struct auth *a, const struct guess_try *t, const struct answer *w)
+{
+    if (w->is_stranger && w->is_ours) {
+        enum guess g = !w->is_right                 ? guess_wrong(a->guesses, t)
+                       : guess_holds(a->guesses, t) ? GUESS_HELD
+                                                    : GUESS_COUNTED;
+
+        if (g == GUESS_HELD) {
+            return AUTH_HELD;
+        }
+        if (g == GUESS_BEGINS) {
+            tell_guessed(t);
+        }
+    }
+    if (!w->is_right || (w->is_stranger && !w->is_ours)) {
+        return AUTH_FAILED;
+    }
+    return w->is_ours && w->is_young ? AUTH_OK : AUTH_STALE;
+}
+
+static enum auth_result check_answer(struct auth *a, const struct auth_request *rq,
+                                     const struct sip_auth *c, int *user)
+{
+    const struct policy_users *users = &policy_def(rq->policy)->users;
+    const struct guess_try t = try_of(rq, account_name(c->username, c->realm));
+    int account = policy_user_by_name(rq->policy, t.user);
+    struct sl password =
+        account >= 0 ? sl_str(users->accounts[account].password) : sl_str(a->dummy);
+    enum auth_result result;
+    struct answer w;
+    struct hex want;
+    int64_t age_s = 0;
+
+    w.is_right = expected(users->sha256 ? CRYPTO_SHA256 : CRYPTO_MD5, c, rq->msg->method_name,
+                          password, &want) &&
+                 response_fits(&want, c->response) && account >= 0;
+    w.is_ours = nonce_is_ours(a->nonces, c->nonce, c->realm, &rq->source, rq->wall_ms, &age_s);
+    w.is_young = age_s >= 0 && age_s <= (int64_t)users->nonce_life_s;
+    w.is_stranger = t.failures != 0 && !guess_is_home(a->guesses, &t);
+    result = judge(a, &t, &w);
+    if (result == AUTH_FAILED && rq->echoed != NULL) {
+        *rq->echoed = w.is_ours && w.is_young;
+    }
+    if (result != AUTH_OK) {
+        return result;
+    }
+    if (!take_count(a, rq, c)) {
+        return AUTH_STALE;
+    }
+    guess_note_home(a->guesses, &t);
+    if (w.is_stranger) { /* the owner himself, at a new place */
+        guess_right(a->guesses, &t);
+    }
+    *user = account;
+    return AUTH_OK;
 }
 
 enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *user)
 {
     const struct policy_users *users = &policy_def(rq->policy)->users;
-    struct sl password = sl_str(a->dummy);
+    enum auth_result result;
     struct sip_auth c;
-    struct hex want;
-    int account;
-    bool fits;
 
     if (users->present && a->assumed != NULL) {
         *user = policy_user_by_name(rq->policy, sl_str(a->assumed));
@@ -200,24 +287,28 @@ enum auth_result auth_check(struct auth *a, const struct auth_request *rq, int *
         !usable(&c, users)) {
         return AUTH_CHALLENGE;
     }
-    account = account_of(rq->policy, c.username, c.realm);
-    if (account >= 0) {
-        password = sl_str(users->accounts[account].password);
+    result = check_answer(a, rq, &c, user);
+    if (result == AUTH_OK || result == AUTH_HELD) {
+        stat_inc(result == AUTH_OK ? STAT_AUTH_OK : STAT_AUTH_HELD);
     }
-    fits = expected(users->sha256 ? CRYPTO_SHA256 : CRYPTO_MD5, &c, rq->msg->method_name, password,
-                    &want) &&
-           response_fits(&want, c.response);
-    if (!fits || account < 0) {
-        if (rq->echoed != NULL) {
-            *rq->echoed = nonce_is_good(a->nonces, c.nonce, c.realm, &rq->source, rq->wall_ms,
-                                        users->nonce_life_s);
-        }
-        return AUTH_FAILED;
-    }
-    if (!nonce_fits(a, rq, &c)) {
-        return AUTH_STALE;
-    }
-    *user = account;
-    stat_inc(STAT_AUTH_OK);
-    return AUTH_OK;
+    return result;
+}
+
+void auth_note_home(struct auth *a, struct sl user, const struct addr *source, int64_t wall_ms)
+{
+    guess_note_home(a->guesses,
+                    &(struct guess_try){.user = user, .source = source, .wall_ms = wall_ms});
+}
+
+uint32_t auth_guessed(const struct auth *a, const struct policy *p, int user, int64_t wall_ms,
+                      uint32_t *held_s)
+{
+    const struct policy_users *users = &policy_def(p)->users;
+    const struct guess_try t = {.user = sl_str(users->accounts[user].name),
+                                .wall_ms = wall_ms,
+                                .failures = users->guesses.failures,
+                                .block_s = users->guesses.block_s};
+
+    *held_s = 0;
+    return t.failures != 0 ? guess_look(a->guesses, &t, held_s) : 0;
 }

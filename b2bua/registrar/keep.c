@@ -119,6 +119,9 @@ static int write_options(struct buf *b, const struct reg_user *u, const struct b
         sip_put_body(b, SL_NULL, SL_NULL);
         err = buf_err(b);
     }
+    if (err == 0 && r->p.look != NULL) {
+        err = r->p.look(r->p.arg, &d, b);
+    }
     dialog_deinit(&d);
     arena_free(&arena);
     return err;

@@ -90,6 +90,7 @@ static void load_rec(struct registrar *r, const struct rec *tmp)
         if (!timer_is_armed(&u->expiry) || wait < u->expiry.at_ms - loop_now_ms(r->p.loop)) {
             timer_start(r->p.loop, &u->expiry, wait > 0 ? wait + 1 : 1);
         }
+        reg_keep_start(u);
     }
 }
 
@@ -105,8 +106,12 @@ void registrar_load(struct registrar *r, const struct store_binding *row)
                       .updated_ms = row->updated_ms};
     bool known = r->policy != NULL && policy_user_by_name(r->policy, row->user) >= 0;
 
-    if (known && row->expires_ms > loop_wall_ms(r->p.loop) && sl_eq(row->transport, SL("udp")) &&
-        parse_flow(r, row, &tmp.b.flow)) {
+    bool has_flow = known && parse_flow(r, row, &tmp.b.flow);
+
+    if (has_flow && r->p.auth != NULL) { /* of a connection, too, that is no more */
+        auth_note_home(r->p.auth, row->user, &tmp.b.flow.remote, loop_wall_ms(r->p.loop));
+    }
+    if (has_flow && row->expires_ms > loop_wall_ms(r->p.loop) && sl_eq(row->transport, SL("udp"))) {
         load_rec(r, &tmp);
     } else if (reg_is_owner(r, row->user)) {
         reg_store_del(r, &tmp);

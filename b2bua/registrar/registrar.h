@@ -21,7 +21,8 @@ enum auth_result {
     AUTH_OK,        /* *user is proven */
     AUTH_CHALLENGE, /* no (usable) credentials: challenge */
     AUTH_STALE,     /* right answer to an old or used nonce: challenge with stale=true */
-    AUTH_FAILED     /* wrong: challenge again; the caller counts it */
+    AUTH_FAILED,    /* wrong: challenge again; the caller counts it */
+    AUTH_HELD       /* not looked at, as too many have guessed: challenge again, say nothing */
 };
 struct auth_request {
     const struct sip_msg *msg; /* Authorization and Proxy-Authorization are both looked at */
@@ -42,6 +43,12 @@ struct auth_challenge {
     int64_t wall_ms;
 };
 void auth_put_challenge(struct buf *b, struct auth *a, const struct auth_challenge *c);
+/* The user's password was shown from there before this process began. */
+void auth_note_home(struct auth *a, struct sl user, const struct addr *source, int64_t wall_ms);
+/* Wrong passwords of this account from strange addresses by now (struct policy_guesses); held_s:
+ * how long those still wait. */
+uint32_t auth_guessed(const struct auth *a, const struct policy *p, int user, int64_t wall_ms,
+                      uint32_t *held_s);
 
 /* --- bindings --- */
 struct registrar; /* of one worker */
@@ -57,6 +64,7 @@ struct reg_update;
 struct reg_update *reg_update_clone(const struct reg_update *u); /* NULL: ENOMEM */
 void reg_update_free(struct reg_update **up);
 
+struct dialog;
 struct registrar_params {
     struct loop *loop;
     struct tx_table *tab;
@@ -70,6 +78,8 @@ struct registrar_params {
     const struct net_ops *net;
     void *net_arg;
     void (*via)(void *arg, const struct flow *flow, struct addr *out);
+    /* The last look at such an OPTIONS before it goes; EACCES: it may not. NULL: none. */
+    int (*look)(void *arg, const struct dialog *d, struct buf *b);
     /* A binding came (+1) or went (-1) on a connection of this or another worker: keep it open. */
     void (*hold)(void *arg, const struct flow *flow, int delta);
     /* What the policy said of the user's devices. May be NULL. */

@@ -73,6 +73,31 @@ void reg_keep_stop(struct reg_user *u);
 void reg_store_put(struct registrar *r, const struct rec *rec);
 void reg_store_del(struct registrar *r, const struct rec *rec);
 
+/* --- guess.c: thread: any --- */
+struct guess_book;
+MUST_USE int guess_book_new(struct guess_book **bp);
+void guess_book_free(struct guess_book **bp);
+struct guess_try {  /* an answer to a challenge */
+    struct sl user; /* account name as it was written, without the domain */
+    const struct addr *source;
+    int64_t wall_ms;
+    uint32_t failures, block_s; /* struct policy_guesses */
+};
+enum guess {
+    GUESS_COUNTED,
+    GUESS_BEGINS, /* counted, and from now on strangers wait */
+    GUESS_HELD    /* not looked at: strangers wait */
+};
+/* The account's owner has shown his password from there within a week. */
+bool guess_is_home(const struct guess_book *b, const struct guess_try *t);
+void guess_note_home(struct guess_book *b, const struct guess_try *t);
+/* Both of strangers only: would it be held, and a wrong one. */
+bool guess_holds(const struct guess_book *b, const struct guess_try *t);
+enum guess guess_wrong(struct guess_book *b, const struct guess_try *t);
+void guess_right(struct guess_book *b, const struct guess_try *t); /* what was counted is gone */
+/* Failures by now; held_s: how long strangers still wait. */
+uint32_t guess_look(const struct guess_book *b, const struct guess_try *t, uint32_t *held_s);
+
 /* --- nonce.c --- */
 #define NONCE_TEXT_LEN 48
 struct nonce_keeper;
@@ -80,9 +105,9 @@ int nonce_keeper_new(struct nonce_keeper **kp);
 void nonce_keeper_free(struct nonce_keeper **kp);
 void nonce_make(struct nonce_keeper *k, struct sl realm, const struct addr *source, int64_t wall_ms,
                 char out[NONCE_TEXT_LEN]);
-/* Ours, for this source, and not older than life_s? */
-bool nonce_is_good(struct nonce_keeper *k, struct sl nonce, struct sl realm,
-                   const struct addr *source, int64_t wall_ms, uint32_t life_s);
+/* Ours, for this source? age_s: may be negative, after the clock was set back. */
+bool nonce_is_ours(struct nonce_keeper *k, struct sl nonce, struct sl realm,
+                   const struct addr *source, int64_t wall_ms, int64_t *age_s);
 /* Takes this count of a good nonce: false = used before (or no longer known). nc 0: use it up. */
 bool nonce_take(struct nonce_keeper *k, struct sl nonce, uint32_t nc, int64_t wall_ms,
                 uint32_t life_s);

@@ -18,11 +18,6 @@ static const struct sdp_suite_row {
     [SDP_AEAD_AES_256_GCM] = {SL("AEAD_AES_256_GCM"), 32, 12},
 };
 
-const char *sdp_suite_name(enum sdp_suite s)
-{
-    return suites[s].name.p;
-}
-
 enum sdp_suite sdp_suite_of(struct sl name)
 {
     for (unsigned i = 0; i < SDP_SUITE_N; i++) {

@@ -25,14 +25,6 @@ static const struct sl kind_names[] = {
     [SDP_MESSAGE] = SL("message"),
 };
 
-enum sdp_dir sdp_dir_reverse(enum sdp_dir d)
-{
-    if (d == SDP_SENDONLY) {
-        return SDP_RECVONLY;
-    }
-    return d == SDP_RECVONLY ? SDP_SENDONLY : d;
-}
-
 enum sdp_dir sdp_stream_dir(const struct sdp_stream *s)
 {
     /* RFC 3264 8.4: the old hold says "do not send to me" and leaves the rest to the attribute. */

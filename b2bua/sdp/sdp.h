@@ -16,7 +16,6 @@
 #define SDP_SESSION UINT_MAX /* instead of a stream's index: the session level */
 
 enum sdp_dir { SDP_SENDRECV, SDP_SENDONLY, SDP_RECVONLY, SDP_INACTIVE };
-enum sdp_dir sdp_dir_reverse(enum sdp_dir d);
 
 /* What the m-line's third field says. */
 enum sdp_proto {

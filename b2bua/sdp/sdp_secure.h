@@ -26,7 +26,6 @@ enum sdp_suite {
     SDP_AEAD_AES_256_GCM,
     SDP_SUITE_N
 };
-const char *sdp_suite_name(enum sdp_suite s);
 enum sdp_suite sdp_suite_of(struct sl name);  /* exactly; SDP_SUITE_N: not known */
 uint8_t sdp_suite_key_len(enum sdp_suite s);  /* bytes of master key */
 uint8_t sdp_suite_salt_len(enum sdp_suite s); /* bytes of master salt */

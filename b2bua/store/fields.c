@@ -118,7 +118,7 @@ int fields_bind(sqlite3_stmt *st, const struct field *f, size_t n, const void *r
     return rc;
 }
 
-void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec)
+static void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec)
 {
     for (size_t i = 0; i < n; i++) {
         int at = (int)i;
@@ -134,4 +134,29 @@ void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec)
             field_set_int(&f[i], rec, sqlite3_column_int64(st, at));
         }
     }
+}
+
+bool rows_step(struct rows *rows)
+{
+    if (rows->rc == SQLITE_OK || rows->rc == SQLITE_ROW) {
+        rows->rc = sqlite3_step(rows->st);
+    }
+    return rows->rc == SQLITE_ROW;
+}
+
+bool rows_next(struct rows *rows, const struct field *f, size_t n, void *rec, size_t bytes)
+{
+    if (!rows_step(rows)) {
+        return false;
+    }
+    memset(rec, 0, bytes);
+    fields_read(rows->st, f, n, rec);
+    return true;
+}
+
+int rows_end(struct rows *rows)
+{
+    (void)sqlite3_finalize(rows->st);
+    rows->st = NULL;
+    return rows->rc == SQLITE_DONE || rows->rc == SQLITE_ROW ? 0 : db_errno(rows->rc);
 }

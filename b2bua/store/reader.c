@@ -140,19 +140,28 @@ static void query_compare(struct query *q, const char *left, int64_t v, bool is_
 
 /* --- running --- */
 
-static int query_start(struct store_reader *r, const struct query *q, sqlite3_stmt **st)
+static struct rows query_start(struct store_reader *r, const struct query *q)
 {
+    sqlite3_stmt *st = NULL;
     int rc = buf_err(&q->sql) != 0 ? SQLITE_TOOBIG
-                                   : sqlite3_prepare_v2(r->h, q->text, (int)q->sql.n, st, NULL);
+                                   : sqlite3_prepare_v2(r->h, q->text, (int)q->sql.n, &st, NULL);
 
     for (unsigned i = 0; i < q->n && rc == SQLITE_OK; i++) {
         const struct value *v = &q->v[i];
 
-        rc = v->is_text ? sqlite3_bind_text(*st, (int)i + 1, v->text.p != NULL ? v->text.p : "",
+        rc = v->is_text ? sqlite3_bind_text(st, (int)i + 1, v->text.p != NULL ? v->text.p : "",
                                             (int)v->text.n, SQLITE_STATIC)
-                        : sqlite3_bind_int64(*st, (int)i + 1, v->num);
+                        : sqlite3_bind_int64(st, (int)i + 1, v->num);
     }
-    return rc;
+    return (struct rows){.st = st, .rc = rc};
+}
+
+/* The end of a query for one row. ENOENT: there was none. */
+static int query_end(struct rows *rows, bool has)
+{
+    int err = rows_end(rows);
+
+    return err == 0 && !has ? ENOENT : err;
 }
 
 static void reader_arm(struct store_reader *r)
@@ -169,17 +178,13 @@ sqlite3 *reader_begin(struct store_reader *r)
 /* First column of the first row; ENOENT: no row. */
 static int reader_num(struct store_reader *r, const struct query *q, int64_t *out)
 {
-    sqlite3_stmt *st = NULL;
-    int rc = query_start(r, q, &st);
+    struct rows rows = query_start(r, q);
+    bool has = rows_step(&rows);
 
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(st);
-        if (rc == SQLITE_ROW) {
-            *out = sqlite3_column_int64(st, 0);
-        }
+    if (has) {
+        *out = sqlite3_column_int64(rows.st, 0);
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? ENOENT : db_errno(rc);
+    return query_end(&rows, has);
 }
 
 static int reader_edge(struct store_reader *r, const char *sql, int64_t *id)
@@ -278,37 +283,28 @@ static int query_calls(struct store_reader *r, struct query *q, const struct sto
 int store_read_calls(struct store_reader *r, const struct store_call_filter *f, store_call_fn *fn,
                      void *arg)
 {
-    sqlite3_stmt *st = NULL;
+    struct store_call c;
+    struct rows rows;
     struct query q;
-    int rc, err;
+    int err;
 
     reader_arm(r);
     err = query_calls(r, &q, f);
     if (err != 0) {
         return err;
     }
-    rc = query_start(r, &q, &st);
-    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-        struct store_call c = {0};
-
-        rc = sqlite3_step(st);
-        if (rc != SQLITE_ROW) {
-            break;
-        }
-        fields_read(st, call_fields, CALL_ROW_FIELDS, &c);
-        if (!fn(&c, arg)) {
-            rc = SQLITE_DONE;
-        }
+    rows = query_start(r, &q);
+    while (rows_next(&rows, call_fields, CALL_ROW_FIELDS, &c, sizeof(c)) && fn(&c, arg)) {
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_DONE ? 0 : db_errno(rc);
+    return rows_end(&rows);
 }
 
 int store_read_call(struct store_reader *r, uint64_t id, store_call_fn *fn, void *arg)
 {
-    sqlite3_stmt *st = NULL;
+    struct rows rows;
+    struct store_call c;
     struct query q;
-    int rc;
+    bool has;
 
     reader_arm(r);
     query_init(&q);
@@ -316,51 +312,43 @@ int store_read_call(struct store_reader *r, uint64_t id, store_call_fn *fn, void
     fields_put_names(&q.sql, call_fields, CALL_FIELDS);
     buf_putf(&q.sql, " FROM calls LEFT JOIN call_details USING(id) WHERE id=?%u",
              query_num(&q, (int64_t)id));
-    rc = query_start(r, &q, &st);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(st);
-    }
-    if (rc == SQLITE_ROW) {
-        struct store_call c = {0};
-
-        fields_read(st, call_fields, CALL_FIELDS, &c);
+    rows = query_start(r, &q);
+    has = rows_next(&rows, call_fields, CALL_FIELDS, &c, sizeof(c));
+    if (has) {
         (void)fn(&c, arg);
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? ENOENT : db_errno(rc);
+    return query_end(&rows, has);
 }
 
 int store_read_asked(struct store_reader *r, uint64_t id, struct buf *asked)
 {
-    struct store_asked a = {0};
-    sqlite3_stmt *st = NULL;
+    struct store_asked a;
+    struct rows rows;
     struct query q;
-    int rc;
+    bool has;
+    int err;
 
     reader_arm(r);
     query_init(&q);
     buf_puts(&q.sql, "SELECT ");
     fields_put_names(&q.sql, asked_fields, ASKED_FIELDS);
     buf_putf(&q.sql, " FROM call_asked WHERE id=?%u", query_num(&q, (int64_t)id));
-    rc = query_start(r, &q, &st);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(st);
-    }
-    if (rc == SQLITE_ROW) {
-        fields_read(st, asked_fields, ASKED_FIELDS, &a);
+    rows = query_start(r, &q);
+    has = rows_next(&rows, asked_fields, ASKED_FIELDS, &a, sizeof(a));
+    if (has) {
         buf_putsl(asked, a.asked);
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_ROW ? buf_err(asked) : rc == SQLITE_DONE ? ENOENT : db_errno(rc);
+    err = query_end(&rows, has);
+    return err != 0 ? err : buf_err(asked);
 }
 
 int store_read_bindings(struct store_reader *r, const struct store_binding_filter *f,
                         store_binding_fn *fn, void *arg)
 {
     uint32_t limit = f->limit == 0 ? UINT32_MAX : f->limit;
-    sqlite3_stmt *st = NULL;
+    struct store_binding b;
+    struct rows rows;
     struct query q;
-    int rc;
 
     reader_arm(r);
     query_init(&q);
@@ -375,21 +363,10 @@ int store_read_bindings(struct store_reader *r, const struct store_binding_filte
         buf_putf(&q.sql, " AND (user,contact)>(?%u,?%u)", at, query_text(&q, f->after_contact));
     }
     buf_putf(&q.sql, " ORDER BY user,contact LIMIT %u", limit);
-    rc = query_start(r, &q, &st);
-    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-        struct store_binding b = {0};
-
-        rc = sqlite3_step(st);
-        if (rc != SQLITE_ROW) {
-            break;
-        }
-        fields_read(st, binding_fields, BINDING_FIELDS, &b);
-        if (!fn(&b, arg)) {
-            rc = SQLITE_DONE;
-        }
+    rows = query_start(r, &q);
+    while (rows_next(&rows, binding_fields, BINDING_FIELDS, &b, sizeof(b)) && fn(&b, arg)) {
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_DONE ? 0 : db_errno(rc);
+    return rows_end(&rows);
 }
 
 int store_reader_ping(struct store_reader *r)
@@ -407,9 +384,9 @@ int store_reader_ping(struct store_reader *r)
 int store_read_bans(struct store_reader *r, struct sl after, uint32_t limit, store_ban_fn *fn,
                     void *arg)
 {
-    sqlite3_stmt *st = NULL;
+    struct store_ban b;
+    struct rows rows;
     struct query q;
-    int rc;
 
     reader_arm(r);
     query_init(&q);
@@ -417,19 +394,8 @@ int store_read_bans(struct store_reader *r, struct sl after, uint32_t limit, sto
     fields_put_names(&q.sql, ban_fields, BAN_FIELDS);
     buf_putf(&q.sql, " FROM bans WHERE prefix>?%u", query_text(&q, after));
     buf_putf(&q.sql, " ORDER BY prefix LIMIT %u", limit);
-    rc = query_start(r, &q, &st);
-    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-        struct store_ban b = {0};
-
-        rc = sqlite3_step(st);
-        if (rc != SQLITE_ROW) {
-            break;
-        }
-        fields_read(st, ban_fields, BAN_FIELDS, &b);
-        if (!fn(&b, arg)) {
-            rc = SQLITE_DONE;
-        }
+    rows = query_start(r, &q);
+    while (rows_next(&rows, ban_fields, BAN_FIELDS, &b, sizeof(b)) && fn(&b, arg)) {
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_DONE ? 0 : db_errno(rc);
+    return rows_end(&rows);
 }

@@ -41,7 +41,17 @@ void field_set_int(const struct field *f, void *rec, int64_t v);
 void fields_put_names(struct buf *b, const struct field *f, size_t n); /* "a,b,c" */
 /* Binds n fields as parameters 1..n; the record must outlive the step. SQLite's code. */
 int fields_bind(sqlite3_stmt *st, const struct field *f, size_t n, const void *rec);
-void fields_read(sqlite3_stmt *st, const struct field *f, size_t n, void *rec); /* columns 0.. */
+/* What a query finds, row by row. The caller prepares and binds st, and sets rc to how that went.
+ */
+struct rows {
+    sqlite3_stmt *st;
+    int rc;
+};
+/* To the next row. False: there is none, or an error. */
+bool rows_step(struct rows *rows);
+/* The same, and reads its columns 0.. into rec, which is zeroed before. */
+bool rows_next(struct rows *rows, const struct field *f, size_t n, void *rec, size_t bytes);
+MUST_USE int rows_end(struct rows *rows); /* 0 unless it failed, also before the last row */
 
 /* --- record.c: posted records, one heap block each --- */
 enum rec_kind { REC_CALL, REC_BIND, REC_UNBIND, REC_BAN, REC_UNBAN, REC_ASKED, REC_KINDS };
@@ -71,8 +81,6 @@ MUST_USE int rec_new(struct rec **rp, enum rec_kind kind, const void *src);
 
 /* --- db.c: a connection that writes --- */
 /* --- version.c: versions of the configuration, written while somebody waits --- */
-#define VERSION_FIELDS 11
-extern const struct field version_fields[VERSION_FIELDS];
 struct version_job {
     const struct store_version *v;
     uint32_t keep;

@@ -10,7 +10,8 @@
 #member, FIELD_##type, offsetof(struct store_version, member)                              \
     }
 
-const struct field version_fields[VERSION_FIELDS] = {
+#define VERSION_FIELDS 11
+static const struct field version_fields[VERSION_FIELDS] = {
     VERSION(U64, id),    VERSION(I64, at_ms),    VERSION(I64, confirm_until_ms),
     VERSION(U32, state), VERSION(U64, base),     VERSION(TEXT, origin),
     VERSION(TEXT, who),  VERSION(TEXT, comment), VERSION(TEXT, hash),
@@ -176,28 +177,21 @@ static int version_read(struct store_reader *r, const char *sql, const int64_t *
                         store_version_fn *fn, void *arg, unsigned *rows)
 {
     sqlite3 *h = reader_begin(r);
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(h, sql, -1, &st, NULL);
+    struct rows found = {.st = NULL};
+    struct store_version v;
 
     *rows = 0;
-    for (int i = 0; i < 2 && rc == SQLITE_OK; i++) {
-        rc = sqlite3_bind_int64(st, i + 1, nums[i]);
+    found.rc = sqlite3_prepare_v2(h, sql, -1, &found.st, NULL);
+    for (int i = 0; i < 2 && found.rc == SQLITE_OK; i++) {
+        found.rc = sqlite3_bind_int64(found.st, i + 1, nums[i]);
     }
-    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-        struct store_version v = {0};
-
-        rc = sqlite3_step(st);
-        if (rc != SQLITE_ROW) {
+    while (rows_next(&found, version_fields, VERSION_FIELDS, &v, sizeof(v))) {
+        ++*rows;
+        if (!fn(&v, arg)) {
             break;
         }
-        ++*rows;
-        fields_read(st, version_fields, VERSION_FIELDS, &v);
-        if (!fn(&v, arg)) {
-            rc = SQLITE_DONE;
-        }
     }
-    (void)sqlite3_finalize(st);
-    return rc == SQLITE_DONE ? 0 : db_errno(rc);
+    return rows_end(&found);
 }
 
 int store_read_versions(struct store_reader *r, uint64_t before_id, uint32_t limit,

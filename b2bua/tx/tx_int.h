@@ -130,7 +130,6 @@ void tx_act_end(struct tx *tx, const struct tx_in *in);
 
 /* --- client.c --- */
 void tx_tell(struct tx *tx, int err, struct sip_msg *rsp);
-void tx_client_run(struct tx *tx); /* request is out: first state */
 void tx_act_pass(struct tx *tx, const struct tx_in *in);
 void tx_act_timeout(struct tx *tx, const struct tx_in *in); /* tells ETIMEDOUT, ends */
 void tx_act_tp_fail(struct tx *tx, const struct tx_in *in); /* tells in->err, ends */

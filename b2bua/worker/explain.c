@@ -113,7 +113,7 @@ static int explain(const struct house_view *h, const struct b2bua_question *q, p
 {
     struct b2bua_question mine = *q;
     struct asked_now a = {.q = &mine};
-    struct explain_view v = {.cfg = h->cfg, .gate = h->gate};
+    struct explain_view v = {.cfg = h->cfg, .gate = h->gate, .user = q->user};
     struct addr via = {0};
     struct sandbox *s = NULL;
     struct clock clock;
@@ -126,6 +126,7 @@ static int explain(const struct house_view *h, const struct b2bua_question *q, p
     buf_init(&text, B2BUA_EXPLAIN_MAX + B2BUA_EXPLAIN_MAX / 2);
     explain_put_message(&text, q->message);
     a.message = buf_sl(&text);
+    v.is_call = sl_starts(a.message, SL("INVITE "));
     err = buf_err(&text);
     if (err == 0) {
         err = look_at(a.message, &via, &v.malformed);

@@ -69,6 +69,8 @@ struct explain_view {
     const struct config *cfg; /* whose counters are shown */
     const struct policy_gate *gate;
     const char *malformed; /* static; NULL: it could be read */
+    struct sl user;        /* who is said to have proven himself; empty: nobody */
+    bool is_call;          /* an INVITE */
     int64_t now_ms;        /* monotonic, of the counters */
 };
 void explain_put_json(const struct explain_view *v, struct json *j);

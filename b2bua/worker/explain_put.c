@@ -58,36 +58,26 @@ static void put_party_of(struct buf *b, const struct sandbox *s, const struct fl
     buf_putf(b, "user:%s", s->callee);
 }
 
-struct limit_row {
-    int peer; /* -1: the node */
-    const char *name;
-    const struct policy_limit *limit;
-};
-
-/* The limits this request met or would meet: node, who asks, who is asked. Returns how many. */
-static size_t limits_of(const struct explain_view *v, struct limit_row *rows, size_t max)
+/* The limits this request met or would meet: who asks, his address, destinations, node, targets. */
+static void each_limit(const struct explain_view *v, policy_limit_fn *fn, void *arg)
 {
-    const struct policy_def *def = &v->cfg->def;
-    const struct policy_verdict *verdict = &v->s->verdict;
-    size_t n = 0;
+    const struct sandbox *s = v->s;
+    struct policy_verdict asks = {.user = -1, .route = -1}; /* no route was asked */
+    int peer = policy_peer_of(s->b.cfg->policy, s->from.listener, &s->from.remote, s->from.peer);
 
-    rows[n++] = (struct limit_row){-1, "node", &def->limit};
-    if (v->s->has_verdict && verdict->source.kind == POLICY_PEER) {
-        const struct policy_peer *p = &def->peers[verdict->source.peer];
-
-        rows[n++] = (struct limit_row){verdict->source.peer, p->name, &p->limit};
+    if (peer >= 0) {
+        asks.source = (struct policy_ref){.kind = POLICY_PEER, .peer = (uint16_t)peer};
+    } else if (v->user.n != 0) {
+        asks.source.kind = POLICY_USERS;
+        asks.user = policy_user_by_name(s->b.cfg->policy, v->user);
     }
-    for (size_t i = 0; i < verdict->n_to && n < max; i++) {
-        if (verdict->to[i].kind == POLICY_PEER) {
-            const struct policy_peer *p = &def->peers[verdict->to[i].peer];
-
-            rows[n++] = (struct limit_row){verdict->to[i].peer, p->name, &p->limit};
-        }
-    }
-    return n;
+    policy_limits_met(v->cfg->policy,
+                      &(struct policy_met){.v = s->has_verdict ? &s->verdict : &asks,
+                                           .source = s->from.remote,
+                                           .called = sl_str(s->callee),
+                                           .is_call = s->has_verdict && v->is_call},
+                      v->now_ms, fn, arg);
 }
-
-#define LIMIT_ROWS (POLICY_TARGETS_MAX + 2)
 
 static const char *rule_word(const struct policy_header_rule *r)
 {
@@ -118,22 +108,23 @@ static void json_rules(const struct sandbox *s, struct json *j)
     json_arr_end(j);
 }
 
+struct json_rows {
+    const struct policy *policy;
+    struct json *j;
+};
+
+static bool on_json_limit(const struct policy_limit_row *row, void *arg)
+{
+    struct json_rows *rows = arg;
+
+    worker_limit_row(rows->j, rows->policy, row);
+    return true;
+}
+
 static void json_limits(const struct explain_view *v, struct json *j)
 {
-    struct limit_row rows[LIMIT_ROWS];
-    size_t n = limits_of(v, rows, LIMIT_ROWS);
-
     json_arr(j);
-    for (size_t i = 0; i < n; i++) {
-        json_obj(j);
-        json_kcstr(j, "of", rows[i].name);
-        json_kcstr(j, "kind", rows[i].peer < 0 ? "node" : "peer");
-        json_kint(j, "calls_now", policy_calls_now(v->cfg->policy, rows[i].peer));
-        json_kint(j, "calls_limit", rows[i].limit->calls);
-        json_kint(j, "burst_now", policy_burst_now(v->cfg->policy, rows[i].peer, v->now_ms));
-        json_kint(j, "calls_per_second_limit", rows[i].limit->calls_per_second);
-        json_obj_end(j);
-    }
+    each_limit(v, on_json_limit, &(struct json_rows){v->cfg->policy, j});
     json_arr_end(j);
 }
 
@@ -252,30 +243,26 @@ static void text_verdict(const struct sandbox *s, struct buf *b)
     policy_trace_each(s->b.cfg->policy, v, text_step, b);
 }
 
-static void text_limit(struct buf *b, uint32_t now, uint32_t limit, const char *what)
+struct text_rows {
+    const struct policy *policy;
+    struct buf *b;
+};
+
+static bool on_text_limit(const struct policy_limit_row *row, void *arg)
 {
-    if (limit == 0) {
-        buf_putf(b, "%u %s, no limit", now, what);
-    } else {
-        buf_putf(b, "%u of %u %s", now, limit, what);
-    }
+    struct text_rows *rows = arg;
+
+    BUF_LIT(rows->b, "  ");
+    policy_put_limit(rows->b, rows->policy, &row->hit);
+    buf_putf(rows->b, "%s%s: %u of %u\n", row->name[0] != '\0' ? ", " : "", row->name, row->hit.use,
+             row->hit.max);
+    return true;
 }
 
 static void text_limits(const struct explain_view *v, struct buf *b)
 {
-    struct limit_row rows[LIMIT_ROWS];
-    size_t n = limits_of(v, rows, LIMIT_ROWS);
-
     BUF_LIT(b, "limits\n");
-    for (size_t i = 0; i < n; i++) {
-        buf_putf(b, "  %s: ", rows[i].name);
-        text_limit(b, policy_calls_now(v->cfg->policy, rows[i].peer), rows[i].limit->calls,
-                   "calls");
-        BUF_LIT(b, "; ");
-        text_limit(b, policy_burst_now(v->cfg->policy, rows[i].peer, v->now_ms),
-                   rows[i].limit->calls_per_second, "in this second");
-        BUF_LIT(b, "\n");
-    }
+    each_limit(v, on_text_limit, &(struct text_rows){v->cfg->policy, b});
 }
 
 static void text_rules(const struct sandbox *s, struct buf *b)

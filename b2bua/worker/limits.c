@@ -10,7 +10,7 @@ struct limit_page {
     uint32_t n;
 };
 
-static void put_row(struct json *j, const struct policy *p, const struct policy_limit_row *row)
+void worker_limit_row(struct json *j, const struct policy *p, const struct policy_limit_row *row)
 {
     char text[2 * POLICY_NAME_MAX];
     struct buf b;
@@ -45,7 +45,7 @@ static bool on_row(const struct policy_limit_row *row, void *arg)
     }
     page->n++;
     page->last = row->at;
-    put_row(page->j, page->policy, row);
+    worker_limit_row(page->j, page->policy, row);
     return buf_err(page->j->b) == 0;
 }
 
@@ -67,6 +67,40 @@ static void put_packets(struct b2bua *b, struct json *j, const struct policy *p)
     json_obj_end(j);
 }
 
+#define GUESSED_SHOWN 100
+
+/* Accounts that strangers guess at. Their names are in the configuration; others are counted the
+ * same way and shown to nobody. */
+static void put_guesses(struct b2bua *b, struct json *j, const struct policy *p)
+{
+    const struct policy_users *users = &policy_def(p)->users;
+    size_t n = 0;
+
+    json_key(j, "password_guesses");
+    json_obj(j);
+    json_kint(j, "max", users->guesses.failures);
+    json_kint(j, "block_s", users->guesses.block_s);
+    json_kint(j, "held", (int64_t)stat_sum(STAT_AUTH_HELD));
+    json_kint(j, "guessed", (int64_t)stat_sum(STAT_AUTH_GUARDED));
+    json_key(j, "accounts");
+    json_arr(j);
+    for (size_t i = 0; i < users->n_accounts && n < GUESSED_SHOWN; i++) {
+        uint32_t held_s,
+            failures = auth_guessed(b->auth, p, (int)i, clock_wall_ms(&b->clock), &held_s);
+
+        if (failures != 0) {
+            n++;
+            json_obj(j);
+            json_kcstr(j, "user", users->accounts[i].name);
+            json_kint(j, "failures", failures);
+            json_kint(j, "strangers_wait_s", held_s);
+            json_obj_end(j);
+        }
+    }
+    json_arr_end(j);
+    json_obj_end(j);
+}
+
 int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
 {
     struct config *cfg = worker_config(b);
@@ -74,6 +108,7 @@ int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
 
     q->next = 0;
     put_packets(b, j, cfg->policy);
+    put_guesses(b, j, cfg->policy);
     json_key(j, "items");
     json_arr(j);
     policy_limits_walk(cfg->policy, q->scope, q->after, clock_now_ms(&b->clock), on_row, &page);

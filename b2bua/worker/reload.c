@@ -190,13 +190,3 @@ void b2bua_commit(struct b2bua *b, struct config *cfg)
     retire(b, old);
     pthread_mutex_unlock(&b->turn);
 }
-
-int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *why)
-{
-    int err = b2bua_prepare(b, cfg, why);
-
-    if (err == 0) {
-        b2bua_commit(b, cfg);
-    }
-    return err;
-}

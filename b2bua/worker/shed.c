@@ -136,14 +136,10 @@ static enum overload_class class_of(struct worker *w, const struct flow *flow)
 
 static void refuse(struct worker *w, const struct sip_msg *req, const struct flow *flow)
 {
-    char text[32];
-    struct buf b;
     uint8_t r;
 
     crypto_random(&r, sizeof(r));
-    buf_init_fixed(&b, text, sizeof(text));
-    buf_putf(&b, "Retry-After: %u\r\n", SHED_RETRY_MIN_S + r % (SHED_RETRY_SPREAD_S + 1));
-    call_answer_stateless(w->calls, req, flow, 503, NULL, buf_sl(&b));
+    call_answer_overload(w->calls, req, flow, SHED_RETRY_MIN_S + r % (SHED_RETRY_SPREAD_S + 1));
 }
 
 bool worker_sheds(struct worker *w, const struct sip_msg *req, const struct flow *flow)

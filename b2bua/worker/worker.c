@@ -99,6 +99,13 @@ void worker_via(void *arg, const struct flow *flow, struct addr *out)
     addr_set_port(out, flow->transport < CONFIG_TRANSPORTS ? ls->port[flow->transport] : 0);
 }
 
+int worker_look(void *arg, const struct dialog *d, struct buf *b)
+{
+    const struct worker *w = arg;
+
+    return call_pass_keepalive(w->calls, d, b);
+}
+
 static int make_registrar(struct worker *w)
 {
     return registrar_new(&w->registrar,
@@ -112,6 +119,7 @@ static int make_registrar(struct worker *w)
                                                     .net = &net_real_ops,
                                                     .net_arg = w->net,
                                                     .via = worker_via,
+                                                    .look = worker_look,
                                                     .hold = worker_hold,
                                                     .told = worker_told,
                                                     .arg = w});
@@ -329,6 +337,7 @@ static void *worker_main(void *arg)
         log_warn(NULL, "worker %u counts into the shared block", w->index);
     }
     pin(w);
+    mem_reserve();
     loop_run(w->loop);
     return NULL;
 }

@@ -21,7 +21,6 @@ MUST_USE int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const 
 MUST_USE int b2bua_prepare(struct b2bua *b, struct config *cfg, struct buf *why);
 void b2bua_commit(struct b2bua *b, struct config *cfg);
 void b2bua_abandon(struct b2bua *b);
-MUST_USE int b2bua_reload(struct b2bua *b, struct config *cfg, struct buf *why); /* both */
 /* To be called every few hundred ms. Tells workers what did not fit into their mailboxes before. A
  * fresh token key once the current one is older than a day and than the longest call; the one
  * before stays valid. */

@@ -147,6 +147,7 @@ int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **
 void ask_counts(struct worker *w, struct ask *a);
 
 /* --- limits.c --- */
+void worker_limit_row(struct json *j, const struct policy *p, const struct policy_limit_row *row);
 void worker_limit_metrics(struct b2bua *b, const struct config *cfg, struct buf *t);
 /* --- shed.c, peers.c --- */
 void worker_add_overload(struct ask *sum, const struct ask *a); /* shed.c: the worst of all */
@@ -182,6 +183,7 @@ void worker_close(struct worker *w);
 void worker_free(struct worker **wp);
 /* registrar_params.via */
 void worker_via(void *arg, const struct flow *flow, struct addr *out);
+int worker_look(void *arg, const struct dialog *d, struct buf *b);
 void worker_apply_config(struct worker *w, struct config *cfg);
 
 #endif

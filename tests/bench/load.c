@@ -114,7 +114,8 @@ static bool load_is_quiet(const struct lg *lg)
     int64_t silent_ms = (lg->now_ns - lg->load.phase_ns) / load_ms;
     int64_t unheard_ms = (lg->now_ns - lg->rtp.heard_ns) / load_ms;
 
-    return silent_ms >= RTP_QUIET_MS && (unheard_ms >= RTP_QUIET_MS / 2 || silent_ms >= LOAD_LATE_MS);
+    return silent_ms >= RTP_QUIET_MS &&
+           (unheard_ms >= RTP_QUIET_MS / 2 || silent_ms >= LOAD_LATE_MS);
 }
 
 void load_turn(struct lg *lg)

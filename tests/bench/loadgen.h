@@ -76,7 +76,7 @@ struct rtp {
     int64_t slot_ns;
     int64_t tick_ns; /* when the next slot is due */
     uint64_t tick;
-    bool silent; /* no more packets: the calls are about to end */
+    bool silent;      /* no more packets: the calls are about to end */
     int64_t heard_ns; /* when a packet came last */
 };
 

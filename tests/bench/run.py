@@ -426,7 +426,7 @@ def bench_overload(args, cores):
             load = Load(args, cores, daemon)
             load.run(["--inflight", 20, "--duration", 1])
             closed, result = goodput(load, daemon, ["--inflight", args.inflight], seconds)
-            best = closed
+            best = 0  # of what comes at a rate of its own, as callers do; a closed loop waits for the slow
             call_us = result["cpu_us"] / result["calls_completed"]
             for part in (0.8, 0.9, 1.0):
                 rate, result = goodput(load, daemon, ["--rate", int(closed * part)], seconds)

@@ -25,6 +25,7 @@ INSIDE = "POSTERN_E2E_INSIDE"
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "impatient: the daemon's deadlines for handshakes are short")
     if not net.can_bind(net.OUT) and INSIDE not in os.environ:
         capture = config.pluginmanager.getplugin("capturemanager")
         if capture is not None:
@@ -32,7 +33,14 @@ def pytest_configure(config):
         os.environ[INSIDE] = "1"
         in_netns = os.path.join(ROOT, "scripts", "in-netns")
         os.execv(in_netns, [in_netns, sys.executable, "-m", "pytest", *config.invocation_params.args])
-    net.patience = {"": 1.0, "tsan": 4.0}.get(VARIANT, 2.5)
+    net.slow = VARIANT != ""
+    net.patience = {"": 3.0, "tsan": 8.0}.get(VARIANT, 5.0)
+
+
+def pytest_collection_modifyitems(items):
+    """E2E_PART=I/N: every Nth test, from the one of index I."""
+    part, parts = map(int, os.environ.get("E2E_PART", "0/1").split("/"))
+    items[:] = items[part::parts]
 
 
 @pytest.hookimpl(hookwrapper=True)

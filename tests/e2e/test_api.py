@@ -209,7 +209,7 @@ def test_api_over_a_unix_socket(house, tmp_path):
 
     def ask():
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(20)
             try:
                 s.connect(path)
             except OSError:

@@ -43,7 +43,7 @@ class Decider:
 def deciding(house, decider, **how):
     base = [{"name": "ask", "from": "carrier", "match": {"called": "+*"}, "callout": "lnp"},
             {"name": "rest", "from": "carrier", "refuse": {"status": 404}}]
-    return house(callouts={"lnp": {"url": decider.url, "timeout": "5s", **how}}, routes=base)
+    return house(callouts={"lnp": {"url": decider.url, "timeout": "10s", **how}}, routes=base)
 
 
 def test_the_server_decides_and_the_caller_waits(house, pair, keep):

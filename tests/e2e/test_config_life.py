@@ -46,7 +46,7 @@ def answers(address, port, source):
             "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind((source, 0))
-        s.settimeout(0.3)
+        s.settimeout(1)
         try:
             s.sendto(text.encode(), (address, port))
             return s.recv(4096).split(b" ", 2)[1]

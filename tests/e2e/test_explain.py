@@ -113,8 +113,10 @@ def test_limits_are_seen_and_not_taken(house, pair):
     assert full["verdict"]["action"] == "refuse" and full["answer"].startswith("503 ")
     assert full["trace"][-1] == {"step": "over", "name": "peers.carrier.limits.calls",
                                  "result": "1 of 1 in use: Peer has too many calls"}
-    state = {x["of"]: (x["calls_now"], x["calls_limit"]) for x in full["limits"]}
-    assert state["carrier"] == (1, 1) and state["node"][0] == 1
+    state = {x["limit"]: x for x in full["limits"]}
+    assert state["peers.carrier.limits.calls"] == next(x for x in daemon.api.get("/v1/limits", scope="peer")["items"]
+                                                       if x["limit"] == "peers.carrier.limits.calls")
+    assert state["peers.carrier.limits.calls"]["use"] == 1 and state["limits.calls"]["use"] == 1
     hang_up(near, far)
     daemon.wait_quiet()
     assert explain(daemon, invite, source=net.CARRIER)["verdict"]["action"] == "route"

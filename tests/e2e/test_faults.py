@@ -276,7 +276,7 @@ def test_media_behind_nat_is_found_by_its_source(house, pair, ear):
 # --- signals ---
 
 def test_term_refuses_new_calls_and_ends_running_ones_after_the_drain_time(house, pair):
-    daemon = house(node={"drain": "2s"})
+    daemon = house(node={"drain": "5s"})
     near, far = established(pair)
     start = time.monotonic()
     daemon.signal(signal.SIGTERM)
@@ -286,8 +286,8 @@ def test_term_refuses_new_calls_and_ends_running_ones_after_the_drain_time(house
     sent = near.send("INFO", body=b"x", ctype="text/plain")  # inside the call all goes on
     far.ua.respond(far.expect("INFO"), 200)
     near.answer_to(sent, 200)
-    near.take_bye(6)
-    assert time.monotonic() - start > 1.5
+    near.take_bye(10)
+    assert time.monotonic() - start > 4.5
     far.take_bye(3)
     assert daemon.wait(10) == 0
     records = rows(daemon)
@@ -298,7 +298,7 @@ def test_term_without_calls_ends_at_once(house):
     daemon = house(node={"drain": "30s"})
     start = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - start < 3 * net.patience
+    assert time.monotonic() - start < 15
 
 
 def test_term_while_a_call_ends_by_itself_does_not_wait_longer(house, pair):
@@ -379,12 +379,12 @@ def test_check_names_file_line_and_column(house, postern_bin, tmp_path):
 # --- rude connections ---
 
 def tcp_to(ip=net.OUT, source=net.STRANGER):
-    s = socket.create_connection((ip, 5060), timeout=5, source_address=(source, 0))
-    s.settimeout(5)
+    s = socket.create_connection((ip, 5060), timeout=20, source_address=(source, 0))
+    s.settimeout(20)
     return s
 
 
-def read_all(sock, seconds=3):
+def read_all(sock, seconds=20):
     """What comes until the far end closes or the time is over; (bytes, closed)"""
     data, deadline = b"", time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -452,11 +452,11 @@ def test_half_messages_hold_nobody_up(house, ua):
 def test_connections_of_one_source_are_limited(house, ua):
     daemon = house(sip={"tcp_per_source": 8}, node={"workers": 1})
     socks = [tcp_to() for _ in range(12)]
-    open_ones = sum(1 for s in socks if not read_all(s, 0.1)[1])
+    net.until(lambda: daemon.api.metrics()['postern_limit_reached_total{limit="connections"}'] >= 4, 5, "nobody is turned away")
+    open_ones = sum(1 for s in socks if not read_all(s, 0.3)[1])
     for s in socks:
         s.close()
     assert open_ones == 8
-    assert daemon.api.metrics()['postern_limit_reached_total{limit="connections"}'] >= 4
     assert ua(net.CARRIER, 0, transport="tcp").options() == 200
 
 

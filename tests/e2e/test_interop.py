@@ -342,7 +342,7 @@ def test_retry_of_491_toward_the_callee_is_ours(house, pair):
     far.reply(491, to=again)
     far.expect("ACK")
     second = far.expect("INVITE", 6)
-    assert 1.9 < time.monotonic() - start < 4.5 * net.patience
+    assert 1.9 < time.monotonic() - start < 10
     far.reply(200, offer(far.ua.ip, far.ua.name, version=2), to=second)
     assert near.result().status == 200
     near.ack()

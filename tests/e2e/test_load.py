@@ -38,9 +38,9 @@ def run_load(loadgen, *args, seconds=60):
 
 
 def test_300_calls_at_once_lose_no_packet_and_leave_nothing(house, loadgen):
-    slow = net.patience > 1
+    slow = net.slow
     calls = 60 if slow else CALLS
-    timers = {"t1": "500ms", "t2": "4s", "t4": "5s"} if slow else {"t1": "100ms", "t2": "500ms", "t4": "500ms"}
+    timers = {"t1": "250ms", "t2": "2s", "t4": "2s"} if slow else {"t1": "100ms", "t2": "500ms", "t4": "500ms"}
     daemon = house(media_capture=False, sip=timers,
                    node={"log": {"level": "info", "format": "json"}}, listeners=ROOM)
     before = daemon.fds()
@@ -68,7 +68,7 @@ def test_300_calls_at_once_lose_no_packet_and_leave_nothing(house, loadgen):
 
 def test_short_calls_one_after_the_other(house, loadgen):
     """Signalling only, fast: every call one record."""
-    slow = net.patience > 1
+    slow = net.slow
     calls = 100 if slow else 400
     daemon = house(media_capture=False, node={"log": {"level": "warn", "format": "json"}})
     status, figures, said = run_load(loadgen, "--rate", "25" if slow else "200", "--calls", str(calls), "--hold-ms", "50")

@@ -50,7 +50,7 @@ def test_timing_does_not_tell_users_apart_grossly(house, ua):
         start = time.monotonic()
         send_register(device, user, auth, cseq=2)
         took[user].append(time.monotonic() - start)
-    best = {user: sorted(times)[len(times) // 2] for user, times in took.items()}
+    best = {user: min(times) for user, times in took.items()}  # on a busy machine only the best says something
     assert abs(best["1001"] - best["4711"]) < 0.003, best
 
 
@@ -105,9 +105,9 @@ def test_expiry_rules(house, ua):
 def test_bindings_expire_by_themselves(house, ua):
     daemon = house(users={"expires": {"min": "1s", "max": "10m", "default": "5m"}})
     device, caller = ua(net.PHONE1, 5062), ua(net.CARRIER, 5060)
-    assert register(device, "1001", "one-secret", expires=1).status == 200
+    assert register(device, "1001", "one-secret", expires=4).status == 200
     listed(daemon, 1)
-    listed(daemon, 0, 5)
+    listed(daemon, 0, 8)
     assert caller.invite("1001", write_sdp(caller.ip, 4000)).result().status == 480
 
 
@@ -366,3 +366,29 @@ def test_sha_256_by_setting(house, ua, algorithm):
     first = send_register(device, "1001")
     assert "algorithm=SHA-256" in first.get("WWW-Authenticate")
     assert register(device, "1001", "one-secret").status == 200
+
+
+# --- one account, guessed at from many addresses ---
+
+def test_strangers_wait_while_many_guess_and_the_owner_does_not_also_after_a_restart(house, ua):
+    daemon = house(users={"guesses": {"failures": 3, "block": "1h"}})
+    owner = ua(net.PHONE1, 5062, user="1001")
+    assert register(owner, "1001", "one-secret").status == 200
+    listed(daemon, 1)
+
+    def guess_until_held(daemon, begin):
+        for i in range(20):  # each wait is twice as long as the one before, so one comes in which somebody is held
+            ip = (net.STRANGER, net.SPARE, net.PHONE2, net.CARRIER)[i % 4]
+            assert register(ua(ip, 5071 + begin + i), "1001", "wrong").status == 401
+            state = daemon.api.get("/v1/limits")["password_guesses"]
+            if state["accounts"] and state["accounts"][0]["strangers_wait_s"] > 2:
+                break
+        assert state["max"] == 3 and state["block_s"] == 3600
+        assert state["accounts"][0]["user"] == "1001" and state["accounts"][0]["failures"] >= 3
+    guess_until_held(daemon, 0)
+    assert register(owner, "1001", "one-secret").status == 200
+    assert daemon.stop() == 0
+    daemon.start()
+    owner = ua(net.PHONE1, 5064, user="1001")
+    guess_until_held(daemon, 30)
+    assert register(owner, "1001", "one-secret").status == 200

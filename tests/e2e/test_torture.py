@@ -106,7 +106,7 @@ class Range:
                     continue
                 self.known.add(answer)
                 finals += [status] if status >= 200 else []
-                deadline = time.monotonic() + (0.05 if finals else 2 * net.patience)  # 100: it is at work
+                deadline = time.monotonic() + (0.05 if finals else 5)  # 100: it is at work
             time.sleep(0.005)
         return finals
 

@@ -146,6 +146,7 @@ static int rig_make_tables(struct rig *r, struct worker *w)
                                                        .net = &r->ops,
                                                        .net_arg = w,
                                                        .via = worker_via,
+                                                       .look = worker_look,
                                                        .hold = rig_hold,
                                                        .told = worker_told,
                                                        .arg = w});

@@ -119,6 +119,21 @@ void pair_ring(struct pair *t);   /* INVITE, 100, 180 on both sides */
 void pair_answer(struct pair *t); /* 200 and ACK on both sides */
 void pair_up(struct pair *t);     /* both */
 void pair_bye(struct pair *t);    /* the caller hangs up */
+/* The same between any two phones. */
+#define CALLED "sip:+4930123@203.0.113.1"
+void talk_start(struct phone *a, struct phone *b);  /* INVITE to CALLED, 100; b has it */
+void talk_answer(struct phone *a, struct phone *b); /* b's 200, a's ACK */
+void talk_accept(struct phone *a, struct phone *b, const char *answer); /* with this answer */
+void talk_bye(struct phone *a, struct phone *b);                        /* a hangs up */
+void talk_cut(struct phone *a, struct phone *b); /* the house hangs up on both */
+/* b says status and has the ACK; a hears this. */
+void talk_refuse(struct phone *b, unsigned status, struct phone *a, const char *heard);
+void talk_cancel(struct phone *a);    /* a gives up: 200 and 487 */
+void talk_cancelled(struct phone *b); /* the same as the callee knows it */
+/* Inside a call: x offers, y has it; and answers. */
+void talk_offer(struct phone *x, struct phone *y, const char *offer);
+void talk_reinvite(struct phone *x, struct phone *y, const char *offer, const char *answer);
+void talk_hold(struct phone *x, struct phone *y); /* x offers sendonly */
 /* Takes what waits for the phone and does what a phone would: answers, acknowledges. False: nothing
  * waited. */
 bool robot_turn(struct phone *p);

@@ -10,11 +10,87 @@ void pair_init(struct pair *t, struct rig *r)
     phone_init(&t->b, r, 1, "bob", "10.1.1.20:5070");
 }
 
+void talk_start(struct phone *a, struct phone *b)
+{
+    phone_invite(a, CALLED, phone_sdp(a, NULL));
+    EXPECT(a, "100 INVITE");
+    EXPECT(b, "INVITE");
+}
+
+void talk_accept(struct phone *a, struct phone *b, const char *answer)
+{
+    phone_answer_invite(b, 200, answer);
+    EXPECT(a, "200 INVITE");
+    EXPECT(b, "ACK");
+    phone_ack(a, NULL);
+}
+
+void talk_answer(struct phone *a, struct phone *b)
+{
+    talk_accept(a, b, phone_sdp(b, NULL));
+}
+
+void talk_bye(struct phone *a, struct phone *b)
+{
+    phone_bye(a);
+    EXPECT(a, "200 BYE");
+    EXPECT(b, "BYE");
+    phone_answer(b, 200, NULL);
+}
+
+void talk_cut(struct phone *a, struct phone *b)
+{
+    EXPECT(a, "BYE");
+    phone_answer(a, 200, NULL);
+    EXPECT(b, "BYE");
+    phone_answer(b, 200, NULL);
+}
+
+void talk_refuse(struct phone *b, unsigned status, struct phone *a, const char *heard)
+{
+    phone_answer_invite(b, status, NULL);
+    EXPECT(b, "ACK");
+    EXPECT(a, heard);
+    phone_ack_failure(a);
+}
+
+void talk_cancel(struct phone *a)
+{
+    phone_cancel(a);
+    EXPECT(a, "200 CANCEL");
+    EXPECT(a, "487 INVITE");
+    phone_ack_failure(a);
+}
+
+void talk_cancelled(struct phone *b)
+{
+    EXPECT(b, "CANCEL");
+    phone_answer(b, 200, NULL);
+    phone_answer_invite(b, 487, NULL);
+    EXPECT(b, "ACK");
+}
+
+void talk_offer(struct phone *x, struct phone *y, const char *offer)
+{
+    phone_reinvite(x, offer);
+    EXPECT(x, "100 INVITE");
+    EXPECT(y, "INVITE");
+}
+
+void talk_reinvite(struct phone *x, struct phone *y, const char *offer, const char *answer)
+{
+    talk_offer(x, y, offer);
+    talk_accept(x, y, answer);
+}
+
+void talk_hold(struct phone *x, struct phone *y)
+{
+    talk_reinvite(x, y, phone_sdp(x, "sendonly"), phone_sdp(y, "recvonly"));
+}
+
 void pair_ring(struct pair *t)
 {
-    phone_invite(&t->a, "sip:+4930123@203.0.113.1", phone_sdp(&t->a, NULL));
-    EXPECT(&t->a, "100 INVITE");
-    EXPECT(&t->b, "INVITE");
+    talk_start(&t->a, &t->b);
     phone_answer(&t->b, 100, NULL);
     phone_answer(&t->b, 180, NULL);
     EXPECT(&t->a, "180 INVITE");
@@ -22,10 +98,7 @@ void pair_ring(struct pair *t)
 
 void pair_answer(struct pair *t)
 {
-    phone_answer_invite(&t->b, 200, phone_sdp(&t->b, NULL));
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_answer(&t->a, &t->b);
 }
 
 void pair_up(struct pair *t)
@@ -36,10 +109,7 @@ void pair_up(struct pair *t)
 
 void pair_bye(struct pair *t)
 {
-    phone_bye(&t->a);
-    EXPECT(&t->a, "200 BYE");
-    EXPECT(&t->b, "BYE");
-    phone_answer(&t->b, 200, NULL);
+    talk_bye(&t->a, &t->b);
 }
 
 /* --- a phone that needs no script --- */

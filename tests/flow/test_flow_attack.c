@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
 static const char yaml_realm[] =
     "listeners:\n"
     "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060},\n"
@@ -46,9 +44,7 @@ static void a_callee_that_challenges_us_within_the_call_learns_no_hash(void **st
 
     pair_init(&t, r);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     challenge(&t.b, 401, "example.test");
     LACKS(EXPECT(&t.b, "ACK"), "Authorization");
     phone_drop_mail(&t.a);
@@ -69,9 +65,7 @@ static void the_password_is_for_its_realm_alone(void **state)
 
     (void)state;
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     challenge(&t.b, 407, "carrier.example");
     EXPECT(&t.b, "ACK");
     EXPECT(&t.a, "502 INVITE");
@@ -79,16 +73,11 @@ static void the_password_is_for_its_realm_alone(void **state)
     QUIET(&t.b);
     phone_renew(&t.a);
     phone_renew(&t.b);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     challenge(&t.b, 407, "pbx.example");
     EXPECT(&t.b, "ACK");
     HAS(EXPECT(&t.b, "INVITE"), "realm=\"pbx.example\"");
-    phone_answer(&t.b, 486, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "486 INVITE");
-    phone_ack_failure(&t.a);
+    talk_refuse(&t.b, 486, &t.a, "486 INVITE");
     rig_down(r);
 }
 
@@ -131,9 +120,7 @@ static void a_running_call_goes_on_through_a_flood_from_everywhere(void **state)
     flood(r, 10000);
     assert_true(stat_sum(STAT_SIP_DROP_STRANGER) >= 9999);
     assert_int_equal(rig_tx_now(r), transactions); /* nobody of them got state */
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     phone_answer(&t.b, 200, phone_sdp(&t.b, "recvonly"));
     EXPECT(&t.a, "200 INVITE");
     phone_ack(&t.a, NULL);

@@ -1,8 +1,6 @@
 /* test_flow_basic.c - calls that go as calls should, and the little accidents of every day. */
 #include "rig.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
 static void a_call_is_set_up_answered_and_ended_by_the_caller(void **state)
 {
     struct pair t;
@@ -68,10 +66,7 @@ static void the_callee_may_hang_up_too(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_bye(&t.b);
-    EXPECT(&t.b, "200 BYE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_bye(&t.b, &t.a);
     talk_record_is("callee", "BYE", 200);
 }
 
@@ -100,9 +95,7 @@ static void an_answer_without_ringing_is_an_answer(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     pair_answer(&t);
     pair_bye(&t);
 }
@@ -131,9 +124,7 @@ static void early_media_reaches_the_caller_and_the_answer_may_repeat_it(void **s
     unsigned port;
 
     pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
     m = EXPECT(&t.a, "183 INVITE");
     port = msg_port(m);
@@ -155,9 +146,7 @@ static void another_answer_in_the_same_dialog_changes_nothing(void **state)
     uint16_t first;
 
     pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_answer_invite(&t.b, 183, phone_sdp(&t.b, NULL));
     EXPECT(&t.a, "183 INVITE");
     first = t.b.media_port;
@@ -182,9 +171,7 @@ static void the_answer_of_another_dialog_counts_for_itself(void **state)
     struct phone fork;
 
     pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_answer_invite(&t.b, 183, phone_sdp(&t.b, NULL));
     EXPECT(&t.a, "183 INVITE");
     phone_fork(&fork, &t.b);
@@ -231,10 +218,7 @@ static void the_relay_is_told_of_every_format(void **state)
         EXPECT(&t.a, "100 INVITE");
         EXPECT(&t.b, "INVITE");
         put_many_formats(&b, &t.b, counts[i]);
-        phone_answer(&t.b, 200, text);
-        EXPECT(&t.a, "200 INVITE");
-        EXPECT(&t.b, "ACK");
-        phone_ack(&t.a, NULL);
+        talk_accept(&t.a, &t.b, text);
         assert_int_equal(rig_media(t.r)->streams[0].side[0].n_formats, counts[i]);
         assert_int_equal(rig_media(t.r)->streams[0].side[1].n_formats, counts[i]);
         pair_bye(&t);
@@ -246,9 +230,7 @@ static void ringing_with_a_description_carries_early_media_as_well(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 180, phone_sdp(&t.b, NULL));
     HAS(EXPECT(&t.a, "180 INVITE"), "m=audio 2");
     pair_answer(&t);
@@ -260,9 +242,7 @@ static void an_answer_without_description_uses_the_one_of_the_early_media(void *
     struct pair t;
 
     pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
     EXPECT(&t.a, "183 INVITE");
     phone_answer_invite(&t.b, 200, NULL);
@@ -308,10 +288,7 @@ static void a_late_offer_that_the_caller_does_not_answer_ends_the_call(void **st
     EXPECT(&t.a, "200 INVITE");
     phone_ack(&t.a, NULL);
     EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("caller", "no answer in the ACK", 200);
 }
 
@@ -331,10 +308,7 @@ static void a_lost_ack_repeats_our_200_and_ends_the_call_at_64_t1(void **state)
     }
     assert_int_equal(n, 11); /* 0, .5, 1.5, 3.5, 7.5, then every 4 s until 31.5 */
     rig_advance(t.r, 1);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("timeout", "no ACK for our answer", 200);
 }
 
@@ -383,10 +357,7 @@ static void a_bye_in_the_early_dialog_is_a_487(void **state)
     EXPECT(&t.a, "200 BYE");
     EXPECT(&t.a, "487 INVITE");
     phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     talk_record_is("caller", "BYE before the answer", 487);
 }
 

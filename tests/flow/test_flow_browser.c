@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define PRINT                                                                                      \
     "a=fingerprint:sha-256 "                                                                       \
     "A0:0B:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:01:11:21:31:41:51:61:71:"                     \
@@ -30,10 +29,7 @@ static void invite(struct pair *t, const char *sdp)
 
 static void answer(struct pair *t, const char *sdp)
 {
-    phone_answer_invite(&t->b, 200, sdp);
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_accept(&t->a, &t->b, sdp);
 }
 
 static const char *plain_answer(struct phone *p, const char *media)
@@ -146,14 +142,9 @@ static void a_changed_fingerprint_reaches_the_relay(void **state)
     answer(&t, secure_answer(&t.b, t.b.ring, NULL));
     memcpy(first, media_side(r, 0, 0)->fingerprint, sizeof(first));
     t.a.print = 0x77;
-    phone_reinvite(&t.a, secure_offer(&t.a, KIND_DTLS, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, secure_offer(&t.a, KIND_DTLS, NULL));
     assert_string_equal(media_side(r, 0, 0)->fingerprint, first); /* not before the answer */
-    phone_answer(&t.b, 200, secure_answer(&t.b, t.b.ring, NULL));
-    EXPECT(&t.a, "200 INVITE");
-    EXPECT(&t.b, "ACK");
-    phone_ack(&t.a, NULL);
+    talk_accept(&t.a, &t.b, secure_answer(&t.b, t.b.ring, NULL));
     HAS(media_side(r, 0, 0)->fingerprint, "sha-256 A0:77:22");
     pair_bye(&t);
     rig_down(r);
@@ -188,9 +179,7 @@ static void an_ice_restart_of_theirs_restarts_ours(void **state)
     answer(&t, secure_answer(&t.b, t.b.ring, NULL));
     HAS(t.a.got, "a=ice-ufrag:fakeufrag0\r\n");
     t.a.ice_gen = 1;
-    phone_reinvite(&t.a, secure_offer(&t.a, KIND_BROWSER, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, secure_offer(&t.a, KIND_BROWSER, NULL));
     phone_answer(&t.b, 200, secure_answer(&t.b, t.b.ring, NULL));
     HAS(EXPECT(&t.a, "200 INVITE"), "a=ice-ufrag:fakeufrag1\r\n");
     EXPECT(&t.b, "ACK");
@@ -308,10 +297,7 @@ static void one_port_of_the_browser_is_two_plain_streams_for_the_pbx(void **stat
     HAS(t.a.ring, "a=group:BUNDLE 0 v\r\n");
     HAS(t.a.ring, "a=extmap:4/recvonly urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
     HAS(t.a.ring, "m=video 20000 UDP/TLS/RTP/SAVPF 96\r\n");
-    phone_answer(&t.a, 200, sdp_of(&t.a, browser_av, ""));
-    EXPECT(&t.b, "200 INVITE");
-    EXPECT(&t.a, "ACK");
-    phone_ack(&t.b, NULL);
+    talk_accept(&t.b, &t.a, sdp_of(&t.a, browser_av, ""));
     assert_true(media_side(r, 1, 0)->is_bundled);
     pair_bye(&t);
     rig_down(r);
@@ -346,9 +332,7 @@ static void a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone
     pair_init(&t, r);
     invite(&t, sdp_of(&t.a, browser_av, ""));
     answer(&t, plain_answer(&t.b, pbx_av));
-    phone_reinvite(&t.a, sdp_of(&t.a, browser_av, ""));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, sdp_of(&t.a, browser_av, ""));
     phone_answer(&t.b, 200,
                  plain_answer(&t.b, "m=audio 0 RTP/AVP 0\r\nm=video 50002 RTP/AVP 96\r\n"
                                     "a=rtpmap:96 VP8/90000\r\n"));
@@ -377,22 +361,11 @@ static void an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was(void **
     answer(&t, plain_answer(&t.b, pbx_av));
     memcpy(alone, browser_av, sizeof(alone));
     memcpy(strstr(alone, "BUNDLE 0 v"), "BUNDLE 0  ", 10);
-    phone_reinvite(&t.a, sdp_of(&t.a, alone, ""));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, sdp_of(&t.a, alone, ""));
     assert_true(media_side(r, 1, 0)->is_bundled); /* not before the answer */
-    phone_answer_invite(&t.b, 488, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "488 INVITE");
-    phone_ack_failure(&t.a);
+    talk_refuse(&t.b, 488, &t.a, "488 INVITE");
     assert_true(media_side(r, 1, 0)->is_bundled);
-    phone_reinvite(&t.a, sdp_of(&t.a, alone, ""));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer(&t.b, 200, plain_answer(&t.b, pbx_av));
-    EXPECT(&t.a, "200 INVITE");
-    EXPECT(&t.b, "ACK");
-    phone_ack(&t.a, NULL);
+    talk_reinvite(&t.a, &t.b, sdp_of(&t.a, alone, ""), plain_answer(&t.b, pbx_av));
     assert_false(media_side(r, 1, 0)->is_bundled);
     assert_true(media_side(r, 1, 0)->is_open && media_side(r, 1, 0)->n_dtls != 0);
     pair_bye(&t);
@@ -505,10 +478,7 @@ static void codecs_are_filtered_and_ordered_by_the_profiles(void **state)
     pair_init(&t, r);
     invite(&t, sdp_of(&t.a, "", many));
     HAS(t.b.ring, "m=audio 30000 RTP/AVP 0 101\r\n");
-    phone_answer(&t.b, 486, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "486 INVITE");
-    phone_ack_failure(&t.a);
+    talk_refuse(&t.b, 486, &t.a, "486 INVITE");
     phone_renew(&t.a);
     phone_invite(&t.a, CALLED,
                  sdp_of(&t.a, "",

@@ -64,10 +64,7 @@ static void target(struct trio *t, size_t i, const char *name)
 static void refuse_at(struct trio *t, struct phone *at)
 {
     EXPECT(at, "INVITE");
-    phone_answer_invite(at, 486, NULL);
-    EXPECT(at, "ACK");
-    EXPECT(&t->a, "486 INVITE");
-    phone_ack_failure(&t->a);
+    talk_refuse(at, 486, &t->a, "486 INVITE");
 }
 
 static bool trace_has(const char *words)
@@ -218,10 +215,7 @@ static void a_waiting_call_can_be_cancelled(void **state)
     (void)state;
     trio_init(&t, HOUSE("504"));
     call_and_wait(&t, "sip:+4930@203.0.113.1");
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_cancel(&t.a);
     target(&t, 0, "pbx");
     assert_false(rig_has_untaken(t.r));
     talk_record_is("caller", "cancelled by the caller", 487);
@@ -245,10 +239,7 @@ static void limits_are_asked_when_it_is_known_where_to(void **state)
     EXPECT(&t.a, "503 INVITE");
     assert_int_equal(stat_sum(STAT_CALL_FULL), 1);
     phone_ack_failure(&t.a);
-    phone_answer_invite(&t.pbx, 486, NULL);
-    EXPECT(&t.pbx, "ACK");
-    EXPECT(&other, "486 INVITE");
-    phone_ack_failure(&other);
+    talk_refuse(&t.pbx, 486, &other, "486 INVITE");
     rig_down(t.r);
 }
 
@@ -287,10 +278,7 @@ static void a_user_proves_himself_once(void **state)
     HAS(fake_callout.asked[0].body, "\"source\":\"user:1001\"");
     target(&t, 0, "pbx");
     EXPECT(&t.pbx, "INVITE");
-    phone_answer_invite(&t.pbx, 486, NULL);
-    EXPECT(&t.pbx, "ACK");
-    EXPECT(&u, "486 INVITE");
-    phone_ack_failure(&u);
+    talk_refuse(&t.pbx, 486, &u, "486 INVITE");
     rig_down(t.r);
 }
 

@@ -32,10 +32,7 @@ static void call_as(struct pair *t, const char *display)
 
 static void busy(struct pair *t, const char *heard)
 {
-    phone_answer_invite(&t->b, 486, NULL);
-    EXPECT(&t->b, "ACK");
-    EXPECT(&t->a, heard);
-    phone_ack_failure(&t->a);
+    talk_refuse(&t->b, 486, &t->a, heard);
 }
 
 static void what_names_the_caller_is_masked_and_recorded(void **state)
@@ -256,10 +253,7 @@ static void consent_that_may_not_go_out_is_a_refusal(void **state)
     phone_answer(&t.b, 200, sdp);
     EXPECT(&t.b, "ACK");
     EXPECT(&t.a, "500 UPDATE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("callee", "answer could not be sent", 200);
     r->leaks_due = 1;
     rig_down(r);

@@ -2,22 +2,10 @@
  * elsewhere. */
 #include "rig.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
-static void start(struct pair *t)
-{
-    phone_invite(&t->a, CALLED, phone_sdp(&t->a, NULL));
-    EXPECT(&t->a, "100 INVITE");
-    EXPECT(&t->b, "INVITE");
-}
-
 /* The callee says status; the caller must hear `heard`. */
 static void fail_with(struct pair *t, unsigned status, const char *heard)
 {
-    phone_answer_invite(&t->b, status, NULL);
-    EXPECT(&t->b, "ACK");
-    EXPECT(&t->a, heard);
-    phone_ack_failure(&t->a);
+    talk_refuse(&t->b, status, &t->a, heard);
     QUIET(&t->b);
 }
 
@@ -53,7 +41,7 @@ static void each_failure_reaches_the_caller_as_something_it_can_use(void **state
     pair_init(&t, *state);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         phone_renew(&t.a);
-        start(&t);
+        talk_start(&t.a, &t.b);
         fail_with(&t, cases[i].said, cases[i].heard);
         assert_int_equal(rig_calls_now(t.r).legs, 0);
     }
@@ -65,17 +53,11 @@ static void a_call_cancelled_before_any_answer_waits_for_one_before_its_cancel(v
     struct pair t;
 
     pair_init(&t, *state);
-    start(&t);
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_start(&t.a, &t.b);
+    talk_cancel(&t.a);
     QUIET(&t.b); /* RFC 3261 9.1 */
     phone_answer_invite(&t.b, 180, NULL);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     QUIET(&t.a);
     talk_record_is("caller", "cancelled by the caller", 487);
 }
@@ -87,10 +69,7 @@ static void a_call_cancelled_while_ringing_is_cancelled_at_the_callee(void **sta
 
     pair_init(&t, *state);
     pair_ring(&t);
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_cancel(&t.a);
     m = EXPECT(&t.b, "CANCEL");
     assert_true(sl_eq(msg_hdr(sl_str(m), "Via", 0), msg_hdr(sl_str(t.b.ring), "Via", 0)));
     phone_answer(&t.b, 200, NULL);
@@ -105,10 +84,7 @@ static void a_cancel_that_crosses_the_200_ends_in_ack_and_bye(void **state)
 
     pair_init(&t, *state);
     pair_ring(&t);
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_cancel(&t.a);
     EXPECT(&t.b, "CANCEL");
     phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
     phone_answer(&t.b, 481, NULL); /* the CANCEL, too late */
@@ -158,10 +134,7 @@ static void nobody_answering_within_the_set_up_time_is_a_408_and_a_cancel(void *
     rig_advance(t.r, 1);
     EXPECT(&t.a, "408 INVITE");
     phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     talk_record_is("timeout", "set-up took too long", 408);
 }
 
@@ -171,10 +144,7 @@ static void a_callee_that_ignores_the_cancel_is_forgotten(void **state)
 
     pair_init(&t, *state);
     pair_ring(&t);
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_cancel(&t.a);
     rig_advance(t.r, 65000); /* 64*T1 after the CANCEL, and as long again for a late 200 */
     phone_drop_mail(&t.b);
     assert_int_equal(rig_calls_now(t.r).zombies, 0);
@@ -202,7 +172,7 @@ static void a_silent_target_is_left_within_two_seconds(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     rig_advance(t.r, 1999);
     QUIET(&second);
     phone_drop_mail(&t.b); /* repetitions of the INVITE */
@@ -218,7 +188,7 @@ static void a_target_that_answers_100_is_not_left(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 100, NULL);
     rig_advance(t.r, 20000);
     QUIET(&second);
@@ -235,7 +205,7 @@ static void a_target_that_wakes_up_late_is_cancelled_and_not_heard(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     first = t.b;
     rig_advance(t.r, 2000);
     phone_drop_mail(&first);
@@ -260,7 +230,7 @@ static void a_target_that_answers_200_after_it_was_left_is_hung_up(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     first = t.b;
     rig_advance(t.r, 2000);
     phone_drop_mail(&first);
@@ -282,7 +252,7 @@ static void a_503_moves_on_to_the_next_target(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 503, NULL);
     EXPECT(&t.b, "ACK");
     second_takes_it(&t, &second);
@@ -311,7 +281,7 @@ static void a_port_that_refuses_moves_on_to_the_next_target(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     w = rig_worker(t.r, 0);
     worker_net_events.gone(w, &t.b.flow, ECONNREFUSED);
     rig_settle(t.r);
@@ -325,7 +295,7 @@ static void no_target_left_gives_the_caller_the_best_failure(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 503, NULL);
     EXPECT(&t.b, "ACK");
     EXPECT(&second, "INVITE");
@@ -344,7 +314,7 @@ static void two_times_503_is_a_503_that_says_when_to_come_back(void **state)
 
     pair_init(&t, *state);
     phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    start(&t);
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 503, NULL);
     EXPECT(&t.b, "ACK");
     EXPECT(&second, "INVITE");
@@ -396,7 +366,7 @@ static void an_answer_that_cannot_be_used_is_a_502_and_the_callee_is_hung_up(voi
     pair_init(&t, *state);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         phone_renew(&t.a);
-        start(&t);
+        talk_start(&t.a, &t.b);
         phone_answer(&t.b, 200, bad[i]);
         EXPECT(&t.a, "502 INVITE");
         phone_ack_failure(&t.a);
@@ -471,10 +441,7 @@ static void the_connection_of_the_caller_gone_in_set_up_ends_the_call(void **sta
     rig_block(t.r, "192.0.2.30:5060", ENOTCONN);
     worker_net_events.gone(rig_worker(t.r, 0), &t.a.flow, ECONNRESET);
     rig_settle(t.r);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     assert_int_equal(rig_calls_now(t.r).setup + rig_calls_now(t.r).ringing, 0);
     assert_string_equal(talk_record()->end_by, "caller");
 }
@@ -490,10 +457,7 @@ static void hang_up_by_the_operator_before_the_answer_is_a_480(void **state)
     rig_settle(t.r);
     EXPECT(&t.a, "480 INVITE");
     phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     talk_record_is("admin", "hung up by the operator", 480);
     assert_int_equal(call_hangup(rig_calls(t.r), fake_store_last()->id), ENOENT);
 }

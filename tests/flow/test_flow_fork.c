@@ -1,7 +1,7 @@
 /* test_flow_fork.c - users: registered devices ring together, the first answer wins. */
 #include "rig.h"
 
-#define CALLED "sip:1001@example.test"
+#define DEVICES "sip:1001@example.test"
 
 struct forks {
     struct rig *r;
@@ -27,34 +27,20 @@ static void forks_init(struct forks *f, struct rig *r)
 
 static void ring(struct forks *f)
 {
-    phone_invite(&f->a, CALLED, phone_sdp(&f->a, NULL));
+    phone_invite(&f->a, DEVICES, phone_sdp(&f->a, NULL));
     EXPECT(&f->a, "100 INVITE");
     EXPECT(&f->b, "INVITE");
     EXPECT(&f->c, "INVITE");
 }
 
-static void is_cancelled(struct phone *p)
-{
-    EXPECT(p, "CANCEL");
-    phone_answer(p, 200, NULL);
-    phone_answer_invite(p, 487, NULL);
-    EXPECT(p, "ACK");
-}
-
 static void answer(struct forks *f, struct phone *p)
 {
-    phone_answer_invite(p, 200, phone_sdp(p, NULL));
-    EXPECT(&f->a, "200 INVITE");
-    EXPECT(p, "ACK");
-    phone_ack(&f->a, NULL);
+    talk_answer(&f->a, p);
 }
 
 static void bye(struct forks *f, struct phone *p)
 {
-    phone_bye(&f->a);
-    EXPECT(&f->a, "200 BYE");
-    EXPECT(p, "BYE");
-    phone_answer(p, 200, NULL);
+    talk_bye(&f->a, p);
 }
 
 static void all_devices_of_a_user_ring_and_the_first_answer_wins(void **state)
@@ -73,7 +59,7 @@ static void all_devices_of_a_user_ring_and_the_first_answer_wins(void **state)
     EXPECT(&f.a, "180 INVITE");
     QUIET(&f.a);
     answer(&f, &f.c);
-    is_cancelled(&f.b);
+    talk_cancelled(&f.b);
     bye(&f, &f.c);
     talk_record_is("caller", "BYE", 200);
     assert_string_equal(talk_record()->target, "user:1001");
@@ -97,7 +83,7 @@ static void the_same_news_of_several_devices_is_told_once(void **state)
     phone_answer(&f.c, 183, phone_sdp(&f.c, NULL)); /* one early media is enough */
     QUIET(&f.a);
     answer(&f, &f.b);
-    is_cancelled(&f.c);
+    talk_cancelled(&f.c);
     bye(&f, &f.b);
 }
 
@@ -111,7 +97,7 @@ static void the_device_that_answers_gets_the_media_whoever_played_before(void **
     EXPECT(&f.a, "183 INVITE");
     phone_answer(&f.c, 180, NULL);
     answer(&f, &f.c);
-    is_cancelled(&f.b);
+    talk_cancelled(&f.b);
     assert_int_equal(addr_port(&rig_media(f.r)->streams[0].side[1].remote.rtp), f.c.media_port);
     bye(&f, &f.c);
 }
@@ -239,10 +225,7 @@ static void all_devices_busy_is_the_best_of_their_failures(void **state)
     ring(&f);
     phone_answer(&f.b, 486, NULL);
     EXPECT(&f.b, "ACK");
-    phone_answer(&f.c, 500, NULL);
-    EXPECT(&f.c, "ACK");
-    EXPECT(&f.a, "486 INVITE");
-    phone_ack_failure(&f.a);
+    talk_refuse(&f.c, 500, &f.a, "486 INVITE");
     talk_record_is("callee", "refused by the callee", 486);
 }
 
@@ -254,11 +237,8 @@ static void a_603_of_one_device_stops_them_all(void **state)
     ring(&f);
     phone_answer(&f.c, 180, NULL);
     EXPECT(&f.a, "180 INVITE");
-    phone_answer(&f.b, 603, NULL);
-    EXPECT(&f.b, "ACK");
-    EXPECT(&f.a, "603 INVITE");
-    phone_ack_failure(&f.a);
-    is_cancelled(&f.c);
+    talk_refuse(&f.b, 603, &f.a, "603 INVITE");
+    talk_cancelled(&f.c);
     talk_record_is("callee", "declined", 603);
 }
 
@@ -271,12 +251,9 @@ static void a_caller_that_gives_up_cancels_all_devices(void **state)
     phone_answer(&f.b, 180, NULL);
     EXPECT(&f.a, "180 INVITE");
     phone_answer(&f.c, 180, NULL);
-    phone_cancel(&f.a);
-    EXPECT(&f.a, "200 CANCEL");
-    EXPECT(&f.a, "487 INVITE");
-    phone_ack_failure(&f.a);
-    is_cancelled(&f.b);
-    is_cancelled(&f.c);
+    talk_cancel(&f.a);
+    talk_cancelled(&f.b);
+    talk_cancelled(&f.c);
 }
 
 static void a_user_without_a_device_is_a_480_and_an_unknown_one_a_404(void **state)
@@ -317,10 +294,7 @@ static void the_identity_of_a_user_replaces_a_forged_from(void **state)
     HAS(m, "<sip:1002@203.0.113.1>;tag=");
     LACKS(m, "1001");
     LACKS(m, "Proxy-Authorization");
-    phone_answer(&b, 486, NULL);
-    EXPECT(&b, "ACK");
-    EXPECT(&u, "486 INVITE");
-    phone_ack_failure(&u);
+    talk_refuse(&b, 486, &u, "486 INVITE");
     assert_string_equal(talk_record()->calling, "1002");
     assert_string_equal(talk_record()->source, "user:1002");
 }
@@ -334,7 +308,7 @@ static void users_are_reached_where_their_registration_came_from(void **state)
     device(&b, r, "192.0.2.44:6000");
     memcpy(b.at, "192.168.7.7:5060", sizeof("192.168.7.7:5060")); /* what it believes, behind NAT */
     talk_register(&b, 3600);
-    phone_invite(&a, CALLED, phone_sdp(&a, NULL));
+    phone_invite(&a, DEVICES, phone_sdp(&a, NULL));
     EXPECT(&a, "100 INVITE");
     HAS(EXPECT(&b, "INVITE"), "INVITE sip:dev-1001-1@192.168.7.7:5060 SIP/2.0\r\n");
     memcpy(b.media_ip, "192.168.7.7", sizeof("192.168.7.7"));
@@ -344,10 +318,7 @@ static void users_are_reached_where_their_registration_came_from(void **state)
     phone_ack(&a, NULL);
     assert_true(rig_media(r)->streams[0].side[1].remote.wait_for_source);
     assert_true(addr_eq_ip(&rig_media(r)->streams[0].side[1].remote.signalling, &b.flow.remote));
-    phone_bye(&a);
-    EXPECT(&a, "200 BYE");
-    EXPECT(&b, "BYE");
-    phone_answer(&b, 200, NULL);
+    talk_bye(&a, &b);
 }
 
 static void a_device_on_a_connection_is_called_on_it_and_held(void **state)
@@ -360,15 +331,12 @@ static void a_device_on_a_connection_is_called_on_it_and_held(void **state)
     phone_on(&b, 0, SIP_TCP);
     talk_register(&b, 3600);
     assert_int_equal(r->holds, 1);
-    phone_invite(&a, CALLED, phone_sdp(&a, NULL));
+    phone_invite(&a, DEVICES, phone_sdp(&a, NULL));
     EXPECT(&a, "100 INVITE");
     EXPECT(&b, "INVITE");
     assert_int_equal(r->holds, 2);
     assert_int_equal(r->sent[r->n_sent - 1].flow.conn_slot, b.flow.conn_slot);
-    phone_answer(&b, 486, NULL);
-    EXPECT(&b, "ACK");
-    EXPECT(&a, "486 INVITE");
-    phone_ack_failure(&a);
+    talk_refuse(&b, 486, &a, "486 INVITE");
     assert_int_equal(r->holds, 1);
     worker_net_events.gone(rig_worker(r, 0), &b.flow, 0);
     rig_settle(r);

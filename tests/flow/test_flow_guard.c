@@ -134,14 +134,8 @@ static void answers_of_a_target_that_is_no_source_are_let_in(void **state)
     EXPECT(&b, "INVITE");
     phone_answer(&b, 180, NULL);
     EXPECT(&a, "180 INVITE");
-    phone_answer_invite(&b, 200, phone_sdp(&b, NULL));
-    EXPECT(&a, "200 INVITE");
-    EXPECT(&b, "ACK");
-    phone_ack(&a, NULL);
-    phone_bye(&a);
-    EXPECT(&a, "200 BYE");
-    EXPECT(&b, "BYE");
-    phone_answer(&b, 200, NULL);
+    talk_answer(&a, &b);
+    talk_bye(&a, &b);
     rig_down(r);
 }
 
@@ -192,6 +186,22 @@ static void a_scanner_by_udp_hears_nothing_for_a_minute_and_earns_no_ban(void **
     rig_down(r);
 }
 
+static void bans_say(struct rig *r, const char *what)
+{
+    struct guard_page page = {.limit = 10};
+    char text[2048];
+    struct json j;
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    json_init(&j, &b);
+    json_arr(&j);
+    guard_put_bans(r->b.guard, &j, &page);
+    json_arr_end(&j);
+    text[b.n] = '\0';
+    HAS(text, what);
+}
+
 static void a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept(void **state)
 {
     struct rig *r = rig_up(yaml_bans, 2);
@@ -201,7 +211,9 @@ static void a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept(void **st
     scan(&s, "192.0.2.99:5060", SIP_TCP, r);
     QUIET(&s);
     assert_string_equal(fake_store.last_ban, "192.0.2.99/32 scanner");
+    bans_say(r, "\"packets_dropped\":0}");
     asks_in_vain(&s);
+    bans_say(r, "\"packets_dropped\":1}");
     rig_advance(r, 300000 - 2000);
     asks_in_vain(&s);
     rig_advance(r, 3000);
@@ -270,6 +282,121 @@ static void a_forged_answer_to_a_nonce_of_somebody_else_proves_nothing(void **st
     assert_int_equal(stat_sum(STAT_BAN_MADE), 0);
     assert_int_equal(fake_store.n_bans_put, 0);
     rig_down(r);
+}
+
+/* --- one account, many sources --- */
+
+static const char yaml_guesses[] = LISTENERS
+    "peers:\n"
+    "  carrier: {listener: outside, sources: [192.0.2.30/32],\n"
+    "            targets: [\"sip:192.0.2.30:5060\"]}\n"
+    "users: {domain: example.test, listener: outside, guesses: {failures: 5, block: 1m},\n"
+    "        accounts: [{name: \"1001\", password: one}]}\n"
+    "routes: [{name: outbound, from: users, to: [carrier]}]\n"
+    "security: {bans: {threshold: 10, window: 5m, durations: [5m], networks: off}}\n";
+
+/* Wrong passwords, each from another address, so that no source is banned for it. */
+static void guess_from_everywhere(struct rig *r, const char *user, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct phone s;
+        char at[32];
+
+        snprintf(at, sizeof(at), "192.0.2.%u:5060", 100 + i);
+        phone_init(&s, r, 0, user, at);
+        memcpy(s.password, "wrong", sizeof("wrong"));
+        guess(&s, user, true);
+    }
+}
+
+static void many_who_guess_one_password_make_strangers_wait_but_not_the_owner(void **state)
+{
+    struct rig *r = rig_up(yaml_guesses, 2);
+    struct phone owner, far;
+
+    (void)state;
+    phone_init(&owner, r, 0, "1001", "192.0.2.50:5060");
+    memcpy(owner.password, "one", sizeof("one"));
+    talk_register(&owner, 3600);
+    guess_from_everywhere(r, "1001", 4);
+    assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 0);
+    guess_from_everywhere(r, "1001", 1);
+    assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1);
+    phone_init(&far, r, 0, "1001", "192.0.2.60:5060");
+    memcpy(far.password, "one", sizeof("one"));
+    for (int i = 0; i < 6; i++) { /* a right password is answered as a wrong one, and no offence */
+        guess(&far, "1001", true);
+    }
+    assert_int_equal(stat_sum(STAT_AUTH_HELD), 6);
+    assert_int_equal(stat_sum(STAT_OFFENCE), 5);
+    assert_int_equal(stat_sum(STAT_BAN_MADE) + stat_sum(STAT_BAN_SILENCED), 0);
+    talk_register(&owner, 3600);
+    phone_init(&owner, r, 0, "1001", "192.0.2.50:5062"); /* another device behind the same door */
+    memcpy(owner.password, "one", sizeof("one"));
+    talk_register(&owner, 3600);
+    rig_advance(r, 2000);
+    talk_register(&far, 3600); /* his time has come */
+    guess_from_everywhere(r, "1001", 4);
+    assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1); /* he reset the count */
+    rig_down(r);
+}
+
+static void calls_and_messages_of_strangers_wait_like_their_registrations(void **state)
+{
+    struct rig *r = rig_up(yaml_guesses, 1);
+    struct phone far;
+
+    (void)state;
+    guess_from_everywhere(r, "1001", 5);
+    phone_init(&far, r, 0, "1001", "192.0.2.60:5060");
+    memcpy(far.password, "one", sizeof("one"));
+    phone_invite(&far, "sip:+4930@example.test", phone_sdp(&far, NULL));
+    EXPECT(&far, "407 INVITE");
+    phone_ack_failure(&far);
+    phone_credentials(&far, "INVITE", "sip:+4930@example.test");
+    phone_invite(&far, "sip:+4930@example.test", phone_sdp(&far, NULL));
+    EXPECT(&far, "407 INVITE");
+    phone_ack_failure(&far);
+    assert_int_equal(stat_sum(STAT_AUTH_HELD), 1);
+    rig_down(r);
+}
+
+/* The fields in their order, with what is new in each challenge left out. */
+static void put_shape(char shape[2048], const char *text)
+{
+    struct sl all = sl_str(text), line;
+    struct buf b;
+
+    buf_init_fixed(&b, shape, 2047);
+    while (sl_next(&all, '\n', &line) == 0) {
+        buf_putsl(&b, sl_starts(line, SL("WWW-")) ? sl_from(line, (size_t)sl_find(line, SL("algo")))
+                                                  : sl_head(line, 4));
+        buf_putc(&b, '\n');
+    }
+    shape[b.n] = '\0';
+}
+
+static void a_name_that_is_nobodys_makes_strangers_wait_with_the_same_words(void **state)
+{
+    static const char *const names[] = {"1001", "1999"};
+    char said[2][2048];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct rig *r = rig_up(yaml_guesses, 1);
+        struct phone s;
+
+        guess_from_everywhere(r, names[i], 5);
+        phone_init(&s, r, 0, names[i], "192.0.2.60:5060");
+        memcpy(s.password, "wrong", sizeof("wrong"));
+        guess(&s, names[i], true);
+        assert_int_equal(stat_sum(STAT_AUTH_HELD), 1);
+        assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1);
+        put_shape(said[i], s.got);
+        rig_down(r);
+    }
+    assert_non_null(strstr(said[0], "algorithm=MD5, qop=\"auth\"\r\n"));
+    assert_string_equal(said[0], said[1]);
 }
 
 static void looking_for_users_is_silenced_and_a_known_phone_is_not(void **state)
@@ -376,6 +503,9 @@ int main(void)
         cmocka_unit_test(a_scanner_by_udp_hears_nothing_for_a_minute_and_earns_no_ban),
         cmocka_unit_test(a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept),
         cmocka_unit_test(guessing_passwords_by_udp_is_banned_as_the_nonce_came_back),
+        cmocka_unit_test(many_who_guess_one_password_make_strangers_wait_but_not_the_owner),
+        cmocka_unit_test(calls_and_messages_of_strangers_wait_like_their_registrations),
+        cmocka_unit_test(a_name_that_is_nobodys_makes_strangers_wait_with_the_same_words),
         cmocka_unit_test(a_forged_answer_to_a_nonce_of_somebody_else_proves_nothing),
         cmocka_unit_test(looking_for_users_is_silenced_and_a_known_phone_is_not),
         cmocka_unit_test(trying_expensive_numbers_is_silenced),

@@ -29,10 +29,7 @@ static void invite_with(struct pair *t, const char *extra)
 static void refuse_with(struct pair *t, unsigned status, const char *extra, const char *heard)
 {
     memcpy(t->b.extra, extra, strlen(extra) + 1);
-    phone_answer_invite(&t->b, status, NULL);
-    EXPECT(&t->b, "ACK");
-    EXPECT(&t->a, heard);
-    phone_ack_failure(&t->a);
+    talk_refuse(&t->b, status, &t->a, heard);
 }
 
 #define CARRIER_RULES                                                                              \

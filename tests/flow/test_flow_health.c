@@ -23,7 +23,6 @@
               "  spare: {listener: inside, targets: \"sip:10.1.1.21:5070\"}\n"                     \
               "routes: [{name: in, to: " to "}]\n"
 #define PROBED "probe: {every: 30s, timeout: 1s, fail_after: 3, rise_after: 2}"
-#define CALLED "sip:+4930123@203.0.113.1"
 
 struct stage {
     struct rig *r;
@@ -344,13 +343,8 @@ static void only_one_call_at_a_time_tries_and_the_others_go_where_it_is_safe(voi
     phone_answer_invite(&s.first, 180, NULL);
     EXPECT(&s.a, "180 INVITE");
     phone_init(&other, s.r, 0, "dora", "192.0.2.30:5060");
-    phone_invite(&other, CALLED, phone_sdp(&other, NULL));
-    EXPECT(&other, "100 INVITE");
-    EXPECT(&s.second, "INVITE");
-    phone_answer_invite(&s.second, 486, NULL);
-    EXPECT(&s.second, "ACK");
-    EXPECT(&other, "486 INVITE");
-    phone_ack_failure(&other);
+    talk_start(&other, &s.second);
+    talk_refuse(&s.second, 486, &other, "486 INVITE");
     phone_answer_invite(&s.first, 486, NULL);
     EXPECT(&s.first, "ACK");
     stage_lost(&s, "486 INVITE");
@@ -373,10 +367,7 @@ static void a_trial_that_its_caller_gives_up_lets_the_next_call_try(void **state
     phone_cancel(&s.a);
     EXPECT(&s.a, "200 CANCEL");
     stage_lost(&s, "487 INVITE");
-    EXPECT(&s.first, "CANCEL");
-    phone_answer(&s.first, 200, NULL);
-    phone_answer_invite(&s.first, 487, NULL);
-    EXPECT(&s.first, "ACK");
+    talk_cancelled(&s.first);
     stage_call(&s);
     refused_by(&s, &s.first, 486);
     stage_down(&s, NULL);
@@ -517,10 +508,7 @@ static void a_target_that_owes_too_many_answers_gets_no_more_calls(void **state)
     phone_invite(&other, CALLED, phone_sdp(&other, NULL));
     EXPECT(&other, "100 INVITE");
     EXPECT(&s.second, "INVITE"); /* without waiting for the slow one */
-    phone_answer_invite(&s.second, 486, NULL);
-    EXPECT(&s.second, "ACK");
-    EXPECT(&other, "486 INVITE");
-    phone_ack_failure(&other);
+    talk_refuse(&s.second, 486, &other, "486 INVITE");
     assert_int_equal(stat_sum(STAT_TARGET_WAITING), 1);
     phone_answer_invite(&s.first, 100, NULL); /* slow, but there: it owes nothing now */
     assert_int_equal(waiting_of(&s, 0), 0);
@@ -562,10 +550,7 @@ static void a_drained_peer_gets_no_new_calls_and_keeps_its_running_ones(void **s
     stage_up(&s, TWO("drain: false", "[pbx, spare]"), 1);
     stage_call(&s);
     EXPECT(&s.first, "INVITE");
-    phone_answer_invite(&s.first, 200, phone_sdp(&s.first, NULL));
-    EXPECT(&s.first, "ACK");
-    EXPECT(&s.a, "200 INVITE");
-    phone_ack(&s.a, NULL);
+    talk_answer(&s.a, &s.first);
     policy_drain(peer_of(&s, "pbx"), NULL, true);
     phone_bye(&s.a);
     EXPECT(&s.first, "BYE");

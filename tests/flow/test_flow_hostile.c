@@ -1,8 +1,6 @@
 /* test_flow_hostile.c - peers and users that lie, overdo, or come at the wrong moment. */
 #include "rig.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
 static const char yaml_calling[] =
     "listeners:\n"
     "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"
@@ -86,18 +84,13 @@ static void challenge(struct phone *b, const char *nonce)
 static void ask_each_time(struct pair *t, const char *const *nonces)
 {
     for (int i = 0; i < 5; i++) {
-        phone_reinvite(&t->a, phone_sdp(&t->a, i % 2 == 0 ? "sendonly" : "sendrecv"));
-        EXPECT(&t->a, "100 INVITE");
-        EXPECT(&t->b, "INVITE");
+        talk_offer(&t->a, &t->b, phone_sdp(&t->a, i % 2 == 0 ? "sendonly" : "sendrecv"));
         if (strstr(t->b.got, "Proxy-Authorization") == NULL) {
             challenge(&t->b, nonces[i]);
             EXPECT(&t->b, "ACK");
             HAS(EXPECT(&t->b, "INVITE"), "Proxy-Authorization: Digest ");
         }
-        phone_answer(&t->b, 200, phone_sdp(&t->b, i % 2 == 0 ? "recvonly" : "sendrecv"));
-        EXPECT(&t->a, "200 INVITE");
-        EXPECT(&t->b, "ACK");
-        phone_ack(&t->a, NULL);
+        talk_accept(&t->a, &t->b, phone_sdp(&t->b, i % 2 == 0 ? "recvonly" : "sendrecv"));
     }
     phone_bye(&t->a);
     EXPECT(&t->a, "200 BYE");
@@ -168,17 +161,11 @@ static void rtcp_is_not_sent_where_somebody_else_lives(void **state)
         EXPECT(&u, "INVITE");
         phone_sdp(&u, NULL);
         memcpy(u.sdp + strlen(u.sdp), lines[i], strlen(lines[i]) + 1);
-        phone_answer(&u, 200, u.sdp);
-        EXPECT(&b, "200 INVITE");
-        EXPECT(&u, "ACK");
-        phone_ack(&b, NULL);
+        talk_accept(&b, &u, u.sdp);
         rtcp = &rig_media(r)->streams[0].side[1].remote.rtcp;
         assert_true(addr_family(rtcp) == AF_UNSPEC ||
                     (addr_eq_ip(rtcp, &u.flow.remote) && addr_port(rtcp) >= 1024));
-        phone_bye(&b);
-        EXPECT(&b, "200 BYE");
-        EXPECT(&u, "BYE");
-        phone_answer(&u, 200, NULL);
+        talk_bye(&b, &u);
     }
 }
 
@@ -261,9 +248,7 @@ static void a_neighbour_on_our_host_has_its_media_there(void **state)
     t.r = r;
     phone_init(&t.a, r, 0, "alice", "127.0.0.1:5080");
     phone_init(&t.b, r, 1, "bob", "10.1.1.1:5070");
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     pair_answer(&t);
     pair_bye(&t);
     phone_renew(&t.a);
@@ -327,9 +312,7 @@ static void a_retry_with_credentials_is_a_request_outside_the_early_dialog(void 
 
     (void)state;
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_answer(&t.b, 180, NULL);
     EXPECT(&t.a, "180 INVITE");
     challenge(&t.b, "n1");

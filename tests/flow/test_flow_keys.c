@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define UNTRUSTED "trusted_network: false"
 
 /* A description of p's with this m-line and these lines after it. */
@@ -39,10 +38,7 @@ static void up(struct pair *t, enum kind a, enum kind b)
     phone_invite(&t->a, CALLED, secure_offer(&t->a, a, NULL));
     EXPECT(&t->a, "100 INVITE");
     EXPECT(&t->b, "INVITE");
-    phone_answer(&t->b, 200, secure_answer(&t->b, t->b.ring, NULL));
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_accept(&t->a, &t->b, secure_answer(&t->b, t->b.ring, NULL));
     (void)b;
 }
 
@@ -73,10 +69,7 @@ static void keys_over_tls_are_taken(void **state)
     phone_on(&t.a, 0, SIP_TLS);
     up(&t, KIND_SDES, KIND_RTP);
     assert_true(media_side(r, 0, 0)->has_tx);
-    phone_bye(&t.b);
-    EXPECT(&t.b, "200 BYE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_bye(&t.b, &t.a);
     rig_down(r);
 }
 
@@ -314,13 +307,8 @@ static void no_side_gets_from_srtp_to_rtp_inside_a_call(void **state)
 
 static void reinvite(struct pair *t, struct phone *x, struct phone *y, enum kind k)
 {
-    phone_reinvite(x, secure_offer(x, k, NULL));
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
-    phone_answer(y, 200, secure_answer(y, y->ring, NULL));
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
+    talk_offer(x, y, secure_offer(x, k, NULL));
+    talk_accept(x, y, secure_answer(y, y->ring, NULL));
     (void)t;
 }
 
@@ -336,18 +324,6 @@ static bool is_refused_stream(const char *msg, unsigned nth)
     return at != NULL && strncmp(at, " 0 ", 3) == 0;
 }
 
-/* x offers this; y answers that, and x is told so. */
-static void exchange(struct phone *x, struct phone *y, const char *offer, const char *answer)
-{
-    phone_reinvite(x, offer);
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
-    phone_answer(y, 200, answer);
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
-}
-
 #define DOWN(ip)                                                                                   \
     "v=0\r\no=z 7 9 IN IP4 " ip "\r\ns=-\r\nc=IN IP4 " ip "\r\nt=0 0\r\n"                          \
     "m=audio 0 RTP/AVP 0\r\n"
@@ -361,19 +337,16 @@ static void a_stream_that_was_secure_does_not_come_back_in_clear_after_port_0(vo
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_OFFERED, KIND_OFFERED);
-    exchange(&t.a, &t.b, DOWN("192.0.2.30"), DOWN("10.1.1.20"));
+    talk_reinvite(&t.a, &t.b, DOWN("192.0.2.30"), DOWN("10.1.1.20"));
     assert_false(media_side(r, 0, 0)->is_open);
-    exchange(&t.a, &t.b, secure_offer(&t.a, KIND_RTP, NULL), DOWN("10.1.1.20"));
+    talk_reinvite(&t.a, &t.b, secure_offer(&t.a, KIND_RTP, NULL), DOWN("10.1.1.20"));
     assert_true(is_refused_stream(t.b.ring, 0) && is_refused_stream(t.a.got, 0));
     assert_false(media_side(r, 0, 0)->is_open || media_side(r, 0, 1)->is_open);
     phone_reinvite(&t.b, secure_offer(&t.b, KIND_RTP, NULL)); /* nor for the other side */
     EXPECT(&t.b, "100 INVITE");
     EXPECT(&t.a, "INVITE");
     assert_true(is_refused_stream(t.a.ring, 0));
-    phone_answer(&t.a, 200, DOWN("192.0.2.30"));
-    EXPECT(&t.b, "200 INVITE");
-    EXPECT(&t.a, "ACK");
-    phone_ack(&t.b, NULL);
+    talk_accept(&t.b, &t.a, DOWN("192.0.2.30"));
     reinvite(&t, &t.a, &t.b, KIND_OFFERED); /* with keys it may */
     assert_true(media_side(r, 0, 0)->has_tx && media_side(r, 0, 1)->has_tx);
     HAS(t.b.ring, " RTP/SAVP ");
@@ -392,9 +365,7 @@ static void a_stream_added_to_a_secure_call_is_not_clear(void **state)
     up(&t, KIND_OFFERED, KIND_RTP);
     (void)secure_offer(&t.a, KIND_OFFERED, NULL);
     memcpy(t.a.sdp + strlen(t.a.sdp), video, sizeof(video));
-    phone_reinvite(&t.a, t.a.sdp);
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, t.a.sdp);
     assert_true(is_refused_stream(t.b.ring, 1) && !is_refused_stream(t.b.ring, 0));
     (void)secure_answer(&t.b, t.b.ring, NULL);
     memcpy(t.b.sdp + strlen(t.b.sdp), "m=video 0 RTP/AVP 96\r\n",
@@ -416,17 +387,12 @@ static void an_answer_in_clear_to_a_secure_reinvite_ends_the_call(void **state)
     (void)state;
     pair_init(&t, r);
     up(&t, KIND_OFFERED, KIND_OFFERED);
-    phone_reinvite(&t.a, secure_offer(&t.a, KIND_OFFERED, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, secure_offer(&t.a, KIND_OFFERED, "sendonly"));
     phone_answer(&t.b, 200, secure_offer(&t.b, KIND_RTP, "recvonly"));
     EXPECT(&t.b, "ACK");
     EXPECT(&t.a, "500 INVITE");
     phone_ack_failure(&t.a);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("callee", "no change from SRTP to RTP inside a call", 200);
     rig_down(r);
 }
@@ -468,10 +434,7 @@ static void another_suite_in_a_reinvite_gets_another_key_of_ours(void **state)
                                  "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3Bxcg==\r\n"));
     EXPECT(&t.a, "100 INVITE");
     EXPECT(&t.b, "INVITE");
-    phone_answer(&t.b, 200, secure_answer(&t.b, t.b.ring, NULL));
-    EXPECT(&t.a, "200 INVITE");
-    EXPECT(&t.b, "ACK");
-    phone_ack(&t.a, NULL);
+    talk_accept(&t.a, &t.b, secure_answer(&t.b, t.b.ring, NULL));
     assert_true(media_side(r, 0, 0)->rx.suite == SRTP_AEAD_AES_128_GCM &&
                 media_side(r, 0, 0)->tx.suite == SRTP_AEAD_AES_128_GCM);
     assert_false(srtp_key_equal(&media_side(r, 0, 0)->tx, &tx));
@@ -570,14 +533,8 @@ static void each_device_that_rings_has_keys_of_its_own(void **state)
     assert_true(key_is(&media_side(r, 0, 1)->rx, sl_str(v.key)));
     EXPECT(&a, "200 INVITE");
     phone_ack(&a, NULL);
-    EXPECT(&u, "CANCEL");
-    phone_answer(&u, 200, NULL);
-    phone_answer_invite(&u, 487, NULL);
-    EXPECT(&u, "ACK");
-    phone_bye(&a);
-    EXPECT(&a, "200 BYE");
-    EXPECT(&v, "BYE");
-    phone_answer(&v, 200, NULL);
+    talk_cancelled(&u);
+    talk_bye(&a, &v);
     r->is_leaky = true; /* both listen on the users' listener */
     rig_down(r);
 }
@@ -604,20 +561,11 @@ static void nothing_of_an_early_answer_binds_the_next_device(void **state)
     phone_answer(&u, 183, secure_answer(&u, u.ring, NULL));
     EXPECT(&a, "183 INVITE");
     assert_true(media_side(r, 0, 1)->is_secure);
-    phone_answer(&v, 200, secure_offer(&v, KIND_RTP, NULL));
-    EXPECT(&v, "ACK");
-    EXPECT(&a, "200 INVITE");
-    phone_ack(&a, NULL);
+    talk_accept(&a, &v, secure_offer(&v, KIND_RTP, NULL));
     assert_false(media_side(r, 0, 1)->is_secure);
     assert_int_equal(media_side(r, 0, 1)->dscp, MEDIA_DSCP_DEFAULT);
-    EXPECT(&u, "CANCEL");
-    phone_answer(&u, 200, NULL);
-    phone_answer_invite(&u, 487, NULL);
-    EXPECT(&u, "ACK");
-    phone_bye(&a);
-    EXPECT(&a, "200 BYE");
-    EXPECT(&v, "BYE");
-    phone_answer(&v, 200, NULL);
+    talk_cancelled(&u);
+    talk_bye(&a, &v);
     r->is_leaky = true; /* both listen on the users' listener */
     rig_down(r);
 }

@@ -31,7 +31,6 @@
     "routes:\n"                                                                                    \
     "  - {name: outbound, from: [users, pbx], match: {called: \"+*\"}, to: [carrier]}\n"           \
     "  - {name: inbound, from: carrier, match: {called: \"+*\"}, to: [pbx]}\n"
-#define CALLED "sip:+4930123@203.0.113.1"
 
 /* --- tools --- */
 
@@ -86,18 +85,7 @@ static void user_up(struct phone *u, struct phone *carrier, const char *ruri)
     user_invite(u, ruri);
     phone_renew(carrier);
     EXPECT(carrier, "INVITE");
-    phone_answer(carrier, 200, phone_sdp(carrier, NULL));
-    EXPECT(u, "200 INVITE");
-    phone_ack(u, NULL);
-    EXPECT(carrier, "ACK");
-}
-
-static void user_bye(struct phone *u, struct phone *carrier)
-{
-    phone_bye(u);
-    EXPECT(u, "200 BYE");
-    EXPECT(carrier, "BYE");
-    phone_answer(carrier, 200, NULL);
+    talk_answer(u, carrier);
 }
 
 struct trio {
@@ -252,14 +240,8 @@ static void the_node_counts_the_requests_of_all(void **state)
 
 static void cancelled(struct pair *t)
 {
-    phone_cancel(&t->a);
-    EXPECT(&t->a, "200 CANCEL");
-    EXPECT(&t->a, "487 INVITE");
-    phone_ack_failure(&t->a);
-    EXPECT(&t->b, "CANCEL");
-    phone_answer(&t->b, 200, NULL);
-    phone_answer_invite(&t->b, 487, NULL);
-    EXPECT(&t->b, "ACK");
+    talk_cancel(&t->a);
+    talk_cancelled(&t->b);
 }
 
 static void unanswered_calls_of_a_source_come_back_however_they_end(void **state)
@@ -302,8 +284,7 @@ static void unanswered_calls_of_a_source_come_back_however_they_end(void **state
     phone_drop_mail(&t.b);
     phone_renew(&t.a);
     phone_renew(&t.b);
-    pair_ring(&t);
-    pair_answer(&t);
+    pair_up(&t);
     pair_bye(&t);
     pair_bye(&u);
     rig_down(r);
@@ -329,17 +310,17 @@ static void a_user_has_his_own_calls_and_rates(void **state)
         struct phone callee = t.c;
 
         user_up(&t.v, &t.c, "sip:+493@example.test"); /* the other one is not touched */
-        user_bye(&t.v, &t.c);
+        talk_bye(&t.v, &t.c);
         t.c = callee;
     }
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     user_up(&t.u, &t.c, "sip:+494@example.test");
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     user_refused(&t.u, "sip:+495@example.test", "503 INVITE");
     talk_record_is("policy", "User calls too fast", 503);
     rig_advance(t.r, 500);
     user_up(&t.u, &t.c, "sip:+495@example.test");
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     rig_down(t.r);
 }
 
@@ -415,24 +396,24 @@ static void a_stolen_account_dials_only_so_many_numbers(void **state)
     (void)state;
     trio_up(&t, FRAUD("numbers: 2, warn_at: 100"));
     user_up(&t.u, &t.c, "sip:+9001@example.test");
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     user_up(&t.u, &t.c, "sip:+9001@example.test"); /* the same one again */
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     assert_int_equal(stat_sum(STAT_NEAR_DEST_NUMBERS), 0);
     user_up(&t.u, &t.c, "sip:+8822@example.test");
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     assert_int_equal(stat_sum(STAT_NEAR_DEST_NUMBERS), 1);
     user_refused(&t.u, "sip:+9003@example.test", "503 INVITE");
     talk_record_is("policy", "Too many different numbers of this destination", 503);
     named("limits.destinations.premium.numbers", 2, 2);
     assert_int_equal(stat_sum(STAT_LIMIT_DEST_NUMBERS), 1);
     user_up(&t.u, &t.c, "sip:+49@example.test"); /* all else goes on */
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     user_up(&t.v, &t.c, "sip:+9003@example.test"); /* and so do others */
-    user_bye(&t.v, &t.c);
+    talk_bye(&t.v, &t.c);
     rig_advance(t.r, 3600000);
     user_up(&t.u, &t.c, "sip:+9003@example.test");
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     rig_down(t.r);
 }
 
@@ -444,7 +425,7 @@ static void calls_in_a_window_are_counted_also_when_they_were_short(void **state
     trio_up(&t, FRAUD("calls: 2, refuse: {status: 403}"));
     for (int i = 0; i < 2; i++) {
         user_up(&t.u, &t.c, "sip:+9001@example.test");
-        user_bye(&t.u, &t.c);
+        talk_bye(&t.u, &t.c);
     }
     user_refused(&t.u, "sip:+9001@example.test", "403 INVITE");
     talk_record_is("policy", "Too many calls to this destination", 403);
@@ -465,17 +446,17 @@ static void minutes_are_used_up_by_long_calls_too(void **state)
     rig_advance(t.r, 599000);
     second = t.u;
     user_up(&second, &t.c, "sip:+9002@example.test");
-    user_bye(&second, &t.c);
+    talk_bye(&second, &t.c);
     rig_advance(t.r, 1000); /* ten minutes, and the first call still goes on */
     user_refused(&second, "sip:+9003@example.test", "503 INVITE");
     talk_record_is("policy", "Minutes to this destination used up", 503);
     named("limits.destinations.premium.minutes", 10, 10);
     assert_int_equal(stat_sum(STAT_LIMIT_DEST_MINUTES), 1);
-    user_bye(&t.u, &callee);
+    talk_bye(&t.u, &callee);
     user_refused(&second, "sip:+9003@example.test", "503 INVITE");
     rig_advance(t.r, 3600000);
     user_up(&second, &t.c, "sip:+9003@example.test");
-    user_bye(&second, &t.c);
+    talk_bye(&second, &t.c);
     rig_down(t.r);
 }
 
@@ -493,10 +474,10 @@ static void calls_at_once_to_one_range_are_few(void **state)
     talk_record_is("policy", "Too many calls at once to this destination", 503);
     named("limits.destinations.premium.parallel", 1, 1);
     user_up(&second, &t.c, "sip:+9001311@example.test"); /* the next range */
-    user_bye(&second, &t.c);
-    user_bye(&t.u, &callee);
+    talk_bye(&second, &t.c);
+    talk_bye(&t.u, &callee);
     user_up(&second, &t.c, "sip:+9001299@example.test");
-    user_bye(&second, &t.c);
+    talk_bye(&second, &t.c);
     rig_down(t.r);
 }
 
@@ -525,7 +506,7 @@ static void a_stranger_guessing_prefixes_reaches_no_trunk(void **state)
     QUIET(&t.c);
     assert_int_equal(fake_store.n_calls, 0);
     user_up(&t.u, &t.c, "sip:+9001@example.test");
-    user_bye(&t.u, &t.c);
+    talk_bye(&t.u, &t.c);
     rig_down(t.r);
 }
 
@@ -537,15 +518,10 @@ static void a_redirection_to_a_premium_number_is_not_followed(void **state)
 
     (void)state;
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     memcpy(t.b.extra, "Contact: <sip:+900123@10.1.1.20>\r\n",
            sizeof("Contact: <sip:+900123@10.1.1.20>\r\n"));
-    phone_answer(&t.b, 302, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "480 INVITE");
-    phone_ack_failure(&t.a);
+    talk_refuse(&t.b, 302, &t.a, "480 INVITE");
     rig_down(r);
 }
 

@@ -1,8 +1,6 @@
 /* test_flow_message.c - MESSAGE outside a call: to users and peers, with failover. */
 #include "rig.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
 #define HOUSE_OF(to, limits)                                                                       \
     "listeners:\n"                                                                                 \
     "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \

@@ -174,10 +174,7 @@ static void a_call_that_ends_answers_what_it_was_relaying(void **state)
     pair_up(&t);
     phone_request(&t.a, "INFO", NULL, "x");
     EXPECT(&t.b, "INFO");
-    phone_bye(&t.b);
-    EXPECT(&t.b, "200 BYE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_bye(&t.b, &t.a);
     EXPECT(&t.a, "481 INFO");
     t.r->is_noisy = true; /* our INFO repeats for a while */
 }
@@ -244,10 +241,7 @@ static void a_request_from_a_foreign_address_is_a_481_and_changes_nothing(void *
     pair_init(&t, *state);
     phone_init(&thief, t.r, 0, "thief", "192.0.2.99:5060");
     pair_up(&t);
-    phone_bye(&t.a);
-    EXPECT(&t.a, "200 BYE");
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    pair_bye(&t);
     phone_renew(&t.a);
     pair_up(&t);
     t.a.flow.remote = thief.flow.remote; /* it knows every tag, and still */
@@ -293,10 +287,7 @@ static void a_peer_may_speak_from_any_of_its_sources(void **state)
     pair_up(&t);
     t.b.flow.remote = other.flow.remote;
     memcpy(t.b.at, other.at, sizeof(t.b.at));
-    phone_bye(&t.b);
-    EXPECT(&t.b, "200 BYE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_bye(&t.b, &t.a);
 }
 
 static void wrong_tags_are_a_481(void **state)
@@ -365,10 +356,7 @@ static void the_duration_limit_ends_the_call(void **state)
     rig_advance(t.r, 12 * 3600 * 1000LL - 1);
     QUIET(&t.a);
     rig_advance(t.r, 1);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("timeout", "maximum call duration reached", 200);
 }
 
@@ -381,10 +369,7 @@ static void silence_of_one_side_ends_the_call(void **state)
     assert_int_equal(fake_media_inactivity(rig_worker(t.r, 0)->media), 60000);
     fake_media_silence(rig_media(t.r), 0, 1);
     rig_settle(t.r);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("media", "no media", 200);
 }
 
@@ -405,10 +390,7 @@ static void hang_up_by_the_operator_ends_both_sides(void **state)
     buf_free(&b);
     assert_int_equal(call_hangup(rig_calls(t.r), fake_store_last()->id), 0);
     rig_settle(t.r);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("admin", "hung up by the operator", 200);
 }
 
@@ -433,10 +415,7 @@ static void draining_refuses_new_calls_and_ends_the_running_ones_when_its_time_i
     EXPECT(&late, "503 OPTIONS");
     call_drain_end(rig_calls(t.r));
     rig_settle(t.r);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     EXPECT(&u.a, "503 INVITE");
     phone_ack_failure(&u.a);
     EXPECT(&t.b, "CANCEL");
@@ -457,10 +436,7 @@ static void an_answered_call_outlives_the_connection_of_its_caller(void **state)
     rig_settle(t.r);
     assert_int_equal(rig_calls_now(t.r).answered, 1);
     t.a.flow.conn_slot++; /* it comes back on another one */
-    phone_bye(&t.a);
-    EXPECT(&t.a, "200 BYE");
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    pair_bye(&t);
     assert_int_equal(t.r->holds, 0);
 }
 

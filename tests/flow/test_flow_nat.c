@@ -79,10 +79,7 @@ static void an_answer_with_a_private_contact_is_acknowledged_by_its_flow(void **
     HAS(b.got, "ACK sip:dev-bob-1@100.64.7.7:5060 SIP/2.0\r\n");
     EXPECT(&a, "200 INVITE");
     phone_ack(&a, NULL);
-    phone_bye(&a);
-    EXPECT(&a, "200 BYE");
-    EXPECT(&b, "BYE");
-    phone_answer(&b, 200, NULL);
+    talk_bye(&a, &b);
     rig_down(r);
 }
 
@@ -272,9 +269,7 @@ static void the_change_waits_its_turn(void **state)
     (void)state;
     pair_init(&t, r);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     rig_reload(r, HOUSE_AT("203.0.113.77", ""));
     rig_advance(r, 100);
     QUIET(&t.a);
@@ -511,6 +506,19 @@ static void answers_count_with_another_host_in_their_via(void **state)
     }
 }
 
+/* A call that leads to nothing; what the phone sent for it. */
+static void note_invite(struct pair *t, char invite[RIG_TEXT_MAX])
+{
+    phone_invite(&t->a, "sip:+4930123@203.0.113.1", phone_sdp(&t->a, NULL));
+    memcpy(invite, t->a.invite, RIG_TEXT_MAX);
+    EXPECT(&t->a, "100 INVITE");
+    EXPECT(&t->b, "INVITE");
+    phone_answer_invite(&t->b, 486, NULL);
+    EXPECT(&t->b, "ACK");
+    EXPECT(&t->a, "486 INVITE");
+    phone_ack_failure(&t->a);
+}
+
 /* A body that has grown or shrunk under its old Content-Length, by UDP. RFC 3261 18.3 leaves no
  * choice: what is missing is a 400, what is too much is no part of the message. */
 static void a_length_that_a_rewriting_has_left_is_not_trusted_blindly(void **state)
@@ -522,14 +530,7 @@ static void a_length_that_a_rewriting_has_left_is_not_trusted_blindly(void **sta
     (void)state;
     pair_init(&t, r);
     assert_int_equal(sl_cstr(SL("192.168.1.5"), t.a.media_ip, sizeof(t.a.media_ip)), 0);
-    phone_invite(&t.a, "sip:+4930123@203.0.113.1", phone_sdp(&t.a, NULL));
-    memcpy(invite, t.a.invite, sizeof(invite));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer_invite(&t.b, 486, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "486 INVITE");
-    phone_ack_failure(&t.a);
+    note_invite(&t, invite);
     memcpy(strstr(invite, "branch=z9hG4bK-") + 15, "shrk", 4);
     memcpy(strstr(invite, "Call-ID: ") + 9, "shrk", 4);
     send_mangled(&t.a, invite, "IP4 192.168.1.5", "IP4 9.9.9.9");
@@ -546,6 +547,70 @@ static void a_length_that_a_rewriting_has_left_is_not_trusted_blindly(void **sta
     EXPECT(&t.b, "ACK");
     EXPECT(&t.a, "486 INVITE");
     r->is_noisy = true; /* repeated: the ACK would be that of the first call */
+    rig_down(r);
+}
+
+/* The domain is an address of the inside: what nobody may learn stands in the From of an OPTIONS.
+ */
+#define INSIDE_DOMAIN(on_leak)                                                                     \
+    "listeners:\n"                                                                                 \
+    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
+    "            rtp: {ports: 20000-20999}}\n"                                                     \
+    "  inside: {address: 10.1.1.1, sip: {udp: 5060}, rtp: {ports: 30000-30999}}\n"                 \
+    "users: {domain: 10.1.1.1, listener: outside, topology: {hide: all, on_leak: " on_leak "},\n"  \
+    "        keepalive: {method: options, interval: 40s, max: 100s},\n"                            \
+    "        accounts: [{name: '1001', password: one}]}\n"                                         \
+    "routes: []\n"
+
+/* The device was registered before the house was started. */
+static struct rig *loaded(struct phone *p, const char *yaml, int64_t expires_ms)
+{
+    struct rig *r = rig_up(yaml, 1);
+    struct store_binding row = {.user = SL("1001"),
+                                .contact = SL("sip:dev-1001-0@192.168.1.5:40123"),
+                                .call_id = SL("c"),
+                                .cseq = 1,
+                                .flow = SL("1 " HOME " 198.51.100.1:5060"),
+                                .received = SL(HOME),
+                                .transport = SL("udp"),
+                                .listener = SL("outside")};
+
+    phone_init(p, r, 0, "1001", HOME);
+    row.updated_ms = loop_wall_ms(rig_worker(r, 0)->loop);
+    row.expires_ms = row.updated_ms + expires_ms;
+    registrar_load(rig_worker(r, 0)->registrar, &row);
+    return r;
+}
+
+static void a_device_that_is_known_from_before_is_kept_reachable_from_the_start(void **state)
+{
+    struct phone p;
+    struct rig *r = loaded(&p, LEARN, 600000);
+
+    (void)state;
+    asked_at(&p, 40000, true);
+    asked_at(&p, 60000, true);
+    r->is_noisy = true;
+    rig_advance(r, 1200000);
+    rig_down(r);
+}
+
+static void our_own_options_are_looked_at_before_they_go(void **state)
+{
+    struct phone p;
+    struct rig *r = loaded(&p, INSIDE_DOMAIN("mask"), 45000);
+
+    (void)state;
+    asked_at(&p, 40000, true);
+    HAS(p.got, "From: <sip:00.0.0.0>;tag=");
+    r->leaks_due = 1;
+    r->is_noisy = true;
+    rig_down(r);
+    r = loaded(&p, INSIDE_DOMAIN("refuse"), 45000);
+    rig_advance(r, 40000);
+    QUIET(&p);
+    assert_int_equal(stat_sum(STAT_NAT_FAILED), 1);
+    r->leaks_due = 1;
     rig_down(r);
 }
 
@@ -568,6 +633,8 @@ int main(void)
         cmocka_unit_test(a_wrong_port_in_a_contact_is_not_followed),
         cmocka_unit_test(answers_count_with_another_host_in_their_via),
         cmocka_unit_test(a_length_that_a_rewriting_has_left_is_not_trusted_blindly),
+        cmocka_unit_test(a_device_that_is_known_from_before_is_kept_reachable_from_the_start),
+        cmocka_unit_test(our_own_options_are_looked_at_before_they_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

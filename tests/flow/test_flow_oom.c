@@ -2,7 +2,6 @@
  * failing: no crash, no leak, nothing left over, never two records for a call. */
 #include "rig.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define WALK_MAX 3000
 
 struct cast { /* who may take part */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define LIMIT_US 50000 /* limits.overload.wait */
 
 /* What comes now waited so long in the socket. */
@@ -79,10 +78,7 @@ static void strangers_go_first_then_users_then_peers(void **state)
         }
         EXPECT(&a, "100 INVITE");
         EXPECT(&b, "INVITE");
-        phone_answer_invite(&b, 486, NULL);
-        EXPECT(&b, "ACK");
-        EXPECT(&a, "486 INVITE");
-        phone_ack_failure(&a);
+        talk_refuse(&b, 486, &a, "486 INVITE");
     }
     assert_int_equal(stat_sum(STAT_SHED_STRANGER), 5);
     assert_int_equal(stat_sum(STAT_SHED_USER), 3);
@@ -134,13 +130,7 @@ static void whatever_belongs_to_a_dialog_is_served(void **state)
     pair_up(&t);
     phone_init(&other, r, 0, "dora", "192.0.2.30:5060");
     press(r, &other, LIMIT_US * 4);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, "recvonly"));
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "200 INVITE");
-    phone_ack(&t.a, NULL);
+    talk_hold(&t.a, &t.b);
     pair_bye(&t);
     wait_us(r, 0);
 }
@@ -152,9 +142,7 @@ static void a_repetition_of_an_invite_in_work_is_dropped_and_nothing_else(void *
     struct phone other;
 
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     phone_again(&t.a); /* without pressure it is answered */
     EXPECT(&t.a, "100 INVITE");
     phone_init(&other, r, 0, "dora", "192.0.2.30:5060");
@@ -162,15 +150,9 @@ static void a_repetition_of_an_invite_in_work_is_dropped_and_nothing_else(void *
     phone_again(&t.a);
     QUIET(&t.a);
     assert_int_equal(stat_sum(STAT_SIP_DROP_REPEAT), 1);
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_cancel(&t.a);
     phone_answer_invite(&t.b, 180, NULL);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     wait_us(r, 0);
 }
 

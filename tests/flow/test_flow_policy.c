@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define LISTENERS                                                                                  \
     "listeners:\n"                                                                                 \
     "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
@@ -215,9 +214,7 @@ static void asked_for_credentials_we_give_them_and_the_caller_hears_nothing(void
 
     (void)state;
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     challenge(&t.b, 407, "n1");
     EXPECT(&t.b, "ACK");
     m = EXPECT(&t.b, "INVITE");
@@ -245,9 +242,7 @@ static void credentials_that_are_refused_are_a_502(void **state)
 
     (void)state;
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     challenge(&t.b, 401, "n1");
     EXPECT(&t.b, "ACK");
     HAS(EXPECT(&t.b, "INVITE"), "nonce=\"n1\"");
@@ -266,16 +261,11 @@ static void a_reinvite_is_answered_with_credentials_too(void **state)
     (void)state;
     pair_init(&t, r);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     challenge(&t.b, 407, "n3");
     EXPECT(&t.b, "ACK");
     HAS(EXPECT(&t.b, "INVITE"), "Proxy-Authorization: Digest ");
-    phone_answer(&t.b, 200, phone_sdp(&t.b, "recvonly"));
-    EXPECT(&t.a, "200 INVITE");
-    EXPECT(&t.b, "ACK");
-    phone_ack(&t.a, NULL);
+    talk_accept(&t.a, &t.b, phone_sdp(&t.b, "recvonly"));
     pair_bye(&t);
     rig_down(r);
 }
@@ -320,10 +310,7 @@ static void a_request_that_is_made_longer_keeps_its_credentials(void **state)
     challenged_then_too_short(&t.b, "INVITE", "n1", 3600);
     memcpy(t.b.extra, "Session-Expires: 3600;refresher=uac\r\n",
            sizeof("Session-Expires: 3600;refresher=uac\r\n"));
-    phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "200 INVITE");
-    phone_ack(&t.a, NULL);
+    pair_answer(&t);
     rig_advance(r, 1800000);
     challenged_then_too_short(&t.b, "INVITE", "n2", 4000);
     memcpy(t.b.extra, "Allow: INVITE, ACK, BYE, UPDATE\r\nSession-Expires: 4000;refresher=uac\r\n",
@@ -362,22 +349,14 @@ static void a_call_cancelled_while_credentials_are_fetched_ends_cleanly(void **s
 
     (void)state;
     pair_init(&t, r);
-    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_start(&t.a, &t.b);
     challenge(&t.b, 407, "n1");
     EXPECT(&t.b, "ACK");
     EXPECT(&t.b, "INVITE");
     phone_answer(&t.b, 180, NULL);
     EXPECT(&t.a, "180 INVITE");
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancel(&t.a);
+    talk_cancelled(&t.b);
     rig_down(r);
 }
 
@@ -393,13 +372,7 @@ static void a_running_call_keeps_the_configuration_that_decided(void **state)
     rig_reload(r, yaml_no_users);
     phone_renew(&u.a);
     pair_up(&u);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer(&t.b, 200, phone_sdp(&t.b, "recvonly"));
-    EXPECT(&t.a, "200 INVITE");
-    EXPECT(&t.b, "ACK");
-    phone_ack(&t.a, NULL);
+    talk_hold(&t.a, &t.b);
     pair_bye(&u);
     assert_int_equal(talk_record()->config_version, fake_store.calls[0].config_version + 1);
     pair_bye(&t);

@@ -7,13 +7,7 @@
 /* x asks with its description, y accepts with its own; returns what y was offered. */
 static void exchange(struct phone *x, struct phone *y, const char *asks, const char *says)
 {
-    phone_reinvite(x, phone_sdp(x, asks));
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
-    phone_answer(y, 200, phone_sdp(y, says));
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
+    talk_reinvite(x, y, phone_sdp(x, asks), phone_sdp(y, says));
 }
 
 static void hold_and_resume(struct pair *t, struct phone *x, struct phone *y)
@@ -159,9 +153,7 @@ static void a_repeated_200_before_the_late_answer_is_not_acknowledged_yet(void *
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, NULL);
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, NULL);
     phone_answer(&t.b, 200, phone_sdp(&t.b, NULL));
     EXPECT(&t.a, "200 INVITE");
     phone_answer(&t.b, 200, t.b.sdp);
@@ -176,16 +168,11 @@ static void a_repeated_200_before_the_late_answer_is_not_acknowledged_yet(void *
 /* x asks, and before y answered it asks as well: 491 for y, and x is served. */
 static void collide(struct phone *x, struct phone *y)
 {
-    phone_reinvite(x, phone_sdp(x, "sendonly"));
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
+    talk_offer(x, y, phone_sdp(x, "sendonly"));
     phone_reinvite(y, phone_sdp(y, "inactive"));
     EXPECT(y, "491 INVITE");
     phone_ack_failure(y);
-    phone_answer_invite(y, 200, phone_sdp(y, "recvonly"));
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
+    talk_accept(x, y, phone_sdp(y, "recvonly"));
 }
 
 static void glare_is_a_491_for_the_second_one_whichever_side_it_is(void **state)
@@ -206,9 +193,7 @@ static void a_reinvite_before_the_ack_of_the_answer_before_it_is_a_491(void **st
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     phone_answer(&t.b, 200, phone_sdp(&t.b, "recvonly"));
     EXPECT(&t.a, "200 INVITE");
     EXPECT(&t.b, "ACK");
@@ -227,9 +212,7 @@ static void a_second_reinvite_of_the_same_side_is_a_500(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     memcpy(first, t.a.invite, sizeof(first));
     phone_reinvite(&t.a, phone_sdp(&t.a, "sendrecv"));
     HAS(EXPECT(&t.a, "500 INVITE"), "Retry-After: ");
@@ -247,9 +230,7 @@ static void far_glare(struct pair *t, struct phone *x, struct phone *y, int64_t 
 {
     int64_t before = t->r->now_ms;
 
-    phone_reinvite(x, phone_sdp(x, "sendonly"));
-    EXPECT(x, "100 INVITE");
-    EXPECT(y, "INVITE");
+    talk_offer(x, y, phone_sdp(x, "sendonly"));
     phone_answer(y, 491, NULL);
     EXPECT(y, "ACK");
     QUIET(x);
@@ -259,10 +240,7 @@ static void far_glare(struct pair *t, struct phone *x, struct phone *y, int64_t 
     QUIET(x);
     while (phone_try(y, "INVITE")) { /* it took us a while to look */
     }
-    phone_answer(y, 200, phone_sdp(y, "recvonly"));
-    EXPECT(x, "200 INVITE");
-    EXPECT(y, "ACK");
-    phone_ack(x, NULL);
+    talk_accept(x, y, phone_sdp(y, "recvonly"));
 }
 
 static void a_491_of_the_far_side_is_retried_there_in_the_time_of_our_role(void **state)
@@ -314,9 +292,7 @@ static void a_refused_reinvite_leaves_the_call_as_it_was(void **state)
         unsigned n = rig_media(t.r)->streams[0].side[0].n_described;
 
         t.a.media_port += 2;
-        phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-        EXPECT(&t.a, "100 INVITE");
-        EXPECT(&t.b, "INVITE");
+        talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
         phone_answer(&t.b, cases[i].said, NULL);
         EXPECT(&t.b, "ACK");
         EXPECT(&t.a, cases[i].heard);
@@ -333,13 +309,8 @@ static void a_481_to_a_reinvite_ends_the_call(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer(&t.b, 481, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "481 INVITE");
-    phone_ack_failure(&t.a);
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
+    talk_refuse(&t.b, 481, &t.a, "481 INVITE");
     EXPECT(&t.a, "BYE");
     phone_answer(&t.a, 200, NULL);
     QUIET(&t.b); /* it has no dialog to end */
@@ -372,18 +343,10 @@ static void a_reinvite_may_be_cancelled(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     phone_answer(&t.b, 180, NULL);
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancel(&t.a);
+    talk_cancelled(&t.b);
     exchange(&t.a, &t.b, "sendonly", "recvonly");
     exchange(&t.b, &t.a, NULL, NULL);
     pair_bye(&t);
@@ -395,15 +358,10 @@ static void a_reinvite_that_waits_for_its_retry_may_be_cancelled(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     phone_answer(&t.b, 491, NULL);
     EXPECT(&t.b, "ACK");
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_cancel(&t.a);
     rig_advance(t.r, 5000);
     QUIET(&t.b);
     exchange(&t.b, &t.a, NULL, NULL);
@@ -416,19 +374,11 @@ static void a_cancel_that_crosses_the_200_of_a_reinvite_ends_the_call(void **sta
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
+    talk_cancel(&t.a);
     phone_answer(&t.b, 200, phone_sdp(&t.b, "recvonly"));
     EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_cut(&t.a, &t.b);
     talk_record_is("system", "re-INVITE was cancelled too late", 200);
 }
 
@@ -438,9 +388,7 @@ static void a_bye_of_the_asked_side_ends_a_pending_reinvite(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     phone_bye(&t.b);
     EXPECT(&t.b, "200 BYE");
     EXPECT(&t.a, "487 INVITE");
@@ -458,9 +406,7 @@ static void a_bye_of_the_asking_side_ends_its_pending_reinvite(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
     phone_bye(&t.a);
     EXPECT(&t.a, "200 BYE");
     EXPECT(&t.a, "487 INVITE");
@@ -532,15 +478,10 @@ static void exchange_lines(struct pair *t, const char *offer, const char *answer
     snprintf(text, sizeof(text),
              "v=0\r\no=- 1 2 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n%s",
              offer);
-    phone_reinvite(&t->a, text);
-    EXPECT(&t->a, "100 INVITE");
-    EXPECT(&t->b, "INVITE");
+    talk_offer(&t->a, &t->b, text);
     snprintf(text, sizeof(text),
              "v=0\r\no=- 1 2 IN IP4 10.1.1.20\r\ns=-\r\nc=IN IP4 10.1.1.20\r\nt=0 0\r\n%s", answer);
-    phone_answer(&t->b, 200, text);
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_accept(&t->a, &t->b, text);
 }
 
 static void what_a_removed_stream_carried_stays_in_the_record(void **state)
@@ -565,17 +506,9 @@ static void an_unusable_answer_to_a_reinvite_ends_the_call(void **state)
 
     pair_init(&t, *state);
     pair_up(&t);
-    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer(&t.b, 200, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "500 INVITE");
-    phone_ack_failure(&t.a);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
+    talk_offer(&t.a, &t.b, phone_sdp(&t.a, "sendonly"));
+    talk_refuse(&t.b, 200, &t.a, "500 INVITE");
+    talk_cut(&t.a, &t.b);
     assert_string_equal(talk_record()->end_by, "callee");
 }
 

@@ -2,8 +2,6 @@
  * glare, refusals, and other exchanges at the same moment. */
 #include "secure.h"
 
-#define CALLED "sip:+4930123@203.0.113.1"
-
 struct talk {
     struct pair t;
     struct srtp_key tx_a, tx_b; /* as they were */
@@ -26,10 +24,7 @@ static void talk_up(struct talk *k, const char *a, const char *b, const char *mo
                  secure_offer(&t->a, strcmp(a, "plain") == 0 ? KIND_RTP : KIND_SDES, NULL));
     EXPECT(&t->a, "100 INVITE");
     EXPECT(&t->b, "INVITE");
-    phone_answer(&t->b, 200, secure_answer(&t->b, t->b.ring, NULL));
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_accept(&t->a, &t->b, secure_answer(&t->b, t->b.ring, NULL));
     note_keys(k);
 }
 
@@ -122,10 +117,7 @@ static void a_call_that_is_not_there_or_not_answered_has_no_keys_to_change(void 
     EXPECT(&k.t.a, "100 INVITE");
     EXPECT(&k.t.b, "INVITE");
     assert_int_equal(rekey(&k, 3), EPROTO);
-    phone_answer(&k.t.b, 486, NULL);
-    EXPECT(&k.t.b, "ACK");
-    EXPECT(&k.t.a, "486 INVITE");
-    phone_ack_failure(&k.t.a);
+    talk_refuse(&k.t.b, 486, &k.t.a, "486 INVITE");
     rig_down(k.t.r);
 }
 
@@ -203,9 +195,7 @@ static void an_exchange_under_way_is_waited_for(void **state)
 
     (void)state;
     talk_up(&k, "secure", "secure", "");
-    phone_reinvite(&t->a, secure_offer(&t->a, KIND_SDES, "sendonly"));
-    EXPECT(&t->a, "100 INVITE");
-    EXPECT(&t->b, "INVITE");
+    talk_offer(&t->a, &t->b, secure_offer(&t->a, KIND_SDES, "sendonly"));
     assert_int_equal(rekey(&k, 3), 0);
     QUIET(&t->a);
     QUIET(&t->b);
@@ -231,14 +221,9 @@ static void a_refused_exchange_lets_the_waiting_one_go(void **state)
 
     (void)state;
     talk_up(&k, "secure", "secure", "");
-    phone_reinvite(&t->b, secure_offer(&t->b, KIND_SDES, "sendonly"));
-    EXPECT(&t->b, "100 INVITE");
-    EXPECT(&t->a, "INVITE");
+    talk_offer(&t->b, &t->a, secure_offer(&t->b, KIND_SDES, "sendonly"));
     assert_int_equal(rekey(&k, 2), 0);
-    phone_answer(&t->a, 488, NULL);
-    EXPECT(&t->a, "ACK");
-    EXPECT(&t->b, "488 INVITE");
-    phone_ack_failure(&t->b);
+    talk_refuse(&t->a, 488, &t->b, "488 INVITE");
     accept_new_key(&t->b);
     talk_down(&k);
 }
@@ -274,10 +259,7 @@ static void an_answer_without_a_key_ends_the_call(void **state)
     EXPECT(&k.t.b, "INVITE");
     phone_answer(&k.t.b, 200, secure_offer(&k.t.b, KIND_RTP, NULL));
     EXPECT(&k.t.b, "ACK");
-    EXPECT(&k.t.b, "BYE");
-    phone_answer(&k.t.b, 200, NULL);
-    EXPECT(&k.t.a, "BYE");
-    phone_answer(&k.t.a, 200, NULL);
+    talk_cut(&k.t.b, &k.t.a);
     talk_record_is("callee", "the answer has no SRTP key", 200);
     rig_down(k.t.r);
 }
@@ -306,10 +288,7 @@ static void a_bye_in_the_middle_is_served(void **state)
     talk_up(&k, "secure", "secure", "");
     assert_int_equal(rekey(&k, 3), 0);
     EXPECT(&k.t.a, "INVITE");
-    phone_bye(&k.t.b);
-    EXPECT(&k.t.b, "200 BYE");
-    EXPECT(&k.t.a, "BYE");
-    phone_answer(&k.t.a, 200, NULL);
+    talk_bye(&k.t.b, &k.t.a);
     phone_answer_invite(&k.t.a, 200, secure_answer(&k.t.a, k.t.a.ring, NULL)); /* too late */
     phone_drop_mail(&k.t.a);
     rig_advance(k.t.r, 40000);

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define TAKES "Supported: 100rel\r\n"
 #define DEMANDS "Require: 100rel\r\n"
 
@@ -30,6 +29,15 @@ static unsigned rseq_of(const struct phone *p)
     return n;
 }
 
+/* A call that rings, which the caller is told so that it must say PRACK; RSeq. */
+static unsigned ring(struct pair *t)
+{
+    invite(t, TAKES, phone_sdp(&t->a, NULL));
+    phone_answer(&t->b, 180, NULL);
+    EXPECT(&t->a, "180 INVITE");
+    return rseq_of(&t->a);
+}
+
 static void prack(struct phone *p, unsigned rseq, const char *body, const char *heard)
 {
     char rack[64];
@@ -52,10 +60,7 @@ static void progress(struct phone *p, unsigned rseq, const char *sdp)
 
 static void up(struct pair *t, bool b_again)
 {
-    phone_answer_invite(&t->b, 200, b_again ? phone_sdp(&t->b, NULL) : NULL);
-    EXPECT(&t->a, "200 INVITE");
-    EXPECT(&t->b, "ACK");
-    phone_ack(&t->a, NULL);
+    talk_accept(&t->a, &t->b, b_again ? phone_sdp(&t->b, NULL) : NULL);
     pair_bye(t);
 }
 
@@ -67,10 +72,7 @@ static void a_caller_that_takes_it_acknowledges_what_rings(void **state)
     unsigned rseq;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    rseq = rseq_of(&t.a);
+    rseq = ring(&t);
     rig_advance(t.r, 499);
     QUIET(&t.a);
     rig_advance(t.r, 1);
@@ -102,10 +104,7 @@ static void what_acknowledges_nothing_is_481(void **state)
     unsigned rseq;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    rseq = rseq_of(&t.a);
+    rseq = ring(&t);
     prack(&t.a, rseq + 1, NULL, "481 PRACK");
     say(&t.a, "RAck: nonsense\r\n");
     phone_request(&t.a, "PRACK", NULL, NULL);
@@ -122,9 +121,7 @@ static void an_offer_in_a_prack_is_refused_and_the_prack_counts(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     prack(&t.a, rseq_of(&t.a), phone_sdp(&t.a, NULL), "488 PRACK");
     rig_advance(t.r, 40000);
     QUIET(&t.a);
@@ -137,10 +134,7 @@ static void the_newest_waits_until_the_one_before_is_acknowledged(void **state)
     unsigned rseq;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    rseq = rseq_of(&t.a);
+    rseq = ring(&t);
     phone_answer(&t.b, 182, NULL);
     phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
     QUIET(&t.a);
@@ -172,10 +166,7 @@ static void the_answer_that_waits_keeps_its_place(void **state)
         unsigned rseq;
 
         pair_init(&t, r);
-        invite(&t, TAKES, phone_sdp(&t.a, NULL));
-        phone_answer(&t.b, 180, NULL);
-        EXPECT(&t.a, "180 INVITE");
-        rseq = rseq_of(&t.a);
+        rseq = ring(&t);
         phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
         rows[i](&t);
         prack(&t.a, rseq, NULL, "200 PRACK");
@@ -314,13 +305,7 @@ static void nobody_asks_for_more_while_the_answer_waits(void **state)
     EXPECT(&t.a, "200 INVITE");
     refused(&t.b, "491 INVITE", "491 UPDATE");
     phone_ack(&t.a, NULL);
-    phone_reinvite(&t.b, phone_sdp(&t.b, "sendonly"));
-    EXPECT(&t.b, "100 INVITE");
-    EXPECT(&t.a, "INVITE");
-    phone_answer(&t.a, 200, phone_sdp(&t.a, "recvonly"));
-    EXPECT(&t.b, "200 INVITE");
-    EXPECT(&t.a, "ACK");
-    phone_ack(&t.b, NULL);
+    talk_hold(&t.b, &t.a);
     pair_bye(&t);
 }
 
@@ -329,9 +314,7 @@ static void the_answer_does_not_wait_for_a_mere_ringing(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
     EXPECT(&t.b, "ACK");
     HAS(EXPECT(&t.a, "200 INVITE"), "m=audio");
@@ -346,9 +329,7 @@ static void without_a_prack_the_call_is_refused(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
+    (void)ring(&t);
     rig_advance(t.r, 31999);
     while (phone_try(&t.a, "180 INVITE")) {
     }
@@ -356,10 +337,7 @@ static void without_a_prack_the_call_is_refused(void **state)
     rig_advance(t.r, 1);
     EXPECT(&t.a, "504 INVITE");
     phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    talk_cancelled(&t.b);
     talk_record_is("timeout", "no PRACK for our answer", 504);
     assert_int_equal(stat_sum(STAT_PRACK_MISSING), 1);
 }
@@ -391,17 +369,9 @@ static void a_caller_that_cancels_hears_nothing_more_of_it(void **state)
     struct pair t;
 
     pair_init(&t, *state);
-    invite(&t, TAKES, phone_sdp(&t.a, NULL));
-    phone_answer(&t.b, 180, NULL);
-    EXPECT(&t.a, "180 INVITE");
-    phone_cancel(&t.a);
-    EXPECT(&t.a, "200 CANCEL");
-    EXPECT(&t.a, "487 INVITE");
-    phone_ack_failure(&t.a);
-    EXPECT(&t.b, "CANCEL");
-    phone_answer(&t.b, 200, NULL);
-    phone_answer_invite(&t.b, 487, NULL);
-    EXPECT(&t.b, "ACK");
+    (void)ring(&t);
+    talk_cancel(&t.a);
+    talk_cancelled(&t.b);
     rig_advance(t.r, 40000);
     QUIET(&t.a);
 }
@@ -429,10 +399,7 @@ static void another_target_that_says_something_else_brings_an_offer_of_ours(void
     HAS(EXPECT(&t.a, "INVITE"), "a=sendonly");
     phone_answer(&t.a, 200, phone_sdp(&t.a, "recvonly"));
     EXPECT(&t.a, "ACK");
-    phone_bye(&c);
-    EXPECT(&c, "200 BYE");
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_bye(&c, &t.a);
 }
 
 /* Such a 1xx would have to carry the offer, and nobody has made one yet. */

@@ -56,10 +56,7 @@ static void numbers_change_on_the_way_in_and_on_the_way_out(void **state)
     EXPECT(&spare, "INVITE"); /* each target by the rules of its own side */
     HAS(spare.got, "INVITE sip:+4930123@10.1.1.21:5070 SIP/2.0\r\n");
     HAS(spare.got, "<sip:+4940555@10.1.1.1>;tag=");
-    phone_answer_invite(&spare, 486, NULL);
-    EXPECT(&spare, "ACK");
-    EXPECT(&a, "486 INVITE");
-    phone_ack_failure(&a);
+    talk_refuse(&spare, 486, &a, "486 INVITE");
     assert_string_equal(talk_record()->called, "+4930123");
     assert_string_equal(talk_record()->calling, "+4940555");
     HAS(talk_record()->detail, "\"step\":\"called\",\"name\":\"carrier\",\"result\":\"rewritten\"");
@@ -187,10 +184,7 @@ static void weights_send_calls_to_both(void **state)
         b = phone_has_mail(&t.b) ? &t.b : &spare;
         seen[b == &spare]++;
         EXPECT(b, "INVITE");
-        phone_answer_invite(b, 503, NULL);
-        EXPECT(b, "ACK");
-        EXPECT(&t.a, "503 INVITE");
-        phone_ack_failure(&t.a);
+        talk_refuse(b, 503, &t.a, "503 INVITE");
     }
     assert_true(seen[0] != 0 && seen[1] != 0);
     rig_down(r);

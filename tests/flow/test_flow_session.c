@@ -90,10 +90,7 @@ static void who_does_not_refresh_in_time_loses_the_call(void **state)
         QUIET(&t.a);
         QUIET(&t.b);
         rig_advance(r, 1);
-        EXPECT(&t.a, "BYE");
-        phone_answer(&t.a, 200, NULL);
-        EXPECT(&t.b, "BYE");
-        phone_answer(&t.b, 200, NULL);
+        talk_cut(&t.a, &t.b);
         talk_record_is("timeout", rows[i].by, 200);
         assert_int_equal(stat_sum(STAT_SESSION_EXPIRED), 1);
         rig_down(r);
@@ -112,9 +109,7 @@ static void each_refresh_of_theirs_begins_a_new_interval(void **state)
     HAS(t.b.got, "Require: timer\r\n");
     rig_advance(t.r, 500000);
     say(&t.b, "Supported: timer\r\nSession-Expires: 600;refresher=uac\r\n");
-    phone_reinvite(&t.b, phone_sdp(&t.b, NULL));
-    EXPECT(&t.b, "100 INVITE");
-    EXPECT(&t.a, "INVITE");
+    talk_offer(&t.b, &t.a, phone_sdp(&t.b, NULL));
     phone_answer(&t.a, 200, phone_sdp(&t.a, NULL));
     HAS(EXPECT(&t.b, "200 INVITE"), "Session-Expires: 600;refresher=uac\r\n");
     EXPECT(&t.a, "ACK");
@@ -122,10 +117,65 @@ static void each_refresh_of_theirs_begins_a_new_interval(void **state)
     rig_advance(t.r, 567999);
     QUIET(&t.b);
     rig_advance(t.r, 1);
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_cut(&t.b, &t.a);
+}
+
+/* Their refresh, while allocation n fails. Which answer came? */
+static bool refresh_without_memory(struct pair *t, unsigned long n, const char **answer)
+{
+    static const char *const answers[] = {"200 UPDATE", "500 UPDATE"};
+    bool hit;
+
+    say(&t->b, "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n");
+    mem_fault_arm(n);
+    phone_request(&t->b, "UPDATE", NULL, NULL);
+    hit = mem_fault_hit();
+    mem_fault_arm(0);
+    *answer = NULL;
+    for (size_t i = 0; i < COUNT_OF(answers) && *answer == NULL; i++) {
+        *answer = phone_try(&t->b, answers[i]) ? answers[i] : NULL;
+    }
+    t->b.extra[0] = '\0';
+    return hit;
+}
+
+/* Two answers differ in what they say of the session: the one that was heard holds. */
+static void consent_that_did_not_go_out_changes_no_timer(void **state)
+{
+    unsigned long refused = 0, n = 0;
+    bool hit = true;
+
+    (void)state;
+    while (hit && ++n < 100) {
+        struct rig *r = rig_up(NULL, 1);
+        const char *answer;
+        struct pair t;
+
+        up(&t, r, "", "Session-Expires: 600;refresher=uas\r\n");
+        hit = refresh_without_memory(&t, n, &answer);
+        if (answer != NULL && answer[0] == '5') {
+            refused++;
+            rig_advance(r, 567999); /* the old interval goes on */
+            QUIET(&t.b);
+            rig_advance(r, 1);
+        } else if (answer != NULL) {
+            rig_advance(r, 59999);
+            QUIET(&t.b);
+            rig_advance(r, 1);
+        }
+        if (answer != NULL) {
+            EXPECT(&t.b, "BYE");
+            phone_answer(&t.b, 200, NULL);
+            EXPECT(&t.a, "BYE");
+            phone_answer(&t.a, 200, NULL);
+        } else {
+            phone_drop_mail(&t.b); /* 503, or nothing at all */
+            pair_bye(&t);
+        }
+        rig_down(r);
+    }
+    assert_false(hit);
+    assert_true(refused != 0);
 }
 
 static void the_last_word_may_be_that_there_is_no_timer(void **state)
@@ -160,8 +210,7 @@ static void what_is_required_of_us_is_what_we_can(void **state)
 
     pair_init(&t, *state);
     say(&t.a, "Require: timer\r\nSession-Expires: 1800\r\n");
-    pair_ring(&t);
-    pair_answer(&t);
+    pair_up(&t);
     pair_bye(&t);
     phone_renew(&t.a);
     say(&t.a, "Require: timer, precondition\r\n");
@@ -229,10 +278,7 @@ static void a_callee_that_wants_longer_ones_is_asked_again(void **state)
     EXPECT(&t.b, "ACK");
     EXPECT(&t.b, "INVITE");
     say(&t.b, "Min-SE: 7201\r\n"); /* it plays with us */
-    phone_answer(&t.b, 422, NULL);
-    EXPECT(&t.b, "ACK");
-    EXPECT(&t.a, "480 INVITE");
-    phone_ack_failure(&t.a);
+    talk_refuse(&t.b, 422, &t.a, "480 INVITE");
 }
 
 static void a_refresh_that_is_too_short_for_them_is_made_longer(void **state)
@@ -311,10 +357,7 @@ static void a_refusal_is_asked_again_until_the_time_is_over(void **state)
         rig_advance(t.r, asked == 2 ? 5000 : 10000);
     }
     assert_int_equal(asked, 2); /* at 45 and 55 s; at 60 s it is too late */
-    EXPECT(&t.b, "BYE");
-    phone_answer(&t.b, 200, NULL);
-    EXPECT(&t.a, "BYE");
-    phone_answer(&t.a, 200, NULL);
+    talk_cut(&t.b, &t.a);
     talk_record_is("timeout", "session timer of the callee expired", 200);
 }
 
@@ -384,6 +427,7 @@ int main(void)
         FLOW_TEST(we_refresh_where_it_is_ours_to_do),
         cmocka_unit_test(who_does_not_refresh_in_time_loses_the_call),
         FLOW_TEST(each_refresh_of_theirs_begins_a_new_interval),
+        cmocka_unit_test(consent_that_did_not_go_out_changes_no_timer),
         FLOW_TEST(the_last_word_may_be_that_there_is_no_timer),
         FLOW_TEST(a_proxy_may_ask_for_a_caller_that_takes_no_part),
         FLOW_TEST(what_is_required_of_us_is_what_we_can),

@@ -1,11 +1,9 @@
-/* test_flow_streams.c - several streams of one call: audio, video and real-time text (RFC 4103), each
- * with ports of its own on both sides. */
+/* test_flow_streams.c - several streams of one call: audio, video and real-time text (RFC 4103),
+ * each with ports of its own on both sides. */
 #include "rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define CALLED "sip:+4930123@203.0.113.1"
 
 static const char *with_streams(struct phone *p, unsigned video, unsigned text)
 {

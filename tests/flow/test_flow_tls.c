@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 
-#define CALLED "sip:+4930123@203.0.113.1"
 #define SECRET "sips:+4930123@203.0.113.1"
 
 static struct pki_cert ca, server;
@@ -86,18 +85,7 @@ static void call_up(struct phone *a, struct phone *b, const char *ruri)
     EXPECT(b, "INVITE");
     b->flow = a->r->sent[a->r->n_sent - 1].flow;
     b->flow.cipher = 2;
-    phone_answer(b, 200, phone_sdp(b, NULL));
-    EXPECT(a, "200 INVITE");
-    phone_ack(a, NULL);
-    EXPECT(b, "ACK");
-}
-
-static void bye(struct phone *a, struct phone *b)
-{
-    phone_bye(a);
-    EXPECT(a, "200 BYE");
-    EXPECT(b, "BYE");
-    phone_answer(b, 200, NULL);
+    talk_answer(a, b);
 }
 
 static void a_certificate_names_the_caller_wherever_it_calls_from(void **state)
@@ -114,7 +102,7 @@ static void a_certificate_names_the_caller_wherever_it_calls_from(void **state)
     HAS(b.ring, "INVITE sip:+4930123@10.1.1.20:5071;transport=tls SIP/2.0\r\n");
     HAS(b.ring, "Via: SIP/2.0/TLS 10.1.1.1:5061;");
     HAS(b.ring, "@10.1.1.1:5061;transport=tls>\r\n");
-    bye(&a, &b);
+    talk_bye(&a, &b);
     assert_string_equal(talk_record()->source, "peer:carrier");
     HAS(talk_record()->detail, "\"step\":\"certificate\",\"name\":\"carrier\"");
     HAS(talk_record()->detail, "\"tls\":{\"version\":\"TLSv1.3\",\"cipher\":\"TLS_AES_128_GCM_"
@@ -155,15 +143,10 @@ static void the_flow_to_a_peer_says_whom_it_must_reach(void **state)
     (void)state;
     carrier_on(&a, r, "192.0.2.30:40001", false); /* known by its address */
     pbx_on(&b, r, SIP_TLS);
-    phone_invite(&a, CALLED, phone_sdp(&a, NULL));
-    EXPECT(&a, "100 INVITE");
-    EXPECT(&b, "INVITE");
+    talk_start(&a, &b);
     assert_int_equal(r->sent[r->n_sent - 1].flow.peer, id_of(r, "pbx"));
     assert_int_equal(r->sent[r->n_sent - 1].flow.transport, SIP_TLS);
-    phone_answer(&b, 486, NULL);
-    EXPECT(&b, "ACK");
-    EXPECT(&a, "486 INVITE");
-    phone_ack_failure(&a);
+    talk_refuse(&b, 486, &a, "486 INVITE");
     rig_down(r);
 }
 
@@ -185,7 +168,7 @@ static void sips_is_kept_on_both_sides(void **state)
         HAS(b.ring, "INVITE sips:+4930123@10.1.1.20:5071 SIP/2.0\r\n");
         HAS(b.ring, "Contact: <sips:");
         HAS(b.ring, "To: <sips:+4930123@10.1.1.20>");
-        bye(&a, &b);
+        talk_bye(&a, &b);
         rig_down(r);
     }
 }
@@ -202,7 +185,7 @@ static void a_target_that_is_sips_is_called_so(void **state)
     HAS(a.got, "Contact: <sip:"); /* that side did not ask for it */
     HAS(b.ring, "INVITE sips:+4930123@10.1.1.20:5071 SIP/2.0\r\n");
     HAS(b.ring, "Contact: <sips:");
-    bye(&a, &b);
+    talk_bye(&a, &b);
     rig_down(r);
 }
 
@@ -278,10 +261,7 @@ static void a_connection_that_lost_its_proof_begins_nothing_new(void **state)
     phone_renew(&c);
     phone_request(&c, "OPTIONS", CALLED, NULL);
     EXPECT(&c, "403 OPTIONS");
-    phone_bye(&b);
-    EXPECT(&b, "200 BYE");
-    EXPECT(&a, "BYE");
-    phone_answer(&a, 200, NULL);
+    talk_bye(&b, &a);
     rig_down(r);
 }
 
@@ -309,10 +289,7 @@ static void a_phone_with_a_secret_contact_is_called_so(void **state)
         HAS(EXPECT(&u, "INVITE"), is_sips ? "INVITE sips:dev@" : "INVITE sip:dev-1001-0@");
         HAS(u.got, is_sips ? "Contact: <sips:" : "Contact: <sip:");
         HAS(u.got, "To: <sip:1001@example.test>");
-        phone_answer(&u, 486, NULL);
-        EXPECT(&u, "ACK");
-        EXPECT(&a, "486 INVITE");
-        phone_ack_failure(&a);
+        talk_refuse(&u, 486, &a, "486 INVITE");
         rig_down(r);
     }
 }
@@ -334,7 +311,7 @@ static void nobody_changes_a_secure_dialog_in_the_open(void **state)
     phone_bye(&spoof);
     EXPECT(&spoof, "481 BYE");
     QUIET(&b);
-    bye(&a, &b);
+    talk_bye(&a, &b);
     rig_down(r);
 }
 

@@ -69,6 +69,17 @@ static inline void handset_down(struct handset *h)
     rig_end_free(&h->end);
 }
 
+/* The end of a test with one phone, or two. */
+static inline void dtls_down(struct rig *r, struct handset *h, struct handset *other)
+{
+    media_session_close(&r->s);
+    handset_down(h);
+    if (other != NULL) {
+        handset_down(other);
+    }
+    rig_down(r);
+}
+
 /* The phone knows the relay's fingerprint. */
 static inline void handset_introduce(struct handset *h)
 {
@@ -133,6 +144,13 @@ static inline void handset_talk(struct rig *r, struct handset *h, struct media_f
         }
     }
     fail_msg("they do not stop talking");
+}
+
+/* The handshake on this side comes to its end. */
+static inline void handset_finish(struct rig *r, struct handset *h, unsigned side)
+{
+    handset_talk(r, h, &rig_side(r, side)->rtp);
+    assert_int_equal(rig_stats(r, side).dtls, MEDIA_DTLS_DONE);
 }
 
 static inline struct srtp_key handset_key(uint16_t profile, const struct dtls_srtp_key *k)

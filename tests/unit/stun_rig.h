@@ -4,6 +4,7 @@
 #define POSTERN_TEST_STUN_RIG_H
 
 #include "crypto/crypto.h"
+#include "crypto_rig.h"
 #include "media/stun.h"
 
 #include <setjmp.h>
@@ -126,19 +127,6 @@ static inline struct addr rig_addr(const char *text)
 
     assert_int_equal(addr_parse_hostport(sl_str(text), 0, &a), 0);
     return a;
-}
-
-static inline int rig_crypto_up(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static inline int rig_crypto_down(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
 }
 
 #endif

@@ -433,6 +433,187 @@ static void memory_of_used_nonces_never_forgets_in_the_wrong_direction(void **st
     assert_int_equal(check(d, &a), AUTH_STALE);
 }
 
+/* --- many addresses, one account --- */
+
+static void guesses_are_counted(struct door *d)
+{
+    d->def.users.guesses = (struct policy_guesses){.failures = 5, .block_s = 60};
+}
+
+/* One answer with a fresh nonce of its own from 192.0.2.host. */
+static enum auth_result answer_from(struct door *d, unsigned host, const char *user,
+                                    const char *password)
+{
+    struct answer a = right;
+    char text[32];
+
+    snprintf(text, sizeof(text), "192.0.2.%u", host);
+    assert_int_equal(addr_parse(sl_str(text), 5060, &d->source), 0);
+    challenge(d, false, false);
+    a.username = user;
+    a.password = password;
+    return check(d, &a);
+}
+
+static void guess_from_many(struct door *d, const char *user, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(answer_from(d, 100 + i, user, "wrong"), AUTH_FAILED);
+    }
+}
+
+static void after_so_many_failures_strangers_wait_and_the_owner_does_not(void **state)
+{
+    struct door *d = *state;
+
+    guesses_are_counted(d);
+    assert_int_equal(answer_from(d, 9, "1001", "one"), AUTH_OK);
+    guess_from_many(d, "1001", 4);
+    assert_int_equal(answer_from(d, 80, "1001", "one"), AUTH_OK); /* one below: still let in */
+    guess_from_many(d, "1001", 5);                                /* from the beginning */
+    assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1);
+    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_HELD); /* and cannot tell */
+    assert_int_equal(d->user, -1);
+    assert_int_equal(stat_sum(STAT_AUTH_HELD), 2);
+    assert_int_equal(answer_from(d, 9, "1001", "one"), AUTH_OK);
+    assert_int_equal(answer_from(d, 80, "1001", "one"), AUTH_OK);
+    assert_int_equal(answer_from(d, 9, "1001", "wrong"), AUTH_FAILED);     /* is told at home */
+    assert_int_equal(answer_from(d, 82, "1001@" REALM, "one"), AUTH_HELD); /* the same account */
+    assert_int_equal(answer_from(d, 82, "1002", "two"), AUTH_OK);          /* another one */
+}
+
+static void waits_grow_to_the_block_and_silence_ends_it(void **state)
+{
+    static const int64_t wait_s[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    struct door *d = *state;
+
+    guesses_are_counted(d);
+    d->wall_ms = d->wall_ms / 1000 * 1000;
+    guess_from_many(d, "1001", 5);
+    for (size_t i = 0; i < COUNT_OF(wait_s); i++) {
+        uint32_t held_s;
+
+        assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 5 + i);
+        assert_int_equal(held_s, wait_s[i]);
+        d->wall_ms += wait_s[i] * 1000 - 1;
+        assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_HELD);
+        d->wall_ms += 1;
+        assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_FAILED);
+    }
+    d->wall_ms += 120 * 1000; /* the wait, and as long again: not yet forgotten */
+    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_FAILED);
+    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_HELD);
+    d->wall_ms += 121 * 1000;
+    guess_from_many(d, "1001", 5);
+    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_HELD);
+    d->wall_ms -= 600 * 1000; /* a clock that is set back makes nobody wait longer */
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK);
+}
+
+static void a_right_answer_of_a_stranger_in_time_resets_what_was_counted(void **state)
+{
+    struct door *d = *state;
+    uint32_t held_s;
+
+    guesses_are_counted(d);
+    guess_from_many(d, "1001", 5);
+    d->wall_ms += 2000;
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK);
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 0);
+    guess_from_many(d, "1001", 5);
+    assert_int_equal(answer_from(d, 9, "1001", "one"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK); /* at home: resets nothing */
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 5);
+}
+
+static void a_user_who_does_not_exist_is_counted_like_one_who_does(void **state)
+{
+    static const char *const users[] = {"1001", "1999"};
+    struct door *d = *state;
+
+    guesses_are_counted(d);
+    for (size_t i = 0; i < COUNT_OF(users); i++) {
+        int64_t begin_ms = d->wall_ms;
+
+        guess_from_many(d, users[i], 5);
+        assert_int_equal(answer_from(d, 81, users[i], "wrong"), AUTH_HELD);
+        d->wall_ms += 2000;
+        assert_int_equal(answer_from(d, 81, users[i], "wrong"), AUTH_FAILED);
+        assert_int_equal(answer_from(d, 81, users[i], "wrong"), AUTH_HELD);
+        d->wall_ms = begin_ms;
+    }
+}
+
+/* A nonce that was not given to him proves no address: what he says counts for nothing, so that
+ * nobody makes others wait in a false name, and tells nothing. */
+static void an_answer_to_a_nonce_of_somebody_else_neither_counts_nor_tells(void **state)
+{
+    struct answer a = right;
+    struct door *d = *state;
+    uint32_t held_s;
+
+    guesses_are_counted(d);
+    a.nonce = "0123456789abcdef0123456789abcdef0123456789abcdef";
+    for (int i = 0; i < 20; i++) {
+        a.password = "wrong";
+        assert_int_equal(check(d, &a), AUTH_FAILED);
+        a.password = "one";
+        assert_int_equal(check(d, &a), AUTH_FAILED);
+    }
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 0);
+    assert_int_equal(answer_from(d, 9, "1001", "one"), AUTH_OK);
+    assert_int_equal(check(d, &a), AUTH_STALE); /* at home he is told */
+    challenge(d, false, false);
+    d->wall_ms += 301 * 1000;
+    a = right;
+    assert_int_equal(check(d, &a), AUTH_STALE);
+    assert_int_equal(addr_parse(SL("192.0.2.77"), 5060, &d->source), 0);
+    challenge(d, false, false);
+    d->wall_ms += 301 * 1000; /* too old, but his: counts */
+    a.password = "wrong";
+    assert_int_equal(check(d, &a), AUTH_FAILED);
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 1);
+}
+
+static void an_ipv6_owner_is_at_home_in_his_64(void **state)
+{
+    struct door *d = *state;
+
+    guesses_are_counted(d);
+    assert_int_equal(addr_parse(SL("2001:db8:1:2::9"), 5060, &d->source), 0);
+    challenge(d, false, false);
+    assert_int_equal(check(d, &right), AUTH_OK);
+    guess_from_many(d, "1001", 5);
+    assert_int_equal(addr_parse(SL("2001:db8:1:2:f::1"), 5060, &d->source), 0);
+    challenge(d, false, false);
+    assert_int_equal(check(d, &right), AUTH_OK);
+    assert_int_equal(addr_parse(SL("2001:db8:1:3::9"), 5060, &d->source), 0);
+    challenge(d, false, false);
+    assert_int_equal(check(d, &right), AUTH_HELD);
+    d->wall_ms += 7LL * 24 * 3600 * 1000; /* nothing was counted for long: anybody is looked at */
+    challenge(d, false, false);
+    assert_int_equal(check(d, &right), AUTH_OK);
+}
+
+static void names_without_end_do_not_push_out_an_account_that_is_guessed_at(void **state)
+{
+    struct door *d = *state;
+    uint32_t held_s;
+
+    guesses_are_counted(d);
+    guess_from_many(d, "1001", 5);
+    for (unsigned i = 0; i < 100000; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "x%u", i);
+        (void)answer_from(d, 81, name, "wrong");
+    }
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 5);
+    d->def.users.guesses.failures = 0; /* off */
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK);
+}
+
 #define DOOR(f) cmocka_unit_test_setup_teardown(f, door_setup, door_teardown)
 
 int main(void)
@@ -453,6 +634,13 @@ int main(void)
         DOOR(a_nonce_that_we_did_not_make_is_stale_for_those_who_know_the_password),
         DOOR(two_nonces_of_one_second_differ_and_work_side_by_side),
         DOOR(memory_of_used_nonces_never_forgets_in_the_wrong_direction),
+        DOOR(after_so_many_failures_strangers_wait_and_the_owner_does_not),
+        DOOR(waits_grow_to_the_block_and_silence_ends_it),
+        DOOR(a_right_answer_of_a_stranger_in_time_resets_what_was_counted),
+        DOOR(a_user_who_does_not_exist_is_counted_like_one_who_does),
+        DOOR(an_answer_to_a_nonce_of_somebody_else_neither_counts_nor_tells),
+        DOOR(an_ipv6_owner_is_at_home_in_his_64),
+        DOOR(names_without_end_do_not_push_out_an_account_that_is_guessed_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,17 +39,6 @@ static void prefixes_and_suffixes_are_found(void **state)
     assert_true(sl_starts(SL_NULL, SL_NULL) && sl_ends(SL_NULL, SL_NULL));
 }
 
-static void order_is_bytewise_and_shorter_first(void **state)
-{
-    (void)state;
-    assert_true(sl_cmp(SL("a"), SL("b")) < 0);
-    assert_true(sl_cmp(SL("b"), SL("ab")) > 0);
-    assert_true(sl_cmp(SL("ab"), SL("abc")) < 0);
-    assert_int_equal(sl_cmp(SL("abc"), SL("abc")), 0);
-    assert_true(sl_cmp(SL_NULL, SL("a")) < 0);
-    assert_true(sl_cmp(SL("\xff"), SL("a")) > 0);
-}
-
 static void cutting_stays_inside(void **state)
 {
     (void)state;
@@ -248,7 +237,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comparing_ignores_case_only_where_asked),
         cmocka_unit_test(prefixes_and_suffixes_are_found),
-        cmocka_unit_test(order_is_bytewise_and_shorter_first),
         cmocka_unit_test(cutting_stays_inside),
         cmocka_unit_test(bytes_and_needles_are_found_at_their_offset),
         cmocka_unit_test(split_takes_whole_tokens_or_nothing),

@@ -1,5 +1,6 @@
 /* Digests, HMAC, constant-time comparison, random bytes. */
 #include "base/base.h"
+#include "crypto_rig.h"
 #include "crypto/crypto.h"
 
 #include <pthread.h>
@@ -8,19 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-
-static int up(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int down(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
 
 static void assert_hex(const uint8_t *got, size_t n, const char *want)
 {
@@ -238,5 +226,5 @@ int main(void)
         cmocka_unit_test(threads_work_apart_and_draw_different_numbers),
     };
 
-    return cmocka_run_group_tests(tests, up, down);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

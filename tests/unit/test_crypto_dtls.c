@@ -1,5 +1,6 @@
 /* DTLS-SRTP between two associations: keys, fingerprints, profiles, loss, strangers, memory. */
 #include "dtls_wire.h"
+#include "crypto_rig.h"
 #include "crypto/dtls_int.h"
 
 #include <openssl/x509.h>
@@ -657,19 +658,6 @@ static void every_allocation_may_fail(void **state)
     assert_true(n > 10);
 }
 
-static int up_crypto(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int down_crypto(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_up, rig_down)
@@ -704,5 +692,5 @@ int main(void)
         T(every_allocation_may_fail),
     };
 
-    return cmocka_run_group_tests(tests, up_crypto, down_crypto);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

@@ -1,6 +1,7 @@
 /* DTLS-SRTP against the openssl program, over UDP on the loopback: another stack's timing and
  * datagrams, its view of the fingerprints, and the keys that it exports. */
 #include "crypto/crypto.h"
+#include "crypto_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -377,13 +378,6 @@ static int up_crypto(void **state)
     return crypto_init();
 }
 
-static int down_crypto(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
@@ -394,5 +388,5 @@ int main(void)
         T(openssl_as_server_gets_the_same_keys),
     };
 
-    return cmocka_run_group_tests(tests, up_crypto, down_crypto);
+    return cmocka_run_group_tests(tests, up_crypto, rig_crypto_down);
 }

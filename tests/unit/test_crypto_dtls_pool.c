@@ -1,6 +1,7 @@
 /* DTLS on a pool with threads: many associations at once, a pool that is full, and associations
  * that end while a step of theirs runs. */
 #include "crypto/crypto.h"
+#include "crypto_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -259,19 +260,6 @@ static void a_stopped_pool_loses_nothing(void **state)
     }
 }
 
-static int up_crypto(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int down_crypto(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,5 +269,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stopped_pool_loses_nothing, up, down),
     };
 
-    return cmocka_run_group_tests(tests, up_crypto, down_crypto);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

@@ -1,18 +1,6 @@
 /* What SRTP needs of OpenSSL, against published vectors. */
 #include "srtp_rig.h"
-
-static int up(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int down(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
+#include "crypto_rig.h"
 
 static struct crypto_cipher *keyed(enum crypto_cipher_alg alg, const char *key, enum crypto_way way)
 {
@@ -218,5 +206,5 @@ int main(void)
         cmocka_unit_test(wiped_bytes_are_zero),
     };
 
-    return cmocka_run_group_tests(tests, up, down);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

@@ -2,6 +2,7 @@
  * on the callee's (RFC 8843): told apart by MID, SSRC and payload type, and never two under one
  * name. */
 #include "media_secure_rig.h"
+#include "crypto_rig.h"
 
 #define AUDIO 0
 #define VIDEO 1
@@ -404,19 +405,6 @@ static void who_leaves_a_secure_transport_stays_secure(void **state)
     }
 }
 
-static int group_up(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int group_down(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,5 +420,5 @@ int main(void)
         cmocka_unit_test(who_leaves_a_secure_transport_stays_secure),
     };
 
-    return cmocka_run_group_tests(tests, group_up, group_down);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

@@ -265,8 +265,7 @@ static void dtls_waits_for_a_validated_address(void **state)
     dtls_start(thief.d, 1);
     (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
     assert_false(rig_got(r.stranger));
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    handset_finish(&r, &h, 0);
     handset_take_keys(&h);
     rig_speak(&r, 0, &h.end, 1);
     assert_true(rig_hears(&r, 1, &(struct end){0}, 1));

@@ -97,9 +97,7 @@ static void before_the_keys_nothing_passes(void **state)
     assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
     assert_int_equal(media_diagnose(r.s, 0, 0), MEDIA_DIAG_DTLS_PENDING);
     assert_int_equal(media_set_sdes(r.s, 0, 0, NULL, NULL), EPROTO);
-    media_session_close(&r.s);
-    handset_down(&h);
-    rig_down(&r);
+    dtls_down(&r, &h, NULL);
 }
 
 /* We offered; their hello comes before their answer. Without ICE nobody has proved anything then:
@@ -130,9 +128,7 @@ static void an_early_hello_is_kept_until_the_answer(void **state)
     handset_take_keys(&h);
     rig_speak(&r, 1, &h.end, 1);
     assert_true(rig_hears(&r, 0, &(struct end){0}, 1));
-    media_session_close(&r.s);
-    handset_down(&h);
-    rig_down(&r);
+    dtls_down(&r, &h, NULL);
 }
 
 /* A target with DTLS was tried and refused; the next one, by another profile, is plain. */
@@ -150,176 +146,157 @@ static void what_was_only_offered_binds_nobody(void **state)
     handset_up(&h, true, r.phone[1]);
     assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, &h), 0);
     assert_int_equal(media_set_sdes(r.s, 0, 1, NULL, NULL), EPROTO);
-    media_session_close(&r.s);
-    handset_down(&h);
-    rig_down(&r);
+    dtls_down(&r, &h, NULL);
+}
+
+/* A phone that the relay waits for, and a thief with a certificate of its own who is at it too,
+ * from elsewhere or from another port of the phone's address. */
+struct theft {
+    struct rig r;
+    struct handset phone, thief;
+    struct media_flow *flow;
+    int near;
+};
+
+static void theft_up(struct theft *t, bool is_near)
+{
+    dtls_up(&t->r);
+    t->flow = &rig_side(&t->r, 0)->rtp;
+    t->near = rig_socket(rig_ip(10));
+    handset_up(&t->phone, true, t->r.phone[0]);
+    handset_introduce(&t->phone);
+    handset_up(&t->thief, true, is_near ? t->near : t->r.stranger);
+}
+
+static void theft_describe(struct theft *t)
+{
+    t->r.remote[0].mux = true;
+    rig_describe(&t->r, 0);
+}
+
+static void theft_expect(struct theft *t)
+{
+    assert_int_equal(relay_dtls(&t->r, 0, MEDIA_DTLS_PASSIVE, &t->phone), 0);
+}
+
+static void theft_hello(struct theft *t, struct handset *who)
+{
+    dtls_start(who->d, 1);
+    (void)handset_send(who, t->flow);
+}
+
+static void theft_down(struct theft *t)
+{
+    (void)close(t->near);
+    dtls_down(&t->r, &t->phone, &t->thief);
 }
 
 /* attacks.md 74: a hello from elsewhere changes nothing. */
 static void a_strangers_hello_is_no_hello(void **state)
 {
-    struct handset h, thief;
-    struct rig r;
+    struct theft t;
 
     (void)state;
-    dtls_up(&r);
-    r.remote[0].mux = true;
-    rig_describe(&r, 0);
-    handset_up(&h, true, r.phone[0]);
-    handset_introduce(&h);
-    handset_up(&thief, true, r.stranger);
-    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
-    dtls_start(thief.d, 1);
-    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
-    loop_advance(r.loop, 0);
-    assert_false(rig_got(r.stranger));
-    assert_int_equal(rig_stats(&r, 0).strangers, 1);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
-    dtls_start(h.d, 1);
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&thief);
-    rig_down(&r);
+    theft_up(&t, false);
+    theft_describe(&t);
+    theft_expect(&t);
+    theft_hello(&t, &t.thief);
+    loop_advance(t.r.loop, 0);
+    assert_false(rig_got(t.r.stranger));
+    assert_int_equal(rig_stats(&t.r, 0).strangers, 1);
+    assert_int_equal(rig_stats(&t.r, 0).dtls, MEDIA_DTLS_WAITING);
+    dtls_start(t.phone.d, 1);
+    handset_finish(&t.r, &t.phone, 0);
+    theft_down(&t);
 }
 
 /* Nor does one from the phone's own address, once the phone itself is at it. */
 static void a_worse_source_cannot_take_a_handshake_over(void **state)
 {
-    struct handset h, thief;
-    int near;
-    struct rig r;
+    struct theft t;
 
     (void)state;
-    dtls_up(&r);
-    near = rig_socket(rig_ip(10));
-    handset_up(&h, true, r.phone[0]);
-    handset_introduce(&h);
-    handset_up(&thief, true, near);
-    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
-    dtls_start(h.d, 1);
-    (void)handset_send(&h, &rig_side(&r, 0)->rtp);
-    loop_advance(r.loop, 0);
-    dtls_start(thief.d, 1);
-    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
-    loop_advance(r.loop, 0);
-    assert_false(rig_got(near));
-    assert_int_equal(rig_stats(&r, 0).strangers, 1);
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&thief);
-    (void)close(near);
-    rig_down(&r);
+    theft_up(&t, true);
+    theft_expect(&t);
+    theft_hello(&t, &t.phone);
+    loop_advance(t.r.loop, 0);
+    theft_hello(&t, &t.thief);
+    loop_advance(t.r.loop, 0);
+    assert_false(rig_got(t.near));
+    assert_int_equal(rig_stats(&t.r, 0).strangers, 1);
+    handset_finish(&t.r, &t.phone, 0);
+    theft_down(&t);
 }
 
 /* attacks.md 74: a neighbour of the phone, behind the same NAT, is at it first, with a certificate
  * of its own. The call goes on, and the phone gets its turn. */
 static void a_neighbour_with_a_wrong_certificate_ends_no_call(void **state)
 {
-    struct handset h, thief;
-    int near;
-    struct rig r;
+    struct theft t;
 
     (void)state;
-    dtls_up(&r);
-    near = rig_socket(rig_ip(10));
-    r.remote[0].mux = true;
-    rig_describe(&r, 0);
-    handset_up(&h, true, r.phone[0]);
-    handset_introduce(&h);
-    handset_up(&thief, true, near);
-    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
-    dtls_start(thief.d, 1);
-    handset_talk(&r, &thief, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_WAITING);
-    loop_advance(r.loop, 1);
-    assert_int_equal(r.silences, 0);
-    handset_again(&thief, true); /* once refused, it is a stranger */
-    dtls_start(thief.d, 1);
-    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).strangers, 1);
-    dtls_start(h.d, 1);
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&thief);
-    (void)close(near);
-    rig_down(&r);
+    theft_up(&t, true);
+    theft_describe(&t);
+    theft_expect(&t);
+    dtls_start(t.thief.d, 1);
+    handset_talk(&t.r, &t.thief, t.flow);
+    assert_int_equal(rig_stats(&t.r, 0).dtls, MEDIA_DTLS_WAITING);
+    loop_advance(t.r.loop, 1);
+    assert_int_equal(t.r.silences, 0);
+    handset_again(&t.thief, true); /* once refused, it is a stranger */
+    theft_hello(&t, &t.thief);
+    assert_int_equal(rig_stats(&t.r, 0).strangers, 1);
+    dtls_start(t.phone.d, 1);
+    handset_finish(&t.r, &t.phone, 0);
+    theft_down(&t);
 }
 
 /* The phone's NAT gave it another port than it knows of: nothing speaks for it more than for its
  * neighbour, whose handshake only begins. */
 static void a_neighbour_that_dawdles_gives_way(void **state)
 {
-    struct handset h, thief;
-    int near;
-    struct rig r;
+    struct theft t;
 
     (void)state;
-    dtls_up(&r);
-    near = rig_socket(rig_ip(10));
-    addr_set_port(&r.remote[0].rtp, 9);
-    r.remote[0].mux = true;
-    rig_describe(&r, 0);
-    handset_up(&h, true, r.phone[0]);
-    handset_introduce(&h);
-    handset_up(&thief, true, near);
-    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
-    dtls_start(thief.d, 1);
-    (void)handset_send(&thief, &rig_side(&r, 0)->rtp);
-    loop_advance(r.loop, 899);
-    dtls_start(h.d, 1);
-    (void)handset_send(&h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).strangers, 1); /* not yet: it may be the phone */
-    loop_advance(r.loop, 1);
-    handset_again(&h, true);
-    handset_introduce(&h);
-    dtls_start(h.d, 1);
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&thief);
-    (void)close(near);
-    rig_down(&r);
+    theft_up(&t, true);
+    addr_set_port(&t.r.remote[0].rtp, 9);
+    theft_describe(&t);
+    theft_expect(&t);
+    theft_hello(&t, &t.thief);
+    loop_advance(t.r.loop, 899);
+    theft_hello(&t, &t.phone);
+    assert_int_equal(rig_stats(&t.r, 0).strangers, 1); /* not yet: it may be the phone */
+    loop_advance(t.r.loop, 1);
+    handset_again(&t.phone, true);
+    handset_introduce(&t.phone);
+    dtls_start(t.phone.d, 1);
+    handset_finish(&t.r, &t.phone, 0);
+    theft_down(&t);
 }
 
 /* attacks.md 75: whoever forges a source makes us send nothing to it, however much it sends. */
 static void a_forged_source_gets_no_answer_to_amplify(void **state)
 {
-    struct handset h, thief;
-    struct rig r;
+    struct theft t;
 
     (void)state;
-    dtls_up(&r);
-    r.remote[0].mux = true;
-    rig_describe(&r, 0);
-    handset_up(&h, true, r.phone[0]);
-    handset_introduce(&h);
-    handset_up(&thief, true, r.stranger);
+    theft_up(&t, false);
+    theft_describe(&t);
     for (unsigned lap = 0; lap < 20; lap++) { /* before the description of keys, and after */
         if (lap == 10) {
-            assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+            theft_expect(&t);
         }
-        handset_again(&thief, true);
-        dtls_start(thief.d, 1);
-        assert_true(handset_send(&thief, &rig_side(&r, 0)->rtp));
-        loop_advance(r.loop, 1000); /* retransmissions as well */
-        assert_false(rig_got(r.stranger));
+        handset_again(&t.thief, true);
+        dtls_start(t.thief.d, 1);
+        assert_true(handset_send(&t.thief, t.flow));
+        loop_advance(t.r.loop, 1000); /* retransmissions as well */
+        assert_false(rig_got(t.r.stranger));
     }
-    assert_false(rig_got(r.phone[0]));
-    dtls_start(h.d, 1);
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    assert_false(rig_got(r.stranger));
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&thief);
-    rig_down(&r);
+    assert_false(rig_got(t.r.phone[0]));
+    dtls_start(t.phone.d, 1);
+    handset_finish(&t.r, &t.phone, 0);
+    assert_false(rig_got(t.r.stranger));
+    theft_down(&t);
 }
 
 /* attacks.md 76: no media, and whoever holds the session is told. */
@@ -372,17 +349,13 @@ static void another_fingerprint_means_another_handshake_and_old_keys_until_then(
     rig_speak(&r, 1, &(struct end){0}, 1);
     assert_true(rig_hears(&r, 0, &h.end, 1));
     dtls_start(next.d, 1);
-    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    handset_finish(&r, &next, 0);
     handset_take_keys(&next);
     rig_speak(&r, 0, &next.end, 2);
     assert_true(rig_hears(&r, 1, &(struct end){0}, 2));
     rig_speak(&r, 0, &h.end, 3);
     assert_false(rig_got(r.phone[1]));
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&next);
-    rig_down(&r);
+    dtls_down(&r, &h, &next);
 }
 
 /* Until a packet under the new key proves that the phone is done, its last flight may have to be
@@ -400,16 +373,12 @@ static void packets_under_the_old_key_settle_no_handshake(void **state)
     handset_introduce(&next);
     assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &next), 0);
     dtls_start(next.d, 1);
-    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    handset_finish(&r, &next, 0);
     before = mallinfo2().uordblks;
     rig_speak(&r, 0, &h.end, 1);
     assert_true(rig_hears(&r, 1, &(struct end){0}, 1));
     assert_true(mallinfo2().uordblks + 8192 >= before);
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&next);
-    rig_down(&r);
+    dtls_down(&r, &h, &next);
 }
 
 static void the_role_may_be_settled_by_the_answer(void **state)
@@ -423,11 +392,8 @@ static void the_role_may_be_settled_by_the_answer(void **state)
     handset_introduce(&h);
     assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, NULL), 0); /* we offered actpass */
     assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &h), 0);    /* they chose passive */
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
-    rig_down(&r);
+    handset_finish(&r, &h, 0);
+    dtls_down(&r, &h, NULL);
 }
 
 /* Another certificate and another place, as signalling says it: the place first. */
@@ -448,13 +414,9 @@ static void a_handshake_that_we_begin_goes_where_the_new_description_says(void *
     rig_describe(&r, 0);
     assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_ACTIVE, &next), 0);
     assert_false(rig_got(r.phone[0]));
-    handset_talk(&r, &next, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
-    handset_down(&next);
+    handset_finish(&r, &next, 0);
     (void)close(fd);
-    rig_down(&r);
+    dtls_down(&r, &h, &next);
 }
 
 /* The same certificate at another place, before anybody answered at the first. */
@@ -477,12 +439,9 @@ static void a_handshake_under_way_follows_the_description(void **state)
     r.remote[0].mux = true;
     rig_describe(&r, 0);
     assert_false(rig_got(r.phone[0]));
-    handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-    media_session_close(&r.s);
-    handset_down(&h);
+    handset_finish(&r, &h, 0);
     (void)close(fd);
-    rig_down(&r);
+    dtls_down(&r, &h, NULL);
 }
 
 /* They were away, or had no answer from us yet. */
@@ -517,11 +476,8 @@ static void a_handshake_that_timed_out_may_be_tried_again(void **state)
             assert_int_equal(relay_dtls(&r, 0, role, &h), 0);
         }
         dtls_start(h.d, clock_now_ms(&r.clock));
-        handset_talk(&r, &h, &rig_side(&r, 0)->rtp);
-        assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
-        media_session_close(&r.s);
-        handset_down(&h);
-        rig_down(&r);
+        handset_finish(&r, &h, 0);
+        dtls_down(&r, &h, NULL);
     }
 }
 
@@ -552,9 +508,7 @@ static void a_side_that_was_reset_knows_nobody(void **state)
     rig_describe(&r, 1);
     rig_say(&r, 1, r.phone[1]);
     assert_true(rig_got(r.phone[0]));
-    media_session_close(&r.s);
-    handset_down(&h);
-    rig_down(&r);
+    dtls_down(&r, &h, NULL);
 }
 
 /* RFC 5764 4.1.1: RTCP on a port of its own has a handshake of its own. */
@@ -593,10 +547,7 @@ static void rtcp_on_its_own_port_has_keys_of_its_own(void **state)
     assert_int_equal(srtcp_unprotect(rtcp.end.rx, got, &n), 0);
     rig_speak(&r, 0, &h.end, 1);
     assert_true(rig_hears(&r, 1, &(struct end){0}, 1));
-    media_session_close(&r.s);
-    handset_down(&rtcp);
-    handset_down(&h);
-    rig_down(&r);
+    dtls_down(&r, &rtcp, &h);
 }
 
 static void bad_fingerprints_and_relays_without_dtls_are_refused(void **state)

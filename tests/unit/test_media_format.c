@@ -1,6 +1,7 @@
 /* test_media_format.c - payload types across the relay, and DTMF in both directions (RFC 4733):
  * each event once, and sequence numbers without a gap wherever packets are taken out or put in. */
 #include "media_secure_rig.h"
+#include "crypto_rig.h"
 
 #define PCMU 0
 #define OPUS 111
@@ -603,19 +604,6 @@ static void a_digit_goes_out_however_often_the_source_changes(void **state)
     rig_down(&r);
 }
 
-static int group_up(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int group_down(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -639,5 +627,5 @@ int main(void)
         cmocka_unit_test(a_digit_goes_out_however_often_the_source_changes),
     };
 
-    return cmocka_run_group_tests(tests, group_up, group_down);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

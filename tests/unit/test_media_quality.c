@@ -1,6 +1,7 @@
 /* test_media_quality.c - the figures an operator sees: the E-model against its check values,
  * windows, late, reordered and repeated packets, and a plain word for silence. */
 #include "media_secure_rig.h"
+#include "crypto_rig.h"
 
 #define A SRTP_AES_CM_128_HMAC_SHA1_80
 
@@ -257,19 +258,6 @@ static void every_word_is_there(void **state)
     assert_string_equal(media_ice_word(MEDIA_ICE_FAILED), "failed");
 }
 
-static int group_up(void **state)
-{
-    (void)state;
-    return crypto_init();
-}
-
-static int group_down(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,5 +273,5 @@ int main(void)
         cmocka_unit_test(every_word_is_there),
     };
 
-    return cmocka_run_group_tests(tests, group_up, group_down);
+    return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);
 }

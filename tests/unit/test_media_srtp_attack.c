@@ -389,28 +389,18 @@ static void suites_go_by_the_words_of_their_rfcs(void **state)
         {"AES_256_CM_HMAC_SHA1_80", SRTP_AES_256_CM_HMAC_SHA1_80, 32, 14, 10, 10, false},
         {"AES_256_CM_HMAC_SHA1_32", SRTP_AES_256_CM_HMAC_SHA1_32, 32, 14, 4, 10, false},
     };
-    static const char *const none[] = {"",
-                                       "aes_cm_128_hmac_sha1_80",
-                                       "AES_CM_128_HMAC_SHA1_8",
-                                       "AES_CM_128_HMAC_SHA1_800",
-                                       "F8_128_HMAC_SHA1_80",
-                                       "NULL_HMAC_SHA1_80"};
-    enum srtp_suite suite = SRTP_SUITE_NONE;
 
     (void)state;
     assert_int_equal(COUNT_OF(rows), SRTP_N_SUITES - 1);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        assert_true(srtp_suite_by_name(sl_str(rows[i].name), &suite));
-        assert_int_equal(suite, rows[i].suite);
+        enum srtp_suite suite = rows[i].suite;
+
         assert_true(sl_eq(srtp_suite_name(suite), sl_str(rows[i].name)));
         assert_int_equal(srtp_key_len(suite), rows[i].key);
         assert_int_equal(srtp_salt_len(suite), rows[i].salt);
         assert_int_equal(srtp_tag_len(suite, false), rows[i].tag);
         assert_int_equal(srtp_tag_len(suite, true), rows[i].rtcp_tag);
         assert_int_equal(srtp_suite_is_aead(suite), rows[i].is_aead);
-    }
-    for (size_t i = 0; i < COUNT_OF(none); i++) {
-        assert_false(srtp_suite_by_name(sl_str(none[i]), &suite));
     }
     assert_int_equal(srtp_suite_name(SRTP_SUITE_NONE).n, 0);
     assert_int_equal(srtp_key_len(SRTP_SUITE_NONE), 0);

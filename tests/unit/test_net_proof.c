@@ -1,63 +1,16 @@
 /* test_net_proof.c - what open TLS connections have proven when the configuration changes, and what
  * handshakes are kept for those who are known. */
-#include "tests/unit/net_rig.h"
-#include "tests/unit/tls_rig.h"
+#include "tests/unit/net_tls_rig.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-static struct rig rig;
-static struct pki_cert ca, other_ca, server_cert, peer_cert, new_cert;
-static const char *const wanted[] = {"sip.example.com", NULL};
+static struct pki_cert new_cert;
 static const char *const unwanted[] = {"other.example.com", NULL};
-static char msg[4096];
-static size_t msg_len;
-
-static void set_server(struct tls_server *s)
-{
-    net_set_tls(rig.net, 1, s);
-    tls_server_unref(&s);
-}
-
-static void set_dialler(struct tls_client *c)
-{
-    tls_client_unref(&rig.dialler);
-    rig.dialler = c;
-}
-
-static void tls_up(const struct net_limits *limits)
-{
-    rig_up_tls(&rig, limits);
-    rig_listen(&rig, SIP_TLS, "127.0.0.1:0");
-    set_server(pki_server(&server_cert, &ca, TLS_VERIFY_OPTIONAL));
-    rig.dialler = pki_client(&ca, wanted, &peer_cert);
-    rig.known = "pbx.example.net";
-    msg_len = rig_request(msg, sizeof(msg), "one", 10);
-}
 
 static struct flow to_seven(void)
 {
-    struct flow f = rig_flow(SIP_TLS, &rig.at[SIP_TLS]);
-
-    f.peer = 7;
-    return f;
-}
-
-static void until_messages(unsigned n)
-{
-    rig.want = n;
-    rig_until(&rig, rig_has_messages);
-}
-
-static void until_gone(unsigned n)
-{
-    rig.want = n;
-    rig_until(&rig, rig_has_gone);
-}
-
-static int request(struct flow *f)
-{
-    return rig_send(&rig, f, sl_make(msg, msg_len));
+    return flow_to(7, &rig.at[SIP_TLS]);
 }
 
 static int answer(struct flow *f)
@@ -465,24 +418,11 @@ static void half_handshakes_of_strangers_leave_room_for_those_who_are_known(void
 
 static int setup(void **state)
 {
-    (void)state;
-    assert_int_equal(crypto_init(), 0);
-    pki_make(&ca, "ca", &(struct pki_spec){.cn = "Test CA"});
-    pki_make(&other_ca, "other", &(struct pki_spec){.cn = "Other CA"});
-    pki_make(&server_cert, "server",
-             &(struct pki_spec){.cn = "server", .san = "DNS:sip.example.com", .ca = &ca});
-    pki_make(&peer_cert, "peer",
-             &(struct pki_spec){.cn = "peer", .san = "DNS:pbx.example.net", .ca = &ca});
+    int err = net_tls_setup(state);
+
     pki_make(&new_cert, "new",
              &(struct pki_spec){.cn = "new", .san = "DNS:new.example.net", .ca = &ca});
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
+    return err;
 }
 
 int main(void)
@@ -502,5 +442,5 @@ int main(void)
         cmocka_unit_test(half_handshakes_of_strangers_leave_room_for_those_who_are_known),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, net_tls_teardown);
 }

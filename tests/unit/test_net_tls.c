@@ -1,55 +1,11 @@
 /* test_net_tls.c - the TLS transport on real sockets: both sides are struct net, or a peer that
  * does not behave. */
-#include "tests/unit/net_rig.h"
-#include "tests/unit/tls_rig.h"
+#include "tests/unit/net_tls_rig.h"
 #include "loop/loop_int.h"
 
 #include <stdio.h>
 #include <semaphore.h>
 #include <unistd.h>
-
-static struct rig rig;
-static struct pki_cert ca, other_ca, server_cert, peer_cert;
-static const char *const wanted[] = {"sip.example.com", NULL};
-static char msg[40000];
-static size_t msg_len;
-
-static void set_server(struct tls_server *s)
-{
-    net_set_tls(rig.net, 1, s);
-    tls_server_unref(&s);
-}
-
-/* A listener with TLS, and a dialler that takes it for peer 7 or 8. */
-static void tls_up(const struct net_limits *limits)
-{
-    rig_up_tls(&rig, limits);
-    rig_listen(&rig, SIP_TLS, "127.0.0.1:0");
-    set_server(pki_server(&server_cert, &ca, TLS_VERIFY_OPTIONAL));
-    rig.dialler = pki_client(&ca, wanted, &peer_cert);
-    rig.known = "pbx.example.net";
-    msg_len = rig_request(msg, sizeof(msg), "one", 10);
-}
-
-static struct flow flow_to(uint32_t peer, const struct addr *to)
-{
-    struct flow f = rig_flow(SIP_TLS, to);
-
-    f.peer = peer;
-    return f;
-}
-
-static void until_messages(unsigned n)
-{
-    rig.want = n;
-    rig_until(&rig, rig_has_messages);
-}
-
-static void until_gone(unsigned n)
-{
-    rig.want = n;
-    rig_until(&rig, rig_has_gone);
-}
 
 static void messages_go_both_ways_and_the_connection_is_reused(void **state)
 {
@@ -60,8 +16,8 @@ static void messages_go_both_ways_and_the_connection_is_reused(void **state)
     tls_up(NULL);
     flow = flow_to(7, &rig.at[SIP_TLS]);
     again = flow;
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0); /* waits as plain text */
-    assert_int_equal(rig_send(&rig, &again, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0); /* waits as plain text */
+    assert_int_equal(request(&again), 0);
     assert_true(flow_same(&flow, &again));
     until_messages(2);
     assert_int_equal(rig.last_len, msg_len);
@@ -97,7 +53,7 @@ static void big_messages_take_many_records(void **state)
     msg_len = rig_request(msg, sizeof(msg), "big", 39000);
     flow = flow_to(7, &rig.at[SIP_TLS]);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+        assert_int_equal(request(&flow), 0);
     }
     until_messages(20);
     assert_int_equal(rig.last_len, msg_len);
@@ -114,8 +70,8 @@ static void two_peers_behind_one_address_do_not_share_a_connection(void **state)
     tls_up(NULL);
     seven = flow_to(7, &rig.at[SIP_TLS]);
     eight = flow_to(8, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &seven, sl_make(msg, msg_len)), 0);
-    assert_int_equal(rig_send(&rig, &eight, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&seven), 0);
+    assert_int_equal(request(&eight), 0);
     assert_false(flow_same(&seven, &eight));
     until_messages(2);
     assert_int_equal(net_conn_count(rig.net), 4);
@@ -129,9 +85,9 @@ static void nobody_is_dialled_without_a_peer(void **state)
     (void)state;
     tls_up(NULL);
     flow = flow_to(0, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTUNREACH);
+    assert_int_equal(request(&flow), EHOSTUNREACH);
     flow = flow_to(9, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTUNREACH);
+    assert_int_equal(request(&flow), EHOSTUNREACH);
     assert_int_equal(net_conn_count(rig.net), 0);
     rig_down(&rig);
 }
@@ -143,17 +99,16 @@ static void the_wrong_server_gets_nothing_and_is_left_alone_for_a_while(void **s
 
     (void)state;
     tls_up(NULL);
-    tls_client_unref(&rig.dialler);
-    rig.dialler = pki_client(&ca, other, NULL);
+    set_dialler(pki_client(&ca, other, NULL));
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_gone(1);
     assert_int_equal(rig.n_msg, 0);
     assert_int_equal(stat_sum(STAT_TLS_CERT), 1);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTDOWN);
+    assert_int_equal(request(&flow), EHOSTDOWN);
     flow = flow_to(8, &rig.at[SIP_TLS]); /* who has nothing to do with it */
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     rig_down(&rig);
 }
 
@@ -169,12 +124,12 @@ static void a_client_certificate_that_is_not_liked_delays_the_next_try(void **st
     tls_client_unref(&rig.dialler);
     rig.dialler = pki_client(&ca, wanted, &stranger);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_gone(2); /* the dialled end saw it open, then an alert */
     assert_int_equal(rig.n_msg, 0);
     assert_int_equal(stat_sum(STAT_TLS_CERT), 1);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTDOWN);
+    assert_int_equal(request(&flow), EHOSTDOWN);
     rig_down(&rig);
 }
 
@@ -192,10 +147,10 @@ static void a_far_side_that_hangs_up_without_a_word_is_left_alone_for_a_while(vo
     tls_up(NULL);
     rig.on_message = hang_up;
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_gone(2);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTDOWN);
+    assert_int_equal(request(&flow), EHOSTDOWN);
     rig_down(&rig);
 }
 
@@ -213,13 +168,13 @@ static void the_second_connection_resumes(void **state)
     limits.backoff_max_ms = 0; /* the far side hangs up without a word */
     tls_up(&limits);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_messages(1);
     net_conn_close(rig.net, rig.flow.conn_slot, rig.flow.conn_gen);
     until_gone(2);
     assert_int_equal(rig.gone_err, 0); /* it said good-bye */
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     rig_until(&rig, is_open_again);
     assert_int_equal(stat_sum(STAT_TLS_RESUMED), 2);
     assert_int_equal(rig.flow.peer, 7); /* what was proven then holds now */
@@ -237,15 +192,15 @@ static void new_handshakes_see_the_new_certificate_and_nothing_drops(void **stat
              &(struct pki_spec){.cn = "x", .san = "DNS:new.example.com", .ca = &ca});
     tls_up(NULL);
     old = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &old, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&old), 0);
     until_messages(1);
     set_server(pki_server(&fresh, &ca, TLS_VERIFY_OPTIONAL));
     tls_client_unref(&rig.dialler);
     rig.dialler = pki_client(&ca, renamed, NULL);
     flow = flow_to(8, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_messages(2);
-    assert_int_equal(rig_send(&rig, &old, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&old), 0);
     until_messages(3);
     assert_int_equal(rig.n_gone, 0);
     rig_down(&rig);
@@ -258,12 +213,12 @@ static void who_a_client_is_follows_the_configuration(void **state)
     (void)state;
     tls_up(NULL);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_messages(1);
     assert_true(rig.flow.certified);
     rig.known = "another.example.net";
     net_identify(rig.net);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_messages(2);
     assert_false(rig.flow.certified);
     assert_int_equal(rig.flow.peer, 0);
@@ -386,7 +341,7 @@ static void a_dialled_far_side_that_says_nothing_is_given_up(void **state)
     limits.handshake_ms = 60;
     tls_up(&limits);
     flow = flow_to(7, &far);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_gone(1);
     assert_int_equal(rig.gone_err, ETIMEDOUT);
     assert_true(flow_same(&rig.gone, &flow));
@@ -426,7 +381,7 @@ static void handshakes_in_progress_are_limited(void **state)
     rig.want = 2;
     rig_until(&rig, rig_has_conns);
     flow = flow_to(7, &rig.at[SIP_TLS]); /* what ended has made room */
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_messages(1);
     for (size_t i = 2; i < COUNT_OF(fd); i++) {
         (void)close(fd[i]);
@@ -463,7 +418,7 @@ static void a_connection_may_die_while_it_is_lent(void **state)
     tls_up(&limits);
     assert_int_equal(crypto_pool_put(rig.pool, &stop.job), 0);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_gone(1); /* its deadline came, the step has not */
     assert_int_equal(rig.gone_err, ETIMEDOUT);
     sem_post(&stop.go); /* the step runs on what is left of it */
@@ -482,7 +437,7 @@ static void the_house_may_end_while_a_connection_is_lent(void **state)
     tls_up(NULL);
     assert_int_equal(crypto_pool_put(rig.pool, &stop.job), 0);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     rig.want = 2;
     rig_until(&rig, rig_has_conns);
     sem_post(&stop.go);
@@ -501,7 +456,7 @@ static void the_house_may_end_with_a_step_that_has_come_back(void **state)
     tls_up(NULL);
     assert_int_equal(crypto_pool_put(rig.pool, &stop.job), 0);
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     rig.want = 2;
     rig_until(&rig, rig_has_conns);
     sem_post(&stop.go);
@@ -533,34 +488,14 @@ static void a_full_pool_refuses_handshakes(void **state)
         assert_int_equal(crypto_pool_put(rig.pool, &fill[i].job), 0);
     }
     flow = flow_to(7, &rig.at[SIP_TLS]);
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     until_gone(2); /* both ends of it */
     assert_int_equal(stat_sum(STAT_TLS_LIMIT), 1);
     assert_int_equal(stat_sum(STAT_CRYPTO_FULL), 1);
     flow = flow_to(7, &rig.at[SIP_TLS]); /* that was our own doing: no reason to wait */
-    assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), 0);
+    assert_int_equal(request(&flow), 0);
     sem_post(&stop.go);
     rig_down(&rig);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    assert_int_equal(crypto_init(), 0);
-    pki_make(&ca, "ca", &(struct pki_spec){.cn = "Test CA"});
-    pki_make(&other_ca, "other", &(struct pki_spec){.cn = "Other CA"});
-    pki_make(&server_cert, "server",
-             &(struct pki_spec){.cn = "server", .san = "DNS:sip.example.com", .ca = &ca});
-    pki_make(&peer_cert, "peer",
-             &(struct pki_spec){.cn = "peer", .san = "DNS:pbx.example.net", .ca = &ca});
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    crypto_deinit();
-    return 0;
 }
 
 int main(void)
@@ -590,5 +525,5 @@ int main(void)
         cmocka_unit_test(a_full_pool_refuses_handshakes),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, net_tls_setup, net_tls_teardown);
 }

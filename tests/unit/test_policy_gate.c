@@ -105,6 +105,38 @@ static void networks_and_the_64_of_ipv6_are_denied_as_a_whole(void **state)
     door_close(&d);
 }
 
+static uint64_t dropped(struct door *d, const char *prefix, int64_t now_ms)
+{
+    struct prefix p = rig_prefix(prefix);
+
+    return policy_denied_packets(d->g, &p, now_ms);
+}
+
+static void each_ban_counts_what_it_dropped_and_the_narrowest_counts(void **state)
+{
+    struct door d;
+
+    (void)state;
+    door_open(&d, 0, 0);
+    deny(&d, "203.0.113.0/24", 61000, 1000);
+    deny(&d, "203.0.113.9", 61000, 1000);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(admit(&d, "203.0.113.9", false, 1000), POLICY_DROP_DENIED);
+    }
+    assert_int_equal(admit(&d, "203.0.113.8", true, 1000), POLICY_DROP_DENIED);
+    assert_int_equal(admit(&d, "203.0.114.1", false, 1000), POLICY_ADMIT);
+    (void)class_of(&d, OUTSIDE, "203.0.113.9:5060", 1000); /* only asked */
+    assert_int_equal(dropped(&d, "203.0.113.9", 1000), 3);
+    assert_int_equal(dropped(&d, "203.0.113.0/24", 1000), 1);
+    assert_int_equal(dropped(&d, "203.0.113.8", 1000), 0);
+    deny(&d, "203.0.113.9", 121000, 60999); /* the same ban, and longer */
+    assert_int_equal(dropped(&d, "203.0.113.9", 60999), 3);
+    assert_int_equal(dropped(&d, "203.0.113.0/24", 61000), 0);
+    deny(&d, "203.0.113.9", 300000, 121000); /* a new one */
+    assert_int_equal(dropped(&d, "203.0.113.9", 121000), 0);
+    door_close(&d);
+}
+
 static void peers_targets_proven_flows_and_the_allow_list_win_over_bans(void **state)
 {
     struct addr flow = rig_addr("203.0.113.9");
@@ -299,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ban_holds_to_its_second_and_no_longer),
         cmocka_unit_test(networks_and_the_64_of_ipv6_are_denied_as_a_whole),
+        cmocka_unit_test(each_ban_counts_what_it_dropped_and_the_narrowest_counts),
         cmocka_unit_test(peers_targets_proven_flows_and_the_allow_list_win_over_bans),
         cmocka_unit_test(where_a_peer_is_reached_is_trusted_and_protected),
         cmocka_unit_test(strangers_share_one_budget_and_trusted_sources_have_their_own),

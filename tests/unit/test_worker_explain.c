@@ -90,7 +90,8 @@ static void every_kind_of_verdict_is_told_with_its_reason(void **state)
     (void)state;
     says(cfg, "192.0.2.30", INVITE("+4930"), "verdict    routed by in to peer:pbx\n");
     says(cfg, "192.0.2.30", INVITE("+4930"), "  route closed: called number differs\n");
-    says(cfg, "192.0.2.30", INVITE("+4930"), "  carrier: 0 of 1 calls; 0 in this second, no limit");
+    says(cfg, "192.0.2.30", INVITE("+4930"),
+         "limits\n  peers.carrier.limits.calls, carrier: 0 of 1\n");
     says(cfg, "192.0.2.30", INVITE("+4930"),
          "message to peer:pbx at 10.1.1.20:5070, UDP from listener inside\n");
     says(cfg, "192.0.2.30", INVITE("+4930"), "  X-Edge: seen\n");
@@ -247,7 +248,7 @@ static void nothing_is_counted_and_limits_stay_where_they_are(void **state)
     assert_int_equal(policy_calls_now(cfg->policy, carrier), 0);
     assert_true(policy_peer_take(cfg->policy, (unsigned)carrier, 1));
     says(cfg, "192.0.2.30", INVITE("+4930"), "refused with 503: Peer has too many calls\n");
-    says(cfg, "192.0.2.30", INVITE("+4930"), "  carrier: 1 of 1 calls");
+    says(cfg, "192.0.2.30", INVITE("+4930"), "  peers.carrier.limits.calls, carrier: 1 of 1\n");
     assert_int_equal(policy_calls_now(cfg->policy, carrier), 1);
     policy_peer_release(cfg->policy, (unsigned)carrier);
     assert_int_equal(all_counted(), before);
@@ -356,6 +357,74 @@ static void calls_before_it_do_not_count_for_a_limit_of_destinations(void **stat
     }
 }
 
+#define REGISTER                                                                                   \
+    "REGISTER sip:d.test SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bKr\r\n"              \
+    "Max-Forwards: 70\r\nFrom: <sip:1001@d.test>;tag=1\r\nTo: <sip:1001@d.test>\r\n"               \
+    "Call-ID: r\r\nCSeq: 1 REGISTER\r\nContact: <sip:1001@203.0.113.9>\r\n\r\n"
+
+static void a_user_says(struct config *cfg, const char *message, const char *what)
+{
+    struct b2bua_question q = {
+        .message = sl_str(message), .source = at("203.0.113.9"), .user = SL("1001")};
+    const char *why = NULL;
+
+    assert_int_equal(ask(cfg, &q, false, &why), 0);
+    if (strstr(answer_text, what) == NULL) {
+        fail_msg("'%s' is not in:\n%s", what, answer_text);
+    }
+}
+
+/* Of the user, the source, the destination, the node and the target, as they stand at that time. */
+static void the_limits_that_a_request_meets_are_shown_with_their_use(void **state)
+{
+    static const char rules[] =
+        HOUSE "peers:\n"
+              "  pbx: {listener: inside, targets: [\"sip:10.1.1.20:5070\"], limits: {calls: 9}}\n"
+              "  other: {listener: inside, targets: [\"sip:10.1.1.21:5070\"], limits: {calls: 8}}\n"
+              "users: {domain: d.test, listener: outside, accounts: [{name: \"1001\", password: "
+              "one}], limits: {calls: 3, registrations: 4}}\n"
+              "routes: [{name: in, to: [pbx]}]\n"
+              "limits: {calls: 7, calls_per_second: off, sources: {early_calls: 5}, destinations: ["
+              "{name: dear, called: \"+*\", range: 3, parallel: 6, numbers: 2}, "
+              "{name: cheap, called: \"0*\", parallel: 6}]}\n";
+    struct config *cfg = rig_good(rules);
+    struct policy_verdict v;
+    struct policy_request rq = {.method = SL("INVITE"),
+                                .source = at("203.0.113.9"),
+                                .called = SL("+4930"),
+                                .auth_user = 0,
+                                .new_call = true};
+    struct clock clock;
+
+    (void)state;
+    a_user_says(cfg, INVITE("+4931"),
+                "limits\n  users.limits.calls, 1001: 0 of 3\n"
+                "  users.limits.registrations, 1001: 0 of 4\n"
+                "  limits.sources.early_calls, 203.0.113.9: 0 of 5\n"
+                "  limits.destinations.dear.numbers, dear user:1001 +49: 0 of 2\n"
+                "  limits.destinations.dear.parallel, dear user:1001 +49: 0 of 6\n"
+                "  limits.calls: 0 of 7\n"
+                "  peers.pbx.limits.calls, pbx: 0 of 9\n\nanswer to");
+    clock_init_real(&clock);
+    policy_decide(cfg->policy, &rq, clock_now_ms(&clock), &v);
+    assert_int_equal(v.action, POLICY_ROUTE);
+    policy_note_registrations(cfg->policy, 0, 2);
+    a_user_says(cfg, INVITE("+4931"),
+                "limits\n  users.limits.calls, 1001: 1 of 3\n"
+                "  users.limits.registrations, 1001: 2 of 4\n"
+                "  limits.sources.early_calls, 203.0.113.9: 1 of 5\n"
+                "  limits.destinations.dear.numbers, dear user:1001 +49: 1 of 2\n"
+                "  limits.destinations.dear.parallel, dear user:1001 +49: 1 of 6\n"
+                "  limits.calls: 1 of 7\n");
+    a_user_says(cfg, INVITE("+5931"), "dear user:1001 +59: 0 of 6\n"); /* another range */
+    a_user_says(cfg, REGISTER,
+                "limits\n  users.limits.calls, 1001: 1 of 3\n"
+                "  users.limits.registrations, 1001: 2 of 4\n"
+                "  limits.calls: 1 of 7\nanswer");
+    policy_release(cfg->policy, &v);
+    config_unref(&cfg);
+}
+
 static void a_user_who_is_gone_is_challenged(void **state)
 {
     static const char nobody[] = HOUSE
@@ -421,6 +490,7 @@ int main(void)
         T(a_recorded_call_under_the_same_configuration_is_the_same),
         T(what_would_change_is_told_with_both_verdicts_and_the_reason),
         T(calls_before_it_do_not_count_for_a_limit_of_destinations),
+        T(the_limits_that_a_request_meets_are_shown_with_their_use),
         T(a_user_who_is_gone_is_challenged),
         T(a_wrong_candidate_is_refused_with_all_that_is_wrong),
         T(what_cannot_be_read_is_no_recorded_call),

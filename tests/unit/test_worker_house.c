@@ -33,6 +33,12 @@ static void give_config(const char *lines)
     house->cfg = rig_good(text);
 }
 
+static void take_config(struct config *cfg, struct buf *why)
+{
+    assert_int_equal(b2bua_prepare(house, cfg, why), 0);
+    b2bua_commit(house, cfg);
+}
+
 static int house_up(void **state)
 {
     (void)state;
@@ -102,7 +108,7 @@ static void news_reach_a_worker_whose_mailbox_was_full(void **state)
     house->cfg = first; /* what the house held; `first` above is the test's */
     fill_mailbox(1);
     buf_init(&restart, 1000);
-    assert_int_equal(b2bua_reload(house, second, &restart), 0);
+    take_config(second, &restart);
     b2bua_drain(house);
     run(0);
     assert_ptr_equal(house->workers[0]->cfg, second);
@@ -144,7 +150,7 @@ static void the_key_stays_as_long_as_the_longest_call_may_last(void **state)
     shorter = house->cfg;
     house->cfg = old;
     buf_init(&restart, 1000);
-    assert_int_equal(b2bua_reload(house, shorter, &restart), 0);
+    take_config(shorter, &restart);
     assert_false(key_was_renewed(7 * 24 * H_MS - 1)); /* older calls may still last 7 days */
     assert_true(key_was_renewed(7 * 24 * H_MS));
     run(1);

@@ -26,7 +26,7 @@ class Api:
         with open(self.token_file, encoding="ascii") as f:
             return f.read().strip()
 
-    def request(self, method, path, query=None, headers=None, token=True, data=None, timeout=10):
+    def request(self, method, path, query=None, headers=None, token=True, data=None, timeout=30):
         if query:
             path += "?" + urllib.parse.urlencode(query)
         request = urllib.request.Request(self.base + path, method=method, headers=headers or {}, data=data)

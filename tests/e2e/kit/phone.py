@@ -160,13 +160,13 @@ class Phone:
         if self.ctrl is not None:
             try:
                 self.command("quit")
-                self.process.wait(3)
+                self.process.wait(10)
             except (OSError, subprocess.TimeoutExpired):
                 pass
             self.ctrl.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + 3
+            deadline = time.monotonic() + 10
             while self.process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
         if self.process.poll() is None:

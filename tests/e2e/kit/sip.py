@@ -184,7 +184,7 @@ class Ua:
         """A connection of our own to the proxy; requests go there from now on."""
         sock = socket.socket(net.family(self.ip), socket.SOCK_STREAM)
         sock.bind((self.ip, 0))
-        sock.settimeout(5)
+        sock.settimeout(20)
         sock.connect(self.proxy)
         if self.transport == "tls":
             sock = self.dial_context.wrap_socket(sock)
@@ -199,7 +199,7 @@ class Ua:
     def accept(self):
         sock = self.sock.accept()[0]
         if self.transport == "tls":
-            sock.settimeout(5)
+            sock.settimeout(20)
             try:
                 sock = self.serve_context.wrap_socket(sock, server_side=True)
             except (OSError, ssl.SSLError) as e:

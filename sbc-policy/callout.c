@@ -29,13 +29,13 @@ enum policy_heard policy_hear(const struct policy *p, const struct policy_reques
     const struct policy_callout *c = &p->def->callouts[p->def->routes[route].callout - 1];
     const struct policy_callout_reply *r = reply_of(rq, route);
 
-    if (r == NULL && rq->new_call) {
+    if (r == NULL) {
         policy_note(v, POLICY_STEP_ROUTE, POLICY_ASKS, route);
         v->action = POLICY_CALLOUT;
         v->reason = "Asked by HTTP";
         return POLICY_HEARD_END;
     }
-    if (r == NULL || r->kind == POLICY_REPLY_NONE) {
+    if (r->kind == POLICY_REPLY_NONE) {
         return no_answer(c, route, v);
     }
     policy_note(v, POLICY_STEP_ROUTE, POLICY_TOLD, route);

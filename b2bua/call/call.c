@@ -14,6 +14,7 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
     t->p = *p;
     slots_init(&t->slots, CALL_SLOTS_MAX);
     hmap_init(&t->by_id, 0);
+    hmap_init(&t->asked, 0);
     list_init(&t->all);
     call_moved_init(t);
     list_init(&t->messages);
@@ -54,6 +55,7 @@ void call_table_free(struct call_table **tp)
     config_unref(&t->cfg);
     slots_free(&t->slots);
     hmap_free(&t->by_id);
+    hmap_free(&t->asked);
     pool_drain(&t->calls);
     pool_drain(&t->legs);
     buf_free(&t->out);
@@ -344,7 +346,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     call_drop_offer(c);
     release_limits(c);
     media_session_close(&c->media);
-    call_asked_forget(c);
+    asked_forget(&c->asked);
     sip_msg_unref(&c->invite);
     hmap_remove(&t->by_id, &c->by_id);
     t->n_alive--;

@@ -184,18 +184,27 @@ static int set_digits(struct call *c, unsigned stream, const struct leg *l, cons
                                                                 : MEDIA_DTMF_PASS);
 }
 
+/* How long packets are to be for whom st describes, ms; 0: he does not say. */
+static uint32_t wanted_ptime(const struct sdp_stream *st)
+{
+    uint32_t usual = st->ptime != 0 ? st->ptime : 20; /* RFC 3551 4.2 */
+
+    return st->maxptime != 0 && st->maxptime < usual ? st->maxptime : st->ptime;
+}
+
 int codec_set_media(struct call *c, const struct codec_answer *a, const struct sdp_format_map *map,
                     size_t n)
 {
     const struct sdp_stream *st = &a->offer->streams[a->stream];
-    struct format_list list = {.kind = st->kind, .ptime_ms = a->answer->streams[a->stream].ptime};
+    struct format_list list = {.kind = st->kind,
+                               .ptime_ms = wanted_ptime(&a->answer->streams[a->stream])};
     int err;
 
     list_offerer(&list, a, map, n);
     err = set_formats(c, a->stream, a->to, &list);
     if (err == 0) {
         list.n = 0;
-        list.ptime_ms = st->ptime;
+        list.ptime_ms = wanted_ptime(st);
         list_answerer(&list, a, map, n);
         err = set_formats(c, a->stream, a->from, &list);
     }

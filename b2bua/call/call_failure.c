@@ -3,7 +3,7 @@
 
 /* RFC 3261 16.7 item 6, reduced to what a caller can use: 6xx, then what a person did, then the
  * rest; a server's trouble comes last. */
-static unsigned rank_of(uint16_t status)
+unsigned call_rank(uint16_t status)
 {
     if (status >= 600) {
         return 6;
@@ -19,7 +19,7 @@ static unsigned rank_of(uint16_t status)
 
 void call_note_failure(struct call *c, uint16_t status)
 {
-    if (rank_of(status) > rank_of(c->best_status)) {
+    if (call_rank(status) > call_rank(c->best_status)) {
         c->best_status = status;
     }
 }

@@ -215,19 +215,19 @@ bool call_decide(struct call_table *t, const struct sip_msg *req, const struct f
     return true;
 }
 
-void call_decide_again(struct call *c, const struct policy_callout_reply *replies, size_t n)
+void call_decide_again(const struct ask_for *f, const struct policy_callout_reply *replies,
+                       size_t n)
 {
-    struct call_table *t = c->t;
-    struct asker a = {.cfg = c->cfg};
-    uint64_t random = c->verdict.random;
+    struct asker a = {.cfg = f->cfg};
+    uint64_t random = f->verdict->random;
 
-    state_facts(c->invite, &c->a->dlg.flow, c->verdict.user, &a);
-    gather(t, c->invite, &a);
+    state_facts(f->req, f->flow, f->verdict->user, &a);
+    gather(f->t, f->req, &a);
     a.rq.random = random;
     a.rq.replies = replies;
     a.rq.n_replies = n;
-    policy_decide(c->cfg->policy, &a.rq, loop_now_ms(t->p.loop), &c->verdict);
-    call_tell_limits(c->cfg->policy, &c->verdict, &c->log);
+    policy_decide(f->cfg->policy, &a.rq, loop_now_ms(f->t->p.loop), f->verdict);
+    call_tell_limits(f->cfg->policy, f->verdict, f->log);
 }
 
 void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg)
@@ -267,21 +267,27 @@ void call_name_target(struct call *c, const struct leg *l)
     name_party(c, &l->party, l->user, &c->target);
 }
 
+void call_numbers(const struct ask_for *f, char mem[2][CALL_NUMBER_MAX], struct sl *calling,
+                  struct sl *called)
+{
+    const struct policy_verdict *v = f->verdict;
+    struct sl own;
+
+    *called = policy_number_text(&v->called, plain_user(&f->req->ruri, mem[0], CALL_NUMBER_MAX));
+    own = v->source.kind == POLICY_USERS && v->user >= 0 /* proven, not claimed */
+              ? sl_str(policy_def(f->cfg->policy)->users.accounts[v->user].name)
+              : plain_user(&f->req->from.uri, mem[1], CALL_NUMBER_MAX);
+    *calling = policy_number_text(&v->calling, own);
+}
+
 int call_fill_record(struct call *c, const struct sip_msg *req)
 {
     const struct policy_def *def = policy_def(c->cfg->policy);
-    const struct policy_verdict *v = &c->verdict;
-    char text[128];
+    char mem[2][CALL_NUMBER_MAX];
 
-    c->called = arena_dup(
-        &c->arena, policy_number_text(&v->called, plain_user(&req->ruri, text, sizeof(text))));
-    if (v->source.kind == POLICY_USERS && v->user >= 0) {
-        c->calling = policy_number_text(
-            &v->calling, sl_str(def->users.accounts[v->user].name)); /* proven, not claimed */
-    } else {
-        c->calling =
-            policy_number_text(&v->calling, plain_user(&req->from.uri, text, sizeof(text)));
-    }
+    call_numbers(&(struct ask_for){.cfg = c->cfg, .req = req, .verdict = &c->verdict}, mem,
+                 &c->calling, &c->called);
+    c->called = arena_dup(&c->arena, c->called);
     c->calling = arena_dup(&c->arena, c->calling);
     if (c->verdict.route >= 0) {
         c->route = sl_str(def->routes[c->verdict.route].name);

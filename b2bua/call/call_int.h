@@ -138,7 +138,8 @@ struct call_table {
     struct call_table_params p;
     struct config *cfg;
     struct slots slots;
-    struct hmap by_id;
+    struct hmap by_id, asked; /* calls; callouts that are waited for */
+    uint64_t last_asked;
     struct list all;      /* every call object, zombies too */
     struct list messages; /* out-of-dialog relays */
     struct pool calls, legs;

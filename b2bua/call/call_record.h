@@ -62,6 +62,7 @@ const char *call_limit_phrase(const struct policy *p, const struct policy_verdic
 void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *ref, int user);
 
 /* --- call_failure.c --- */
+unsigned call_rank(uint16_t status); /* of several failures the highest is told; 0: none */
 void call_note_failure(struct call *c, uint16_t status); /* the worse one counts */
 uint16_t call_status_for_caller(uint16_t status);
 uint16_t call_status_of_error(int err);

@@ -28,7 +28,7 @@ struct media_format {
     uint8_t out_pt;    /* the number on the other side; == pt when equal; MEDIA_PT_NONE */
     uint8_t kind;      /* enum media_format_kind */
     uint8_t codec;     /* enum media_codec */
-    uint16_t ptime_ms; /* 0: 20 */
+    uint16_t ptime_ms; /* as the other side wants it; the same in the whole list; 0: 20 */
     uint32_t clock_hz; /* of the rtpmap; 0: by RFC 3551 */
 };
 /* What this side may send, in the order of its description; replaces the former list; copied. Our
@@ -59,7 +59,8 @@ typedef void(media_dtmf_fn)(struct media_session *s, unsigned stream, unsigned s
 void media_set_dtmf_handler(struct media_session *s, media_dtmf_fn *fn, void *arg);
 
 #define MEDIA_DTMF_QUEUE 32
-/* Our own event packets TO this side: marker at the first, every 20 ms, the end three times, 50 ms
+/* Our own event packets TO this side: marker at the first, one each ptime_ms of what the other side
+ * sends it (10 to 60; 20), the end three times, 50 ms
  * of pause to the next digit; in the SSRC of the stream that goes there, with continuous sequence
  * numbers; audio gives way meanwhile. Returns at once. ms is clamped to 40..5000 and to what 16
  * bits of the clock hold; 0: 160. ENOTSUP: the side has no event format; EINVAL: no such digit (0-9

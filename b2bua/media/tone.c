@@ -3,7 +3,9 @@
 #include "crypto/crypto.h"
 #include "media/stage_int.h"
 
-#define TONE_STEP_MS 20
+#define TONE_STEP_MS 20 /* unless the side asks for another packet time, within: */
+#define TONE_STEP_MIN_MS 10
+#define TONE_STEP_MAX_MS 60
 #define TONE_PAUSE_MS 50
 #define TONE_DEFAULT_MS 160
 #define TONE_MIN_MS 40
@@ -20,7 +22,7 @@ struct media_tone {
     struct timer timer;
     enum tone_state state;
     uint8_t n, code, ends, pt;
-    uint16_t ms;
+    uint16_t ms, step_ms;
     uint32_t clock_hz, ts;
     int64_t begin_ms;
     bool has_own;
@@ -85,7 +87,7 @@ static void tone_send(struct media_tone *t, bool is_first, int64_t now_ms)
     _Alignas(8) uint8_t p[RTP_HEADER + TONE_PAYLOAD + TONE_ROOM];
     struct media_side *to = t->to;
     uint32_t ssrc = to->has_out ? to->out_ssrc : t->own_ssrc;
-    uint32_t ms = (uint32_t)(now_ms - t->begin_ms) + TONE_STEP_MS;
+    uint32_t ms = (uint32_t)(now_ms - t->begin_ms) + t->step_ms;
     uint16_t seq = t->own_seq;
     struct media_pkt pkt = {
         .p = p, .n = RTP_HEADER + TONE_PAYLOAD, .now_ms = now_ms, .class = MEDIA_CLASS_RTP};
@@ -103,6 +105,17 @@ static void tone_send(struct media_tone *t, bool is_first, int64_t now_ms)
     } else {
         (void)media_drop(to, MEDIA_DROP_SEND, now_ms);
     }
+}
+
+/* How often the side wants packets (RFC 4733 2.5.1.2): its ptime, as those who send to it know it.
+ */
+static uint16_t tone_step_ms(struct media_side *to)
+{
+    const struct media_formats *fs = media_side_other(to)->fmt;
+    uint16_t ms =
+        fs != NULL && fs->n != 0 && fs->f[0].ptime_ms != 0 ? fs->f[0].ptime_ms : TONE_STEP_MS;
+
+    return ms < TONE_STEP_MIN_MS ? TONE_STEP_MIN_MS : ms > TONE_STEP_MAX_MS ? TONE_STEP_MAX_MS : ms;
 }
 
 /* False: nothing waits, or the side has no event format any more. */
@@ -123,6 +136,7 @@ static bool tone_next(struct media_tone *t, int64_t now_ms)
     memmove(t->queue, t->queue + 1, t->n * sizeof(t->queue[0]));
     t->pt = f->pt;
     t->clock_hz = f->clock_hz;
+    t->step_ms = tone_step_ms(t->to);
     t->ts = tone_time(t, now_ms);
     t->begin_ms = now_ms;
     t->ends = 0;
@@ -133,7 +147,7 @@ static bool tone_next(struct media_tone *t, int64_t now_ms)
 
 static void tone_step(struct media_tone *t, int64_t now_ms)
 {
-    if (now_ms - t->begin_ms + TONE_STEP_MS >= t->ms || t->ends != 0) {
+    if (now_ms - t->begin_ms + t->step_ms >= t->ms || t->ends != 0) {
         t->ends++;
     }
     tone_send(t, false, now_ms);
@@ -154,7 +168,7 @@ static void tone_on_timer(void *tone)
         t->state = TONE_IDLE;
         return;
     }
-    timer_start(loop, &t->timer, t->state == TONE_PAUSE ? TONE_PAUSE_MS : TONE_STEP_MS);
+    timer_start(loop, &t->timer, t->state == TONE_PAUSE ? TONE_PAUSE_MS : t->step_ms);
 }
 
 static int tone_code(char digit, uint8_t *code)

@@ -311,6 +311,8 @@ static void sdp_note_attr(struct sdp_parser *p, struct sl name, struct sl value)
         s->bundle_only = true;
     } else if (sl_ieq(name, SL("ptime")) && sl_u32(value, SDP_PTIME_MAX, &ms) == 0 && ms != 0) {
         s->ptime = ms;
+    } else if (sl_ieq(name, SL("maxptime")) && sl_u32(value, SDP_PTIME_MAX, &ms) == 0 && ms != 0) {
+        s->maxptime = ms;
     }
 }
 

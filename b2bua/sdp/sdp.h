@@ -63,7 +63,7 @@ struct sdp_stream {
     struct addr rtcp_conn;        /* a=rtcp with an address, else conn's with rtcp_port */
     uint16_t first_attr, n_attrs; /* in sdp.attrs */
     uint16_t first_bw, n_bw;      /* in sdp.bws */
-    uint32_t ptime;               /* 0: none */
+    uint32_t ptime, maxptime;     /* ms; 0: none */
 };
 
 /* What the stream's owner does: its direction, without "receive" under the old hold. */

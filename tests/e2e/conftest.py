@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
-from kit import net  # noqa: E402
+from kit import net, plain  # noqa: E402
 from kit.capture import Capture  # noqa: E402
 from kit.daemon import Postern, base_config, merged  # noqa: E402
 from kit.leak import Scanner  # noqa: E402
@@ -110,6 +110,7 @@ class House:
     def __init__(self, binary, work):
         self.binary, self.work = binary, work
         self.daemon, self.capture, self.scan, self.check_end = None, None, True, True
+        plain.forget()
         self.parties = dict(self.parties)
         self.ours = {net.OUT, net.IN}
 
@@ -121,7 +122,7 @@ class House:
         return self.daemon.start(ready)
 
     def leaks(self):
-        return Scanner(self.parties, self.ours).scan(self.capture.packets())
+        return Scanner(self.parties, self.ours).scan(self.capture.packets() + plain.packets())
 
     def finish(self, passed):
         """After a test that passed: nothing left, a clean end, no leak, no alarm, a clean log."""

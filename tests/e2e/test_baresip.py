@@ -2,6 +2,7 @@
 import pytest
 
 from kit import net, rtp
+from kit.phone import both_hear, check_tone
 
 
 def check_recording(phone, other_hz):
@@ -73,17 +74,24 @@ def test_phone_holds_and_resumes(house, phone):
     one.dial("1002")
     one.wait("CALL_ESTABLISHED")
     two.wait("CALL_ESTABLISHED")
+    live = daemon.live()["id"]
+    both_hear(daemon, live)
     one.command("hold")
     net.until(lambda: "a=sendonly" in two.text() or "a=inactive" in two.text(), 5, "the other phone sees no hold")
     one.command("resume")
-    live = daemon.live()["id"]
 
     def ladder():
         return sum(1 for e in daemon.api.get(f"/v1/calls/{live}/ladder")["items"] if e["message"].startswith("INVITE"))
     net.until(lambda: ladder() == 6, 5, f"two re-INVITEs on both legs are due: {ladder()}")
+    both_hear(daemon, live)
     one.command("hangup")
     one.wait("CALL_CLOSED")
+    two.wait("CALL_CLOSED")
     daemon.wait_cdrs(1)
+    one.end()
+    two.end()
+    check_tone(one, two.hz)
+    check_tone(two, one.hz)
 
 
 def test_phone_calls_the_carrier_and_is_called_by_it(house, phone, ua, ear):

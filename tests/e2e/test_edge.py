@@ -64,7 +64,7 @@ def complaint(payload):
 def test_whatever_comes_in_what_goes_out_is_plain_and_bounded(house, ua, pair):
     """Inspection in firewalls in front of us falls over odd messages: none of ours is one."""
     daemon = house()
-    house.scan = False
+    house.scan = False  # the messages name addresses of ours
     hang_up(*established(pair))
     shooter = ua(net.STRANGER, 5060)
     friend = ua(net.CARRIER, 5066)  # a peer: more is answered

@@ -129,7 +129,6 @@ def test_call_killed_with_the_daemon_is_recorded_as_crash(house, pair):
 
 def test_foreign_database_is_refused_with_a_reason(house, tmp_path):
     house.check_end = False
-    house.scan = False
     with open(tmp_path / "postern.db", "wb") as f:
         f.write(b"this is no database of ours" * 400)
     daemon = house(ready=False)

@@ -14,6 +14,7 @@ from kit.sip import digest, unique
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BANS = {"bans": {"threshold": 10, "window": "5m", "durations": ["5m", "1h"]}}
+NO_BANS = {"bans": {"threshold": 10000}}
 
 
 def bans(daemon):
@@ -80,6 +81,20 @@ def test_svwar_finds_no_extension(house):
     assert "| 1001" not in out and "reqauth" not in out, out
     assert received(daemon) <= 20
     assert ban_of(daemon, net.STRANGER)["event"] == "scanner"
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "INVITE", "OPTIONS"])
+@pytest.mark.parametrize("is_there", [False, True], ids=["nobody-registered", "registered"])
+def test_svwar_in_disguise_finds_no_extension_though_it_is_answered(house, ua, method, is_there):
+    """Nothing shuts it up; it gives up by itself, as a user is told what it knows of somebody who cannot exist."""
+    daemon = house(security=NO_BANS)
+    if is_there:
+        assert register(ua(net.PHONE1, 5060), "1001", "one-secret").status == 200
+    before = received(daemon)
+    out = attack("svwar", "--force", "-m", method, "-e", "1001-1001", net.OUT, disguise=DISGUISE)
+    assert received(daemon) >= before + 2, out  # a number that cannot be, and the user's
+    assert bans(daemon) == []
+    assert "found nothing" in out and "| 1001" not in out, out
 
 
 def answer_or_silence(daemon, scanner, user):

@@ -161,6 +161,39 @@ def test_video_that_the_callee_refuses_stays_in_its_place(house, pair):
     hang_up(near, far)
 
 
+def test_audio_video_and_text_are_carried_each_by_itself(house, pair, ear):
+    """Three streams of one call; what goes in at one is heard at the same one of the other side, and nowhere else."""
+    house()
+    a, b = pair
+    near_ears, far_ears = ([ear(end.ip, 400) for _ in range(3)] for end in (a, b))
+    kinds = (("video", "a=rtpmap:96 H264/90000"), ("text", "a=rtpmap:98 t140/1000"))
+
+    def offer(end, ears):
+        return write_sdp(end.ip, ears[0].port, end.name) + "".join(
+            f"m={kind} {e.port} RTP/AVP {line.split()[0][-2:]}\r\n{line}\r\n" for (kind, line), e in zip(kinds, ears[1:]))
+    near = a.invite("+15550100", offer(a, near_ears))
+    far = b.incoming()
+    far.reply(200, offer(b, far_ears))
+    answer = near.result()
+    near.ack()
+    far.expect("ACK")
+    for described, mine, theirs in ((answer.sdp, near_ears, far_ears), (far.invite.sdp, far_ears, near_ears)):
+        lines = [line.split() for line in described.lines if line.startswith("m=")]
+        assert [line[0] for line in lines] == ["m=audio", "m=video", "m=text"]
+        ip = described.media[0]
+        for i, line in enumerate(lines):
+            ssrc, payload, got = 0x700 + i, (8, 96, 98)[i], theirs[i]
+            before = len(got.packets)
+
+            def heard():
+                mine[i].rtp.sendto(rtp_packet(before, 0, ssrc, b"words", payload), (ip, int(line[1])))
+                return any(packet[1] & 0x7F == payload for _, _, packet in got.packets[before:])
+            net.until(heard, 5, f"{line} is not relayed")
+    for ears in (near_ears, far_ears):
+        assert [{packet[1] & 0x7F for _, _, packet in e.packets} for e in ears] == [{8}, {96}, {98}]
+    hang_up(near, far)
+
+
 def test_dtmf_events_and_rtcp_are_relayed(house, pair, ear):
     house()
     a, b = pair

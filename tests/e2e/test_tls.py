@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from kit import net
+from kit import net, plain
 from kit.calls import established, hang_up, offer
 from kit.pki import Pki, names_of, serial_of, tls_house
 from kit.registering import listed, register
@@ -118,6 +118,20 @@ def test_a_peer_is_whom_its_certificate_names(house, ua, exchange, pki, shown):
         return
     hang_up(*established((near, callee)))
     assert daemon.cdr()["source"] == "peer:carrier"
+
+
+def test_the_leak_scanner_reads_what_tls_carries(house, ua, pki, exchange):
+    house(listeners=tls_house(pki), peers={"pbx": pbx_over_tls(pki)})
+    near, far = ua(net.CARRIER, 5060, name="carry"), exchange()
+    hang_up(*established((near, far)))
+    here, there = (net.IN, 5061), (net.PBX, far.port)
+    told = [p.payload for p in plain.packets() if (p.src, p.dst) == (net.IN, net.PBX)]
+    assert any(m.startswith(b"INVITE") for m in told) and len(told) < len(plain.packets())  # both ways
+    assert house.leaks() == []
+    slip = next(m for m in told if m.startswith(b"INVITE")).replace(b"Max-Forwards", f"X-Seen: {net.CARRIER}\r\nMax-Forwards".encode())
+    plain.note(here, there, slip)
+    assert [(to, whose, word) for to, whose, word, _ in house.leaks()] == [("pbx", "carrier", net.CARRIER)]
+    plain.forget()
 
 
 def test_a_certificate_of_a_strange_authority_gets_nowhere(house, ua, tmp_path, pki):

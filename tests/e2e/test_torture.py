@@ -159,7 +159,8 @@ def replay(house, ua, entries):
     assert to_others <= {net.CARRIER, net.PBX, net.OUT, net.IN}, to_others
 
 
-@pytest.mark.skipif(not os.path.exists(os.path.join(TORTURE, "index.tsv")), reason="no messages of the RFCs in " + TORTURE)
+@pytest.mark.skipif("POSTERN_TORTURE" not in os.environ and not os.path.exists(os.path.join(TORTURE, "index.tsv")),
+                    reason="no messages of the RFCs in " + TORTURE)
 def test_torture_messages_of_the_rfcs(house, ua):
     replay(house, ua, index(TORTURE))
 
@@ -170,9 +171,10 @@ def test_traps_of_our_own(house, ua):
 
 def test_strangers_get_at_most_twice_what_they_sent_and_nothing_twice(house, ua):
     """Every message again, from an address that nobody has proven: no third party is ever written to."""
-    folders = [OWN] + ([TORTURE] if os.path.exists(os.path.join(TORTURE, "index.tsv")) else [])
+    is_there = "POSTERN_TORTURE" in os.environ or os.path.exists(os.path.join(TORTURE, "index.tsv"))
+    folders = [OWN] + ([TORTURE] if is_there else [])
     house(sip={"t1": "100ms", "t2": "500ms"}, node={"workers": 1})
-    house.scan = False
+    house.scan = False  # the messages name addresses of ours
     stranger = ua(net.STRANGER, 5060, name="prober8")
     out = Outgoing(house)
     files, too_much = 0, []

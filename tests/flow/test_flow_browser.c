@@ -417,6 +417,37 @@ static void numbers_that_differ_are_mapped_in_both_directions(void **state)
     rig_down(r);
 }
 
+/* What each side asks for is what goes to it, our own events (RFC 4733) included. */
+static void each_side_is_sent_packets_as_long_as_it_asks_for(void **state)
+{
+    static const struct {
+        const char *lines;
+        unsigned ms;
+    } rows[] = {{"", 0},
+                {"a=ptime:10\r\n", 10},
+                {"a=ptime:30\r\n", 30},
+                {"a=maxptime:10\r\n", 10},
+                {"a=maxptime:60\r\n", 0},
+                {"a=ptime:40\r\na=maxptime:30\r\n", 30}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig *r = secure_up("plain", "few", "  few: {codecs: [PCMA]}\n");
+        char own[256];
+        struct pair t;
+
+        pair_init(&t, r);
+        (void)snprintf(own, sizeof(own), "c=IN IP4 192.0.2.30\r\nm=audio 40000 RTP/AVP 8\r\n%s",
+                       rows[i].lines);
+        invite(&t, sdp_of(&t.a, "", own));
+        answer(&t, plain_answer(&t.b, "m=audio 50000 RTP/AVP 8\r\na=ptime:10\r\n"));
+        assert_int_equal(format(media_side(r, 0, 1), 8)->ptime_ms, rows[i].ms);
+        assert_int_equal(format(media_side(r, 0, 0), 8)->ptime_ms, 10);
+        pair_bye(&t);
+        rig_down(r);
+    }
+}
+
 static void codecs_are_filtered_and_ordered_by_the_profiles(void **state)
 {
     static const char more[] =
@@ -495,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone),
         cmocka_unit_test(an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was),
         cmocka_unit_test(numbers_that_differ_are_mapped_in_both_directions),
+        cmocka_unit_test(each_side_is_sent_packets_as_long_as_it_asks_for),
         cmocka_unit_test(codecs_are_filtered_and_ordered_by_the_profiles),
         cmocka_unit_test(dscp_and_feedback_follow_the_profile),
     };

@@ -282,6 +282,95 @@ static void a_user_proves_himself_once(void **state)
     rig_down(t.r);
 }
 
+/* --- MESSAGE --- */
+
+static void message_and_wait(struct trio *t, const char *called)
+{
+    phone_request(&t->a, "MESSAGE", called, "psst");
+    assert_int_equal(fake_callout.n_asked, 1);
+    assert_false(rig_has_untaken(t->r));
+}
+
+static void a_message_waits_and_goes_where_the_answer_says(void **state)
+{
+    struct trio t;
+
+    (void)state;
+    trio_init(&t, HOUSE("503"));
+    message_and_wait(&t, "sip:+4930@203.0.113.1");
+    HAS(fake_callout.asked[0].body, "{\"callout\":\"lnp\",\"route\":\"ask\",\"call\":null,");
+    HAS(fake_callout.asked[0].body, "\"source\":\"peer:carrier\",\"listener\":\"outside\",");
+    HAS(fake_callout.asked[0].body, "\"calling\":\"+4940\",\"called\":\"004930\",");
+    HAS(fake_callout.asked[0].body, "\"method\":\"MESSAGE\"");
+    phone_send_raw(&t.a, t.a.last); /* absorbed: asked and sent once */
+    assert_int_equal(fake_callout.n_asked, 1);
+    assert_false(rig_has_untaken(t.r));
+    target(&t, 0, "pbx");
+    EXPECT(&t.pbx, "MESSAGE");
+    HAS(t.pbx.asked, "MESSAGE sip:004930@10.1.1.20");
+    phone_answer(&t.pbx, 202, NULL);
+    EXPECT(&t.a, "202 MESSAGE");
+    target(&t, 0, "spare"); /* twice is once */
+    assert_false(rig_has_untaken(t.r));
+    rig_down(t.r);
+}
+
+static void two_routes_ask_for_a_message_as_well(void **state)
+{
+    struct trio t;
+
+    (void)state;
+    trio_init(&t, HOUSE("503"));
+    message_and_wait(&t, "sip:+6661@203.0.113.1");
+    answer(&t, 0, &(struct callout_answer){.result = CALLOUT_CONTINUE});
+    assert_int_equal(fake_callout.n_asked, 2);
+    answer(&t, 1,
+           &(struct callout_answer){
+               .result = CALLOUT_REFUSE, .status = 604, .reason = "Number was given back"});
+    EXPECT(&t.a, "604 MESSAGE");
+    HAS(t.a.got, "SIP/2.0 604 Number was given back\r\n");
+    rig_down(t.r);
+}
+
+static void a_message_without_an_answer_gets_the_fallback(void **state)
+{
+    struct trio t;
+
+    (void)state;
+    trio_init(&t, HOUSE("504"));
+    message_and_wait(&t, "sip:+4930@203.0.113.1");
+    answer(&t, 0, &(struct callout_answer){.why = "no connection"});
+    EXPECT(&t.a, "504 MESSAGE");
+    rig_down(t.r);
+    trio_init(&t, HOUSE("continue"));
+    message_and_wait(&t, "sip:+4930@203.0.113.1");
+    rig_advance(t.r, 1399); /* a lost answer is missed here */
+    assert_false(rig_has_untaken(t.r));
+    rig_advance(t.r, 1);
+    EXPECT(&t.spare, "MESSAGE");
+    phone_answer(&t.spare, 200, NULL);
+    EXPECT(&t.a, "200 MESSAGE");
+    target(&t, 0, "pbx"); /* late */
+    assert_false(rig_has_untaken(t.r));
+    fake_callout.fail = ENOBUFS;
+    phone_request(&t.a, "MESSAGE", "sip:+4930@203.0.113.1", "again");
+    EXPECT(&t.spare, "MESSAGE");
+    phone_answer(&t.spare, 200, NULL);
+    EXPECT(&t.a, "200 MESSAGE");
+    fake_callout.fail = 0;
+    rig_down(t.r);
+}
+
+static void the_house_may_close_while_a_message_waits(void **state)
+{
+    struct trio t;
+
+    (void)state;
+    trio_init(&t, HOUSE("504"));
+    message_and_wait(&t, "sip:+4930@203.0.113.1");
+    rig_free(t.r); /* what is left would be seen by the sanitizer */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +386,10 @@ int main(void)
         cmocka_unit_test(limits_are_asked_when_it_is_known_where_to),
         cmocka_unit_test(who_cannot_be_asked_gives_no_answer_at_once),
         cmocka_unit_test(a_user_proves_himself_once),
+        cmocka_unit_test(a_message_waits_and_goes_where_the_answer_says),
+        cmocka_unit_test(two_routes_ask_for_a_message_as_well),
+        cmocka_unit_test(a_message_without_an_answer_gets_the_fallback),
+        cmocka_unit_test(the_house_may_close_while_a_message_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,20 @@
 /* test_flow_message.c - MESSAGE outside a call: to users and peers, with failover. */
 #include "rig.h"
 
+#define HOUSE_OF(to, limits)                                                                       \
+    "listeners:\n"                                                                                 \
+    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
+    "            rtp: {ports: 20000-20999}}\n"                                                     \
+    "  inside: {address: 10.1.1.1, sip: {udp: 5060}, rtp: {ports: 30000-30999}}\n"                 \
+    "peers:\n"                                                                                     \
+    "  carrier: {listener: outside, sources: [192.0.2.30/32]" limits "}\n"                         \
+    "  pbx: {listener: inside, targets: [\"sip:10.1.1.20:5070\"]}\n"                               \
+    "users: {domain: example.test, listener: outside,\n"                                           \
+    "        accounts: [{name: '1001', password: one}]}\n"                                         \
+    "routes: [{name: internal, to: [" to "]}]\n"
+#define HOUSE_TCP HOUSE_OF("users, pbx", "")
+#define HOUSE_LIMITED HOUSE_OF("users", ", limits: {requests_per_second: 2, request_burst: 2}")
+
 static void a_message_to_a_peer_is_carried_and_answered(void **state)
 {
     struct pair t;
@@ -108,6 +122,200 @@ static void a_message_reaches_the_devices_of_a_user_under_the_senders_own_name(v
     LACKS(m, "1003");
     phone_answer(&b, 200, NULL);
     EXPECT(&u, "200 MESSAGE");
+}
+
+/* --- a user with two devices --- */
+
+struct home {
+    struct rig *r;
+    struct phone a, desk, cell; /* a: the carrier; the others: 1001 */
+};
+
+static void device(struct phone *p, struct rig *r, const char *at, enum sip_transport t)
+{
+    phone_init(p, r, 1, "1001", at);
+    memcpy(p->password, "one", sizeof("one"));
+    phone_on(p, 0, t);
+    talk_register(p, 600);
+}
+
+static void home_up(struct home *h, struct rig *r, enum sip_transport cell)
+{
+    h->r = r;
+    phone_init(&h->a, r, 0, "alice", "192.0.2.30:5060");
+    device(&h->desk, r, "192.0.2.41:5062", SIP_UDP);
+    device(&h->cell, r, "192.0.2.44:5066", cell);
+}
+
+static void home_message(struct home *h)
+{
+    char branch[2][64];
+    struct phone *to[2] = {&h->desk, &h->cell};
+
+    phone_request(&h->a, "MESSAGE", "sip:1001@203.0.113.1", "psst");
+    for (size_t i = 0; i < 2; i++) {
+        const char *m = EXPECT(to[i], "MESSAGE");
+        const char *at = strstr(m, "branch=");
+
+        HAS(m, "\r\n\r\npsst");
+        assert_non_null(at);
+        memcpy(branch[i], at, sizeof(branch[i]) - 1);
+        branch[i][strcspn(branch[i], ";\r")] = '\0';
+    }
+    assert_string_not_equal(branch[0], branch[1]); /* transactions of their own */
+    QUIET(&h->a);
+}
+
+static void all_devices_of_a_user_get_a_message_and_the_first_2xx_answers_it(void **state)
+{
+    struct home h;
+
+    home_up(&h, *state, SIP_UDP);
+    home_message(&h);
+    phone_answer(&h.cell, 486, NULL);
+    QUIET(&h.a); /* another one may take it */
+    phone_answer(&h.desk, 202, NULL);
+    EXPECT(&h.a, "202 MESSAGE");
+    home_message(&h);
+    phone_answer(&h.desk, 200, NULL);
+    EXPECT(&h.a, "200 MESSAGE");
+    phone_answer(&h.cell, 200, NULL);
+    QUIET(&h.a);
+    assert_int_equal(rig_count_sent(h.r, "MESSAGE "), 4);
+}
+
+static void a_silent_device_is_asked_on_after_another_has_taken_the_message(void **state)
+{
+    struct home h;
+
+    home_up(&h, *state, SIP_UDP);
+    home_message(&h);
+    phone_answer(&h.desk, 200, NULL);
+    EXPECT(&h.a, "200 MESSAGE");
+    rig_advance(h.r, 500);
+    EXPECT(&h.cell, "MESSAGE"); /* Timer E: it may just have been away */
+    rig_advance(h.r, 40000);
+    phone_drop_mail(&h.cell);
+    QUIET(&h.desk);
+    QUIET(&h.a);
+}
+
+static void a_message_over_tcp_and_udp_reaches_both(void **state)
+{
+    struct rig *r = rig_up(HOUSE_TCP, 1);
+    struct home h;
+
+    (void)state;
+    home_up(&h, r, SIP_TCP);
+    home_message(&h);
+    rig_advance(r, 500);
+    EXPECT(&h.desk, "MESSAGE");
+    QUIET(&h.cell); /* TCP repeats by itself */
+    phone_answer(&h.cell, 200, NULL);
+    EXPECT(&h.a, "200 MESSAGE");
+    phone_answer(&h.desk, 200, NULL);
+    rig_down(r);
+}
+
+static void the_best_failure_answers_when_no_device_takes_a_message(void **state)
+{
+    static const struct {
+        unsigned desk, cell;
+        const char *heard;
+    } cases[] = {{486, 503, "486 MESSAGE"}, {503, 486, "486 MESSAGE"}, {404, 603, "603 MESSAGE"},
+                 {603, 404, "603 MESSAGE"}, {401, 500, "502 MESSAGE"}, {302, 302, "480 MESSAGE"}};
+    struct home h;
+
+    home_up(&h, *state, SIP_UDP);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        home_message(&h);
+        phone_answer(&h.desk, cases[i].desk, NULL);
+        QUIET(&h.a);
+        phone_answer(&h.cell, cases[i].cell, NULL);
+        EXPECT(&h.a, cases[i].heard);
+    }
+    home_message(&h);
+    phone_answer(&h.desk, 603, NULL);
+    phone_answer(&h.cell, 200, NULL); /* a person elsewhere may still want it */
+    EXPECT(&h.a, "200 MESSAGE");
+}
+
+static void a_failure_is_told_while_the_sender_still_waits_for_it(void **state)
+{
+    struct home h;
+
+    home_up(&h, *state, SIP_UDP);
+    home_message(&h);
+    phone_answer(&h.desk, 486, NULL);
+    rig_advance(h.r, 15999);
+    QUIET(&h.a);
+    rig_advance(h.r, 1);
+    EXPECT(&h.a, "486 MESSAGE");
+    phone_answer(&h.cell, 200, NULL); /* too late to be news */
+    QUIET(&h.a);
+    phone_drop_mail(&h.cell);
+    home_message(&h);
+    rig_advance(h.r, 34000);
+    phone_drop_mail(&h.desk);
+    phone_drop_mail(&h.cell);
+    EXPECT(&h.a, "408 MESSAGE");
+}
+
+static void a_device_that_cannot_be_reached_leaves_the_message_to_the_other(void **state)
+{
+    struct home h;
+
+    home_up(&h, *state, SIP_UDP);
+    rig_block(h.r, "192.0.2.44:5066", EHOSTUNREACH);
+    phone_request(&h.a, "MESSAGE", "sip:1001@203.0.113.1", "psst");
+    EXPECT(&h.desk, "MESSAGE");
+    phone_answer(&h.desk, 486, NULL);
+    EXPECT(&h.a, "486 MESSAGE");
+    rig_block(h.r, "192.0.2.41:5062", EHOSTUNREACH);
+    phone_request(&h.a, "MESSAGE", "sip:1001@203.0.113.1", "psst");
+    EXPECT(&h.a, "480 MESSAGE");
+}
+
+static void devices_that_say_nothing_leave_the_message_to_the_next_target(void **state)
+{
+    struct rig *r = rig_up(HOUSE_TCP, 1);
+    struct phone pbx;
+    struct home h;
+
+    (void)state;
+    home_up(&h, r, SIP_UDP);
+    phone_init(&pbx, r, 1, "bob", "10.1.1.20:5070");
+    home_message(&h);
+    phone_answer(&h.desk, 486, NULL);
+    rig_advance(r, 1999);
+    QUIET(&pbx);
+    rig_advance(r, 1);
+    EXPECT(&pbx, "MESSAGE");
+    phone_answer(&pbx, 200, NULL);
+    EXPECT(&h.a, "200 MESSAGE");
+    phone_drop_mail(&h.cell);
+    phone_answer(&h.cell, 200, NULL); /* too late to be news */
+    QUIET(&h.a);
+    rig_down(r);
+}
+
+static void a_message_to_two_devices_counts_once(void **state)
+{
+    struct rig *r = rig_up(HOUSE_LIMITED, 1);
+    struct home h;
+
+    (void)state;
+    home_up(&h, r, SIP_UDP);
+    rig_advance(r, 10000);
+    for (size_t i = 0; i < 2; i++) {
+        home_message(&h);
+        phone_answer(&h.desk, 200, NULL);
+        phone_answer(&h.cell, 200, NULL);
+        EXPECT(&h.a, "200 MESSAGE");
+    }
+    phone_request(&h.a, "MESSAGE", "sip:1001@203.0.113.1", "one too many");
+    EXPECT(&h.a, "503 MESSAGE");
+    rig_down(r);
 }
 
 /* The users live elsewhere now; where their devices have registered there may be nothing left. */
@@ -244,6 +452,14 @@ int main(void)
         FLOW_TEST(a_silent_target_of_a_message_is_left_within_two_seconds),
         FLOW_TEST(a_message_that_nobody_answers_is_a_408),
         FLOW_TEST(a_message_reaches_the_devices_of_a_user_under_the_senders_own_name),
+        FLOW_TEST(all_devices_of_a_user_get_a_message_and_the_first_2xx_answers_it),
+        FLOW_TEST(a_silent_device_is_asked_on_after_another_has_taken_the_message),
+        cmocka_unit_test(a_message_over_tcp_and_udp_reaches_both),
+        FLOW_TEST(the_best_failure_answers_when_no_device_takes_a_message),
+        FLOW_TEST(a_failure_is_told_while_the_sender_still_waits_for_it),
+        FLOW_TEST(a_device_that_cannot_be_reached_leaves_the_message_to_the_other),
+        cmocka_unit_test(devices_that_say_nothing_leave_the_message_to_the_next_target),
+        cmocka_unit_test(a_message_to_two_devices_counts_once),
         cmocka_unit_test(a_message_does_not_follow_a_device_to_a_listener_that_users_have_left),
         FLOW_TEST(messages_without_anybody_to_go_to_are_refused),
         FLOW_TEST(a_repeated_message_is_carried_once),

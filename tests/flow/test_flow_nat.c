@@ -292,6 +292,16 @@ static void the_change_waits_its_turn(void **state)
     "users: {domain: example.test, listener: outside" keepalive ",\n"                              \
     "        accounts: [{name: '1001', password: one}]}\n"                                         \
     "routes: []\n"
+#define USERS_AND_PBX                                                                              \
+    "listeners:\n"                                                                                 \
+    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060},\n"               \
+    "            rtp: {ports: 20000-20999}}\n"                                                     \
+    "  inside: {address: 10.1.1.1, sip: {udp: 5060}, rtp: {ports: 30000-30999}}\n"                 \
+    "peers:\n"                                                                                     \
+    "  pbx: {listener: inside, sources: [10.1.1.0/24]}\n"                                          \
+    "users: {domain: example.test, listener: outside,\n"                                           \
+    "        accounts: [{name: '1001', password: one}]}\n"                                         \
+    "routes: [{name: in, from: pbx, to: users}]\n"
 #define PING "\r\n\r\n"
 #define HOME "192.0.2.99:40123"
 
@@ -390,6 +400,156 @@ static void an_unanswered_pause_is_the_last_that_was_tried(void **state)
     rig_down(r);
 }
 
+/* --- gateways that rewrite half of a message --- */
+
+/* What the phone would have sent, with one word of it changed on the way, as often as it stands
+ * there; the length of the body as it was. */
+static void send_mangled(struct phone *p, const char *text, const char *from, const char *to)
+{
+    char out[RIG_TEXT_MAX];
+    struct buf b;
+
+    buf_init_fixed(&b, out, sizeof(out) - 1);
+    assert_non_null(strstr(text, from));
+    for (const char *at = strstr(text, from); at != NULL; at = strstr(text, from)) {
+        buf_putsl(&b, sl_make(text, (size_t)(at - text)));
+        buf_puts(&b, to);
+        text = at + strlen(from);
+    }
+    buf_puts(&b, text);
+    assert_int_equal(buf_err(&b), 0);
+    out[b.n] = '\0';
+    phone_send_raw(p, out);
+}
+
+/* The header rewritten, the description forgotten, and the other way round. */
+static void half_a_rewriting_does_not_hurt_a_call(void **state)
+{
+    static const struct {
+        const char *contact, *media;
+        bool is_hidden; /* its media will come from somewhere else */
+    } rows[] = {{"192.0.2.30:5060", "192.168.1.5", true},
+                {"192.168.1.5:5060", "192.0.2.30", false},
+                {"192.168.1.5:5060", "10.99.1.2", true}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig *r = rig_up(HOUSE(""), 1);
+        struct pair t;
+
+        pair_init(&t, r);
+        call_itself(&t.a, rows[i].contact);
+        assert_int_equal(sl_cstr(sl_str(rows[i].media), t.a.media_ip, sizeof(t.a.media_ip)), 0);
+        pair_up(&t);
+        assert_int_equal(rig_media(r)->streams[0].side[0].remote.wait_for_source,
+                         rows[i].is_hidden);
+        phone_bye(&t.b);
+        EXPECT(&t.b, "200 BYE");
+        EXPECT(&t.a, "BYE"); /* where it is, whatever it says */
+        phone_answer(&t.a, 200, NULL);
+        rig_down(r);
+    }
+}
+
+/* Of a peer, the Contact's own address counts unless the configuration says that it cannot. */
+static void a_wrong_port_in_a_contact_is_not_followed(void **state)
+{
+    struct phone u, b;
+    struct rig *r = registered(&u, USERS_AND_PBX, "192.0.2.99:1024");
+
+    (void)state;
+    phone_init(&b, r, 1, "bob", "10.1.1.20:5070");
+    phone_invite(&b, "sip:1001@10.1.1.1", phone_sdp(&b, NULL));
+    EXPECT(&b, "100 INVITE");
+    EXPECT(&u, "INVITE"); /* by the way it has registered on */
+    phone_answer_invite(&u, 200, phone_sdp(&u, NULL));
+    EXPECT(&u, "ACK");
+    EXPECT(&b, "200 INVITE");
+    phone_ack(&b, NULL);
+    phone_bye(&b);
+    EXPECT(&b, "200 BYE");
+    EXPECT(&u, "BYE");
+    phone_answer(&u, 200, NULL);
+    rig_down(r);
+    bye_goes_to(HOUSE(", nat: on"), "192.0.2.30:1024", "192.0.2.30:5060");
+    bye_goes_to(HOUSE(""), "192.0.2.30:1024", "192.0.2.30:1024");
+}
+
+/* Our branch says whose answer it is, not the address that somebody wrote over ours. */
+static void answers_count_with_another_host_in_their_via(void **state)
+{
+    static const char *const hosts[] = {"10.1.1.254:1024", "192.168.1.1", "alg.invalid:5060"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+        struct rig *r = rig_up(HOUSE(""), 1);
+        char answer[RIG_TEXT_MAX], via[64];
+        struct pair t;
+        struct sl line;
+
+        pair_init(&t, r);
+        pair_ring(&t);
+        line = msg_hdr(sl_str(t.b.ring), "Via", 0);
+        (void)snprintf(
+            answer, sizeof(answer),
+            "SIP/2.0 486 Busy Here\r\nVia: %.*s\r\nFrom: %.*s\r\nTo: <sip:x@y>;tag=b1\r\n"
+            "Call-ID: %.*s\r\nCSeq: %.*s\r\nContent-Length: 0\r\n\r\n",
+            SL_ARG(line), SL_ARG(msg_hdr(sl_str(t.b.ring), "From", 0)),
+            SL_ARG(msg_hdr(sl_str(t.b.ring), "Call-ID", 0)),
+            SL_ARG(msg_hdr(sl_str(t.b.ring), "CSeq", 0)));
+        (void)snprintf(via, sizeof(via), "Via: SIP/2.0/UDP %s;", hosts[i]);
+        send_mangled(&t.b, answer, "Via: SIP/2.0/UDP 10.1.1.1:5060;", via);
+        EXPECT(&t.b, "ACK");
+        EXPECT(&t.a, "486 INVITE");
+        phone_ack_failure(&t.a);
+        rig_down(r);
+    }
+}
+
+/* A call that leads to nothing; what the phone sent for it. */
+static void note_invite(struct pair *t, char invite[RIG_TEXT_MAX])
+{
+    phone_invite(&t->a, "sip:+4930123@203.0.113.1", phone_sdp(&t->a, NULL));
+    memcpy(invite, t->a.invite, RIG_TEXT_MAX);
+    EXPECT(&t->a, "100 INVITE");
+    EXPECT(&t->b, "INVITE");
+    phone_answer_invite(&t->b, 486, NULL);
+    EXPECT(&t->b, "ACK");
+    EXPECT(&t->a, "486 INVITE");
+    phone_ack_failure(&t->a);
+}
+
+/* A body that has grown or shrunk under its old Content-Length, by UDP. RFC 3261 18.3 leaves no
+ * choice: what is missing is a 400, what is too much is no part of the message. */
+static void a_length_that_a_rewriting_has_left_is_not_trusted_blindly(void **state)
+{
+    struct rig *r = rig_up(HOUSE(""), 1);
+    char invite[RIG_TEXT_MAX];
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    assert_int_equal(sl_cstr(SL("192.168.1.5"), t.a.media_ip, sizeof(t.a.media_ip)), 0);
+    note_invite(&t, invite);
+    memcpy(strstr(invite, "branch=z9hG4bK-") + 15, "shrk", 4);
+    memcpy(strstr(invite, "Call-ID: ") + 9, "shrk", 4);
+    send_mangled(&t.a, invite, "IP4 192.168.1.5", "IP4 9.9.9.9");
+    EXPECT(&t.a, "400 INVITE");
+    QUIET(&t.b);
+    memcpy(strstr(invite, "branch=z9hG4bK-") + 15, "grwn", 4);
+    memcpy(strstr(invite, "Call-ID: ") + 9, "grwn", 4);
+    send_mangled(&t.a, invite, "IP4 192.168.1.5", "IP4 198.51.100.77");
+    EXPECT(&t.a, "100 INVITE"); /* what was cut off is the end of the last attribute */
+    EXPECT(&t.b, "INVITE");
+    LACKS(t.b.got, "198.51.100.77");
+    HAS(t.b.got, "m=audio 30");
+    phone_answer_invite(&t.b, 486, NULL);
+    EXPECT(&t.b, "ACK");
+    EXPECT(&t.a, "486 INVITE");
+    r->is_noisy = true; /* repeated: the ACK would be that of the first call */
+    rig_down(r);
+}
+
 /* The domain is an address of the inside: what nobody may learn stands in the From of an OPTIONS.
  */
 #define INSIDE_DOMAIN(on_leak)                                                                     \
@@ -469,6 +629,10 @@ int main(void)
         cmocka_unit_test(line_ends_keep_a_hidden_device_reachable),
         cmocka_unit_test(answered_pauses_grow_to_the_longest),
         cmocka_unit_test(an_unanswered_pause_is_the_last_that_was_tried),
+        cmocka_unit_test(half_a_rewriting_does_not_hurt_a_call),
+        cmocka_unit_test(a_wrong_port_in_a_contact_is_not_followed),
+        cmocka_unit_test(answers_count_with_another_host_in_their_via),
+        cmocka_unit_test(a_length_that_a_rewriting_has_left_is_not_trusted_blindly),
         cmocka_unit_test(a_device_that_is_known_from_before_is_kept_reachable_from_the_start),
         cmocka_unit_test(our_own_options_are_looked_at_before_they_go),
     };

@@ -436,6 +436,46 @@ static void an_event_needs_no_stream_beside_it(void **state)
     rig_down(&r);
 }
 
+/* What side 1 wants to be sent is in the list of side 0, which sends it. */
+static void an_event_goes_as_often_as_the_side_asks_for_packets(void **state)
+{
+    static const struct {
+        uint16_t ptime_ms;
+        int step_ms;
+    } rows[] = {{0, 20}, {10, 10}, {20, 20}, {30, 30}, {60, 60}, {1, 10}, {100, 60}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct media_format f[COUNT_OF(audio_events)];
+        _Alignas(8) uint8_t got[512];
+        int step = rows[i].step_ms, next = 0, n = 0;
+        struct told t;
+        struct rig r;
+
+        up(&r, &t);
+        memcpy(f, audio_events, sizeof(f));
+        for (size_t k = 0; k < COUNT_OF(f); k++) {
+            f[k].ptime_ms = rows[i].ptime_ms;
+        }
+        assert_int_equal(media_set_formats(r.s, 0, 0, f, COUNT_OF(f)), 0);
+        assert_int_equal(media_send_dtmf(r.s, 0, 1, '7', 240), 0);
+        loop_advance(r.loop, 0);
+        for (int ms = 0; ms < 600; ms++) {
+            if (rig_recv(r.phone[1], got, sizeof(got), NULL) == 16) {
+                int lasted = next + step < 240 ? next + step : 240;
+
+                assert_int_equal(ms, next);
+                assert_int_equal(rtp_u16(got + 14), lasted * 8);
+                next += step;
+                n++;
+            }
+            loop_advance(r.loop, 1);
+        }
+        assert_int_equal(n, 240 / step + 2); /* the last one three times */
+        rig_down(&r);
+    }
+}
+
 static void what_cannot_be_sent_is_refused(void **state)
 {
     struct told t;
@@ -580,6 +620,7 @@ int main(void)
         cmocka_unit_test(our_events_replace_audio_and_numbers_stay_without_gaps),
         cmocka_unit_test(an_event_has_the_time_of_the_stream_it_interrupts),
         cmocka_unit_test(an_event_needs_no_stream_beside_it),
+        cmocka_unit_test(an_event_goes_as_often_as_the_side_asks_for_packets),
         cmocka_unit_test(what_cannot_be_sent_is_refused),
         cmocka_unit_test(stragglers_get_the_offset_of_their_time),
         cmocka_unit_test(the_source_unused_for_longest_makes_room),

@@ -80,13 +80,15 @@ static void without_a_reply_the_fallback_decides(void **state)
 
     (void)state;
     assert_true(v.action == POLICY_REFUSE && v.sip_code == 504 && v.route == 0);
-    v = decide(c, "2", false, NULL, 0); /* a MESSAGE is not kept waiting */
+    v = decide(c, "2", false, NULL, 0); /* a MESSAGE asks like a call */
+    assert_true(v.action == POLICY_CALLOUT && v.route == 0);
+    v = decide(c, "2", false, &none, 1);
     assert_true(v.action == POLICY_REFUSE && v.sip_code == 504);
     config_unref(&c);
     c = rig_good(HOUSE("continue"));
     v = decide(c, "3", true, &none, 1);
     assert_true(v.action == POLICY_REFUSE && v.sip_code == 410);
-    v = decide(c, "2", false, NULL, 0);
+    v = decide(c, "3", false, &none, 1);
     assert_true(v.action == POLICY_REFUSE && v.sip_code == 410);
     config_unref(&c);
 }

@@ -172,3 +172,26 @@ class Phone:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+
+def check_tone(phone, other_hz):
+    samples, rate = phone.heard_last()
+    samples = samples[rate // 2:]
+    assert len(samples) > rate // 2, f"{phone.user} recorded {len(samples)} samples after the hold"
+    share, own = rtp.tone_share(samples, other_hz, rate), rtp.tone_share(samples, phone.hz, rate)
+    assert share > 0.8 and own < 0.05, f"{phone.user} hears {share:.0%} of {other_hz} Hz, {own:.0%} of its own"
+
+
+def media_of(daemon, call_id):
+    return daemon.api.get("/v1/calls/" + call_id)["media"][0]
+
+
+def both_hear(daemon, call_id):
+    """A second and more of packets in both directions from here on."""
+    before = media_of(daemon, call_id)
+
+    def counted():
+        now = media_of(daemon, call_id)
+        return min(now[side][what] - before[side][what] for side in ("caller", "callee")
+                   for what in ("rx_packets", "tx_packets")) > 80
+    net.until(counted, 15, f"media do not flow both ways: {media_of(daemon, call_id)}")

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 
-from . import net
+from . import net, plain
 
 COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length",
            "c": "content-type", "k": "supported", "e": "content-encoding", "s": "subject"}
@@ -217,6 +217,8 @@ class Ua:
             if self.uplink is None or self.uplink.closed:
                 self.uplink = self.connect()
             stream = self.uplink
+        if self.transport == "tls":
+            plain.note(stream.sock.getsockname(), stream.sock.getpeername(), data)
         stream.sock.sendall(data)
 
     def pump(self, seconds):
@@ -245,6 +247,8 @@ class Ua:
             return
         stream.buf += data
         for message in stream.messages():
+            if self.transport == "tls":
+                plain.note(sock.getpeername(), sock.getsockname(), message)
             self.take(message, sock.getpeername()[:2], stream)
 
     def take(self, data, source, stream):

@@ -3,7 +3,7 @@ is put right on the way, in place, so that no length changes."""
 import socket
 import threading
 
-from . import net
+from . import net, plain
 from .sip import Stream
 
 TO_TLS = ((b"SIP/2.0/TCP", b"SIP/2.0/TLS"), (b";transport=TCP", b";transport=TLS"), (b";transport=tcp", b";transport=tls"))
@@ -63,7 +63,12 @@ class Shim:
                 return
             stream.buf += data
             for message in stream.messages():
-                target.sendall(translated(message, there))
+                said = translated(message, there)
+                if there:
+                    plain.note(target.getsockname(), target.getpeername(), said)
+                else:
+                    plain.note(source.getpeername(), source.getsockname(), message)
+                target.sendall(said)
 
     def end(self):
         for sock in [self.sock, *self.socks]:

@@ -1,0 +1,265 @@
+/* call_message_fork.c - a MESSAGE on its way to several: all devices of a user at once, everything
+ * else one after the other, and one answer for the sender (RFC 3428 7, RFC 3261 16.7). */
+#include "call/call_message.h"
+
+#define MESSAGE_FORK_MS                                                                            \
+    16000 /* a device has failed, others are silent: before timer F of theirs                      \
+           */
+
+static int64_t now_of(const struct message *m)
+{
+    return loop_now_ms(m->t->p.loop);
+}
+
+static void message_heard(struct message *m)
+{
+    if (m->waits) {
+        m->waits = false;
+        policy_target_heard(m->asked->aim);
+    }
+}
+
+void message_judge(struct message *m, enum policy_outcome outcome)
+{
+    if (m->asked == NULL) {
+        return;
+    }
+    message_heard(m);
+    call_tell_health(m->asked->peer, m->asked->aim,
+                     policy_target_result(m->asked->peer, m->asked->aim, outcome, now_of(m)));
+    m->asked = NULL;
+}
+
+static void branch_end(struct message_target *tg)
+{
+    if (tg->cli != NULL) {
+        tx_close(tg->cli);
+        tx_unref(&tg->cli);
+        tg->m->n_live--;
+    }
+}
+
+void message_drop_branches(struct message *m)
+{
+    for (size_t i = 0; i < m->n_targets; i++) {
+        branch_end(&m->targets[i]);
+    }
+}
+
+/* --- sending --- */
+
+static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
+
+static int branch_start(struct message_target *tg)
+{
+    struct message *m = tg->m;
+    struct buf *b = &m->t->out;
+    int err = tx_client_new(&tg->cli, m->t->p.tab,
+                            &(struct tx_client_params){.method = SIP_MESSAGE,
+                                                       .flow = tg->flow,
+                                                       .on_response = on_message_response,
+                                                       .arg = tg});
+
+    if (err != 0) {
+        return err;
+    }
+    m->n_live++;
+    tg->is_heard = false;
+    buf_reset(b);
+    err = message_write(m, tg, b);
+    if (err == 0) {
+        err = tx_client_start(tg->cli, buf_sl(b));
+    }
+    if (err != 0) {
+        branch_end(tg);
+    }
+    return err;
+}
+
+/* False: passed over, because it is down, or for now. */
+static bool target_enter(struct message_target *tg)
+{
+    struct message *m = tg->m;
+    enum policy_welcome welcome;
+
+    if (tg->peer == NULL || (m->is_last && !tg->is_later)) {
+        return !m->is_last;
+    }
+    welcome = policy_target_enter(tg->peer, tg->aim, m->is_last, now_of(m));
+    if (welcome == POLICY_WELCOME_OK) {
+        m->asked = tg;
+        m->waits = true;
+        return true;
+    }
+    tg->is_later = welcome == POLICY_WELCOME_LATER;
+    m->best = tg->is_later ? m->best : 503;
+    stat_inc(welcome == POLICY_WELCOME_BUSY ? STAT_TARGET_WAITING
+             : tg->is_later                 ? STAT_TARGET_LATER
+                                            : STAT_TARGET_PASSED);
+    return false;
+}
+
+static void target_try(struct message_target *tg)
+{
+    int err;
+
+    if (!target_enter(tg)) {
+        return;
+    }
+    err = branch_start(tg);
+    if (err != 0 && tg->peer != NULL) {
+        message_judge(tg->m, call_outcome_unsent(tg->peer, err));
+    }
+}
+
+/* False: nobody of them could be asked. */
+static bool group_send(struct message *m)
+{
+    const struct message_target *first = &m->targets[m->next];
+    size_t begin = m->next;
+
+    m->group_best = 0;
+    m->is_said = false;
+    while (m->next < m->n_targets && m->targets[m->next].group == first->group) {
+        target_try(&m->targets[m->next++]);
+    }
+    if (m->n_live == 0) {
+        return false;
+    }
+    if (m->next < m->n_targets && first->failover_ms != 0) {
+        timer_start(m->t->p.loop, &m->wait, first->failover_ms);
+    } else if (m->next - begin > 1) {
+        timer_start(m->t->p.loop, &m->wait, MESSAGE_FORK_MS);
+    }
+    return true;
+}
+
+/* Targets whose calls fail come last. */
+void message_send_next(struct message *m)
+{
+    for (;;) {
+        while (m->next < m->n_targets) {
+            if (group_send(m)) {
+                return;
+            }
+        }
+        if (m->is_last) {
+            break;
+        }
+        m->is_last = true;
+        m->next = 0;
+    }
+    message_finish(m, m->best);
+}
+
+/* --- answers --- */
+
+/* Any failure but 6xx, unless the route says which. */
+static bool message_goes_on(const struct message *m, uint16_t status)
+{
+    if (policy_def(m->cfg->policy)->routes[m->verdict.route].has_failover) {
+        return policy_fails_over(m->cfg->policy, &m->verdict, status);
+    }
+    return status < 600;
+}
+
+/* Whatever it says of the message: the target lives. */
+static void judge_answer(struct message *m, int err, uint16_t status)
+{
+    enum policy_outcome outcome;
+
+    if (m->asked != NULL) {
+        outcome = call_outcome(m->asked->peer, status, err);
+        message_judge(m, outcome == POLICY_FAILED ? outcome : POLICY_ALIVE);
+    }
+}
+
+static uint16_t group_status(const struct message *m)
+{
+    return m->group_best >= 400 ? m->group_best : 480;
+}
+
+/* All who were asked have said no, or nothing. */
+static void group_end(struct message *m)
+{
+    timer_stop(m->t->p.loop, &m->wait);
+    m->best = group_status(m);
+    if (m->is_said && !message_goes_on(m, m->group_best)) {
+        message_finish(m, m->best);
+        return;
+    }
+    message_send_next(m);
+}
+
+static void note_failure(struct message *m, uint16_t status)
+{
+    if (call_rank(status) > call_rank(m->group_best)) {
+        m->group_best = status;
+    }
+}
+
+/* Nobody who was asked has anything to say that counts: on to the next ones, if there are any. */
+void message_on_silence(void *message)
+{
+    struct message *m = message;
+
+    if (m->next >= m->n_targets) { /* nobody is next: what failed is told, the rest may come late */
+        if (m->group_best != 0) {
+            message_finish(m, group_status(m));
+        }
+        return;
+    }
+    for (size_t i = 0; i < m->n_targets; i++) {
+        if (m->targets[i].cli != NULL && !m->targets[i].is_heard) {
+            branch_end(&m->targets[i]);
+            note_failure(m, 408);
+        }
+    }
+    if (m->n_live == 0) {
+        message_judge(m, POLICY_FAILED);
+        group_end(m);
+    }
+}
+
+/* The end of a branch, while the sender still waits for his answer. */
+static void branch_said(struct message *m, int err, uint16_t status)
+{
+    if (err == 0 && status < 300) {
+        message_finish(m, status == 202 ? 202 : 200);
+        return;
+    }
+    if (err == 0 || err == ETIMEDOUT) {
+        note_failure(m, err == 0 ? status : 408);
+    }
+    m->is_said = m->is_said || err == 0;
+    m->heard = status == m->group_best ? m->heard : NULL; /* another one's failure is told */
+    if (m->n_live == 0) {
+        group_end(m);
+    }
+}
+
+static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct message_target *tg = arg;
+    struct message *m = tg->m;
+    uint16_t status = err == 0 ? rsp->status : 0;
+
+    (void)tx;
+    message_heard(m);
+    tg->is_heard = true;
+    if (err == 0 && status < 200) {
+        return;
+    }
+    judge_answer(m, err, status);
+    branch_end(tg);
+    if (m->srv == NULL) { /* answered by another one's word */
+        if (m->n_live == 0) {
+            message_close(m);
+        }
+        return;
+    }
+    m->heard = err == 0 ? rsp : NULL;
+    m->heard_from = &tg->to;
+    branch_said(m, err, status);
+    m->heard = NULL;
+}

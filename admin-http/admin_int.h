@@ -57,7 +57,10 @@ struct admin {
     size_t n_readers;
     pthread_mutex_t diff_lock; /* held by the one comparison or trial that runs */
     pthread_mutex_t conns_lock;
-    int conns[ADMIN_CONNECTIONS]; /* descriptors; -1: free */
+    struct conn_slot {
+        int fd;                /* -1: free */
+        struct request *begun; /* not yet over */
+    } conns[ADMIN_CONNECTIONS];
     size_t n_conns;
 };
 
@@ -185,6 +188,8 @@ void conns_free(struct admin *a);
 /* No new ones; waits until the old ones are gone, which may still be answered for polite_ms. */
 /* Returns the listening socket, or -1, to be closed when libmicrohttpd's threads are gone. */
 MUST_USE int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
+/* Of an open connection; NULL: it had no place. */
+struct conn_slot *conns_slot(struct MHD_Connection *conn);
 void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
                         enum MHD_ConnectionNotificationCode what);
 
@@ -192,6 +197,7 @@ void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
 enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,
                                 const char *method, const char *version, const char *data,
                                 size_t *data_bytes, void **statep);
+void request_free(struct request **rqp); /* accepts a NULL one */
 void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn);
 void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
                   enum MHD_RequestTerminationCode why);

@@ -12,8 +12,8 @@
 static void conns_add(struct admin *a, int fd, void **slotp)
 {
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        if (a->conns[i] < 0) {
-            a->conns[i] = fd;
+        if (a->conns[i].fd < 0) {
+            a->conns[i].fd = fd;
             a->n_conns++;
             *slotp = &a->conns[i];
             return;
@@ -23,13 +23,22 @@ static void conns_add(struct admin *a, int fd, void **slotp)
 
 static void conns_remove(struct admin *a, void **slotp)
 {
-    int *slot = *slotp;
+    struct conn_slot *slot = *slotp;
 
     if (slot != NULL) {
-        *slot = -1;
+        request_free(&slot->begun);
+        slot->fd = -1;
         a->n_conns--;
         *slotp = NULL;
     }
+}
+
+struct conn_slot *conns_slot(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info != NULL ? info->socket_context : NULL;
 }
 
 /* Closed is told before the descriptor is closed: under the lock a number is never another's. */
@@ -53,7 +62,7 @@ void conns_init(struct admin *a)
 {
     (void)pthread_mutex_init(&a->conns_lock, NULL);
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        a->conns[i] = -1;
+        a->conns[i].fd = -1;
     }
 }
 
@@ -69,8 +78,8 @@ static size_t conns_shut(struct admin *a, int how)
 
     (void)pthread_mutex_lock(&a->conns_lock);
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        if (a->conns[i] >= 0) {
-            (void)shutdown(a->conns[i], how);
+        if (a->conns[i].fd >= 0) {
+            (void)shutdown(a->conns[i].fd, how);
         }
     }
     n = a->n_conns;

@@ -66,15 +66,17 @@ static enum MHD_Result on_http_arg_size(void *arg, enum MHD_ValueKind kind, cons
  * piece, and MHD would decode first. Without memory: no request. */
 void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
 {
-    struct request *rq = mem_zalloc(sizeof(*rq));
+    struct conn_slot *slot = conns_slot(conn);
+    struct request *rq = slot != NULL ? mem_zalloc(sizeof(*rq)) : NULL;
     struct sl path = sl_str(uri);
     ptrdiff_t end = sl_chr(path, '?');
 
     (void)arg;
-    (void)conn;
     if (rq == NULL) {
         return NULL;
     }
+    request_free(&slot->begun);
+    slot->begun = rq;
     path = end >= 0 ? sl_head(path, (size_t)end) : path;
     arena_init(&rq->arena, 1024, REQUEST_ARENA_MAX);
     rq->url_bytes = path.n;
@@ -82,7 +84,8 @@ void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
     return rq;
 }
 
-/* Lives from on_http_uri() to on_http_done(). */
+/* Lives from on_http_uri() to on_http_done(), or as long as its connection: MHD, which answers what
+ * it cannot read itself, does not say then that the request is over. */
 static void request_begin(struct request *rq, struct admin *a, struct MHD_Connection *conn,
                           const char *method)
 {
@@ -104,22 +107,31 @@ static void request_begin(struct request *rq, struct admin *a, struct MHD_Connec
     body_prepare(rq);
 }
 
-void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
-                  enum MHD_RequestTerminationCode why)
+void request_free(struct request **rqp)
 {
-    struct request *rq = *statep;
+    struct request *rq = *rqp;
 
-    (void)arg;
-    (void)conn;
-    (void)why;
     if (rq != NULL) {
         buf_free(&rq->body);
         buf_free(&rq->text);
         buf_free(&rq->errors);
         arena_free(&rq->arena);
         mem_free(rq);
-        *statep = NULL;
+        *rqp = NULL;
     }
+}
+
+void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
+                  enum MHD_RequestTerminationCode why)
+{
+    struct conn_slot *slot = conns_slot(conn);
+
+    (void)arg;
+    (void)why;
+    if (slot != NULL) {
+        request_free(&slot->begun);
+    }
+    *statep = NULL;
 }
 
 /* The answer was too large, or memory ran out while it was written. */

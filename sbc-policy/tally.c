@@ -135,10 +135,9 @@ static void tally_clear(struct tally *t, struct tally_entry *e)
     }
 }
 
-static bool tally_is_spare(const struct tally_entry *e, int64_t now_ms)
+/* By a state that was read before: who claims it must have judged the very one it exchanges. */
+static bool tally_is_spare(const struct tally_entry *e, uint64_t state, int64_t now_ms)
 {
-    uint64_t state = atomic_load(&e->state);
-
     return tally_phase(state) == TALLY_FREE ||
            (tally_phase(state) == TALLY_LIVE && (state & TALLY_HOLDERS_MASK) == 0 &&
             atomic_load(&e->until_ms) <= now_ms);
@@ -150,7 +149,9 @@ static unsigned tally_emptier(const struct tally *t, uint64_t home, int64_t now_
     unsigned spare[2] = {0, 0};
 
     for (unsigned i = 0; i < TALLY_PLACES; i++) {
-        spare[i / TALLY_BUCKET] += tally_is_spare(tally_at(t, home, i), now_ms) ? 1 : 0;
+        const struct tally_entry *e = tally_at(t, home, i);
+
+        spare[i / TALLY_BUCKET] += tally_is_spare(e, atomic_load(&e->state), now_ms) ? 1 : 0;
     }
     return spare[1] > spare[0] ? TALLY_BUCKET : 0;
 }
@@ -166,7 +167,7 @@ static struct tally_entry *tally_claim(struct tally *t, uint64_t home, const str
         struct tally_entry *e = tally_at(t, home, at);
         uint64_t state = atomic_load(&e->state);
 
-        if (!tally_is_spare(e, now_ms) ||
+        if (!tally_is_spare(e, state, now_ms) ||
             !atomic_compare_exchange_strong(&e->state, &state,
                                             tally_next(state, TALLY_WRITING, 0))) {
             continue;

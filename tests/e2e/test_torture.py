@@ -173,7 +173,7 @@ def test_strangers_get_at_most_twice_what_they_sent_and_nothing_twice(house, ua)
     """Every message again, from an address that nobody has proven: no third party is ever written to."""
     is_there = "POSTERN_TORTURE" in os.environ or os.path.exists(os.path.join(TORTURE, "index.tsv"))
     folders = [OWN] + ([TORTURE] if is_there else [])
-    house(sip={"t1": "100ms", "t2": "500ms"}, node={"workers": 1})
+    house(sip={"t1": "100ms", "t2": "500ms"}, node={"workers": 1}, security={"unknown_sources": {"each": "off"}})
     house.scan = False  # the messages name addresses of ours
     stranger = ua(net.STRANGER, 5060, name="prober8")
     out = Outgoing(house)

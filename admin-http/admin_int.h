@@ -4,6 +4,7 @@
 #define POSTERN_ADMIN_INT_H
 
 #include "admin-http/admin.h"
+#include "admin-http/conns.h"
 #include "b2bua/b2bua.h"
 #include "store/store.h"
 
@@ -57,10 +58,7 @@ struct admin {
     size_t n_readers;
     pthread_mutex_t diff_lock; /* held by the one comparison or trial that runs */
     pthread_mutex_t conns_lock;
-    struct conn_slot {
-        int fd;                /* -1: free */
-        struct request *begun; /* not yet over */
-    } conns[ADMIN_CONNECTIONS];
+    struct conn_slot conns[ADMIN_CONNECTIONS];
     size_t n_conns;
 };
 
@@ -181,17 +179,6 @@ extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
-
-/* --- conns.c --- */
-void conns_init(struct admin *a);
-void conns_free(struct admin *a);
-/* No new ones; waits until the old ones are gone, which may still be answered for polite_ms. */
-/* Returns the listening socket, or -1, to be closed when libmicrohttpd's threads are gone. */
-MUST_USE int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
-/* Of an open connection; NULL: it had no place. */
-struct conn_slot *conns_slot(struct MHD_Connection *conn);
-void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
-                        enum MHD_ConnectionNotificationCode what);
 
 /* --- http.c, listen.c --- */
 enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,

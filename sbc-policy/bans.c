@@ -115,21 +115,20 @@ static uint32_t bans_points(const struct policy_ban_rules *rules, int64_t debt_m
     return (uint32_t)((left * rules->threshold + rules->window_ms - 1) / rules->window_ms);
 }
 
-/* True: that is enough. The debt is paid with it. */
-static bool bans_score(struct policy_bans *b, const struct policy_ban_rules *rules,
-                       const struct policy_key *k, const struct policy_offence *o, int64_t now_ms,
-                       uint32_t *points)
+/* The points with this offence; at the threshold, which is for one party, the debt is paid. */
+static uint32_t bans_score(struct policy_bans *b, const struct policy_ban_rules *rules,
+                           const struct policy_key *k, const struct policy_offence *o,
+                           unsigned parties, int64_t now_ms)
 {
     struct bans_score *s = bans_score_of(b, k, o->proof != POLICY_UNPROVEN);
     int64_t debt = bans_debt_of(s, k);
-    bool enough;
+    uint32_t points;
 
     debt = debt > now_ms ? debt : now_ms;
-    debt += (int64_t)policy_event_points(o->event) * rules->window_ms / rules->threshold;
-    *points = bans_points(rules, debt, now_ms);
-    enough = *points >= rules->threshold;
-    *s = (struct bans_score){.key = *k, .debt_ms = enough ? 0 : debt};
-    return enough;
+    debt += (int64_t)policy_event_points(o->event) * rules->window_ms / rules->threshold / parties;
+    points = bans_points(rules, debt, now_ms);
+    *s = (struct bans_score){.key = *k, .debt_ms = points >= rules->threshold ? 0 : debt};
+    return points;
 }
 
 uint32_t policy_bans_points(const struct policy_bans *b, const struct policy_ban_rules *rules,
@@ -332,13 +331,12 @@ static void bans_hush(struct policy_bans *b, const struct policy_ban_rules *rule
     }
 }
 
-/* A nonce is bound to an address, not to a port: whoever answers ours by UDP may be a neighbour
- * behind the same NAT, so the port is silenced no longer than a forged source. */
+/* A port is no name: by UDP a neighbour behind the same NAT may answer our nonce, and a
+ * connection's port may be somebody else's in UDP. So it is silenced no longer than a forged
+ * source. */
 static int64_t bans_length(const struct policy_ban_rules *rules, const struct policy_ban *ban)
 {
-    bool is_guess = ban->port != 0 ? ban->proof != POLICY_BY_STREAM : ban->quiet;
-
-    return is_guess ? POLICY_QUIET_MS : bans_duration(rules, ban->level);
+    return ban->port != 0 || ban->quiet ? POLICY_QUIET_MS : bans_duration(rules, ban->level);
 }
 
 static int bans_punish(struct policy_bans *b, const struct policy *p,
@@ -346,7 +344,8 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
                        const struct policy_now *now, struct policy_ban **out)
 {
     const struct policy_ban_rules *rules = &policy_def(p)->security.bans;
-    bool quiet = o->proof == POLICY_UNPROVEN || k->port != 0;
+    bool quiet =
+        o->proof == POLICY_UNPROVEN || policy_has_proven(b->gate, &o->source, now->mono_ms);
     struct policy_ban *ban = bans_get(b, k);
     bool again = ban != NULL && !ban->quiet && ban->event != POLICY_MANUAL;
     int err;
@@ -409,6 +408,29 @@ static bool bans_key_of(const struct policy_bans *b, const struct policy_offence
     return policy_key_of(&o->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&o->source) : 0, k);
 }
 
+#define BANS_CROWD                                                                                 \
+    10u /* parties that may be behind an address where users have proven themselves */
+
+/* Whom the offence leads to a ban of. A flow that offends is followed by another one, as ports cost
+ * nothing: the address has a score as well, and in the end a minute of silence for all of it but
+ * the flows that are proven. */
+static bool bans_is_enough(struct policy_bans *b, const struct policy_ban_rules *rules,
+                           const struct policy_offence *o, const struct policy_now *now,
+                           struct policy_key *k, uint32_t *points)
+{
+    struct policy_key all = *k;
+    uint32_t of_all;
+
+    *points = bans_score(b, rules, k, o, 1, now->mono_ms);
+    all.port = 0;
+    of_all = k->port != 0 ? bans_score(b, rules, &all, o, BANS_CROWD, now->mono_ms) : 0;
+    if (of_all >= rules->threshold) {
+        *k = all;
+        *points = of_all;
+    }
+    return *points >= rules->threshold;
+}
+
 int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct policy_offence *o,
                      const struct policy_now *now, enum policy_change *change,
                      const struct policy_ban **out)
@@ -423,7 +445,7 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
     *change = POLICY_NO_CHANGE;
     *out = NULL;
     if (!rules->present || !bans_key_of(b, o, now, &k) ||
-        !bans_score(b, rules, &k, o, now->mono_ms, &points)) {
+        !bans_is_enough(b, rules, o, now, &k, &points)) {
         return 0;
     }
     if (policy_is_protected(p, &o->source) ||
@@ -439,7 +461,7 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
         return err == EALREADY ? 0 : err;
     }
     ban->points = points;
-    *change = quiet ? POLICY_SILENCED : k.port != 0 ? POLICY_SHUT : POLICY_BANNED;
+    *change = k.port != 0 ? POLICY_SHUT : ban->quiet ? POLICY_SILENCED : POLICY_BANNED;
     if (*change == POLICY_BANNED) {
         err = bans_widen(b, p, o, now, &ban);
     }

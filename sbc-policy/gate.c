@@ -7,8 +7,9 @@
 #define GATE_PROVEN 16384u /* buckets of eight: flows */
 #define GATE_HOMES 8192u   /* addresses with a proven flow */
 #define GATE_DENIED 16384u
-#define GATE_MET 2048u   /* connections */
-#define GATE_EACH 32768u /* rates of single sources, by hash: two that meet share one */
+#define GATE_MET 2048u     /* connections */
+#define GATE_MET_TIMES 10u /* what all connections of strangers may use, in strangers' budgets */
+#define GATE_EACH 32768u   /* rates of single sources, by hash: two that meet share one */
 
 /* The strangers' budget is written by all workers: a cache line of its own. */
 struct policy_gate {
@@ -18,7 +19,7 @@ struct policy_gate {
     _Atomic uint64_t v4_lengths, v6_lengths; /* prefix lengths under a ban, bit length - 1 */
     _Atomic bool has_flows;                  /* some flow is or was under a ban */
     char pad_before[64];
-    _Atomic int64_t strangers_ns;
+    _Atomic int64_t strangers_ns, met_ns;
     _Atomic uint32_t strangers_warned;
     char pad_after[64];
     _Atomic int64_t each_ns[GATE_EACH];
@@ -331,6 +332,21 @@ static enum policy_admission gate_admit_stranger(struct policy_gate *g,
     return both == POLICY_DROP_FAST ? POLICY_DROP_STRANGER : both == POLICY_ADMIT ? each : both;
 }
 
+/* A connection costs a handshake, which many can pay: together they have a budget as well. */
+static enum policy_admission gate_admit_met(struct policy_gate *g, const struct policy_security *s,
+                                            const struct policy_knock *k, int64_t now_ms)
+{
+    enum policy_admission each = gate_take_each(g, s, k, POLICY_MET, now_ms);
+    uint64_t all = (uint64_t)s->unknown_pps * GATE_MET_TIMES;
+    const struct policy_rate rate = {all < UINT32_MAX ? (uint32_t)all : UINT32_MAX, 0};
+    uint32_t use;
+
+    if (each != POLICY_DROP_FAST && all != 0 && !policy_rate_take(&g->met_ns, rate, now_ms, &use)) {
+        return POLICY_DROP_STRANGER;
+    }
+    return each;
+}
+
 enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p,
                                    const struct policy_knock *k, int64_t now_ms)
 {
@@ -344,7 +360,7 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
     case POLICY_TRUSTED:
         return gate_take_each(g, s, k, POLICY_TRUSTED, now_ms);
     case POLICY_MET:
-        return gate_take_each(g, s, k, POLICY_MET, now_ms);
+        return gate_admit_met(g, s, k, now_ms);
     case POLICY_UNKNOWN:
         break;
     }

@@ -241,13 +241,10 @@ static void a_forged_flood_in_the_name_of_the_carrier_bans_nobody(void **state)
 /* Behind one address: the offender on two connections, a user, and one who has yet to register. */
 static void who_offends_where_users_are_proven_is_demoted_and_shut_out_alone(void **state)
 {
-    static const struct {
-        enum policy_proof proof;
-        int64_t for_ms; /* digest proves the address, not the port */
-    } rules[] = {{POLICY_BY_STREAM, 300000}, {POLICY_BY_DIGEST, POLICY_QUIET_MS}};
+    static const enum policy_proof proofs[] = {POLICY_BY_STREAM, POLICY_BY_DIGEST};
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+    for (size_t i = 0; i < COUNT_OF(proofs); i++) {
         struct addr bad = rig_addr(EVIL), user = bad, other = bad;
         struct policy_knock k = {.listener = OUTSIDE};
         struct court c;
@@ -260,14 +257,14 @@ static void who_offends_where_users_are_proven_is_demoted_and_shut_out_alone(voi
         (void)policy_prove(c.g, &user, c.now.mono_ms + 3600000, c.now.mono_ms);
         for (int n = 0; n < 9; n++) { /* others' points are not his */
             c.port = 7001;
-            (void)offend(&c, EVIL, POLICY_MALFORMED, rules[i].proof);
+            (void)offend(&c, EVIL, POLICY_MALFORMED, proofs[i]);
             c.port = 5060;
-            (void)offend(&c, EVIL, POLICY_MALFORMED, rules[i].proof);
+            (void)offend(&c, EVIL, POLICY_MALFORMED, proofs[i]);
         }
         assert_int_equal(c.change, POLICY_NO_CHANGE);
-        assert_int_equal(offend(&c, EVIL, POLICY_MALFORMED, rules[i].proof), POLICY_SHUT);
+        assert_int_equal(offend(&c, EVIL, POLICY_MALFORMED, proofs[i]), POLICY_SHUT);
         assert_int_equal(c.ban->port, 5060);
-        assert_int_equal(c.ban->until_ms - c.ban->since_ms, rules[i].for_ms);
+        assert_int_equal(c.ban->until_ms - c.ban->since_ms, POLICY_QUIET_MS);
         assert_false(c.ban->firewall);
         assert_true(c.ban->quiet);
         k.source = bad;
@@ -276,14 +273,43 @@ static void who_offends_where_users_are_proven_is_demoted_and_shut_out_alone(voi
         assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_TRUSTED);
         k.source = other;
         assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
-        pass(&c, rules[i].for_ms);
+        pass(&c, POLICY_QUIET_MS);
         k.source = bad; /* his proof is gone for good */
         assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
-        (void)offend(&c, EVIL, POLICY_SCANNER, rules[i].proof);
+        (void)offend(&c, EVIL, POLICY_SCANNER, proofs[i]);
         assert_true(policy_bans_remove(c.b, c.ban->id));
         assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
         court_close(&c);
     }
+}
+
+/* Twelve connections, each closed before it has the points for a ban. */
+static void new_ports_do_not_wash_an_address_clean(void **state)
+{
+    struct addr user = rig_addr(EVIL), other = user;
+    struct policy_knock k = {.listener = OUTSIDE};
+    struct court c;
+    unsigned n = 0;
+
+    (void)state;
+    court_open(&c);
+    addr_set_port(&user, 6000);
+    addr_set_port(&other, 7000);
+    (void)policy_prove(c.g, &user, c.now.mono_ms + 3600000, c.now.mono_ms);
+    do {
+        c.port = (uint16_t)(10000 + n / 4);
+        n++;
+    } while (offend(&c, EVIL, POLICY_AUTH_FAILED, POLICY_BY_STREAM) == POLICY_NO_CHANGE && n < 100);
+    assert_in_range(n, 46, 50); /* ten times what one party may do, points being whole ones */
+    assert_int_equal(c.change, POLICY_SILENCED);
+    assert_int_equal(c.ban->port, 0);
+    assert_int_equal(c.ban->until_ms - c.ban->since_ms, POLICY_QUIET_MS);
+    assert_false(c.ban->firewall);
+    k.source = other;
+    assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_DENIED);
+    k.source = user;
+    assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_TRUSTED);
+    court_close(&c);
 }
 
 static void a_right_password_clears_what_came_before_it_unproven(void **state)
@@ -635,6 +661,7 @@ int main(void)
         cmocka_unit_test(proven_and_unproven_points_are_never_added_up),
         cmocka_unit_test(a_forged_flood_in_the_name_of_the_carrier_bans_nobody),
         cmocka_unit_test(who_offends_where_users_are_proven_is_demoted_and_shut_out_alone),
+        cmocka_unit_test(new_ports_do_not_wash_an_address_clean),
         cmocka_unit_test(the_firewall_is_no_place_where_somebody_known_lives),
         cmocka_unit_test(a_new_configuration_says_again_what_is_for_the_firewall),
         cmocka_unit_test(a_wider_ban_covers_until_it_ends),

@@ -1,0 +1,27 @@
+/* conns.h - the open connections of the admin API. Thread: libmicrohttpd's; the end: the owner's.
+ */
+#ifndef POSTERN_ADMIN_CONNS_H
+#define POSTERN_ADMIN_CONNS_H
+
+#include "base/base.h"
+
+#include <microhttpd.h>
+
+struct admin;
+struct request;
+struct conn_slot {
+    int fd;                /* -1: free */
+    struct request *begun; /* not yet over; its connection's thread only */
+};
+
+void conns_init(struct admin *a);
+void conns_free(struct admin *a);
+/* No new ones; waits until the old ones are gone, which may still be answered for polite_ms.
+ * Returns the listening socket, or -1, to be closed when libmicrohttpd's threads are gone. */
+MUST_USE int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
+/* Of an open connection; NULL: it had no place. */
+struct conn_slot *conns_slot(struct MHD_Connection *conn);
+void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,
+                        enum MHD_ConnectionNotificationCode what);
+
+#endif

@@ -408,8 +408,8 @@ static bool bans_key_of(const struct policy_bans *b, const struct policy_offence
     return policy_key_of(&o->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&o->source) : 0, k);
 }
 
-#define BANS_CROWD                                                                                 \
-    10u /* parties that may be behind an address where users have proven themselves */
+/* Parties that may be behind an address where users have proven themselves. */
+#define BANS_CROWD 10u
 
 /* Whom the offence leads to a ban of. A flow that offends is followed by another one, as ports cost
  * nothing: the address has a score as well, and in the end a minute of silence for all of it but

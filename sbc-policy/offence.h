@@ -96,8 +96,9 @@ struct policy_bans;
 MUST_USE int policy_bans_new(struct policy_bans **bp, struct policy_gate *gate); /* gate borrowed */
 void policy_bans_free(struct policy_bans **bp);
 /* Scores an offence, of the address; where users have proven themselves, one with a proof of its
- * own is scored and punished by its flow alone. *out: the ban that it led to (or that grew to a
- * network), else NULL. ENOMEM: scored, but the ban could not be kept. */
+ * own is scored and punished by its flow alone, until there are many at one address. *out: the ban
+ * that it led to (or that grew to a network), else NULL. ENOMEM: scored, but the ban could not be
+ * kept. */
 MUST_USE int policy_bans_note(struct policy_bans *b, const struct policy *p,
                               const struct policy_offence *o, const struct policy_now *now,
                               enum policy_change *change, const struct policy_ban **out);

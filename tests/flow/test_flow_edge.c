@@ -109,6 +109,8 @@ static void an_offender_beside_a_user_loses_his_connection_and_nobody_else(void 
     assert_int_equal(stat_sum(STAT_BAN_SHUT), 1);
     assert_int_equal(fake_store.n_bans_put, 0);
     asks(&user);
+    phone_init(&late, r, 0, "1003", "192.0.2.99:5060"); /* his port, by UDP */
+    asks(&late);
     phone_init(&bad, r, 0, "1001", "192.0.2.99:5061"); /* and by UDP, with our nonces */
     memcpy(bad.password, "wrong", sizeof("wrong"));
     for (int i = 0; i < 5; i++) {

@@ -2,7 +2,7 @@
 #include "sip/sip_int.h"
 
 /* RFC 3261 19.3: one tag, not quoted. */
-static int extract_tag(struct sl params, struct sl *tag)
+int sip_tag(struct sl params, struct sl *tag)
 {
     struct sip_prm prm;
     struct sl found = SL_NULL;
@@ -25,12 +25,12 @@ static void extract_from_to(struct sip_msg *m, struct sip_bad *bad)
     struct sl from = sip_hdr_value(m, HDR_FROM), to = sip_hdr_value(m, HDR_TO);
 
     if (sip_nameaddr_parse(from, &m->from) != 0 || m->from.is_star ||
-        extract_tag(m->from.params, &m->from_tag) != 0) {
+        sip_tag(m->from.params, &m->from_tag) != 0) {
         m->from = (struct sip_nameaddr){.is_star = false};
         sip_refuse(bad, 400, from.n != 0 ? "Malformed From" : "Missing From");
     }
     if (sip_nameaddr_parse(to, &m->to) != 0 || m->to.is_star ||
-        extract_tag(m->to.params, &m->to_tag) != 0) {
+        sip_tag(m->to.params, &m->to_tag) != 0) {
         m->to = (struct sip_nameaddr){.is_star = false};
         sip_refuse(bad, 400, to.n != 0 ? "Malformed To" : "Missing To");
     }

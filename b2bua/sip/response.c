@@ -18,10 +18,9 @@ static void put_source(struct buf *b, const struct sip_via *via, const struct ad
 }
 
 /* The topmost value without what the client may have put into received and rport itself. */
-static void put_top_via(struct buf *b, struct sl value, const struct sip_via *via,
-                        const struct addr *src)
+static void put_top_via(struct buf *b, const struct sip_via *via, const struct addr *src)
 {
-    struct sl params = via->params;
+    struct sl params = via->params, value = via->text;
     size_t head = params.n != 0 ? (size_t)(params.p - value.p) - 1 : value.n;
     struct sip_prm prm;
 
@@ -40,19 +39,20 @@ static void put_top_via(struct buf *b, struct sl value, const struct sip_via *vi
     put_source(b, via, src);
 }
 
-static void put_first_via(struct buf *b, struct sl field, const struct addr *src)
+static void put_first_via(struct buf *b, struct sl field, const struct sip_via *via,
+                          const struct addr *src)
 {
-    struct sl rest = field, top;
-    struct sip_via via;
+    struct sl rest;
 
-    if (src == NULL || sip_value_next(&rest, &top) != 0 || sip_via_parse(top, &via) != 0) {
+    if (src == NULL || via->text.n == 0) {
         sip_put_clean(b, field); /* nothing known about it: as it came */
         return;
     }
-    put_top_via(b, top, &via, src);
-    if (rest.n != 0) {
+    put_top_via(b, via, src);
+    rest = sip_trim(sip_from(field, (size_t)(via->text.p + via->text.n - field.p)));
+    if (rest.n != 0) { /* its ',' and what follows */
         BUF_LIT(b, ", ");
-        sip_put_clean(b, sip_trim(rest));
+        sip_put_clean(b, sip_trim(sip_from(rest, 1)));
     }
 }
 
@@ -65,7 +65,7 @@ void sip_put_vias(struct buf *b, const struct sip_msg *req, const struct addr *s
     while ((h = sip_hdr_next(req, HDR_VIA, &pos)) != NULL) {
         BUF_LIT(b, "Via: ");
         if (is_first) {
-            put_first_via(b, h->value, src);
+            put_first_via(b, h->value, &req->via, src);
         } else {
             sip_put_clean(b, h->value);
         }

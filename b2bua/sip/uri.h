@@ -50,6 +50,7 @@ struct sip_nameaddr {
 MUST_USE int sip_nameaddr_parse(struct sl s, struct sip_nameaddr *out);
 
 struct sip_via {
+    struct sl text; /* the whole value, without white space around it */
     enum sip_transport transport;
     struct sl transport_name;
     struct sl host; /* v6 without brackets */

@@ -132,8 +132,8 @@ int sip_via_parse(struct sl value, struct sip_via *out)
 {
     size_t at = 0;
 
-    *out = (struct sip_via){.has_rport = false};
     value = sip_trim(value);
+    *out = (struct sip_via){.text = value};
     if (via_protocol(value, &at, out) != 0 || via_sent_by(value, &at, out) != 0 ||
         via_params(value, at, out) != 0) {
         return EBADMSG;

@@ -386,13 +386,57 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
     }
 }
 
+/* --- with too much to do: what is refused, and the ACK for that, are not read to their end --- */
+
+static bool skim_invite(struct worker *w, const struct flow *flow, const struct sip_msg *req)
+{
+    struct tx *tx = NULL;
+
+    if (req->to_tag.n != 0 || !worker_serves(w, flow->listener) ||
+        owner_by_call_id(w, req->call_id) != w->index) {
+        return false;
+    }
+    return tx_match_request(w->tab, req, flow, &tx) == TX_MATCH_DONE || worker_sheds(w, req, flow);
+}
+
+static bool skim_ack(struct worker *w, const struct sip_msg *req)
+{
+    struct token tok = {0};
+
+    if (!is_our_token(w, req, &tok) || tok.kind != TOKEN_STATELESS) {
+        return false;
+    }
+    stat_inc(STAT_SIP_DROP_ACK);
+    return true;
+}
+
+/* Of peers only: for the others there is more to judge than time. True: done with. */
+static bool skim(struct worker *w, const struct flow *flow, struct sl bytes)
+{
+    bool is_ack = sl_starts(bytes, SL("ACK "));
+    int64_t now_ms = loop_now_ms(w->loop);
+    struct sip_msg *req = NULL;
+    bool is_done;
+
+    if (flow_is_reliable(flow) || !overload_is_pressed(&w->overload, now_ms) ||
+        (!is_ack && (!sl_starts(bytes, SL("INVITE ")) ||
+                     !overload_would_refuse(&w->overload, OVERLOAD_PEER, now_ms))) ||
+        policy_peer_of(w->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0 ||
+        sip_msg_skim(w->pool, bytes, &req) != 0) {
+        return false;
+    }
+    is_done = is_ack ? skim_ack(w, req) : skim_invite(w, flow, req);
+    sip_msg_unref(&req);
+    return is_done;
+}
+
 void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, unsigned hops)
 {
     struct sip_msg *msg = NULL;
     struct sip_bad bad = {0};
     int err;
 
-    if (!worker_may_read(w, flow, bytes)) {
+    if (!worker_may_read(w, flow, bytes) || skim(w, flow, bytes)) {
         return;
     }
     err = sip_msg_parse(w->pool, bytes, &msg, &bad);

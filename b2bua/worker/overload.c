@@ -62,7 +62,7 @@ bool overload_is_pressed(const struct overload *o, int64_t now_ms)
     return o->above_since_ms != 0 && now_ms - o->above_since_ms >= OVERLOAD_HOLD_MS;
 }
 
-bool overload_refuses(struct overload *o, enum overload_class class, int64_t now_ms)
+bool overload_would_refuse(const struct overload *o, enum overload_class class, int64_t now_ms)
 {
     static const uint32_t from[OVERLOAD_NCLASSES] = {
         [OVERLOAD_STRANGER] = OVERLOAD_FULL,
@@ -70,7 +70,12 @@ bool overload_refuses(struct overload *o, enum overload_class class, int64_t now
         [OVERLOAD_PEER] = OVERLOAD_FULL * 2,
     };
 
-    if (!overload_is_pressed(o, now_ms) || o->pressure < from[class]) {
+    return overload_is_pressed(o, now_ms) && o->pressure >= from[class];
+}
+
+bool overload_refuses(struct overload *o, enum overload_class class, int64_t now_ms)
+{
+    if (!overload_would_refuse(o, class, now_ms)) {
         return false;
     }
     if (o->began_ms == 0) {

@@ -47,6 +47,8 @@ void overload_forget(struct overload *o);
 struct overload_seen overload_worst(const struct overload *o); /* of the last seconds */
 /* Is there pressure that has lasted? */
 bool overload_is_pressed(const struct overload *o, int64_t now_ms);
+/* Would overload_refuses() say so? */
+bool overload_would_refuse(const struct overload *o, enum overload_class class, int64_t now_ms);
 /* Is new work of this class to be refused? True begins or prolongs a spell. */
 bool overload_refuses(struct overload *o, enum overload_class class, int64_t now_ms);
 /* The classes refused lately as a number: 0 none, 1 strangers, 2 users too, 3 everybody. */

@@ -173,6 +173,54 @@ static void a_refused_invite_that_is_sent_again_is_refused_again(void **state)
     wait_us(r, 0);
 }
 
+/* An INVITE that the short memory of those in work has lost is still found in its transaction. */
+static void an_invite_in_work_is_never_refused(void **state)
+{
+    struct rig *r = *state;
+    struct repeats *kept = r->b.repeats;
+    struct pair t;
+    struct phone other;
+
+    pair_init(&t, r);
+    talk_start(&t.a, &t.b);
+    phone_init(&other, r, 0, "dora", "192.0.2.30:5060");
+    press(r, &other, LIMIT_US * 2);
+    r->b.repeats = NULL;
+    phone_again(&t.a);
+    r->b.repeats = kept;
+    EXPECT(&t.a, "100 INVITE");
+    assert_int_equal(stat_sum(STAT_SHED_PEER), 0);
+    talk_cancel(&t.a);
+    phone_answer_invite(&t.b, 180, NULL);
+    talk_cancelled(&t.b);
+    wait_us(r, 0);
+}
+
+static void the_ack_for_a_refusal_is_dropped_and_that_for_a_call_is_not(void **state)
+{
+    struct rig *r = *state;
+    struct pair t;
+    struct phone a;
+
+    pair_init(&t, r);
+    talk_start(&t.a, &t.b);
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "ACK");
+    EXPECT(&t.a, "200 INVITE");
+    phone_init(&a, r, 0, "dora", "192.0.2.30:5060");
+    press(r, &a, LIMIT_US * 2);
+    phone_invite(&a, CALLED, phone_sdp(&a, NULL));
+    refused(&a, "503 INVITE");
+    phone_ack_failure(&a);
+    assert_int_equal(stat_sum(STAT_SIP_DROP_ACK), 1);
+    phone_ack(&t.a, NULL); /* or the 200 would be sent again */
+    rig_advance(r, 1000);
+    QUIET(&t.a);
+    assert_int_equal(stat_sum(STAT_SIP_DROP_ACK), 1);
+    wait_us(r, 0);
+    pair_bye(&t);
+}
+
 static void the_level_says_who_is_refused_and_falls_when_it_is_calm(void **state)
 {
     struct rig *r = *state;
@@ -244,6 +292,8 @@ int main(void)
         FLOW_TEST(whatever_belongs_to_a_dialog_is_served),
         FLOW_TEST(a_repetition_of_an_invite_in_work_is_dropped_and_nothing_else),
         FLOW_TEST(a_refused_invite_that_is_sent_again_is_refused_again),
+        FLOW_TEST(an_invite_in_work_is_never_refused),
+        FLOW_TEST(the_ack_for_a_refusal_is_dropped_and_that_for_a_call_is_not),
         FLOW_TEST(the_level_says_who_is_refused_and_falls_when_it_is_calm),
         cmocka_unit_test(what_waited_at_the_worker_that_read_it_is_told_to_the_owner),
         FLOW_TEST(each_measure_can_be_switched_off),

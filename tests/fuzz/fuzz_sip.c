@@ -88,6 +88,24 @@ static void fuzz_answer(struct sip_pool *pool, const struct sip_msg *req, bool i
     buf_free(&b);
 }
 
+/* The short look must agree with the long one, m, wherever both see something. */
+static void fuzz_skim(struct sip_pool *pool, struct sl bytes, const struct sip_msg *m)
+{
+    struct sip_msg *s = NULL;
+
+    if (sip_msg_skim(pool, bytes, &s) != 0) {
+        fuzz_require(s == NULL);
+        return;
+    }
+    if (m != NULL) {
+        fuzz_require(m->is_request && s->method == m->method);
+        fuzz_require(sl_eq(s->to_tag, m->to_tag) && sl_eq(s->call_id, m->call_id));
+        fuzz_require(sl_eq(s->via.branch, m->via.branch) && s->via.port == m->via.port);
+    }
+    fuzz_answer(pool, s, false);
+    sip_msg_unref(&s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static struct sip_pool *pool;
@@ -102,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     err = sip_msg_parse(pool, sl_make(data, n), &m, &bad);
     fuzz_require((err == 0) == (bad.reason == NULL));
     fuzz_require((m != NULL) == (err == 0 || bad.status != 0));
+    fuzz_skim(pool, sl_make(data, n), err == 0 ? m : NULL);
     if (m != NULL) {
         fuzz_walk(m);
         if (m->is_request) {

@@ -408,6 +408,64 @@ static void a_message_lives_as_long_as_somebody_holds_it_and_its_block_is_reused
     sip_msg_unref(&m);
 }
 
+static void a_short_look_declines_what_is_not_simple(void **state)
+{
+    static const char *const declined[] = {
+        "",
+        "SIP/2.0 200 OK\r\n" VIA FROM TO CALL_ID CSEQ "\r\n",
+        "PING sip:bob@example.com SIP/2.0\r\n" VIA FROM TO CALL_ID "CSeq: 7 PING\r\n\r\n",
+        START FROM TO CALL_ID CSEQ "\r\n",
+        START VIA TO CALL_ID CSEQ "\r\n",
+        START VIA FROM CALL_ID CSEQ "\r\n",
+        START VIA FROM TO CSEQ "\r\n",
+        START VIA FROM TO CALL_ID "\r\n",
+        START VIA FROM TO CALL_ID CSEQ,
+        START VIA VIA FROM FROM TO CALL_ID CSEQ "\r\n",
+        START "Via: SIP/2.0/UDP 192.0.2.1;branch=old\r\n" FROM TO CALL_ID CSEQ "\r\n",
+        START "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK\r\n" FROM TO CALL_ID CSEQ "\r\n",
+        START "Via: SIP/2.0/UDP\r\n" FROM TO CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: sip:bob@example.com;tag=x\r\n" CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: <sip:bob@example.com\r\n" CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: \"a <sip:bob@example.com>\r\n" CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;\r\n" CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;;tag=x\r\n" CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;tag=x;tag=y\r\n" CALL_ID CSEQ "\r\n",
+        START VIA FROM "To: <sip:bob@example.com>tag=x\r\n" CALL_ID CSEQ "\r\n",
+    };
+    struct sip_msg *m;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(declined); i++) {
+        if (sip_msg_skim(pool, sl_str(declined[i]), &m) != EBADMSG) {
+            fail_msg("%s", declined[i]);
+        }
+        assert_null(m);
+    }
+}
+
+static void a_short_look_finds_the_tag_where_it_is(void **state)
+{
+    static const struct {
+        const char *to, *tag;
+    } rows[] = {{"<sip:bob@example.com>", ""},
+                {"<sip:bob@example.com>;tag=x1", "x1"},
+                {"\"<;tag=no>\" <sip:bob@example.com;tag=no> ; a=b ;TAG = x2", "x2"},
+                {"Bob <sip:bob@example.com>;tag=x3;a", "x3"}};
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct sip_msg *m = NULL;
+
+        snprintf(text, sizeof(text), START VIA FROM "t: %s\r\n" CALL_ID CSEQ "\r\n", rows[i].to);
+        assert_int_equal(sip_msg_skim(pool, sl_str(text), &m), 0);
+        assert_sl(m->to_tag, rows[i].tag);
+        assert_sl(m->call_id, "c1@192.0.2.1");
+        assert_sl(m->via.branch, "z9hG4bK1");
+        sip_msg_unref(&m);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -435,6 +493,8 @@ int main(void)
         cmocka_unit_test(long_lines_identifiers_and_messages_are_refused),
         cmocka_unit_test(look_ups_walk_all_fields_of_a_kind),
         cmocka_unit_test(a_response_with_a_bad_contact_is_left_to_its_dialog),
+        cmocka_unit_test(a_short_look_declines_what_is_not_simple),
+        cmocka_unit_test(a_short_look_finds_the_tag_where_it_is),
         cmocka_unit_test(a_message_lives_as_long_as_somebody_holds_it_and_its_block_is_reused),
     };
 

@@ -288,6 +288,60 @@ static void a_response_holds_no_line_end_of_the_request(void **state)
     sip_pool_free(&pool);
 }
 
+/* --- the short look --- */
+
+static void put_refusal(struct buf *b, const struct sip_msg *m)
+{
+    struct addr src;
+
+    assert_int_equal(addr_parse(SL("192.0.2.200"), 5999, &src), 0);
+    sip_put_response(
+        b, &(struct sip_response){.req = m, .src = &src, .status = 503, .to_tag = SL("our")});
+    assert_int_equal(buf_err(b), 0);
+}
+
+/* How many messages the short look was enough for. */
+static size_t set_skim(struct sip_pool *pool, const struct set *set)
+{
+    static char mem[2][SIP_MSG_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        struct sl bytes = sl_make(set->s[i].bytes, set->s[i].n);
+        struct sip_msg *whole = NULL, *skimmed = NULL;
+        struct buf a, b;
+        struct sip_bad bad;
+
+        if (sip_msg_parse(pool, bytes, &whole, &bad) == 0 &&
+            sip_msg_skim(pool, bytes, &skimmed) == 0) {
+            assert_true(whole->is_request && skimmed->method == whole->method);
+            assert_true(sl_eq(skimmed->to_tag, whole->to_tag));
+            assert_true(sl_eq(skimmed->call_id, whole->call_id));
+            assert_true(sl_eq(skimmed->via.branch, whole->via.branch));
+            buf_init_fixed(&a, mem[0], sizeof(mem[0]));
+            buf_init_fixed(&b, mem[1], sizeof(mem[1]));
+            put_refusal(&a, whole);
+            put_refusal(&b, skimmed);
+            assert_true(sl_eq(buf_sl(&a), buf_sl(&b)));
+            n++;
+        }
+        sip_msg_unref(&whole);
+        sip_msg_unref(&skimmed);
+    }
+    return n;
+}
+
+static void a_short_look_says_the_same_as_a_long_one(void **state)
+{
+    struct sip_pool *pool = NULL;
+
+    (void)state;
+    assert_int_equal(sip_pool_new(&pool), 0);
+    (void)set_skim(pool, &rfc);
+    assert_true(set_skim(pool, &own) >= 20);
+    sip_pool_free(&pool);
+}
+
 /* --- no byte beyond, no memory lost --- */
 
 static void cut_everywhere(struct sip_pool *pool, const struct sample *s)
@@ -308,6 +362,9 @@ static void cut_everywhere(struct sip_pool *pool, const struct sample *s)
         err = sip_msg_parse(pool, sl_make(part, n), &m, &bad);
         assert_true(err == 0 || bad.reason != NULL);
         sip_msg_unref(&m);
+        if (sip_msg_skim(pool, sl_make(part, n), &m) == 0) {
+            sip_msg_unref(&m);
+        }
         err = sip_frame(sl_make(part, n), SIP_MSG_MAX, &len);
         assert_true(err != 0 || len <= n);
         free(part);
@@ -480,6 +537,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rfc_message_is_answered_as_its_index_says),
         cmocka_unit_test(each_of_our_own_messages_is_answered_as_its_index_says),
+        cmocka_unit_test(a_short_look_says_the_same_as_a_long_one),
         cmocka_unit_test(a_response_holds_no_line_end_of_the_request),
         cmocka_unit_test(no_message_cut_anywhere_is_read_beyond_its_end),
         cmocka_unit_test(want_of_memory_is_told_and_leaves_nothing_behind),

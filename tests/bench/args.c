@@ -37,6 +37,8 @@ static const struct opt_def opt_defs[] = {
     {"--rtcp", OPT_FLAG, AT(rtcp), 0, 0, NULL, "with --media: RTCP on the next port too"},
     {"--even", OPT_FLAG, AT(even), 0, 0, NULL,
      "with --media: no bursts each millisecond; never sleeps"},
+    {"--epoll", OPT_FLAG, AT(epoll), 0, 0, NULL,
+     "with --media: no io_uring, a system call for each packet"},
     {"--rtp-ports", OPT_PORTS, AT(rtp_first), 1024, 65535, "A-B", "our RTP ports [40000-59999]"},
     {"--srtp-caller", OPT_FLAG, AT(srtp_caller), 0, 0, NULL, "the caller offers SDES-SRTP"},
     {"--srtp-callee", OPT_FLAG, AT(srtp_callee), 0, 0, NULL, "the callee wants SDES-SRTP"},

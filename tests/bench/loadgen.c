@@ -66,11 +66,10 @@ static int lg_open(struct lg *lg)
     return err == 0 ? streams_open(lg) : err;
 }
 
-static void lg_wait(struct lg *lg)
+static void lg_serve_epoll(struct lg *lg, int64_t wait_ns)
 {
     struct epoll_event ev[LG_EVENTS];
-    int64_t left = load_next_ns(lg) - io_clock_ns();
-    struct timespec ts = {0, left > 0 && !lg->o.even ? left : 0};
+    struct timespec ts = {0, wait_ns};
     int n = epoll_pwait2(lg->epfd, ev, LG_EVENTS, &ts, NULL);
 
     lg->now_ns = io_clock_ns();
@@ -78,6 +77,35 @@ static void lg_wait(struct lg *lg)
         struct ev_src *src = ev[i].data.ptr;
 
         src->on_readable(lg, src);
+    }
+}
+
+static void lg_serve_ring(struct lg *lg, int64_t wait_ns)
+{
+    struct ring *ring = lg->rtp.ring;
+    struct ring_event ev;
+
+    ring_wait(ring, wait_ns);
+    lg->now_ns = io_clock_ns();
+    while (ring_next(ring, &ev)) {
+        if (ev.what == RING_POLLED) {
+            lg_serve_epoll(lg, 0);
+            ring_poll(ring, lg->epfd);
+        } else {
+            rtp_on_ring(lg, &ev);
+        }
+    }
+}
+
+static void lg_wait(struct lg *lg)
+{
+    int64_t left = load_next_ns(lg) - io_clock_ns();
+    int64_t wait_ns = left > 0 && !lg->o.even ? left : 0;
+
+    if (lg->rtp.ring != NULL) {
+        lg_serve_ring(lg, wait_ns);
+    } else {
+        lg_serve_epoll(lg, wait_ns);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "io.h"
+#include "ring.h"
 #include "sipmsg.h"
 #include "stats.h"
 
@@ -49,7 +50,7 @@ struct opts {
     uint32_t rtp_first, rtp_last;
     uint32_t burst, rounds, stop_pid;
     const char *called, *streams;
-    bool media, rtcp, even, json, held, direct, help, srtp_caller, srtp_callee;
+    bool media, rtcp, even, epoll, json, held, direct, help, srtp_caller, srtp_callee;
     enum opt_mode mode;
 };
 
@@ -72,6 +73,7 @@ struct rtp {
     struct rtp_pool pool[2];
     struct rtp_stream **all; /* every stream made, to find a sender by its number */
     uint32_t nall, max;
+    struct ring *ring; /* NULL: each packet is a system call */
     uint32_t next_slot, slots;
     int64_t slot_ns;
     int64_t tick_ns; /* when the next slot is due */
@@ -169,6 +171,7 @@ void rtp_start(struct lg *lg, struct rtp_stream *s, const struct sockaddr_in *to
 void rtp_release(struct lg *lg, struct rtp_stream *s); /* accepts NULL */
 void rtp_tick(struct lg *lg);
 void rtp_send_all(struct lg *lg); /* one packet in each stream, now */
+void rtp_on_ring(struct lg *lg, const struct ring_event *ev);
 /* SRTP: our master key and salt in base64, made by rtp_take() where SRTP is wanted; empty: none. */
 struct sl rtp_key(const struct rtp_stream *s);
 /* The key that we send with, or the one that we hear. False: not a key of this suite. */

@@ -23,6 +23,7 @@ from run import (CALLEE, CALLER, CONFIG, INSIDE, OUTSIDE, ROOT, BenchError, Daem
 
 RAMP_RATE = 250  # calls a second
 RTP_FIRST = 40000
+PEER_LOST_MAX = 0.05  # of what rtpengine is sent; the daemon may lose nothing
 SRTP_PROFILE = "srtp: {{security: sdes, suites: [AES_CM_128_HMAC_SHA1_80]}}"
 
 
@@ -143,8 +144,12 @@ class RtpengineRelay:
 
     @staticmethod
     def judge(status, result):
-        if status != 0:
-            raise BenchError(f"rtpengine: failed run (exit {status}), {result['rtp_lost']:.0f} packets lost")
+        """A peer that has more to do than it can loses some, and still has a cost for those that arrive."""
+        lost = result["rtp_lost"]
+        if status not in (0, 1) or lost > PEER_LOST_MAX * result["rtp_sent"] or (status == 1 and lost == 0):
+            raise BenchError(f"rtpengine: failed run (exit {status}), {lost:.0f} packets lost")
+        if lost > 0:
+            remark(f"rtpengine: {lost:.0f} of {result['rtp_sent']:.0f} packets lost")
 
 
 def alternate(args, relays, calls, seconds, options=()):

@@ -1,27 +1,42 @@
-/* srtp.c - RFC 3711 4 with OpenSSL; see srtp.h for what it does not do. */
+/* srtp.c - RFC 3711 4 with OpenSSL; see srtp.h for what it does not do. HMAC is made of SHA-1
+ * states that have taken the key (RFC 2104), counter mode of single blocks: a context of EVP costs
+ * more to start over than a packet. Hence the SHA-1 functions that OpenSSL 3 calls deprecated. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "srtp.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SRTP_HEADER = 12, SRTP_AUTH_KEY = 20, SRTP_MD = 20 };
+enum { SRTP_HEADER = 12, SRTP_AUTH_KEY = 20, SRTP_MD = SHA_DIGEST_LENGTH, SRTP_BLOCKS = 16 };
 
 struct srtp {
     EVP_CIPHER_CTX *cipher;
-    EVP_MAC_CTX *mac;
+    SHA_CTX inner, outer; /* after the key */
     uint8_t salt[SRTP_SALT];
 };
 
 static bool srtp_ctr(EVP_CIPHER_CTX *c, const uint8_t iv[16], uint8_t *p, size_t n)
 {
+    uint8_t stream[SRTP_BLOCKS * 16] = {0};
     int len = 0;
 
-    return EVP_EncryptInit_ex2(c, NULL, NULL, iv, NULL) == 1 &&
-           EVP_EncryptUpdate(c, p, &len, p, (int)n) == 1;
+    if (n > sizeof(stream)) {
+        return false;
+    }
+    for (size_t i = 0; i * 16 < n; i++) {
+        memcpy(stream + i * 16, iv, 16);
+        stream[i * 16 + 15] = (uint8_t)i; /* the low end of every IV is 0 */
+    }
+    if (EVP_EncryptUpdate(c, stream, &len, stream, (int)((n + 15) / 16 * 16)) != 1) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        p[i] ^= stream[i];
+    }
+    return true;
 }
 
 /* RFC 3711 4.3: key derivation rate 0, so the label alone tells the keys apart. */
@@ -36,34 +51,40 @@ static bool srtp_derive(EVP_CIPHER_CTX *c, const uint8_t *master_salt, uint8_t l
     return srtp_ctr(c, iv, out, n);
 }
 
-static bool srtp_set_keys(struct srtp *s, EVP_MAC *hmac, const uint8_t master[SRTP_MASTER])
+static bool srtp_pad_key(SHA_CTX *md, const uint8_t auth[SRTP_AUTH_KEY], uint8_t pad)
+{
+    uint8_t block[SHA_CBLOCK];
+
+    memset(block, pad, sizeof(block));
+    for (unsigned i = 0; i < SRTP_AUTH_KEY; i++) {
+        block[i] ^= auth[i];
+    }
+    return SHA1_Init(md) == 1 && SHA1_Update(md, block, sizeof(block)) == 1;
+}
+
+static bool srtp_set_keys(struct srtp *s, const uint8_t master[SRTP_MASTER])
 {
     uint8_t key[SRTP_KEY], auth[SRTP_AUTH_KEY];
-    char digest[] = "SHA1";
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                                 OSSL_PARAM_END};
     const uint8_t *salt = master + SRTP_KEY;
 
     s->cipher = EVP_CIPHER_CTX_new();
-    s->mac = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
-    return s->cipher != NULL && s->mac != NULL &&
-           EVP_EncryptInit_ex2(s->cipher, EVP_aes_128_ctr(), master, NULL, NULL) == 1 &&
+    return s->cipher != NULL &&
+           EVP_EncryptInit_ex2(s->cipher, EVP_aes_128_ecb(), master, NULL, NULL) == 1 &&
+           EVP_CIPHER_CTX_set_padding(s->cipher, 0) == 1 &&
            srtp_derive(s->cipher, salt, 0, key, sizeof(key)) &&
            srtp_derive(s->cipher, salt, 1, auth, sizeof(auth)) &&
            srtp_derive(s->cipher, salt, 2, s->salt, sizeof(s->salt)) &&
-           EVP_MAC_init(s->mac, auth, sizeof(auth), params) == 1 &&
+           srtp_pad_key(&s->inner, auth, 0x36) && srtp_pad_key(&s->outer, auth, 0x5c) &&
            EVP_EncryptInit_ex2(s->cipher, NULL, key, NULL, NULL) == 1;
 }
 
 struct srtp *srtp_new(const uint8_t master[SRTP_MASTER])
 {
     struct srtp *s = calloc(1, sizeof(*s));
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 
-    if (s != NULL && !srtp_set_keys(s, hmac, master)) {
+    if (s != NULL && !srtp_set_keys(s, master)) {
         srtp_free(&s);
     }
-    EVP_MAC_free(hmac);
     return s;
 }
 
@@ -74,7 +95,6 @@ void srtp_free(struct srtp **sp)
     *sp = NULL;
     if (s != NULL) {
         EVP_CIPHER_CTX_free(s->cipher);
-        EVP_MAC_CTX_free(s->mac);
         free(s);
     }
 }
@@ -93,14 +113,14 @@ static bool srtp_crypt(struct srtp *s, uint8_t *p, size_t n)
     return srtp_ctr(s->cipher, iv, p + SRTP_HEADER, n - SRTP_HEADER);
 }
 
-static bool srtp_tag(struct srtp *s, const uint8_t *p, size_t n, uint8_t md[SRTP_MD])
+static bool srtp_tag(const struct srtp *s, const uint8_t *p, size_t n, uint8_t md[SRTP_MD])
 {
     static const uint8_t roc[4];
-    size_t len = 0;
+    SHA_CTX inner = s->inner, outer = s->outer;
 
-    return EVP_MAC_init(s->mac, NULL, 0, NULL) == 1 && EVP_MAC_update(s->mac, p, n) == 1 &&
-           EVP_MAC_update(s->mac, roc, sizeof(roc)) == 1 &&
-           EVP_MAC_final(s->mac, md, &len, SRTP_MD) == 1;
+    return SHA1_Update(&inner, p, n) == 1 && SHA1_Update(&inner, roc, sizeof(roc)) == 1 &&
+           SHA1_Final(md, &inner) == 1 && SHA1_Update(&outer, md, SRTP_MD) == 1 &&
+           SHA1_Final(md, &outer) == 1;
 }
 
 size_t srtp_protect(struct srtp *s, uint8_t *p, size_t n)

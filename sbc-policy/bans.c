@@ -74,14 +74,11 @@ void policy_bans_free(struct policy_bans **bp)
 
 /* --- points --- */
 
-static bool bans_key_eq(const struct policy_key *a, const struct policy_key *b)
-{
-    return a->addr == b->addr && a->bits == b->bits && a->is_v6 == b->is_v6 && a->port == b->port;
-}
-
 static uint64_t bans_hash(const struct policy_bans *b, const struct policy_key *k)
 {
-    uint64_t words[2] = {k->addr, (uint64_t)k->port << 16 | (uint64_t)k->bits << 1 | k->is_v6};
+    uint64_t words[3] = {k->addr, k->low,
+                         (uint64_t)k->port << 16 | (uint64_t)k->bits << 2 |
+                             (uint64_t)k->stream << 1 | k->is_v6};
 
     return siphash13(words, sizeof(words), b->key);
 }
@@ -95,7 +92,7 @@ static struct bans_score *bans_score_of(const struct policy_bans *b, const struc
     struct bans_score *place = bucket;
 
     for (unsigned i = 0; i < BANS_WAYS; i++) {
-        if (bucket[i].debt_ms != 0 && bans_key_eq(&bucket[i].key, k)) {
+        if (bucket[i].debt_ms != 0 && policy_key_eq(&bucket[i].key, k)) {
             return &bucket[i];
         }
         place = bucket[i].debt_ms < place->debt_ms ? &bucket[i] : place;
@@ -105,7 +102,7 @@ static struct bans_score *bans_score_of(const struct policy_bans *b, const struc
 
 static int64_t bans_debt_of(const struct bans_score *s, const struct policy_key *k)
 {
-    return bans_key_eq(&s->key, k) ? s->debt_ms : 0;
+    return policy_key_eq(&s->key, k) ? s->debt_ms : 0;
 }
 
 static uint32_t bans_points(const struct policy_ban_rules *rules, int64_t debt_ms, int64_t now_ms)
@@ -146,7 +143,7 @@ static void bans_clear_score(struct policy_bans *b, const struct policy_key *k, 
 {
     struct bans_score *s = bans_score_of(b, k, proven);
 
-    if (bans_key_eq(&s->key, k)) {
+    if (policy_key_eq(&s->key, k)) {
         s->debt_ms = 0;
     }
 }
@@ -162,13 +159,27 @@ void policy_bans_forgive(struct policy_bans *b, const struct addr *source)
 
 /* --- the book --- */
 
+/* A flow's offences are proven by its connection or, where there is none, by digest: so the proof
+ * tells streams from datagrams, of which one may be a neighbour's with the other's port. */
+static bool ban_flow_is_stream(enum policy_proof proof)
+{
+    return proof == POLICY_BY_STREAM;
+}
+
+static bool ban_key(const struct policy_ban *ban, struct policy_key *k)
+{
+    bool known = policy_key_of(&ban->prefix.addr, ban->prefix.bits, ban->port, k);
+
+    k->stream = known && ban->port != 0 && ban_flow_is_stream(ban->proof);
+    return known;
+}
+
 static bool ban_is(const struct hnode *node, const void *key)
 {
     const struct policy_ban *ban = CONTAINER_OF(node, struct policy_ban, node);
     struct policy_key k;
 
-    return policy_key_of(&ban->prefix.addr, ban->prefix.bits, ban->port, &k) &&
-           bans_key_eq(&k, key);
+    return ban_key(ban, &k) && policy_key_eq(&k, key);
 }
 
 static struct policy_ban *bans_get(const struct policy_bans *b, const struct policy_key *k)
@@ -178,7 +189,7 @@ static struct policy_ban *bans_get(const struct policy_bans *b, const struct pol
     return node != NULL ? CONTAINER_OF(node, struct policy_ban, node) : NULL;
 }
 
-/* The prefix as it is kept: host bits cleared, IPv6 never longer than /64. */
+/* The prefix as it is kept: host bits cleared, IPv6 never longer than /64, but for a flow's. */
 static struct prefix bans_prefix(const struct addr *a, const struct policy_key *k)
 {
     struct prefix p = {.addr = *a, .bits = k->bits};
@@ -189,7 +200,9 @@ static struct prefix bans_prefix(const struct addr *a, const struct policy_key *
         memset(&p.addr.u.in6.sin6_addr, 0, sizeof(p.addr.u.in6.sin6_addr));
         for (unsigned i = 0; i < 8; i++) {
             p.addr.u.in6.sin6_addr.s6_addr[i] = (uint8_t)(k->addr >> (56 - 8 * i));
+            p.addr.u.in6.sin6_addr.s6_addr[8 + i] = (uint8_t)(k->low >> (56 - 8 * i));
         }
+        p.bits = k->port != 0 ? 128 : p.bits;
     } else {
         p.addr.u.in4.sin_addr.s_addr = htonl((uint32_t)k->addr);
     }
@@ -272,8 +285,10 @@ static void ban_enforce(struct policy_bans *b, const struct policy_ban *ban,
 {
     int64_t left_ms = ban->until_ms - now->wall_ms;
 
-    if (!ban->dry_run && left_ms > 0) {
-        policy_deny(b->gate, &ban->prefix, now->mono_ms + left_ms, now->mono_ms);
+    struct policy_key k;
+
+    if (!ban->dry_run && left_ms > 0 && ban_key(ban, &k)) {
+        policy_gate_deny(b->gate, &k, now->mono_ms + left_ms, now->mono_ms);
     }
 }
 
@@ -405,7 +420,11 @@ static bool bans_key_of(const struct policy_bans *b, const struct policy_offence
     bool by_flow =
         o->proof != POLICY_UNPROVEN && policy_has_proven(b->gate, &o->source, now->mono_ms);
 
-    return policy_key_of(&o->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&o->source) : 0, k);
+    if (!policy_key_of(&o->source, POLICY_KEY_WHOLE, by_flow ? addr_port(&o->source) : 0, k)) {
+        return false;
+    }
+    k->stream = k->port != 0 && ban_flow_is_stream(o->proof);
+    return true;
 }
 
 /* Parties that may be behind an address where users have proven themselves. */
@@ -423,6 +442,8 @@ static bool bans_is_enough(struct policy_bans *b, const struct policy_ban_rules 
 
     *points = bans_score(b, rules, k, o, 1, now->mono_ms);
     all.port = 0;
+    all.low = 0;
+    all.stream = false;
     of_all = k->port != 0 ? bans_score(b, rules, &all, o, BANS_CROWD, now->mono_ms) : 0;
     if (of_all >= rules->threshold) {
         *k = all;
@@ -537,8 +558,8 @@ static void bans_lift(struct policy_bans *b, struct policy_ban *ban)
 {
     struct policy_key k;
 
-    policy_undeny(b->gate, &ban->prefix);
-    if (policy_key_of(&ban->prefix.addr, ban->prefix.bits, ban->port, &k)) {
+    if (ban_key(ban, &k)) {
+        policy_gate_undeny(b->gate, &k);
         bans_clear_score(b, &k, false);
         bans_clear_score(b, &k, true);
     }
@@ -616,6 +637,14 @@ void policy_bans_tick(struct policy_bans *b, const struct policy_now *now, polic
 }
 
 /* --- looking --- */
+
+uint64_t policy_bans_packets(const struct policy_bans *b, const struct policy_ban *ban,
+                             int64_t mono_ms)
+{
+    struct policy_key k;
+
+    return ban_key(ban, &k) ? policy_gate_dropped(b->gate, &k, mono_ms) : 0;
+}
 
 const struct policy_ban *policy_bans_find(const struct policy_bans *b, const struct addr *ip,
                                           int64_t wall_ms)

@@ -233,12 +233,15 @@ static bool gate_is_denied(const struct policy_gate *g, const struct addr *ip, i
 }
 
 static bool gate_is_flow_denied(const struct policy_gate *g, const struct policy_key *flow,
-                                int64_t now_ms, ptrdiff_t *at)
+                                bool stream, int64_t now_ms, ptrdiff_t *at)
 {
+    struct policy_key exact = *flow;
+
     if (!atomic_load_explicit(&g->has_flows, memory_order_relaxed) || flow->port == 0) {
         return false;
     }
-    *at = policy_marks_index(&g->denied, flow, now_ms);
+    exact.stream = stream;
+    *at = policy_marks_index(&g->denied, &exact, now_ms);
     return *at >= 0;
 }
 
@@ -255,7 +258,7 @@ static enum policy_class gate_classify(const struct policy_gate *g, const struct
         return POLICY_TRUSTED;
     }
     if ((gate_is_denied(g, &k->source, now_ms, at) ||
-         (is_flow && gate_is_flow_denied(g, &flow, now_ms, at))) &&
+         (is_flow && gate_is_flow_denied(g, &flow, k->connected || k->stream, now_ms, at))) &&
         !gate_is_allowed(&p->def->security, &k->source)) {
         return POLICY_DENIED;
     }
@@ -296,7 +299,7 @@ static enum policy_admission gate_take_each(struct policy_gate *g, const struct 
                                                           : s->unknown_each_pps,
                                      0};
     bool by_flow = is != POLICY_UNKNOWN;
-    uint64_t words[2] = {0, 0};
+    uint64_t words[3] = {0};
     struct policy_key key;
     uint64_t cell;
 
@@ -306,6 +309,7 @@ static enum policy_admission gate_take_each(struct policy_gate *g, const struct 
     }
     words[0] = key.addr;
     words[1] = (uint64_t)key.port << 1 | key.is_v6;
+    words[2] = key.low;
     cell = siphash13(words, sizeof(words), g->homes.key) % GATE_EACH;
     return gate_take(&g->each_ns[cell], &g->each_warned[cell], rate, s->warn_percent, now_ms);
 }
@@ -389,6 +393,7 @@ bool policy_prove(struct policy_gate *g, const struct addr *flow, int64_t until_
         policy_marks_set(&g->proven, &k, until_ms, now_ms);
     }
     k.port = 0;
+    k.low = 0;
     if (policy_marks_until(&g->homes, &k, now_ms) < until_ms) {
         policy_marks_set(&g->homes, &k, until_ms, now_ms);
     }
@@ -423,46 +428,64 @@ bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int
                                          : policy_marks_any_in(&g->homes, &k, now_ms);
 }
 
-void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms)
+void policy_gate_deny(struct policy_gate *g, const struct policy_key *k, int64_t until_ms,
+                      int64_t now_ms)
 {
-    struct policy_key k;
     bool is_new;
     ptrdiff_t at;
 
-    if (!policy_key_of(&p->addr, p->bits, addr_port(&p->addr), &k) || k.bits == 0) {
+    if (k->bits == 0) {
         return; /* nobody means the whole world */
     }
-    is_new = policy_marks_index(&g->denied, &k, now_ms) < 0;
-    policy_marks_set(&g->denied, &k, until_ms, now_ms);
-    at = policy_marks_index(&g->denied, &k, now_ms);
+    is_new = policy_marks_index(&g->denied, k, now_ms) < 0;
+    policy_marks_set(&g->denied, k, until_ms, now_ms);
+    at = policy_marks_index(&g->denied, k, now_ms);
     if (is_new && at >= 0) {
         atomic_store_explicit(&g->drops[at], 0, memory_order_relaxed);
     }
-    if (k.port != 0) {
+    if (k->port != 0) {
         atomic_store_explicit(&g->has_flows, true, memory_order_relaxed);
         return;
     }
-    atomic_fetch_or_explicit(k.is_v6 ? &g->v6_lengths : &g->v4_lengths, (uint64_t)1 << (k.bits - 1),
-                             memory_order_relaxed);
+    atomic_fetch_or_explicit(k->is_v6 ? &g->v6_lengths : &g->v4_lengths,
+                             (uint64_t)1 << (k->bits - 1), memory_order_relaxed);
+}
+
+uint64_t policy_gate_dropped(const struct policy_gate *g, const struct policy_key *k,
+                             int64_t now_ms)
+{
+    ptrdiff_t at = policy_marks_index(&g->denied, k, now_ms);
+
+    return at >= 0 ? atomic_load_explicit(&g->drops[at], memory_order_relaxed) : 0;
+}
+
+void policy_gate_undeny(struct policy_gate *g, const struct policy_key *k)
+{
+    policy_marks_clear(&g->denied, k);
+}
+
+void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms)
+{
+    struct policy_key k;
+
+    if (policy_key_of(&p->addr, p->bits, 0, &k)) {
+        policy_gate_deny(g, &k, until_ms, now_ms);
+    }
 }
 
 uint64_t policy_denied_packets(const struct policy_gate *g, const struct prefix *p, int64_t now_ms)
 {
     struct policy_key k;
-    ptrdiff_t at = -1;
 
-    if (policy_key_of(&p->addr, p->bits, addr_port(&p->addr), &k)) {
-        at = policy_marks_index(&g->denied, &k, now_ms);
-    }
-    return at >= 0 ? atomic_load_explicit(&g->drops[at], memory_order_relaxed) : 0;
+    return policy_key_of(&p->addr, p->bits, 0, &k) ? policy_gate_dropped(g, &k, now_ms) : 0;
 }
 
 void policy_undeny(struct policy_gate *g, const struct prefix *p)
 {
     struct policy_key k;
 
-    if (policy_key_of(&p->addr, p->bits, addr_port(&p->addr), &k)) {
-        policy_marks_clear(&g->denied, &k);
+    if (policy_key_of(&p->addr, p->bits, 0, &k)) {
+        policy_gate_undeny(g, &k);
     }
 }
 

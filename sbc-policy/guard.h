@@ -25,8 +25,8 @@ struct policy_security {
     uint32_t warn_percent;     /* of a budget in use: a warning; 0: none */
 };
 
-/* Who is where. Sources are exact: address and prefix length, and the port for a flow; IPv6 counts
- * by /64. */
+/* Who is where. Sources are exact: address and prefix length, IPv6 by /64; a flow is its whole
+ * address and port. */
 struct policy_gate;
 MUST_USE int policy_gate_new(struct policy_gate **gp);
 void policy_gate_free(struct policy_gate **gp);
@@ -41,6 +41,7 @@ struct policy_knock { /* somebody at the door */
     struct addr source;
     uint8_t listener;
     bool connected; /* a stream: the handshake proved the address */
+    bool stream;    /* one that is just made: a datagram's flow is another one */
     uint32_t peer;  /* policy_peer.id that a certificate proved; 0: none */
 };
 /* First of: peer, proven flow, ban (unless the address is in `allow`), met, stranger. */
@@ -77,8 +78,7 @@ bool policy_proven_in(const struct policy_gate *g, const struct prefix *net, int
 void policy_meet(struct policy_gate *g, const struct addr *flow, int64_t now_ms);
 void policy_fall(struct policy_gate *g, const struct addr *flow, int64_t now_ms);
 void policy_part(struct policy_gate *g, const struct addr *flow);
-/* IPv6 prefixes longer than /64 count as their /64. An address with a port: that flow alone, once
- * its proof is gone (demote). */
+/* IPv6 prefixes longer than /64 count as their /64; ports do not count. */
 void policy_deny(struct policy_gate *g, const struct prefix *p, int64_t until_ms, int64_t now_ms);
 void policy_undeny(struct policy_gate *g, const struct prefix *p);
 /* Packets and messages that this mark has dropped since it was set; the longest prefix counts. */

@@ -1,11 +1,11 @@
-/* marks.c - buckets of eight entries; each entry is two words under a version, as a seqlock does
+/* marks.c - buckets of eight entries; each entry is three words under a version, as a seqlock does
  * it: a writer takes the entry by its tag, a reader reads the tag twice. */
 #include "sbc-policy/marks.h"
 
 #define MARK_WAYS 8u
-#define MARK_VER_BITS 12
+#define MARK_VER_BITS 11
 #define MARK_VER_MASK ((1u << MARK_VER_BITS) - 1)
-#define MARK_ID_BITS 24 /* port, bits, family */
+#define MARK_ID_BITS 25 /* port, bits, stream, family */
 #define MARK_ID_MASK (((uint64_t)1 << MARK_ID_BITS) - 1)
 #define MARK_UNTIL_SHIFT (MARK_VER_BITS + MARK_ID_BITS)
 #define MARK_UNTIL_MAX (((uint64_t)1 << 28) - 1) /* eight years */
@@ -13,7 +13,7 @@
 
 bool policy_key_of(const struct addr *a, uint8_t bits, uint16_t port, struct policy_key *out)
 {
-    uint64_t addr = 0;
+    uint64_t addr = 0, low = 0;
     uint8_t width = addr_family(a) == AF_INET6 ? 64 : 32;
     const uint8_t *p = addr_family(a) == AF_INET6 ? a->u.in6.sin6_addr.s6_addr
                                                   : (const uint8_t *)&a->u.in4.sin_addr.s_addr;
@@ -24,11 +24,20 @@ bool policy_key_of(const struct addr *a, uint8_t bits, uint16_t port, struct pol
     for (unsigned i = 0; i < width / 8u; i++) {
         addr = addr << 8 | p[i];
     }
+    for (unsigned i = 8; i < 16 && width == 64 && port != 0; i++) {
+        low = low << 8 | p[i];
+    }
     bits = bits < width ? bits : width;
     addr = bits == 0 ? 0 : addr >> (width - bits) << (width - bits);
     *out = (struct policy_key){
-        .addr = addr, .port = port, .bits = bits, .is_v6 = addr_family(a) == AF_INET6};
+        .addr = addr, .low = low, .port = port, .bits = bits, .is_v6 = addr_family(a) == AF_INET6};
     return true;
+}
+
+bool policy_key_eq(const struct policy_key *a, const struct policy_key *b)
+{
+    return a->addr == b->addr && a->low == b->low && a->bits == b->bits && a->is_v6 == b->is_v6 &&
+           a->port == b->port && a->stream == b->stream;
 }
 
 int policy_marks_init(struct policy_marks *m, uint32_t n_buckets)
@@ -50,7 +59,7 @@ void policy_marks_free(struct policy_marks *m)
 
 static uint64_t mark_id(const struct policy_key *k)
 {
-    return (uint64_t)k->port << 8 | (uint64_t)k->bits << 1 | k->is_v6;
+    return (uint64_t)k->port << 9 | (uint64_t)k->bits << 2 | (uint64_t)k->stream << 1 | k->is_v6;
 }
 
 static uint64_t mark_tag(const struct policy_key *k, uint64_t until_s, uint64_t version)
@@ -65,7 +74,7 @@ static uint64_t mark_until_s(uint64_t tag)
 
 static struct policy_mark *mark_bucket(const struct policy_marks *m, const struct policy_key *k)
 {
-    uint64_t words[2] = {k->addr, mark_id(k)};
+    uint64_t words[3] = {k->addr, k->low, mark_id(k)};
     uint64_t hash = siphash13(words, sizeof(words), m->key);
 
     return &m->e[(hash & (m->n_buckets - 1)) * MARK_WAYS];
@@ -78,6 +87,7 @@ static uint64_t mark_read(struct policy_mark *e, const struct policy_key *k)
 
     if (mark_until_s(tag) == 0 || (tag >> MARK_VER_BITS & MARK_ID_MASK) != mark_id(k) ||
         atomic_load_explicit(&e->addr, memory_order_acquire) != k->addr ||
+        atomic_load_explicit(&e->low, memory_order_acquire) != k->low ||
         atomic_load_explicit(&e->tag, memory_order_relaxed) != tag) {
         return 0;
     }
@@ -146,6 +156,7 @@ static bool mark_write(struct policy_mark *e, uint64_t seen, const struct policy
         return false;
     }
     atomic_store_explicit(&e->addr, k->addr, memory_order_release);
+    atomic_store_explicit(&e->low, k->low, memory_order_release);
     atomic_store_explicit(&e->tag, mark_tag(k, until_s, busy + 1), memory_order_release);
     return true;
 }

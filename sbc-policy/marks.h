@@ -9,17 +9,22 @@
 
 struct policy_key {
     uint64_t addr; /* IPv4 in the low 32 bits, or the upper half of IPv6; host bits are 0 */
-    uint16_t port; /* 0: any */
+    uint64_t low;  /* of a flow: the lower half of IPv6, as a /64 is many hosts */
+    uint16_t port; /* of a flow; 0: any */
     uint8_t bits;  /* of the prefix: up to 32 or 64 */
     bool is_v6;
+    bool stream; /* a flow that is a connection, where those are told from datagrams */
 };
-/* bits beyond the family's are cut to it. False: neither IPv4 nor IPv6. */
+bool policy_key_eq(const struct policy_key *a, const struct policy_key *b);
+/* bits beyond the family's are cut to it; with a port it is a flow. False: neither IPv4 nor IPv6.
+ */
 bool policy_key_of(const struct addr *a, uint8_t bits, uint16_t port, struct policy_key *out);
 #define POLICY_KEY_WHOLE 255 /* the whole address, or the /64 */
 
 struct policy_mark {
-    _Atomic uint64_t addr;
-    _Atomic uint64_t tag; /* until 28 bits (s), port 16, bits 7, is_v6 1, version 12; 0: free */
+    _Atomic uint64_t addr, low;
+    _Atomic uint64_t tag; /* until 28 bits (s), port 16, bits 7, stream 1, is_v6 1, version 11;
+                           * 0: free */
 };
 struct policy_marks {
     struct policy_mark *e;

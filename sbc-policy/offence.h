@@ -70,7 +70,7 @@ struct policy_ban { /* read only */
     struct prefix prefix;
     enum policy_event event;
     enum policy_proof proof;
-    uint16_t port;  /* of the one flow that it holds; 0: the whole prefix */
+    uint16_t port;  /* of the one flow that it holds, whose address is whole; 0: the prefix */
     bool quiet;     /* an unproven source or one flow: never in the firewall, never kept */
     bool dry_run;   /* nothing is dropped */
     bool firewall;  /* for nftables, too: proven or manual, and nobody known lives there */
@@ -142,6 +142,9 @@ const struct policy_ban *policy_bans_by_id(const struct policy_bans *b, uint64_t
 void policy_bans_each(const struct policy_bans *b, uint64_t before_id, int64_t wall_ms,
                       bool (*fn)(const struct policy_ban *ban, void *arg), void *arg);
 size_t policy_bans_count(const struct policy_bans *b);
+/* Packets and messages that the workers have dropped for it since it came into force. */
+uint64_t policy_bans_packets(const struct policy_bans *b, const struct policy_ban *ban,
+                             int64_t mono_ms);
 /* Points that the source has now, proven or unproven. */
 uint32_t policy_bans_points(const struct policy_bans *b, const struct policy_ban_rules *rules,
                             const struct addr *ip, bool proven, int64_t mono_ms);

@@ -40,6 +40,14 @@ MUST_USE int policy_sources_build(struct policy_sources *s, const struct policy_
 void policy_sources_free(struct policy_sources *s);
 int policy_sources_find(const struct policy_sources *s, uint8_t listener, const struct addr *src);
 
+/* gate.c: a prefix, or a flow whose proof is gone (demote) */
+struct policy_gate;
+void policy_gate_deny(struct policy_gate *g, const struct policy_key *k, int64_t until_ms,
+                      int64_t now_ms);
+void policy_gate_undeny(struct policy_gate *g, const struct policy_key *k);
+uint64_t policy_gate_dropped(const struct policy_gate *g, const struct policy_key *k,
+                             int64_t now_ms);
+
 /* gate.c: addresses of all targets, sorted */
 struct policy_targets {
     struct policy_key *e;

@@ -2,11 +2,12 @@
 """Counts what passed and failed over many programs, and remembers what failed by name.
 
 POSTERN_TALLY names a file that gets one line `LABEL PASSED FAILED SKIPPED` for each part of a run; beside it lies
-NAME.failed with one line of JSON for each failure. Without POSTERN_TALLY nothing is kept.
+NAME.failed with one line of JSON for each failure, and NAME.skipped for each test that was skipped. Without POSTERN_TALLY nothing is kept.
 
     tally.py note LABEL PASSED FAILED   adds a line
     tally.py failed LABEL LOG           one failure, told by what LOG says
-    tally.py summary                    the failures by name, the sums, and `N passed, N failed`; status 0 only without failures
+    tally.py summary                    what was skipped and what failed by name, the sums, and `N passed, N failed[, N skipped]`;
+                                        status 0 only without failures
 """
 import json
 import os
@@ -28,12 +29,20 @@ def count(label, passed, failed, skipped=0):
         append(path, f"{label} {passed} {failed} {skipped}")
 
 
-def remember(label, name, why):
-    """why: text; its first lines are kept."""
+def keep(kind, label, name, why):
     path = os.environ.get("POSTERN_TALLY")
     if path:
         lines = [line.strip()[:200] for line in why.splitlines() if line.strip()]
-        append(path + ".failed", json.dumps([label, name, lines[:8]]))
+        append(path + kind, json.dumps([label, name, lines[:8]]))
+
+
+def remember(label, name, why):
+    """why: text; its first lines are kept."""
+    keep(".failed", label, name, why)
+
+
+def remember_skipped(label, name, why=""):
+    keep(".skipped", label, name, why)
 
 
 def telling(text, most=8):
@@ -65,18 +74,29 @@ def show_failures(path):
         print(f"  and {len(entries) - len(shown)} more")
 
 
+def show_skipped(path):
+    entries = [json.loads(line) for line in read(path + ".skipped").splitlines()]
+    if entries:
+        print(f"\n=== skipped: {len(entries)}")
+    for label, name, why in entries[:LINES - 1]:
+        print(f"  {label}: {name}" + (": " + why[0][:120] if why else ""))
+    if len(entries) > LINES - 1:
+        print(f"  and {len(entries) - LINES + 1} more")
+
+
 def summary(path):
     sums = {}
     for line in read(path).splitlines():
         label, *numbers = line.split()
         old = sums.get(label, [0, 0, 0])
         sums[label] = [a + int(b) for a, b in zip(old, numbers + ["0"])]
+    show_skipped(path)
     show_failures(path)
     print("\n=== summary")
     for label, (passed, failed, skipped) in sorted(sums.items()):
         print(f"  {label:24} {passed:6} passed {failed:4} failed" + (f" {skipped:4} skipped" if skipped else ""))
-    passed, failed = (sum(s[i] for s in sums.values()) for i in (0, 1))
-    print(f"{passed} passed, {failed} failed")
+    passed, failed, skipped = (sum(s[i] for s in sums.values()) for i in (0, 1, 2))
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 0 if passed and not failed else 1
 
 

@@ -575,7 +575,8 @@ static const struct cfg_key cfg_guesses_keys[] = {
      .help =
          "Wrong passwords of one account that are let be, from all addresses together where its "
          "owner has not shown the right one in a week; such addresses then wait, longer each "
-         "time. Off: not counted."},
+         "time, but for one look at each new one, ten times this many within block. Off: not "
+         "counted."},
     {.key = "block",
      .type = CFG_SECONDS,
      AT(policy_users, guesses.block_s),

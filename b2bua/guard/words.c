@@ -113,5 +113,5 @@ void guard_put_ban_members(const struct guard *g, struct json *j, const struct p
     json_ktime(j, "until", ban->until_ms);
     json_kint(j, "expires_in_s", (ban->until_ms - wall_ms + 999) / 1000);
     json_kint(j, "packets_dropped",
-              (int64_t)policy_denied_packets(g->gate, &ban->prefix, guard_now(g).mono_ms));
+              (int64_t)policy_bans_packets(g->bans, ban, guard_now(g).mono_ms));
 }

@@ -1,6 +1,7 @@
 /* guess.c - wrong passwords of one account from many addresses: counted by user name, whether it
  * exists or not, and answered by waits that grow. Addresses where the account's owner has shown
- * his password are never made to wait. Two bounded tables of one word an entry, no locks. */
+ * his password are never made to wait, and newcomers get a look each (guess_look.c). Two bounded
+ * tables of one word an entry, no locks. */
 #include "registrar/registrar_int.h"
 
 #include <stdatomic.h>
@@ -11,11 +12,13 @@
 #define HOME_LIFE_S (7 * 24 * 3600u)
 #define HOME_FRESH_S 3600u /* an entry is written once an hour, not with every call */
 #define COUNT_MAX 255u
+#define LOOKS_PER_FAILURE 10u /* of newcomers while it is held, for each failure let be */
 
 /* counts: print 24 | failures 8 | until when strangers wait 32 (s). homes: print 32 | until 32. */
 struct guess_book {
     uint8_t key[16];
     _Atomic uint64_t *counts, *homes;
+    struct look_book *looks;
 };
 
 int guess_book_new(struct guess_book **bp)
@@ -26,7 +29,7 @@ int guess_book_new(struct guess_book **bp)
         b->counts = mem_zalloc((size_t)COUNTS * WAYS * sizeof(*b->counts));
         b->homes = mem_zalloc((size_t)HOMES * WAYS * sizeof(*b->homes));
     }
-    if (b == NULL || b->counts == NULL || b->homes == NULL) {
+    if (b == NULL || b->counts == NULL || b->homes == NULL || look_book_new(&b->looks) != 0) {
         guess_book_free(&b);
         return ENOMEM;
     }
@@ -43,6 +46,7 @@ void guess_book_free(struct guess_book **bp)
     if (b != NULL) {
         mem_free((void *)b->counts);
         mem_free((void *)b->homes);
+        look_book_free(&b->looks);
         mem_free(b);
     }
 }
@@ -156,12 +160,27 @@ static uint32_t known_failures(uint64_t e, uint64_t hash, const struct guess_try
     return e >> 40 == hash >> 40 && !is_forgotten(e, t) ? failures_of(e) : 0;
 }
 
-bool guess_holds(const struct guess_book *b, const struct guess_try *t)
+static bool is_held(uint64_t e, uint64_t hash, const struct guess_try *t)
+{
+    return known_failures(e, hash, t) >= t->failures && now_s(t) < (uint32_t)e;
+}
+
+static struct look look_of(const struct guess_book *b, const struct guess_try *t, uint64_t hash)
+{
+    return (struct look){.account = hash,
+                         .place = home_of(b, t),
+                         .wall_ms = t->wall_ms,
+                         .each_s = t->block_s,
+                         .max = t->failures * LOOKS_PER_FAILURE};
+}
+
+bool guess_holds(struct guess_book *b, const struct guess_try *t)
 {
     uint64_t hash = hash_of(b, t->user), e = 0;
+    const struct look look = look_of(b, t, hash);
 
     (void)count_at(b, t, hash, &e);
-    return known_failures(e, hash, t) >= t->failures && now_s(t) < (uint32_t)e;
+    return is_held(e, hash, t) && !look_take(b->looks, &look);
 }
 
 /* 1 s after the last one that is let be, then twice as long each time. */
@@ -173,23 +192,41 @@ static uint32_t wait_s(const struct guess_try *t, uint32_t failures)
     return failures < t->failures ? 0 : wait < t->block_s ? wait : t->block_s;
 }
 
+/* A newcomer's failure leaves the wait of the others as it is: who guesses with ever new addresses
+ * does not keep them waiting. */
+static uint64_t after(uint64_t e, uint64_t hash, const struct guess_try *t, bool held)
+{
+    uint32_t failures = known_failures(e, hash, t), until = (uint32_t)e;
+
+    failures += failures < COUNT_MAX ? 1 : 0;
+    if (!held) {
+        until = (uint32_t)((t->wall_ms + 999) / 1000) + wait_s(t, failures);
+    }
+    return hash >> 40 << 40 | (uint64_t)failures << 32 | until;
+}
+
 enum guess guess_wrong(struct guess_book *b, const struct guess_try *t)
 {
     uint64_t hash = hash_of(b, t->user), e = 0, next;
-    uint32_t failures, until;
+    const struct look look = look_of(b, t, hash);
+    bool held, has_look = false;
     _Atomic uint64_t *at;
 
     do {
         at = count_at(b, t, hash, &e);
-        failures = known_failures(e, hash, t);
-        if (failures >= t->failures && now_s(t) < (uint32_t)e) {
-            return GUESS_HELD;
+        held = is_held(e, hash, t);
+        if (held && !has_look) { /* two at once from one address: one of them is looked at */
+            has_look = look_take(b->looks, &look) && look_fails(b->looks, &look);
+            if (!has_look) {
+                return GUESS_HELD;
+            }
         }
-        failures += failures < COUNT_MAX ? 1 : 0;
-        until = (uint32_t)((t->wall_ms + 999) / 1000) + wait_s(t, failures);
-        next = hash >> 40 << 40 | (uint64_t)failures << 32 | until;
+        next = after(e, hash, t, held);
     } while (!atomic_compare_exchange_weak(at, &e, next));
-    return failures == t->failures ? GUESS_BEGINS : GUESS_COUNTED;
+    if (!has_look) {
+        (void)look_fails(b->looks, &look);
+    }
+    return !held && failures_of(next) == t->failures ? GUESS_BEGINS : GUESS_COUNTED;
 }
 
 void guess_right(struct guess_book *b, const struct guess_try *t)

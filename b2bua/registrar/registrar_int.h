@@ -86,17 +86,33 @@ struct guess_try {  /* an answer to a challenge */
 enum guess {
     GUESS_COUNTED,
     GUESS_BEGINS, /* counted, and from now on strangers wait */
-    GUESS_HELD    /* not looked at: strangers wait */
+    GUESS_HELD    /* not looked at: strangers wait, and he is no newcomer */
 };
 /* The account's owner has shown his password from there within a week. */
 bool guess_is_home(const struct guess_book *b, const struct guess_try *t);
 void guess_note_home(struct guess_book *b, const struct guess_try *t);
-/* Both of strangers only: would it be held, and a wrong one. */
-bool guess_holds(const struct guess_book *b, const struct guess_try *t);
+/* Both of strangers only: is a right one held (if not, it may have taken a look), and a wrong one.
+ */
+bool guess_holds(struct guess_book *b, const struct guess_try *t);
 enum guess guess_wrong(struct guess_book *b, const struct guess_try *t);
 void guess_right(struct guess_book *b, const struct guess_try *t); /* what was counted is gone */
 /* Failures by now; held_s: how long strangers still wait. */
 uint32_t guess_look(const struct guess_book *b, const struct guess_try *t, uint32_t *held_s);
+
+/* --- guess_look.c: thread: any --- */
+struct look_book;
+MUST_USE int look_book_new(struct look_book **bp);
+void look_book_free(struct look_book **bp);
+struct look {
+    uint64_t account, place; /* keyed hashes of the user name, and of it with the address */
+    int64_t wall_ms;
+    uint32_t each_s; /* an address has one in that time */
+    uint32_t max;    /* of all addresses in that time; not 0 */
+};
+/* There is one for this newcomer; it is taken. */
+bool look_take(struct look_book *b, const struct look *l);
+/* A wrong password from there: no newcomer for each_s. False: it was none before. */
+bool look_fails(struct look_book *b, const struct look *l);
 
 /* --- nonce.c --- */
 #define NONCE_TEXT_LEN 48

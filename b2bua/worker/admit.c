@@ -9,6 +9,7 @@ static enum policy_admission ask_policy(struct worker *w, const struct flow *flo
     struct policy_knock knock = {.source = flow->remote,
                                  .listener = flow->listener,
                                  .connected = connected,
+                                 .stream = flow_is_reliable(flow),
                                  .peer = flow_proven(flow)};
 
     return policy_admit(w->b->gate, w->cfg->policy, &knock, loop_now_ms(w->loop));

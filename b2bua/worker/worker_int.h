@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #define WORKERS_MAX 64
+#define HIDDEN_SEEN 256
 
 struct worker {
     struct b2bua *b;
@@ -29,7 +30,8 @@ struct worker {
     struct config *cfg;
     struct timer reaper;
     struct overload overload;
-    struct timer calm;    /* armed while new work is refused */
+    uint64_t hidden[HIDDEN_SEEN]; /* requests that got no answer and may come again, by hash */
+    struct timer calm;            /* armed while new work is refused */
     uint32_t waited_us;   /* how long the datagram at hand lay in its socket; 0: no datagram */
     uint64_t open_slots;  /* listeners that have sockets here, as bits */
     uint64_t fresh_slots; /* of these, bound for a configuration that is not in force yet */
@@ -86,7 +88,8 @@ bool worker_known(void *arg, const struct flow *flow); /* net_events.known */
 bool worker_admit_message(struct worker *w, const struct flow *flow);
 /* Somebody gave the right password by this flow: trusted as long as a registration may last. */
 void worker_met(struct worker *w, const struct flow *flow); /* valid SIP came by it */
-/* The sender is a stranger and shall hear nothing to this (NULL: it is broken). */
+/* The sender is a stranger and shall hear nothing to this (NULL: it is broken). It is held against
+ * him like one that is answered. */
 bool worker_hides(struct worker *w, const struct flow *flow, const struct sip_msg *req);
 void worker_proven(void *arg, const struct flow *flow);
 

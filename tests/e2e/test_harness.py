@@ -1,6 +1,7 @@
 """The tools prove themselves, without a daemon: what cannot fail proves nothing."""
 import os
 import struct
+import subprocess
 
 import pytest
 
@@ -168,3 +169,22 @@ def test_rtp_packets_are_rtp():
 def test_a_missing_message_is_said_with_what_came_instead():
     with Ua(net.CARRIER, name="lonely") as a, pytest.raises(AssertionError, match="lonely: no BYE"):
         a.expect("BYE", 0.05)
+
+
+def test_the_closing_lines_name_what_was_skipped(tmp_path):
+    env = {**os.environ, "POSTERN_TALLY": str(tmp_path / "tally"), "PYTHONDONTWRITEBYTECODE": "1"}
+    program = tmp_path / "test_some"
+    program.write_text("#!/bin/sh\nprintf '[  SKIPPED ] left out\\n[  PASSED  ] 2 test(s).\\n"
+                       "[  SKIPPED ] 1 test(s), listed below:\\n[  SKIPPED ] left out\\n'\n")
+    program.chmod(0o755)
+    scripts = os.path.join(os.path.dirname(__file__), "..", "..", "scripts")
+    subprocess.run([os.path.join(scripts, "run-tests"), "--logs", str(tmp_path), "unit", str(program)], env=env, check=True)
+    done = subprocess.run([os.path.join(scripts, "tally.py"), "summary"], env=env, capture_output=True, text=True, check=True)
+    assert "=== skipped: 1\n  unit: test_some: left out\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "2 passed, 0 failed, 1 skipped"
+    program.write_text("#!/bin/sh\necho '[  PASSED  ] 2 test(s).'\n")
+    (tmp_path / "tally").unlink()
+    (tmp_path / "tally.skipped").unlink()
+    subprocess.run([os.path.join(scripts, "run-tests"), "--logs", str(tmp_path), "unit", str(program)], env=env, check=True)
+    done = subprocess.run([os.path.join(scripts, "tally.py"), "summary"], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "2 passed, 0 failed"

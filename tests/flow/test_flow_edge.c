@@ -109,6 +109,8 @@ static void an_offender_beside_a_user_loses_his_connection_and_nobody_else(void 
     assert_int_equal(stat_sum(STAT_BAN_SHUT), 1);
     assert_int_equal(fake_store.n_bans_put, 0);
     asks(&user);
+    phone_init(&late, r, 0, "1003", "192.0.2.99:5060"); /* his port, by UDP */
+    asks(&late);
     phone_init(&bad, r, 0, "1001", "192.0.2.99:5061"); /* and by UDP, with our nonces */
     memcpy(bad.password, "wrong", sizeof("wrong"));
     for (int i = 0; i < 5; i++) {
@@ -232,6 +234,93 @@ static void strangers_hear_nothing_but_what_a_new_phone_would_ask(void **state)
         asks(&carrier);
         rig_down(r);
     }
+}
+
+static const char yaml_hidden_bans[] =
+    LISTENERS PARTIES "security: {unknown_sources: {answer: expected, each: off},\n"
+                      "           bans: {threshold: 10, window: 5m, networks: off}}\n";
+
+struct probe {
+    uint8_t side;       /* 0: where users are, 1: where none is */
+    const char *method; /* NULL: INVITE */
+    const char *ruri, *user;
+    enum policy_event event;
+    int most; /* of them that lead to no ban; 0: it is no offence */
+};
+
+static void probe_once(struct phone *s, const struct probe *pr)
+{
+    phone_renew(s);
+    snprintf(s->local, sizeof(s->local), "<sip:%s@198.51.100.1>", pr->user);
+    snprintf(s->remote, sizeof(s->remote), "<sip:%s@198.51.100.1>", pr->user);
+    if (pr->method != NULL) {
+        phone_request(s, pr->method, pr->ruri, NULL);
+    } else {
+        phone_invite(s, pr->ruri, phone_sdp(s, NULL));
+    }
+    QUIET(s);
+}
+
+/* The same points as with an answer, which never comes. */
+static void what_strangers_hear_nothing_to_is_held_against_them(void **state)
+{
+    static const struct probe probes[] = {
+        {0, NULL, "sip:00972592277524@198.51.100.1", "100", POLICY_TOLL_FRAUD, 4},
+        {0, NULL, "sip:%2b972592277524@198.51.100.1", "100", POLICY_TOLL_FRAUD, 4},
+        {1, NULL, "sip:00972592277524@10.1.1.1", "100", POLICY_TOLL_FRAUD, 4},
+        {0, "REGISTER", "sip:198.51.100.1", "100", POLICY_UNKNOWN_USER, 4},
+        {1, NULL, "sip:100@10.1.1.1", "100", POLICY_ACL_DENIED, 9},
+        {1, "MESSAGE", "sip:100@10.1.1.1", "100", POLICY_ACL_DENIED, 9},
+        {0, NULL, "sip:100@198.51.100.1", "100", POLICY_EVENTS, 0},
+        {0, "MESSAGE", "sip:00972592277524@198.51.100.1", "100", POLICY_EVENTS, 0},
+        {0, "REGISTER", "sip:198.51.100.1", "1001", POLICY_EVENTS, 0},
+        {1, "REGISTER", "sip:10.1.1.1", "100", POLICY_EVENTS, 0},
+        {0, "OPTIONS", "sip:198.51.100.1", "100", POLICY_EVENTS, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(probes); i++) {
+        const struct probe *pr = &probes[i / 2];
+        bool stream = i % 2 != 0;
+        struct rig *r = rig_up(yaml_hidden_bans, 2);
+        int n = pr->most != 0 ? pr->most : 30;
+        struct phone s;
+
+        phone_init(&s, r, pr->side, "100", pr->side == 0 ? "192.0.2.99:5060" : "10.1.1.99:5060");
+        phone_on(&s, pr->side, stream ? SIP_TCP : SIP_UDP);
+        for (int k = 0; k < n; k++) {
+            probe_once(&s, pr);
+        }
+        assert_int_equal(stat_sum(STAT_OFFENCE), pr->most);
+        assert_int_equal(stat_sum(STAT_BAN_MADE) + stat_sum(STAT_BAN_SILENCED), 0);
+        if (pr->most != 0) {
+            probe_once(&s, pr);
+            assert_int_equal(stat_sum(stream ? STAT_BAN_MADE : STAT_BAN_SILENCED), 1);
+        }
+        assert_int_equal(stat_sum(STAT_SIP_DROP_HIDDEN), pr->most != 0 ? n + 1 : n);
+        rig_down(r);
+    }
+}
+
+/* A phone that hears nothing asks again. */
+static void a_repetition_that_is_hidden_is_no_second_offence(void **state)
+{
+    struct rig *r = rig_up(yaml_hidden_bans, 1);
+    struct phone s;
+
+    (void)state;
+    phone_init(&s, r, 0, "100", "192.0.2.99:5060");
+    phone_invite(&s, "sip:00972592277524@198.51.100.1", phone_sdp(&s, NULL));
+    for (int i = 0; i < 10; i++) {
+        phone_again(&s);
+    }
+    QUIET(&s);
+    assert_int_equal(stat_sum(STAT_SIP_DROP_HIDDEN), 11);
+    assert_int_equal(stat_sum(STAT_OFFENCE), 1);
+    phone_renew(&s);
+    phone_invite(&s, "sip:00972592277525@198.51.100.1", phone_sdp(&s, NULL));
+    assert_int_equal(stat_sum(STAT_OFFENCE), 2);
+    rig_down(r);
 }
 
 static const char yaml_wide[] =
@@ -359,6 +448,8 @@ int main(void)
         cmocka_unit_test(a_strangers_connection_that_speaks_sip_is_no_stranger_until_it_offends),
         cmocka_unit_test(one_stranger_leaves_room_for_a_phone_to_register),
         cmocka_unit_test(strangers_hear_nothing_but_what_a_new_phone_would_ask),
+        cmocka_unit_test(what_strangers_hear_nothing_to_is_held_against_them),
+        cmocka_unit_test(a_repetition_that_is_hidden_is_no_second_offence),
         cmocka_unit_test(a_trusted_source_has_its_own_rate),
         cmocka_unit_test(three_banned_addresses_ban_their_24_unless_a_user_lives_there),
         cmocka_unit_test(a_user_agent_of_the_list_is_a_scanner_by_its_beginning),

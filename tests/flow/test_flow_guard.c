@@ -264,7 +264,7 @@ static void many_who_guess_one_password_make_strangers_wait_but_not_the_owner(vo
     assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 0);
     guess_from_everywhere(r, "1001", 1);
     assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1);
-    phone_init(&far, r, 0, "1001", "192.0.2.60:5060");
+    phone_init(&far, r, 0, "1001", "192.0.2.103:5062"); /* whence somebody has guessed */
     memcpy(far.password, "one", sizeof("one"));
     for (int i = 0; i < 6; i++) { /* a right password is answered as a wrong one, and no offence */
         guess(&far, "1001", true);
@@ -283,6 +283,25 @@ static void many_who_guess_one_password_make_strangers_wait_but_not_the_owner(vo
     rig_down(r);
 }
 
+static void a_new_phone_is_let_in_at_once_while_others_go_on_guessing(void **state)
+{
+    struct rig *r = rig_up(yaml_guesses, 2);
+    struct phone far, bad;
+
+    (void)state;
+    guess_from_everywhere(r, "1001", 5);
+    phone_init(&bad, r, 0, "1001", "192.0.2.61:5060");
+    memcpy(bad.password, "wrong", sizeof("wrong"));
+    guess(&bad, "1001", true); /* looked at, as he is new */
+    assert_int_equal(stat_sum(STAT_AUTH_HELD), 0);
+    guess(&bad, "1001", true); /* no more, and the answer is the same */
+    assert_int_equal(stat_sum(STAT_AUTH_HELD), 1);
+    phone_init(&far, r, 0, "1001", "192.0.2.60:5060");
+    memcpy(far.password, "one", sizeof("one"));
+    talk_register(&far, 3600);
+    rig_down(r);
+}
+
 static void calls_and_messages_of_strangers_wait_like_their_registrations(void **state)
 {
     struct rig *r = rig_up(yaml_guesses, 1);
@@ -290,7 +309,7 @@ static void calls_and_messages_of_strangers_wait_like_their_registrations(void *
 
     (void)state;
     guess_from_everywhere(r, "1001", 5);
-    phone_init(&far, r, 0, "1001", "192.0.2.60:5060");
+    phone_init(&far, r, 0, "1001", "192.0.2.103:5062");
     memcpy(far.password, "one", sizeof("one"));
     phone_invite(&far, "sip:+4930@example.test", phone_sdp(&far, NULL));
     EXPECT(&far, "407 INVITE");
@@ -329,7 +348,7 @@ static void a_name_that_is_nobodys_makes_strangers_wait_with_the_same_words(void
         struct phone s;
 
         guess_from_everywhere(r, names[i], 5);
-        phone_init(&s, r, 0, names[i], "192.0.2.60:5060");
+        phone_init(&s, r, 0, names[i], "192.0.2.103:5062");
         memcpy(s.password, "wrong", sizeof("wrong"));
         guess(&s, names[i], true);
         assert_int_equal(stat_sum(STAT_AUTH_HELD), 1);
@@ -445,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_scanner_by_udp_hears_nothing_for_a_minute_and_earns_no_ban),
         cmocka_unit_test(a_scanner_by_tcp_is_banned_longer_each_time_and_it_is_kept),
         cmocka_unit_test(guessing_passwords_by_udp_is_banned_as_the_nonce_came_back),
+        cmocka_unit_test(a_new_phone_is_let_in_at_once_while_others_go_on_guessing),
         cmocka_unit_test(many_who_guess_one_password_make_strangers_wait_but_not_the_owner),
         cmocka_unit_test(calls_and_messages_of_strangers_wait_like_their_registrations),
         cmocka_unit_test(a_name_that_is_nobodys_makes_strangers_wait_with_the_same_words),

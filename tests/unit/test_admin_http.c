@@ -1,6 +1,7 @@
 /* The admin API as a server: tokens, methods, sizes, names of requests, sockets, many at once. */
 #include "admin_rig.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -226,6 +227,58 @@ static void rubbish_hurts_nobody_else(void **state)
     assert_int_equal(get("/v1/calls"), 200);
 }
 
+/* The server's blocks are as many as before, within a bounded time: it sees an end when it may. */
+static bool nothing_is_left(int64_t blocks)
+{
+    for (int i = 0; i < 10000 && mem_live() > blocks; i++) {
+        (void)poll(NULL, 0, 1);
+    }
+    return mem_live() <= blocks;
+}
+
+/* The library says that a request begins and, where it answers for itself, not that it is over:
+ * what it began with goes with its connection, whoever ends that, and when. */
+static void a_request_that_ends_early_leaves_nothing(void **state)
+{
+    static char many[6000];
+    const char *const texts[] = {
+        many, /* more names than a connection has memory for */
+        "GET /v1/calls HTTP/1.1\r\n",
+        "GET /v1/calls HTTP/1.1\r\nHost: x\r\nAuthoriz",
+        "GET /v1/calls HTTP/1.1\r\nConnection: close\r\n\r\n", /* refused by the library */
+        "POST /v1/explain HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        "POST /v1/explain HTTP/1.1\r\nHost: x\r\n" WITH_TOKEN "Content-Length: 100\r\n\r\n",
+        "POST /v1/explain HTTP/1.1\r\nHost: x\r\n" WITH_TOKEN "Content-Length: 100\r\n\r\n{\"a",
+        "POST /v1/explain HTTP/1.1\r\nHost: x\r\n" WITH_TOKEN
+        "Transfer-Encoding: chunked\r\n\r\n20\r\n{\"a",
+        "POST /v1/explain HTTP/1.1\r\nHost: x\r\n" WITH_TOKEN
+        "Transfer-Encoding: chunked\r\n\r\nnone\r\n",
+    };
+    int64_t blocks;
+
+    (void)state;
+    (void)snprintf(many, sizeof(many), "GET /?%05000d HTTP/1.1\r\nHost: x\r\n\r\n", 0);
+    memset(many + 6, '&', 5000);
+    assert_int_equal(get("/v1/calls"), 200);
+    rig_forget();
+    blocks = mem_live();
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        for (int whole = 0; whole < 2; whole++) { /* we are gone, or listen to what it says */
+            int fd = rig_connect();
+
+            assert_int_equal(send(fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL), strlen(texts[i]));
+            if (whole) {
+                assert_int_equal(shutdown(fd, SHUT_WR), 0);
+                rig_read(fd);
+                rig_forget();
+            } else {
+                (void)close(fd);
+            }
+            assert_true(nothing_is_left(blocks));
+        }
+    }
+}
+
 static void a_listener_for_all_wants_the_token_for_metrics_too(void **state)
 {
     (void)state;
@@ -413,6 +466,7 @@ int main(void)
         TEST(bodies_have_a_limit),
         TEST(addresses_have_a_limit),
         TEST(rubbish_hurts_nobody_else),
+        TEST(a_request_that_ends_early_leaves_nothing),
         TEST(without_the_database_the_answer_is_503),
         TEST(many_clients_are_served_while_calls_are_written),
         TEST(stopping_ends_whatever_is_open_at_once),

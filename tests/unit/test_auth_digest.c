@@ -514,15 +514,15 @@ static void after_so_many_failures_strangers_wait_and_the_owner_does_not(void **
     assert_int_equal(answer_from(d, 80, "1001", "one"), AUTH_OK); /* one below: still let in */
     guess_from_many(d, "1001", 5);                                /* from the beginning */
     assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1);
-    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_HELD);
-    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_HELD); /* and cannot tell */
+    assert_int_equal(answer_from(d, 101, "1001", "wrong"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 101, "1001", "one"), AUTH_HELD); /* and cannot tell */
     assert_int_equal(d->user, -1);
     assert_int_equal(stat_sum(STAT_AUTH_HELD), 2);
     assert_int_equal(answer_from(d, 9, "1001", "one"), AUTH_OK);
     assert_int_equal(answer_from(d, 80, "1001", "one"), AUTH_OK);
-    assert_int_equal(answer_from(d, 9, "1001", "wrong"), AUTH_FAILED);     /* is told at home */
-    assert_int_equal(answer_from(d, 82, "1001@" REALM, "one"), AUTH_HELD); /* the same account */
-    assert_int_equal(answer_from(d, 82, "1002", "two"), AUTH_OK);          /* another one */
+    assert_int_equal(answer_from(d, 9, "1001", "wrong"), AUTH_FAILED);      /* is told at home */
+    assert_int_equal(answer_from(d, 101, "1001@" REALM, "one"), AUTH_HELD); /* the same account */
+    assert_int_equal(answer_from(d, 101, "1002", "two"), AUTH_OK);          /* another one */
 }
 
 static void waits_grow_to_the_block_and_silence_ends_it(void **state)
@@ -539,18 +539,18 @@ static void waits_grow_to_the_block_and_silence_ends_it(void **state)
         assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 5 + i);
         assert_int_equal(held_s, wait_s[i]);
         d->wall_ms += wait_s[i] * 1000 - 1;
-        assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_HELD);
+        assert_int_equal(answer_from(d, 100, "1001", "one"), AUTH_HELD);
         d->wall_ms += 1;
-        assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_FAILED);
+        assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_FAILED);
     }
     d->wall_ms += 120 * 1000; /* the wait, and as long again: not yet forgotten */
-    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_FAILED);
-    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_FAILED);
+    assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_HELD);
     d->wall_ms += 121 * 1000;
     guess_from_many(d, "1001", 5);
-    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_HELD);
     d->wall_ms -= 600 * 1000; /* a clock that is set back makes nobody wait longer */
-    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK);
+    assert_int_equal(answer_from(d, 100, "1001", "one"), AUTH_OK);
 }
 
 static void a_right_answer_of_a_stranger_in_time_resets_what_was_counted(void **state)
@@ -564,7 +564,7 @@ static void a_right_answer_of_a_stranger_in_time_resets_what_was_counted(void **
     assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK);
     assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 0);
     guess_from_many(d, "1001", 5);
-    assert_int_equal(answer_from(d, 9, "1001", "one"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 104, "1001", "one"), AUTH_HELD);
     assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK); /* at home: resets nothing */
     assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 5);
 }
@@ -579,6 +579,7 @@ static void a_user_who_does_not_exist_is_counted_like_one_who_does(void **state)
         int64_t begin_ms = d->wall_ms;
 
         guess_from_many(d, users[i], 5);
+        assert_int_equal(answer_from(d, 81, users[i], "wrong"), AUTH_FAILED); /* a newcomer */
         assert_int_equal(answer_from(d, 81, users[i], "wrong"), AUTH_HELD);
         d->wall_ms += 2000;
         assert_int_equal(answer_from(d, 81, users[i], "wrong"), AUTH_FAILED);
@@ -620,6 +621,7 @@ static void an_answer_to_a_nonce_of_somebody_else_neither_counts_nor_tells(void 
 
 static void an_ipv6_owner_is_at_home_in_his_64(void **state)
 {
+    struct answer wrong = right;
     struct door *d = *state;
 
     guesses_are_counted(d);
@@ -632,10 +634,104 @@ static void an_ipv6_owner_is_at_home_in_his_64(void **state)
     assert_int_equal(check(d, &right), AUTH_OK);
     assert_int_equal(addr_parse(SL("2001:db8:1:3::9"), 5060, &d->source), 0);
     challenge(d, false, false);
+    wrong.password = "wrong";
+    assert_int_equal(check(d, &wrong), AUTH_FAILED); /* a newcomer */
+    assert_int_equal(addr_parse(SL("2001:db8:1:3:f::1"), 5060, &d->source), 0);
+    challenge(d, false, false);
     assert_int_equal(check(d, &right), AUTH_HELD);
     d->wall_ms += 7LL * 24 * 3600 * 1000; /* nothing was counted for long: anybody is looked at */
     challenge(d, false, false);
     assert_int_equal(check(d, &right), AUTH_OK);
+}
+
+static void the_owner_at_a_new_place_is_let_in_while_others_guess(void **state)
+{
+    struct door *d = *state;
+    uint32_t held_s;
+
+    guesses_are_counted(d);
+    d->wall_ms = d->wall_ms / 1000 * 1000;
+    for (int i = 0; i < 4; i++) { /* waits up to 8 s */
+        guess_from_many(d, "1001", 1);
+        (void)answer_from(d, 100, "1001", "wrong");
+        d->wall_ms += 8000;
+    }
+    assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_FAILED);
+    assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 80, "1001", "one"), AUTH_OK);
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 0);
+}
+
+/* What a newcomer may: one wrong password, and the next when the block is over. His failures are
+ * counted but make nobody wait longer. */
+static void a_newcomer_has_one_look_in_a_block(void **state)
+{
+    struct door *d = *state;
+    uint32_t before_s, held_s;
+
+    guesses_are_counted(d);
+    d->wall_ms = d->wall_ms / 1000 * 1000;
+    guess_from_many(d, "1001", 5);
+    for (int i = 0; i < 6; i++) { /* 1 + 2 + 4 + 8 + 16 + 32 s */
+        d->wall_ms += 1000LL << i;
+        assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_FAILED);
+    }
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &before_s), 11);
+    assert_int_equal(before_s, 60);
+    assert_int_equal(answer_from(d, 81, "1001", "wrong"), AUTH_FAILED);
+    assert_int_equal(auth_guessed(d->auth, d->policy, 0, d->wall_ms, &held_s), 12);
+    assert_int_equal(held_s, before_s);
+    assert_int_equal(stat_sum(STAT_AUTH_GUARDED), 1);
+    d->wall_ms += 59999;
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_HELD);
+    d->wall_ms += 1;
+    assert_int_equal(answer_from(d, 100, "1001", "wrong"), AUTH_FAILED); /* held once more */
+    assert_int_equal(answer_from(d, 100, "1001", "one"), AUTH_HELD);
+    assert_int_equal(answer_from(d, 81, "1001", "one"), AUTH_OK); /* a newcomer again */
+}
+
+static void a_right_answer_in_vain_uses_up_no_newcomer(void **state)
+{
+    struct door *d = *state;
+
+    guesses_are_counted(d);
+    guess_from_many(d, "1001", 5);
+    assert_int_equal(addr_parse(SL("192.0.2.82"), 5060, &d->source), 0);
+    challenge(d, false, false);
+    d->wall_ms += 301 * 1000; /* his nonce has grown old */
+    guess_from_many(d, "1001", 5);
+    assert_int_equal(addr_parse(SL("192.0.2.82"), 5060, &d->source), 0);
+    assert_int_equal(answer_from(d, 82, "1001", "one"), AUTH_OK);
+}
+
+/* Ten looks for each failure that is let be: then newcomers wait, too, and one comes back at a
+ * time. All the same for a name that is nobody's. */
+static void newcomers_without_end_have_so_many_looks_in_all(void **state)
+{
+    static const char *const users[] = {"1001", "1999"};
+    struct door *d = *state;
+
+    guesses_are_counted(d);
+    for (size_t u = 0; u < COUNT_OF(users); u++) {
+        d->wall_ms = d->wall_ms / 1000 * 1000;
+        guess_from_many(d, users[u], 5);
+        for (int i = 0; i < 9; i++) { /* until they wait for the whole block */
+            d->wall_ms += 60000;
+            assert_int_equal(answer_from(d, 100, users[u], "wrong"), AUTH_FAILED);
+        }
+        for (unsigned i = 0; i < 50; i++) {
+            assert_int_equal(answer_from(d, 150 + i, users[u], "wrong"), AUTH_FAILED);
+        }
+        assert_int_equal(answer_from(d, 230, users[u], "wrong"), AUTH_HELD);
+        assert_int_equal(answer_from(d, 231, users[u], "one"), AUTH_HELD); /* and learns nothing */
+        d->wall_ms += 1199;
+        assert_int_equal(answer_from(d, 230, users[u], "wrong"), AUTH_HELD);
+        d->wall_ms += 1;
+        assert_int_equal(answer_from(d, 230, users[u], "wrong"), AUTH_FAILED);
+        assert_int_equal(answer_from(d, 231, users[u], "wrong"), AUTH_HELD);
+    }
+    d->wall_ms += 1200; /* who was not looked at is a newcomer still */
+    assert_int_equal(answer_from(d, 231, "1001", "one"), AUTH_OK);
 }
 
 static void names_without_end_do_not_push_out_an_account_that_is_guessed_at(void **state)
@@ -684,6 +780,10 @@ int main(void)
         DOOR(a_user_who_does_not_exist_is_counted_like_one_who_does),
         DOOR(an_answer_to_a_nonce_of_somebody_else_neither_counts_nor_tells),
         DOOR(an_ipv6_owner_is_at_home_in_his_64),
+        DOOR(the_owner_at_a_new_place_is_let_in_while_others_guess),
+        DOOR(a_newcomer_has_one_look_in_a_block),
+        DOOR(a_right_answer_in_vain_uses_up_no_newcomer),
+        DOOR(newcomers_without_end_have_so_many_looks_in_all),
         DOOR(names_without_end_do_not_push_out_an_account_that_is_guessed_at),
     };
 

@@ -246,7 +246,7 @@ static void who_offends_where_users_are_proven_is_demoted_and_shut_out_alone(voi
     (void)state;
     for (size_t i = 0; i < COUNT_OF(proofs); i++) {
         struct addr bad = rig_addr(EVIL), user = bad, other = bad;
-        struct policy_knock k = {.listener = OUTSIDE};
+        struct policy_knock k = {.listener = OUTSIDE, .connected = proofs[i] == POLICY_BY_STREAM};
         struct court c;
 
         court_open(&c);
@@ -279,6 +279,52 @@ static void who_offends_where_users_are_proven_is_demoted_and_shut_out_alone(voi
         (void)offend(&c, EVIL, POLICY_SCANNER, proofs[i]);
         assert_true(policy_bans_remove(c.b, c.ban->id));
         assert_int_equal(policy_classify(c.g, c.r.policy, &k, c.now.mono_ms), POLICY_UNKNOWN);
+        court_close(&c);
+    }
+}
+
+static enum policy_class class_of(struct court *c, const char *from, uint16_t port, bool connected)
+{
+    struct policy_knock k = {.source = rig_addr(from), .listener = OUTSIDE, .connected = connected};
+
+    addr_set_port(&k.source, port);
+    return policy_classify(c->g, c->r.policy, &k, c->now.mono_ms);
+}
+
+/* The same port in the other transport, another host of the same /64 with the same port. */
+static void a_flow_is_shut_out_by_its_whole_address_port_and_transport(void **state)
+{
+    static const enum policy_proof proofs[] = {POLICY_BY_STREAM, POLICY_BY_DIGEST};
+    static const char *const places[][2] = {{"2001:db9:77:2::9", "2001:db9:77:2::8"},
+                                            {"203.0.113.9", "203.0.113.8"}};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        const char *bad = places[i / 2][0], *next = places[i / 2][1];
+        bool stream = proofs[i % 2] == POLICY_BY_STREAM;
+        struct addr user = rig_addr(bad), neighbour = rig_addr(next);
+        struct court c;
+
+        court_open(&c);
+        addr_set_port(&user, 6000);
+        addr_set_port(&neighbour, 5060);
+        (void)policy_prove(c.g, &user, c.now.mono_ms + 3600000, c.now.mono_ms);
+        (void)policy_prove(c.g, &neighbour, c.now.mono_ms + 3600000, c.now.mono_ms);
+        c.port = 5060;
+        (void)offend_n(&c, next, POLICY_MALFORMED, proofs[i % 2], 9); /* not his points */
+        assert_int_equal(offend(&c, bad, POLICY_MALFORMED, proofs[i % 2]), POLICY_NO_CHANGE);
+        assert_int_equal(offend_n(&c, bad, POLICY_MALFORMED, proofs[!(i % 2)], 8),
+                         POLICY_NO_CHANGE); /* nor those of the other transport */
+        assert_int_equal(offend(&c, bad, POLICY_SCANNER, proofs[i % 2]), POLICY_SHUT);
+        assert_true(addr_eq_ip(&c.ban->prefix.addr, &user));
+        assert_int_equal(class_of(&c, bad, 5060, stream), POLICY_DENIED);
+        assert_int_equal(class_of(&c, bad, 5060, !stream), POLICY_UNKNOWN);
+        assert_int_equal(class_of(&c, bad, 5061, stream), POLICY_UNKNOWN);
+        assert_int_equal(class_of(&c, next, 5060, stream), POLICY_TRUSTED);
+        policy_demote(c.g, &neighbour);
+        assert_int_equal(class_of(&c, next, 5060, stream), POLICY_UNKNOWN);
+        assert_true(policy_bans_remove(c.b, c.ban->id));
+        assert_int_equal(class_of(&c, bad, 5060, stream), POLICY_UNKNOWN);
         court_close(&c);
     }
 }
@@ -661,6 +707,7 @@ int main(void)
         cmocka_unit_test(proven_and_unproven_points_are_never_added_up),
         cmocka_unit_test(a_forged_flood_in_the_name_of_the_carrier_bans_nobody),
         cmocka_unit_test(who_offends_where_users_are_proven_is_demoted_and_shut_out_alone),
+        cmocka_unit_test(a_flow_is_shut_out_by_its_whole_address_port_and_transport),
         cmocka_unit_test(new_ports_do_not_wash_an_address_clean),
         cmocka_unit_test(the_firewall_is_no_place_where_somebody_known_lives),
         cmocka_unit_test(a_new_configuration_says_again_what_is_for_the_firewall),

@@ -293,12 +293,14 @@ static void ban_enforce(struct policy_bans *b, const struct policy_ban *ban,
 }
 
 /* The kernel drops everything of a source and knows no flows: only what proved its address, or the
- * operator names, gets there, and only where nobody lives who has proven to be a user. */
-static bool bans_is_for_firewall(const struct policy_bans *b, const struct policy_ban_rules *rules,
+ * operator names, gets there, and only where nobody lives who has proven to be a user, is a peer or
+ * allowed: the prefix may be wider than the source. */
+static bool bans_is_for_firewall(const struct policy_bans *b, const struct policy *p,
                                  const struct policy_ban *ban, const struct policy_now *now)
 {
-    return rules->firewall && !ban->quiet && !ban->dry_run &&
+    return policy_def(p)->security.bans.firewall && !ban->quiet && !ban->dry_run &&
            (ban->proof != POLICY_UNPROVEN || ban->event == POLICY_MANUAL) &&
+           !policy_guards_in(p, &ban->prefix) &&
            !policy_proven_in(b->gate, &ban->prefix, now->mono_ms);
 }
 
@@ -365,6 +367,9 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
     bool again = ban != NULL && !ban->quiet && ban->event != POLICY_MANUAL;
     int err;
 
+    if (ban != NULL && ban->event == POLICY_MANUAL && ban->until_ms > now->wall_ms) {
+        return EALREADY; /* the operator's word stands */
+    }
     if (again && quiet) {
         bans_hush(b, rules, ban, now);
         return EALREADY;
@@ -381,7 +386,7 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
     ban->quiet = quiet;
     b->n_quiet += quiet;
     ban->dry_run = rules->dry_run;
-    ban->firewall = bans_is_for_firewall(b, rules, ban, now);
+    ban->firewall = bans_is_for_firewall(b, p, ban, now);
     ban->since_ms = now->wall_ms;
     ban->until_ms = now->wall_ms + bans_length(rules, ban);
     ban_set_evidence(ban, o->evidence);
@@ -487,7 +492,7 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
         err = bans_widen(b, p, o, now, &ban);
     }
     *out = ban;
-    return err;
+    return err == EALREADY ? 0 : err;
 }
 
 /* --- by hand --- */
@@ -495,28 +500,29 @@ int policy_bans_note(struct policy_bans *b, const struct policy *p, const struct
 int policy_bans_add(struct policy_bans *b, const struct policy *p, const struct policy_order *order,
                     const struct policy_now *now, const struct policy_ban **out)
 {
-    const struct policy_ban_rules *rules = &policy_def(p)->security.bans;
     struct policy_ban *ban = NULL;
     struct policy_key k;
+    struct prefix at;
     int err;
 
     if (order->for_ms <= 0 || !policy_key_of(&order->at.addr, order->at.bits, 0, &k) ||
         k.bits < (k.is_v6 ? 16 : 8)) {
         return EINVAL;
     }
-    if (policy_guards_in(p, &order->at)) {
+    at = bans_prefix(&order->at.addr, &k); /* which may be wider than what was asked for */
+    if (policy_guards_in(p, &at)) {
         return EPERM;
     }
     err = bans_take(b, &k, false, now->wall_ms, &ban);
     if (err != 0) {
         return err;
     }
-    ban->prefix = bans_prefix(&order->at.addr, &k);
+    ban->prefix = at;
     ban->port = 0;
     ban->event = POLICY_MANUAL;
     ban->proof = POLICY_UNPROVEN;
     ban->dry_run = false;
-    ban->firewall = bans_is_for_firewall(b, rules, ban, now);
+    ban->firewall = bans_is_for_firewall(b, p, ban, now);
     ban->points = 0;
     ban->since_ms = now->wall_ms;
     ban->until_ms = now->wall_ms + order->for_ms;
@@ -580,8 +586,6 @@ bool policy_bans_remove(struct policy_bans *b, uint64_t id)
 void policy_bans_recheck(struct policy_bans *b, const struct policy *p,
                          const struct policy_now *now, policy_ban_fn *fn, void *arg)
 {
-    const struct policy_ban_rules *rules = &policy_def(p)->security.bans;
-
     LIST_FOR_EACH_SAFE(it, &b->order)
     {
         struct policy_ban *ban = CONTAINER_OF(it, struct policy_ban, in_order);
@@ -590,7 +594,7 @@ void policy_bans_recheck(struct policy_bans *b, const struct policy *p,
             fn(ban, arg);
             bans_lift(b, ban);
         } else {
-            ban->firewall = bans_is_for_firewall(b, rules, ban, now);
+            ban->firewall = bans_is_for_firewall(b, p, ban, now);
         }
     }
 }

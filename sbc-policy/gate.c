@@ -92,7 +92,16 @@ static int gate_target_order(const void *x, const void *y)
     if (a->is_v6 != b->is_v6) {
         return a->is_v6 ? 1 : -1;
     }
-    return (a->addr > b->addr) - (a->addr < b->addr);
+    if (a->addr != b->addr) {
+        return a->addr > b->addr ? 1 : -1;
+    }
+    return (a->low > b->low) - (a->low < b->low);
+}
+
+/* The whole address, as of a flow: in the /64 of a target others may live. */
+static bool gate_target_key(const struct addr *ip, struct policy_key *k)
+{
+    return policy_key_of(ip, POLICY_KEY_WHOLE, 1, k);
 }
 
 int policy_targets_build(struct policy_targets *t, const struct policy_def *def)
@@ -113,7 +122,7 @@ int policy_targets_build(struct policy_targets *t, const struct policy_def *def)
         const struct policy_peer *peer = &def->peers[i];
 
         for (size_t k = 0; k < peer->n_targets; k++) {
-            t->n += policy_key_of(&peer->targets[k].addr, POLICY_KEY_WHOLE, 0, &t->e[t->n]);
+            t->n += gate_target_key(&peer->targets[k].addr, &t->e[t->n]);
         }
     }
     qsort(t->e, t->n, sizeof(*t->e), gate_target_order);
@@ -130,7 +139,7 @@ static bool gate_is_target(const struct policy *p, const struct addr *ip)
 {
     struct policy_key k;
 
-    return p->targets.n != 0 && policy_key_of(ip, POLICY_KEY_WHOLE, 0, &k) &&
+    return p->targets.n != 0 && gate_target_key(ip, &k) &&
            bsearch(&k, p->targets.e, p->targets.n, sizeof(k), gate_target_order) != NULL;
 }
 
@@ -321,7 +330,7 @@ static enum policy_admission gate_admit_stranger(struct policy_gate *g,
 {
     const struct policy_rate all = {s->unknown_pps, 0};
     enum policy_admission each, both = POLICY_ADMIT;
-    bool is_counted = !k->connected && all.per_second != 0;
+    bool is_counted = all.per_second != 0;
 
     if (is_counted && !policy_rate_has(&g->strangers_ns, all, now_ms)) {
         return POLICY_DROP_STRANGER;
@@ -336,11 +345,14 @@ static enum policy_admission gate_admit_stranger(struct policy_gate *g,
     return both == POLICY_DROP_FAST ? POLICY_DROP_STRANGER : both == POLICY_ADMIT ? each : both;
 }
 
-/* A connection costs a handshake, which many can pay: together they have a budget as well. */
-static enum policy_admission gate_admit_met(struct policy_gate *g, const struct policy_security *s,
-                                            const struct policy_knock *k, int64_t now_ms)
+/* A connection costs a handshake, which many can pay: together they have a budget as well, also
+ * those that have offended or not said anything yet. */
+static enum policy_admission gate_admit_connected(struct policy_gate *g,
+                                                  const struct policy_security *s,
+                                                  const struct policy_knock *k,
+                                                  enum policy_class is, int64_t now_ms)
 {
-    enum policy_admission each = gate_take_each(g, s, k, POLICY_MET, now_ms);
+    enum policy_admission each = gate_take_each(g, s, k, is, now_ms);
     uint64_t all = (uint64_t)s->unknown_pps * GATE_MET_TIMES;
     const struct policy_rate rate = {all < UINT32_MAX ? (uint32_t)all : UINT32_MAX, 0};
     uint32_t use;
@@ -364,11 +376,12 @@ enum policy_admission policy_admit(struct policy_gate *g, const struct policy *p
     case POLICY_TRUSTED:
         return gate_take_each(g, s, k, POLICY_TRUSTED, now_ms);
     case POLICY_MET:
-        return gate_admit_met(g, s, k, now_ms);
+        return gate_admit_connected(g, s, k, POLICY_MET, now_ms);
     case POLICY_UNKNOWN:
         break;
     }
-    return gate_admit_stranger(g, s, k, now_ms);
+    return k->connected ? gate_admit_connected(g, s, k, POLICY_UNKNOWN, now_ms)
+                        : gate_admit_stranger(g, s, k, now_ms);
 }
 
 uint32_t policy_strangers_now(const struct policy_gate *g, const struct policy *p, int64_t now_ms)

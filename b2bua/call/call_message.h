@@ -41,7 +41,8 @@ struct message {
     const struct sip_msg *heard;    /* what is being answered with; NULL: something of ours */
     const struct policy_ref *heard_from;
     uint8_t n_groups;
-    uint16_t best;       /* of those before */
+    uint16_t best;       /* of those before; 0: nothing yet */
+    uint16_t if_none;    /* told when nobody could be asked */
     uint16_t group_best; /* of those asked now; 0: none has failed with a status */
     bool is_said;        /* one of them has answered */
     bool closed, waits, is_last;

@@ -76,6 +76,14 @@ static int branch_start(struct message_target *tg)
     return err;
 }
 
+/* RFC 3261 16.7: the best failure of all that were asked is told, whoever comes last. */
+static void note_best(struct message *m, uint16_t status)
+{
+    if (call_rank(status) > call_rank(m->best)) {
+        m->best = status;
+    }
+}
+
 /* False: passed over, because it is down, or for now. */
 static bool target_enter(struct message_target *tg)
 {
@@ -92,7 +100,9 @@ static bool target_enter(struct message_target *tg)
         return true;
     }
     tg->is_later = welcome == POLICY_WELCOME_LATER;
-    m->best = tg->is_later ? m->best : 503;
+    if (!tg->is_later) {
+        note_best(m, 503);
+    }
     stat_inc(welcome == POLICY_WELCOME_BUSY ? STAT_TARGET_WAITING
              : tg->is_later                 ? STAT_TARGET_LATER
                                             : STAT_TARGET_PASSED);
@@ -149,7 +159,7 @@ void message_send_next(struct message *m)
         m->is_last = true;
         m->next = 0;
     }
-    message_finish(m, m->best);
+    message_finish(m, m->best != 0 ? m->best : m->if_none);
 }
 
 /* --- answers --- */
@@ -183,7 +193,8 @@ static uint16_t group_status(const struct message *m)
 static void group_end(struct message *m)
 {
     timer_stop(m->t->p.loop, &m->wait);
-    m->best = group_status(m);
+    note_best(m, group_status(m));
+    m->heard = m->best == m->group_best ? m->heard : NULL;
     if (m->is_said && !message_goes_on(m, m->group_best)) {
         message_finish(m, m->best);
         return;

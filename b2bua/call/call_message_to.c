@@ -88,7 +88,7 @@ static void add_user(struct message *m, struct sl user)
     size_t n;
 
     if (policy_user_by_name(m->cfg->policy, user) < 0) {
-        m->best = 404;
+        m->if_none = 404;
         return;
     }
     n = registrar_lookup(m->t->p.registrar, user, list);
@@ -115,7 +115,7 @@ void message_collect(struct message *m)
     char text[128];
     size_t n = 0;
 
-    m->best = 480;
+    m->if_none = 480;
     for (size_t i = 0; i < m->verdict.n_to; i++) {
         if (m->verdict.to[i].kind == POLICY_PEER) {
             add_peer(m, i);

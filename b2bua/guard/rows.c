@@ -96,7 +96,11 @@ static bool on_row(const struct store_ban *row, void *arg)
     ban.proof = (enum policy_proof)proof;
     if (policy_guards_in(l->g->cfg->policy, &ban.prefix)) {
         guard_forget(&ban, l->g); /* it is a peer's or an allowed one by now */
-    } else if (policy_bans_load(l->g->bans, &ban, &now) != 0) {
+    } else if (policy_bans_load(l->g->bans, &ban, &now) == 0) {
+        return true;
+    } else if (ban.until_ms <= now.wall_ms) {
+        guard_forget(&ban, l->g); /* over, and there is no room to remember it */
+    } else {
         log_error(NULL, "a ban of the store could not be loaded: %s", LOG_ESC(row->prefix));
     }
     return true;

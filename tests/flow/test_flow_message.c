@@ -444,9 +444,25 @@ static void the_same_call_by_two_ways_is_a_482(void **state)
     pair_bye(&t);
 }
 
+static void the_best_failure_of_all_targets_is_told(void **state)
+{
+    struct pair t;
+    struct phone second;
+
+    pair_init(&t, *state);
+    phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
+    phone_request(&t.a, "MESSAGE", CALLED, "one");
+    EXPECT(&t.b, "MESSAGE");
+    phone_answer(&t.b, 404, NULL);
+    EXPECT(&second, "MESSAGE");
+    phone_answer(&second, 500, NULL);
+    EXPECT(&t.a, "404 MESSAGE");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        FLOW_TEST(the_best_failure_of_all_targets_is_told),
         FLOW_TEST(a_message_to_a_peer_is_carried_and_answered),
         FLOW_TEST(a_message_goes_to_the_next_target_when_one_fails),
         FLOW_TEST(a_silent_target_of_a_message_is_left_within_two_seconds),

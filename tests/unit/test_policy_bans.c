@@ -696,9 +696,57 @@ static void known_tools_are_recognised_and_phones_are_not(void **state)
     assert_false(policy_looks_expensive(SL("+49")));
 }
 
+static void the_firewall_never_holds_a_64_with_somebody_protected_in_it(void **state)
+{
+    struct court c;
+    struct prefix net;
+
+    (void)state;
+    court_open(&c);
+    c.allow[0] = rig_prefix("2a02:77:1:2::5/128");
+    net = rig_prefix("2a02:77:1:2::5/128");
+    assert_true(policy_guards_in(c.r.policy, &net));
+    (void)offend(&c, "2a02:77:1:2::bad", POLICY_SCANNER, POLICY_BY_STREAM);
+    assert_false(c.ban != NULL && c.ban->firewall && policy_guards_in(c.r.policy, &c.ban->prefix));
+    court_close(&c);
+}
+
+static void an_order_counts_as_the_64_that_it_becomes(void **state)
+{
+    struct court c;
+    const struct policy_ban *ban = NULL;
+    struct policy_order o = {.for_ms = 86400000};
+
+    (void)state;
+    court_open(&c);
+    c.allow[0] = rig_prefix("2a02:77:1:2::5/128");
+    o.at = rig_prefix("2a02:77:1:2::bad/128");
+    assert_int_equal(policy_bans_add(c.b, c.r.policy, &o, &c.now, &ban), EPERM);
+    court_close(&c);
+}
+
+static void an_offence_shortens_no_order_of_the_operator(void **state)
+{
+    struct court c;
+    const struct policy_ban *ban = NULL;
+    struct policy_order o = {.for_ms = 86400000};
+
+    (void)state;
+    court_open(&c);
+    o.at = rig_prefix(EVIL "/32");
+    assert_int_equal(policy_bans_add(c.b, c.r.policy, &o, &c.now, &ban), 0);
+    (void)offend(&c, EVIL, POLICY_SCANNER, POLICY_UNPROVEN);
+    pass(&c, 61000);
+    assert_true(is_denied(&c, EVIL));
+    court_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_offence_shortens_no_order_of_the_operator),
+        cmocka_unit_test(an_order_counts_as_the_64_that_it_becomes),
+        cmocka_unit_test(the_firewall_never_holds_a_64_with_somebody_protected_in_it),
         cmocka_unit_test(each_offence_has_its_points_and_the_threshold_its_edge),
         cmocka_unit_test(points_decay_evenly),
         cmocka_unit_test(a_ban_ends_on_time_and_the_next_one_is_longer),

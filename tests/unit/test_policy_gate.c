@@ -195,6 +195,45 @@ static void a_connection_that_spoke_sip_has_a_budget_of_its_own_until_it_offends
     door_close(&d);
 }
 
+static void all_connections_of_strangers_share_one_budget_whatever_they_did(void **state)
+{
+    struct addr flow = rig_addr("203.0.113.1");
+    struct door d;
+    char at[32];
+
+    (void)state;
+    door_open(&d, 1, 0);
+    policy_meet(d.g, &flow, 1000);
+    policy_fall(d.g, &flow, 1000);
+    for (unsigned i = 1; i <= 10; i++) { /* ten times the budget of datagrams */
+        snprintf(at, sizeof(at), "203.0.113.%u", i);
+        assert_int_equal(admit(&d, at, true, 1000), POLICY_ADMIT);
+    }
+    assert_int_equal(admit(&d, "203.0.113.1", true, 1000), POLICY_DROP_STRANGER);
+    assert_int_equal(admit(&d, "203.0.113.11", true, 1000), POLICY_DROP_STRANGER);
+    assert_int_equal(admit(&d, "203.0.113.12", false, 1000), POLICY_ADMIT); /* datagrams: theirs */
+    door_close(&d);
+}
+
+static void whoever_else_lives_in_the_64_of_a_target_is_a_stranger(void **state)
+{
+    struct policy_uri_target targets[2] = {
+        {.uri = "sip:[2001:db8:9:1::50]", .addr = rig_addr("2001:db8:9:1::50")},
+        {.uri = "sip:[2001:db8:9:1::40]", .addr = rig_addr("2001:db8:9:1::40")}};
+    struct door d;
+
+    (void)state;
+    door_open(&d, 1, 1);
+    d.r.peers[CARRIER].targets = targets;
+    d.r.peers[CARRIER].n_targets = 2;
+    policy_free(&d.r.policy);
+    rig_compile(&d.r);
+    assert_int_equal(class_of(&d, OUTSIDE, "[2001:db8:9:1::50]:5060", 1000), POLICY_TRUSTED);
+    assert_int_equal(class_of(&d, OUTSIDE, "[2001:db8:9:1::40]:5060", 1000), POLICY_TRUSTED);
+    assert_int_equal(class_of(&d, OUTSIDE, "[2001:db8:9:1::51]:5060", 1000), POLICY_UNKNOWN);
+    door_close(&d);
+}
+
 static void where_a_peer_is_reached_is_trusted_and_protected(void **state)
 {
     struct policy_uri_target target = {.uri = "sip:203.0.113.50", .addr = rig_addr("203.0.113.50")};
@@ -358,14 +397,30 @@ static void readers_never_see_half_an_entry(void **state)
     policy_marks_free(&r.m);
 }
 
+static void a_neighbour_in_the_64_with_the_same_port_is_not_the_flow(void **state)
+{
+    struct door d;
+    struct policy_knock k;
+
+    (void)state;
+    door_open(&d, 0, 0);
+    k = knock_at(OUTSIDE, "[2001:db8:1:2::5]:5060");
+    (void)policy_prove(d.g, &k.source, 100000, 1000);
+    assert_int_equal(class_of(&d, OUTSIDE, "[2001:db8:1:2::bad]:5060", 1000), POLICY_UNKNOWN);
+    door_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_neighbour_in_the_64_with_the_same_port_is_not_the_flow),
         cmocka_unit_test(a_ban_holds_to_its_second_and_no_longer),
         cmocka_unit_test(networks_and_the_64_of_ipv6_are_denied_as_a_whole),
         cmocka_unit_test(each_ban_counts_what_it_dropped_and_the_narrowest_counts),
         cmocka_unit_test(peers_targets_proven_flows_and_the_allow_list_win_over_bans),
         cmocka_unit_test(a_connection_that_spoke_sip_has_a_budget_of_its_own_until_it_offends),
+        cmocka_unit_test(all_connections_of_strangers_share_one_budget_whatever_they_did),
+        cmocka_unit_test(whoever_else_lives_in_the_64_of_a_target_is_a_stranger),
         cmocka_unit_test(where_a_peer_is_reached_is_trusted_and_protected),
         cmocka_unit_test(strangers_share_one_budget_and_trusted_sources_have_their_own),
         cmocka_unit_test(one_stranger_cannot_use_up_what_all_have),

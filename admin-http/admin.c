@@ -34,7 +34,7 @@ static int admin_start_mhd(struct admin *a, int fd)
     }
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     a->mhd = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_http_accept, a,
         on_http_request, a, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)ADMIN_THREADS, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
@@ -144,16 +144,12 @@ int admin_start(struct admin **ap, const struct admin_params *p)
 void admin_stop(struct admin **ap)
 {
     struct admin *a = *ap;
-    int fd;
 
     if (a == NULL) {
         return;
     }
-    fd = conns_end(a, ADMIN_END_POLITE_MS, ADMIN_END_MAX_MS);
+    conns_end(a, ADMIN_END_POLITE_MS, ADMIN_END_MAX_MS);
     MHD_stop_daemon(a->mhd);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
     if (a->unix_path != NULL) {
         (void)unlink(a->unix_path);
     }

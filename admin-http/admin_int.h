@@ -10,6 +10,7 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define ADMIN_BODY_MAX (64u << 10)   /* bytes of a request's body: 413 */
 #define ADMIN_CONFIG_MAX (32u << 20) /* of one that is a configuration */
@@ -60,6 +61,7 @@ struct admin {
     pthread_mutex_t conns_lock;
     struct conn_slot conns[ADMIN_CONNECTIONS];
     size_t n_conns;
+    _Atomic bool is_ending; /* new connections are closed at once */
 };
 
 /* --- request --- */

@@ -87,14 +87,24 @@ static size_t conns_shut(struct admin *a, int how)
     return n;
 }
 
-int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms)
+/* MHD_quiesce_daemon() would be the way, but its threads and its caller may both take the listening
+ * socket out of the same epoll set, and then it aborts the process (0.9.75). */
+enum MHD_Result on_http_accept(void *arg, const struct sockaddr *from, socklen_t n)
+{
+    struct admin *a = arg;
+
+    (void)from;
+    (void)n;
+    return atomic_load(&a->is_ending) ? MHD_NO : MHD_YES;
+}
+
+void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms)
 {
     int64_t start_ms = clock_now_ms(&a->clock), past_ms = 0;
-    int fd = MHD_quiesce_daemon(a->mhd);
 
+    atomic_store(&a->is_ending, true);
     while (past_ms < max_ms && conns_shut(a, past_ms < polite_ms ? SHUT_RD : SHUT_RDWR) != 0) {
         (void)poll(NULL, 0, CONNS_LOOK_MS);
         past_ms = clock_now_ms(&a->clock) - start_ms;
     }
-    return fd;
 }

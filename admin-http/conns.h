@@ -16,9 +16,9 @@ struct conn_slot {
 
 void conns_init(struct admin *a);
 void conns_free(struct admin *a);
-/* No new ones; waits until the old ones are gone, which may still be answered for polite_ms.
- * Returns the listening socket, or -1, to be closed when libmicrohttpd's threads are gone. */
-MUST_USE int conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
+enum MHD_Result on_http_accept(void *arg, const struct sockaddr *from, socklen_t n);
+/* No new ones; waits until the old ones are gone, which may still be answered for polite_ms. */
+void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
 /* Of an open connection; NULL: it had no place. */
 struct conn_slot *conns_slot(struct MHD_Connection *conn);
 void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,

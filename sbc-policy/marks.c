@@ -145,7 +145,12 @@ bool policy_marks_any_in(const struct policy_marks *m, const struct policy_key *
     return false;
 }
 
-/* A tag without an end is nobody's: readers pass by until the new one stands there. */
+/* While an entry is written its version is odd: readers pass by, and no other writer takes it. */
+static bool mark_is_busy(uint64_t tag)
+{
+    return (tag & 1) != 0;
+}
+
 static bool mark_write(struct policy_mark *e, uint64_t seen, const struct policy_key *k,
                        uint64_t until_s)
 {
@@ -161,7 +166,8 @@ static bool mark_write(struct policy_mark *e, uint64_t seen, const struct policy
     return true;
 }
 
-/* The key's own entry, else the one that ends first: free and expired ones before all others. */
+/* The key's own entry, else the one that ends first: free and expired ones before all others. NULL:
+ * others write all of them. */
 static struct policy_mark *mark_place(struct policy_mark *bucket, const struct policy_key *k,
                                       uint64_t *seen)
 {
@@ -176,7 +182,7 @@ static struct policy_mark *mark_place(struct policy_mark *bucket, const struct p
             return &bucket[i];
         }
         tag = atomic_load_explicit(&bucket[i].tag, memory_order_relaxed);
-        if (mark_until_s(tag) < first) {
+        if (!mark_is_busy(tag) && mark_until_s(tag) < first) {
             first = mark_until_s(tag);
             *seen = tag;
             place = &bucket[i];
@@ -199,7 +205,7 @@ void policy_marks_set(struct policy_marks *m, const struct policy_key *k, int64_
         uint64_t seen = 0;
         struct policy_mark *e = mark_place(bucket, k, &seen);
 
-        if (mark_write(e, seen, k, until_s)) {
+        if (e != NULL && mark_write(e, seen, k, until_s)) {
             return;
         }
     }
@@ -213,7 +219,7 @@ void policy_marks_clear(struct policy_marks *m, const struct policy_key *k)
         uint64_t tag = mark_read(&bucket[i], k);
 
         if (tag != 0) {
-            uint64_t none = (tag + 1) & MARK_VER_MASK;
+            uint64_t none = (tag + 2) & MARK_VER_MASK;
 
             (void)atomic_compare_exchange_strong(&bucket[i].tag, &tag, none);
         }

@@ -230,10 +230,19 @@ static void rubbish_hurts_nobody_else(void **state)
 /* The server's blocks are as many as before, within a bounded time: it sees an end when it may. */
 static bool nothing_is_left(int64_t blocks)
 {
-    for (int i = 0; i < 10000 && mem_live() > blocks; i++) {
+    for (int i = 0; i < 30000 && mem_live() > blocks; i++) {
         (void)poll(NULL, 0, 1);
     }
     return mem_live() <= blocks;
+}
+
+/* Until the server has something of it, if it ever will: with the end at hand already when it reads
+ * for the first time, the library looks for the end only after its time limit. */
+static void until_begun(int64_t blocks)
+{
+    for (int i = 0; i < 200 && mem_live() <= blocks; i++) {
+        (void)poll(NULL, 0, 1);
+    }
 }
 
 /* The library says that a request begins and, where it answers for itself, not that it is over:
@@ -267,6 +276,7 @@ static void a_request_that_ends_early_leaves_nothing(void **state)
             int fd = rig_connect();
 
             assert_int_equal(send(fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL), strlen(texts[i]));
+            until_begun(blocks);
             if (whole) {
                 assert_int_equal(shutdown(fd, SHUT_WR), 0);
                 rig_read(fd);

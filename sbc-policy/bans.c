@@ -293,14 +293,13 @@ static void ban_enforce(struct policy_bans *b, const struct policy_ban *ban,
 }
 
 /* The kernel drops everything of a source and knows no flows: only what proved its address, or the
- * operator names, gets there, and only where nobody lives who has proven to be a user, is a peer or
- * allowed: the prefix may be wider than the source. */
-static bool bans_is_for_firewall(const struct policy_bans *b, const struct policy *p,
+ * operator names, gets there, and only where nobody lives who has proven to be a user. The caller
+ * knows that nobody in the prefix is a peer or allowed. */
+static bool bans_is_for_firewall(const struct policy_bans *b, const struct policy_ban_rules *rules,
                                  const struct policy_ban *ban, const struct policy_now *now)
 {
-    return policy_def(p)->security.bans.firewall && !ban->quiet && !ban->dry_run &&
+    return rules->firewall && !ban->quiet && !ban->dry_run &&
            (ban->proof != POLICY_UNPROVEN || ban->event == POLICY_MANUAL) &&
-           !policy_guards_in(p, &ban->prefix) &&
            !policy_proven_in(b->gate, &ban->prefix, now->mono_ms);
 }
 
@@ -386,7 +385,9 @@ static int bans_punish(struct policy_bans *b, const struct policy *p,
     ban->quiet = quiet;
     b->n_quiet += quiet;
     ban->dry_run = rules->dry_run;
-    ban->firewall = bans_is_for_firewall(b, p, ban, now);
+    ban->firewall =
+        bans_is_for_firewall(b, rules, ban, now) && /* the source is no peer, but its /64? */
+        !policy_guards_in(p, &ban->prefix);
     ban->since_ms = now->wall_ms;
     ban->until_ms = now->wall_ms + bans_length(rules, ban);
     ban_set_evidence(ban, o->evidence);
@@ -522,7 +523,7 @@ int policy_bans_add(struct policy_bans *b, const struct policy *p, const struct 
     ban->event = POLICY_MANUAL;
     ban->proof = POLICY_UNPROVEN;
     ban->dry_run = false;
-    ban->firewall = bans_is_for_firewall(b, p, ban, now);
+    ban->firewall = bans_is_for_firewall(b, &policy_def(p)->security.bans, ban, now);
     ban->points = 0;
     ban->since_ms = now->wall_ms;
     ban->until_ms = now->wall_ms + order->for_ms;
@@ -594,7 +595,7 @@ void policy_bans_recheck(struct policy_bans *b, const struct policy *p,
             fn(ban, arg);
             bans_lift(b, ban);
         } else {
-            ban->firewall = bans_is_for_firewall(b, p, ban, now);
+            ban->firewall = bans_is_for_firewall(b, &policy_def(p)->security.bans, ban, now);
         }
     }
 }

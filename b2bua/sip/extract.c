@@ -6,8 +6,9 @@ int sip_tag(struct sl params, struct sl *tag)
 {
     struct sip_prm prm;
     struct sl found = SL_NULL;
+    int err;
 
-    while (sip_prm_next(&params, &prm) == 0) {
+    while ((err = sip_prm_next(&params, &prm)) == 0) {
         if (!sl_ieq(prm.name, SL("tag"))) {
             continue;
         }
@@ -17,7 +18,7 @@ int sip_tag(struct sl params, struct sl *tag)
         found = prm.raw;
     }
     *tag = found;
-    return 0;
+    return err == ENODATA ? 0 : EBADMSG;
 }
 
 static void extract_from_to(struct sip_msg *m, struct sip_bad *bad)

@@ -137,7 +137,8 @@ void sip_index(struct sip_msg *m, size_t at, size_t *body, struct sip_bad *bad);
 /* Everything that is parsed once, from the index. */
 void sip_extract(struct sip_msg *m, size_t body, struct sip_bad *bad);
 
-/* The tag of a From or To; empty: none. EBADMSG: more than one, empty, quoted or too long. */
+/* The tag of a From or To; empty: none. EBADMSG: more than one, empty, quoted or
+ * too long, or malformed parameters. */
 MUST_USE int sip_tag(struct sl params, struct sl *tag);
 
 struct sip_msg *sip_msg_new(struct sip_pool *pool, struct sl bytes); /* NULL: ENOMEM */

@@ -27,17 +27,6 @@ static bool skim_behind_uri(struct sl value, struct sl *uri, struct sl *params)
     return true;
 }
 
-static bool skim_params(struct sl params)
-{
-    struct sip_prm prm;
-    int err;
-
-    do {
-        err = sip_prm_next(&params, &prm);
-    } while (err == 0);
-    return err == ENODATA;
-}
-
 static bool skim_to(struct sip_msg *m)
 {
     struct sl params = SL_NULL;
@@ -52,7 +41,7 @@ static bool skim_to(struct sip_msg *m)
         return false;
     }
     params = sip_from(params, 1);
-    return skim_params(params) && sip_tag(params, &m->to_tag) == 0;
+    return sip_tag(params, &m->to_tag) == 0;
 }
 
 /* An RFC 2543 branch says too little about the transaction. */

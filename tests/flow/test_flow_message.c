@@ -35,17 +35,23 @@ static void a_message_to_a_peer_is_carried_and_answered(void **state)
     assert_int_equal(fake_store.n_calls, 0);
 }
 
+/* The first target answers so; the second has the message now. */
+static void first_target_fails(struct pair *t, struct phone *second, struct rig *r, unsigned status)
+{
+    pair_init(t, r);
+    phone_init(second, r, 1, "bob2", "10.1.1.21:5070");
+    phone_request(&t->a, "MESSAGE", CALLED, "one");
+    EXPECT(&t->b, "MESSAGE");
+    phone_answer(&t->b, status, NULL);
+    EXPECT(second, "MESSAGE");
+}
+
 static void a_message_goes_to_the_next_target_when_one_fails(void **state)
 {
     struct pair t;
     struct phone second;
 
-    pair_init(&t, *state);
-    phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    phone_request(&t.a, "MESSAGE", CALLED, "one");
-    EXPECT(&t.b, "MESSAGE");
-    phone_answer(&t.b, 503, NULL);
-    EXPECT(&second, "MESSAGE");
+    first_target_fails(&t, &second, *state, 503);
     phone_answer(&second, 202, NULL);
     EXPECT(&t.a, "202 MESSAGE");
     rig_block(t.r, "10.1.1.20:5070", EHOSTUNREACH);
@@ -449,12 +455,7 @@ static void the_best_failure_of_all_targets_is_told(void **state)
     struct pair t;
     struct phone second;
 
-    pair_init(&t, *state);
-    phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
-    phone_request(&t.a, "MESSAGE", CALLED, "one");
-    EXPECT(&t.b, "MESSAGE");
-    phone_answer(&t.b, 404, NULL);
-    EXPECT(&second, "MESSAGE");
+    first_target_fails(&t, &second, *state, 404);
     phone_answer(&second, 500, NULL);
     EXPECT(&t.a, "404 MESSAGE");
 }

@@ -383,13 +383,8 @@ static bool accepts_sdp(const struct sip_msg *req)
 /* What the body must be for us to anchor its media (RFC 3261 8.2.3). */
 static uint16_t check_body(const struct sip_msg *req, const char **why)
 {
-    if (req->body.n != 0 && !msg_has_sdp(req)) {
-        *why = "body is not application/sdp";
-        return 415;
-    }
-    if (sip_hdr_value(req, HDR_CONTENT_ENCODING).n != 0 &&
-        !sl_ieq(sip_hdr_value(req, HDR_CONTENT_ENCODING), SL("identity"))) {
-        *why = "encoded body";
+    if (msg_is_strange(req)) {
+        *why = "body is not application/sdp, or encoded";
         return 415;
     }
     if (sip_hdr(req, HDR_ACCEPT) != NULL && !accepts_sdp(req)) {
@@ -463,8 +458,8 @@ void call_go_on(struct call *c)
         call_reject_a(c, status, "system", why);
         return;
     }
-    c->late_offer = req->body.n == 0;
-    if (!c->late_offer && call_keep_offer(c, c->a, req->body) != 0) {
+    c->late_offer = !msg_has_sdp(req);
+    if (!c->late_offer && call_keep_offer(c, c->a, msg_sdp(req)) != 0) {
         call_reject_a(c, 500, "system", "out of memory");
         return;
     }

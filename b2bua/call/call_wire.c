@@ -171,6 +171,8 @@ static void put_session(struct buf *b, struct leg *l, uint16_t status)
         session_put_answer(b, l);
     } else if (status == 422) {
         session_put_min(b, l);
+    } else if (status == 415) {
+        BUF_LIT(b, CALL_ACCEPT); /* RFC 3261 21.4.13 */
     } else {
         reliable_put_refusal(b, l, status);
     }

@@ -239,7 +239,7 @@ static void on_options(struct worker *w, const struct flow *flow, struct sip_msg
         answer(w, req, flow, 503, SL("Retry-After: 30\r\n"));
         return;
     }
-    answer(w, req, flow, 200, SL(ALLOW_LINE "Accept: application/sdp\r\n"));
+    answer(w, req, flow, 200, SL(ALLOW_LINE "Accept: application/sdp, multipart/mixed\r\n"));
 }
 
 /* For want of a listener, or of time. */

@@ -73,7 +73,7 @@ static void options_inside_the_call_are_answered_here(void **state)
     phone_request(&t.b, "OPTIONS", NULL, NULL);
     m = EXPECT(&t.b, "200 OPTIONS");
     HAS(m, "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, UPDATE, PRACK\r\n");
-    HAS(m, "Accept: application/sdp\r\n");
+    HAS(m, "Accept: application/sdp, multipart/mixed\r\n");
     QUIET(&t.a);
     pair_bye(&t);
 }

@@ -535,7 +535,22 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
     start_call(t, req, flow, &v);
 }
 
-void call_cancel(struct call_table *t, struct tx *invite)
+/* Somebody else whom the caller's side had ring took the call (RFC 3326 3.1). */
+static bool says_elsewhere(const struct sip_msg *cancel)
+{
+    struct sip_values it = {0};
+    struct sl v, word, cause;
+
+    while (sip_values_next(cancel, HDR_REASON, &it, &v) == 0) {
+        if (sl_next(&v, ';', &word) == 0 && sl_ieq(sl_trim(word), SL("SIP")) &&
+            sip_param(v, SL("cause"), &cause) && sl_eq(cause, SL("200"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void call_cancel(struct call_table *t, struct tx *invite, const struct sip_msg *req)
 {
     struct leg *l = tx_arg(invite);
     struct call *c;
@@ -551,5 +566,6 @@ void call_cancel(struct call_table *t, struct tx *invite)
         reinvite_abandon(l);
         return;
     }
+    c->is_taken = says_elsewhere(req);
     call_reject_a(c, 487, "caller", "cancelled by the caller");
 }

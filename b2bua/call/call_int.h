@@ -96,6 +96,7 @@ struct call {
     uint8_t n_legs, n_relays;
     bool is_moving;    /* waits to be told our new address */
     bool late_offer;   /* A's INVITE had no offer */
+    bool is_taken;     /* by one callee, or where the caller's side rings too */
     bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
     uint8_t last_1xx_leg;

@@ -537,6 +537,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     session_heard_answer(l, rsp);
     c->b = l;
     call_name_target(c, l);
+    c->is_taken = true;
     call_cancel_forks(c, l);
     if (sdp.n == 0 && !c->late_offer && l->early_sdp != NULL) {
         sdp = sl_make(l->early_sdp, l->early_n);

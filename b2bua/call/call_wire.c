@@ -593,6 +593,9 @@ void leg_hang_up(struct leg *l)
         if (l->cli != NULL) {
             l->state = LEG_CANCELLING;
             ladder_add(l, true, SIP_CANCEL, 0, l->cli_cseq, false);
+            if (l->call->is_taken) {
+                tx_client_elsewhere(l->cli);
+            }
             tx_client_cancel(l->cli);
         } else {
             l->state = LEG_ENDED;

@@ -42,8 +42,9 @@ void sip_put_response(struct buf *b, const struct sip_response *r);
 
 /* ACK for a failure response (RFC 3261 17.1.1.3) and CANCEL (9.1), both written from the bytes of
  * the INVITE as it was sent: same Request-URI, Via, From, Call-ID, CSeq number, Route. to is the
- * To of the response (ACK) or empty (CANCEL: the request's own). EBADMSG: invite is no request. */
+ * To of the response (ACK) or empty (CANCEL: the request's own); extra are whole header lines.
+ * EBADMSG: invite is no request. */
 MUST_USE int sip_write_ack_failure(struct buf *b, struct sl invite, struct sl to);
-MUST_USE int sip_write_cancel(struct buf *b, struct sl invite);
+MUST_USE int sip_write_cancel(struct buf *b, struct sl invite, struct sl extra);
 
 #endif

@@ -166,7 +166,7 @@ static void on_cancel(struct worker *w, const struct flow *flow, struct sip_msg 
     } else {
         answer(w, req, flow, 200, SL_NULL);
     }
-    call_cancel(w->calls, invite);
+    call_cancel(w->calls, invite, req);
     tx_unref(&invite);
 }
 

@@ -245,9 +245,10 @@ static void send_sibling(struct phone *p, const char *method, struct sl to)
     assert_int_equal(sl_next(&number, ' ', &word), 0);
     SAY(text,
         "%s%.*s\r\nVia: %.*s\r\nMax-Forwards: 70\r\nFrom: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
-        "CSeq: %.*s %s\r\nContent-Length: 0\r\n\r\n",
+        "CSeq: %.*s %s\r\n%sContent-Length: 0\r\n\r\n",
         method, SL_ARG(sl_from(start, strlen("INVITE"))), SL_ARG(via), SL_ARG(from), SL_ARG(to),
-        SL_ARG(id), SL_ARG(word), method);
+        SL_ARG(id), SL_ARG(word), method, p->extra);
+    p->extra[0] = '\0';
     phone_send_raw(p, text);
 }
 

@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     sip_msg_unref(&m);
     buf_init(&b, 4 * SIP_MSG_MAX);
-    if (sip_write_cancel(&b, sl_make(data, n)) == 0) {
+    if (sip_write_cancel(&b, sl_make(data, n), SL_NULL) == 0) {
         fuzz_check_lines(buf_sl(&b));
     }
     buf_free(&b);

@@ -100,6 +100,7 @@ struct call {
     bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
     uint8_t last_1xx_leg;
+    uint64_t answer_id;     /* of the answer that A got under its present tag; 0: none */
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     struct asked_out *asked; /* while callouts decide; NULL: none did */

@@ -19,7 +19,8 @@ void sip_put_body(struct buf *b, struct sl content_type, struct sl body);
  * escaped, at most 128 bytes. The argument is as parsed (with or without quotes). */
 void sip_put_display(struct buf *b, struct sl display);
 /* User part of a URI taken from the wire: bytes that RFC 3261 25.1 does not allow bare are
- * percent-escaped, %XX is kept, headers and parameters never pass. */
+ * percent-escaped, %XX is kept, headers and parameters never pass but those of a telephone number
+ * (RFC 3966). */
 void sip_put_user(struct buf *b, struct sl user);
 
 /* All Via fields of the request in order; the topmost gets received/rport by RFC 3261 18.2.1 and

@@ -23,6 +23,7 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
     pool_init(&t->legs, sizeof(struct leg), 2048);
     buf_init(&t->out, SIP_MSG_MAX);
     buf_init(&t->body, SDP_BODY_MAX);
+    buf_init(&t->padded, SDP_BODY_MAX);
     buf_init(&t->json, 1u << 18);
     t->room = mem_zalloc(sizeof(*t->room));
     if (t->room == NULL) {
@@ -61,6 +62,7 @@ void call_table_free(struct call_table **tp)
     pool_drain(&t->legs);
     buf_free(&t->out);
     buf_free(&t->body);
+    buf_free(&t->padded);
     buf_free(&t->json);
     mem_free(t->room);
     mem_free(t);

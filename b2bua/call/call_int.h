@@ -145,8 +145,9 @@ struct call_table {
     struct list all;      /* every call object, zombies too */
     struct list messages; /* out-of-dialog relays */
     struct pool calls, legs;
-    struct buf out;  /* one outgoing message */
-    struct buf body; /* one description */
+    struct buf out;    /* one outgoing message */
+    struct buf body;   /* one description */
+    struct buf padded; /* an answer that lacked streams, while it is dealt with */
     struct buf json;
     struct probes *probes;    /* NULL: none */
     struct bridge_room *room; /* for one description at a time */

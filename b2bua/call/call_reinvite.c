@@ -185,7 +185,7 @@ static void offer_in_answer(struct leg *x, struct leg *y, struct sl sdp)
     uint16_t status = 488;
 
     if (sdp.n != 0 && call_keep_offer(c, y, sdp) == 0) {
-        status = call_bridge_offer(c, y, x, sdp, &why);
+        status = call_bridge_offer(c, y, x, sl_make(c->offer, c->offer_n), &why);
     }
     if (status == 0 && leg_respond(x, 200, buf_sl(&c->t->body)) == 0) {
         return; /* x's ACK brings the answer */

@@ -109,7 +109,8 @@ FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
 MICRO := $(sort $(wildcard tests/bench/micro_*.c))
 FLOOD := tests/bench/flood.c
-BENCH := $(filter-out $(MICRO) $(FLOOD),$(sort $(wildcard tests/bench/*.c)))
+FLOOR := tests/bench/floor.c
+BENCH := $(filter-out $(MICRO) $(FLOOD) $(FLOOR),$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
 CODE := $(sort $(wildcard $(foreach d,b2bua sbc-policy admin-http tests,$(d)/*.[ch] $(d)/*/*.[ch])))
@@ -193,6 +194,10 @@ $(BUILD)/bench/flood: $(call objs,$(FLOOD))
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^
 
+$(BUILD)/bench/floor: $(call objs,$(FLOOR))
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^
+
 $(BUILD)/bench/loadgen: $(call objs,$(BENCH))
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^ -lcrypto -lm
@@ -266,7 +271,7 @@ bench: all loadgen ## measure: one figure a line, NAME VALUE UNIT
 bench-flood: all loadgen $(BUILD)/bench/flood ## calls of a peer while 100,000 packets/s of strangers come; a denied packet
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/flood.py
 .PHONY: bench-peer
-bench-peer: all loadgen ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
+bench-peer: all loadgen $(BUILD)/bench/floor ## the cost of a call beside Kamailio's, in turns (needs scripts/setup --bench)
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/peer.py
 bench-srtp: $(BUILD)/bench/micro_srtp ## SRTP alone: ns per packet, bytes per key pair, both engines
 	$(Q)$<

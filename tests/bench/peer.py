@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The same calls through Postern and through Kamailio (stateful proxy with record-route and dialog), in turns: what a call
-costs at a fixed rate on this machine, and the ratio, which says more than either figure on a noisy one."""
+"""The same calls through Postern, through Kamailio (stateful proxy with record-route and dialog) and through a forwarder
+that reads nothing, in turns: what a call costs at a fixed rate on this machine, the ratio, and what is above the floor."""
 
 import argparse
 import os
@@ -50,8 +50,10 @@ request_route {{
 """
 
 
-class Kamailio:
+class Peer:
     """Enough of run.Daemon for the load generator: ports, CPU of the whole process tree, a clean end."""
+
+    name = None
 
     def __init__(self, core, taken):
         self.core, self.process = core, None
@@ -60,19 +62,18 @@ class Kamailio:
             ("outside_port", run.OUTSIDE), ("inside_port", run.INSIDE), ("caller_port", run.CALLER),
             ("callee_port", run.CALLEE))}
 
+    def command(self):
+        raise NotImplementedError
+
     def __enter__(self):
-        config = os.path.join(self.directory.name, "kamailio.cfg")
-        with open(config, "w", encoding="ascii") as out:
-            out.write(KAMAILIO.format(outside=run.OUTSIDE, inside=run.INSIDE, callee=run.CALLEE, **self.ports))
-        command = [shutil.which("kamailio"), "-f", config, "-DD", "-E", "-P", os.path.join(self.directory.name, "pid"),
-                   "-Y", self.directory.name]
+        command = self.command()
         with open(os.path.join(self.directory.name, "log"), "wb") as log:
             self.process = subprocess.Popen(run.pinned(self.core, command), stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self.is_bound():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise run.BenchError("kamailio does not start: " + self.last_log())
+                raise run.BenchError(f"{self.name} does not start: " + self.last_log())
             time.sleep(0.05)
         return self
 
@@ -115,6 +116,29 @@ class Kamailio:
         return self.cpu_s()
 
 
+class Kamailio(Peer):
+    name = "kamailio"
+
+    def command(self):
+        config = os.path.join(self.directory.name, "kamailio.cfg")
+        with open(config, "w", encoding="ascii") as out:
+            out.write(KAMAILIO.format(outside=run.OUTSIDE, inside=run.INSIDE, callee=run.CALLEE, **self.ports))
+        return [shutil.which("kamailio"), "-f", config, "-DD", "-E", "-P", os.path.join(self.directory.name, "pid"),
+                "-Y", self.directory.name]
+
+
+class Floor(Peer):
+    """A forwarder that reads nothing: what the system calls and wake-ups of a call cost on this machine."""
+
+    name = "floor"
+
+    def command(self):
+        return [os.path.join(os.path.dirname(os.environ["LOADGEN"]), "floor"),
+                *(f"{address}:{self.ports[port]}" for address, port in (
+                    (run.OUTSIDE, "outside_port"), (run.INSIDE, "inside_port"), (run.CALLER, "caller_port"),
+                    (run.CALLEE, "callee_port")))]
+
+
 def cost_us(box, args, cores, how, seconds):
     load = run.Load(args, cores, box)
     judged = isinstance(box, run.Daemon)  # the peer may repeat a message at its limit; we may not
@@ -125,19 +149,22 @@ def cost_us(box, args, cores, how, seconds):
 
 
 def turns(args, cores, rounds, label, cost):
-    """The cost of a call here and there, in short turns between two that both stand ready, so that a machine whose
-    speed drifts is the same for both; prints each round as a remark and the medians as figures."""
-    ours, theirs = [], []
-    taken = set()
-    with run.Daemon(args, cores, taken=taken) as postern, Kamailio(cores[0], taken) as kamailio:
+    """The cost of a call here and there, in short turns between those that all stand ready, so that a machine whose
+    speed drifts is the same for each; prints each round as a remark and the medians as figures."""
+    taken, costs = set(), {"postern": [], "kamailio": [], "floor": []}
+    with (run.Daemon(args, cores, taken=taken) as postern, Kamailio(cores[0], taken) as kamailio,
+          Floor(cores[0], taken) as floor):
         for _ in range(rounds):
-            for costs, box in ((ours, postern), (theirs, kamailio)):
-                costs.append(cost(box))
-            run.remark(f"{label}: postern {ours[-1]:.0f} us, kamailio {theirs[-1]:.0f} us, "
-                       f"ratio {ours[-1] / theirs[-1]:.3f}")
+            for name, box in (("postern", postern), ("kamailio", kamailio), ("floor", floor)):
+                costs[name].append(cost(box))
+            run.remark(f"{label}: " + ", ".join(f"{name} {found[-1]:.0f} us" for name, found in costs.items()))
+    ours, theirs = costs["postern"], costs["kamailio"]
     run.figure(f"cpu_per_call{label}", statistics.median(ours), "us")
     run.figure(f"cpu_per_call{label}_kamailio", statistics.median(theirs), "us")
     run.figure(f"cpu_per_call{label}_ratio", statistics.median(a / b for a, b in zip(ours, theirs)), "x")
+    run.figure(f"cpu_per_call{label}_floor", statistics.median(costs["floor"]), "us")
+    run.figure(f"cpu_per_call{label}_above_floor", statistics.median(
+        a - b for a, b in zip(ours, costs["floor"])), "us")
 
 
 def main():

@@ -199,7 +199,7 @@ static int bundle_stream(struct call *c, const struct side_plan *p, unsigned i, 
     return media_bundle(c->media, i, p->leg->side, leader, &key);
 }
 
-/* Leaders first: the others follow what must be there. */
+/* Leaders first: the others follow what must be there. Who follows already may have new names. */
 static int bundle_streams(struct call *c, const struct side_plan *p)
 {
     const struct bridge_room *room = c->t->room;
@@ -208,13 +208,10 @@ static int bundle_streams(struct call *c, const struct side_plan *p)
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < p->said->n_streams && err == 0; i++) {
             const struct sdp_out_stream *out = &room->out[i];
-            bool is_there = is_follower(p->leg, i) &&
-                            media_bundle_leader(c->media, i, p->leg->side) == out->leader;
 
-            if (out->refuse || !out->is_bundled || (out->leader == i) != (pass == 0) || is_there) {
-                continue;
+            if (!out->refuse && out->is_bundled && (out->leader == i) == (pass == 0)) {
+                err = bundle_stream(c, p, i, out->leader);
             }
-            err = bundle_stream(c, p, i, out->leader);
         }
     }
     return err;

@@ -408,12 +408,12 @@ int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsign
 {
     struct fake_side *fs = side_of(s, stream, side);
 
-    (void)key;
     if (leader != stream) {
         close_side(s, fs);
         fs->is_bundled = true;
         fs->leader = leader;
     }
+    fs->ssrc = key->n != 0 ? key->ssrcs[0] : 0;
     return 0;
 }
 

@@ -303,6 +303,28 @@ static void one_port_of_the_browser_is_two_plain_streams_for_the_pbx(void **stat
     rig_down(r);
 }
 
+/* A track that takes another one's place in the m-line has other SSRCs. */
+static void new_names_of_bundled_streams_reach_the_relay(void **state)
+{
+    struct rig *r = secure_up("browser", "plain", "");
+    char renamed[sizeof(browser_av)];
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite(&t, sdp_of(&t.a, browser_av, ""));
+    answer(&t, plain_answer(&t.b, pbx_av));
+    assert_int_equal(media_side(r, 0, 0)->ssrc, 3570614608);
+    assert_int_equal(media_side(r, 1, 0)->ssrc, 11);
+    memcpy(renamed, browser_av, sizeof(renamed));
+    memcpy(strstr(renamed, "a=ssrc:11"), "a=ssrc:77", 9);
+    talk_reinvite(&t.a, &t.b, sdp_of(&t.a, renamed, ""), plain_answer(&t.b, pbx_av));
+    assert_int_equal(media_side(r, 1, 0)->ssrc, 77);
+    assert_true(media_side(r, 1, 0)->is_bundled && media_side(r, 1, 0)->leader == 0);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void a_leader_that_is_refused_leaves_the_other_stream_alone(void **state)
 {
     struct rig *r = secure_up("browser", "plain", "");
@@ -522,6 +544,7 @@ int main(void)
         cmocka_unit_test(two_lite_agents_use_the_addresses_of_their_descriptions),
         cmocka_unit_test(a_peer_without_ice_gets_none_from_a_profile_that_has_it),
         cmocka_unit_test(one_port_of_the_browser_is_two_plain_streams_for_the_pbx),
+        cmocka_unit_test(new_names_of_bundled_streams_reach_the_relay),
         cmocka_unit_test(a_leader_that_is_refused_leaves_the_other_stream_alone),
         cmocka_unit_test(a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone),
         cmocka_unit_test(an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was),

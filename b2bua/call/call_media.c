@@ -323,6 +323,9 @@ static int commit_side(struct call *c, const struct side_plan *p, bool early)
             p->leg->nego.streams[i].security = NEGO_OPEN;
         }
     }
+    for (unsigned i = p->said->n_streams; i < p->leg->nego.n && !early; i++) {
+        p->leg->nego.streams[i].security = NEGO_OPEN;
+    }
     /* Only what is final: other forks may still answer the same offer. */
     return err == 0 && !early ? keep_description(p->leg, p->said) : err;
 }
@@ -368,12 +371,12 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
     struct side_plan answerer = {from, &room->from, room->told, false};
     int err;
 
-    for (unsigned i = 0; i < room->from.n_streams; i++) {
-        if (room->out[i].refuse && !early) { /* an early refusal binds no other fork */
+    for (unsigned i = 0; i < MEDIA_STREAMS_MAX && !early; i++) {
+        if (i >= room->from.n_streams || room->out[i].refuse) {
             figures_keep(c, i);
             media_close(c->media, i);
         }
-    }
+    } /* an early refusal binds no other fork */
     meet(c, from->side == 1 ? from : to);
     err = commit_side(c, &offerer, early);
     if (err == 0) {

@@ -184,9 +184,13 @@ static uint16_t bridge_offer(struct call *c, struct leg *from, struct leg *to, c
 {
     static const char *const nothing = "no media stream that we can carry";
     struct bridge_room *room = c->t->room;
-    uint16_t status = read_offer(c, from, why);
-    const struct sdp *known;
+    const struct sdp *known = what_it_said(room, to);
+    uint16_t status;
 
+    if (known != NULL) {
+        sdp_fill_up(&room->from, known); /* some leave out what was refused before */
+    }
+    status = read_offer(c, from, why);
     if (status != 0) {
         return status;
     }
@@ -199,7 +203,6 @@ static uint16_t bridge_offer(struct call *c, struct leg *from, struct leg *to, c
         return status;
     }
     fill_out(c, to, &room->from, room->out);
-    known = what_it_said(room, to);
     for (unsigned i = 0; i < room->from.n_streams && status == 0; i++) {
         status = room->out[i].refuse ? 0 : make_offer(c, from, to, i, known, why);
     }
@@ -249,10 +252,26 @@ static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
         sdp_parse(body, &room->from, why) != 0) {
         return 488;
     }
-    if (room->from.n_streams != room->offer.n_streams) {
+    return 0;
+}
+
+/* As many m-lines as there were in the offer, and refused ones where we filled it up. */
+static uint16_t match_answer(struct bridge_room *room, const char **why)
+{
+    struct sdp *answer = &room->from;
+    unsigned n = room->offer.n_streams, told = n;
+
+    if (room->before != NULL && room->before->n_streams > n) {
+        told = room->before->n_streams;
+    }
+    for (unsigned i = n; i < answer->n_streams && answer->n_streams == told; i++) {
+        told = answer->streams[i].port == 0 ? told : n;
+    }
+    if (answer->n_streams != told) {
         *why = "answer does not match the offer";
         return 488;
     }
+    answer->n_streams = (uint8_t)n;
     return 0;
 }
 
@@ -370,6 +389,7 @@ static uint16_t read_both(struct call *c, struct leg *from, struct leg *to, stru
     uint16_t status = parse_answer(c, body, why);
 
     c->t->room->before = what_it_said(c->t->room, from);
+    status = status == 0 ? match_answer(c->t->room, why) : status;
     for (unsigned i = 0; status == 0 && i < c->t->room->offer.n_streams; i++) {
         status = read_answer(c, from, to, i, why);
         if (status == 0) {

@@ -87,6 +87,9 @@ struct sdp {
  * says what. The body must outlive *out. Accepts LF alone, no final line end, missing s=/t=, odd
  * order where one reading is clear. */
 MUST_USE int sdp_parse(struct sl body, struct sdp *out, const char **why);
+/* m-lines that `before` has and s lacks, as refused ones: none ever goes (RFC 3264 8). They borrow
+ * from before's body. */
+void sdp_fill_up(struct sdp *s, const struct sdp *before);
 /* Value of an attribute of stream i ("fmtp" gives the first one) or of SDP_SESSION; false: absent.
  * A flag gives an empty value. */
 bool sdp_attr(const struct sdp *s, unsigned i, struct sl name, struct sl *value);

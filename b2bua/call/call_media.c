@@ -199,6 +199,18 @@ static int bundle_stream(struct call *c, const struct side_plan *p, unsigned i, 
     return media_bundle(c->media, i, p->leg->side, leader, &key);
 }
 
+/* Who is alone in its group has nobody to be told from. */
+static bool has_others(const struct bridge_room *room, unsigned leader)
+{
+    for (unsigned i = 0; i < room->from.n_streams; i++) {
+        if (i != leader && !room->out[i].refuse && room->out[i].is_bundled &&
+            room->out[i].leader == leader) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Leaders first: the others follow what must be there. Who follows already may have new names. */
 static int bundle_streams(struct call *c, const struct side_plan *p)
 {
@@ -209,7 +221,8 @@ static int bundle_streams(struct call *c, const struct side_plan *p)
         for (unsigned i = 0; i < p->said->n_streams && err == 0; i++) {
             const struct sdp_out_stream *out = &room->out[i];
 
-            if (!out->refuse && out->is_bundled && (out->leader == i) == (pass == 0)) {
+            if (!out->refuse && out->is_bundled && (out->leader == i) == (pass == 0) &&
+                has_others(room, out->leader)) {
                 err = bundle_stream(c, p, i, out->leader);
             }
         }
@@ -243,7 +256,7 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
         memcpy(n->mid, mid.p, mid.n);
     }
     n->is_bundled = room->out[i].is_bundled;
-    n->mid_ext = n->is_bundled ? sdp_mid_ext(p->said, i) : 0;
+    n->mid_ext = room->out[i].mid_ext;
     n->leader = room->out[i].leader;
 }
 

@@ -581,17 +581,19 @@ void nego_answer_bundles(const struct sdp *offer, const struct nego_take *takes,
     for (unsigned i = 0; i < offer->n_streams; i++) {
         unsigned first = 0; /* the offered leader may have been refused */
 
+        if (!may_bundle(&takes[i], &out[i]) || !sdp_is_grouped(offer, i)) {
+            continue;
+        }
         while (first < i &&
                (leader[first] != leader[i] || !may_bundle(&takes[first], &out[first]))) {
             first++;
         }
-        if (first == i || !may_bundle(&takes[i], &out[i])) {
-            continue;
+        out[i].leader = (uint8_t)first;
+        out[i].is_bundled = true; /* alone as well: no answer takes one out of its group (9.3) */
+        if (first != i) {
+            out[i].mid_ext = sdp_mid_ext(offer, i);
+            out[first].mid_ext = sdp_mid_ext(offer, first);
         }
-        out[i].leader = out[first].leader = (uint8_t)first;
-        out[i].is_bundled = out[first].is_bundled = true;
-        out[i].mid_ext = sdp_mid_ext(offer, i);
-        out[first].mid_ext = sdp_mid_ext(offer, first);
     }
 }
 

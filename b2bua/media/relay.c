@@ -9,6 +9,8 @@
 #include "media/secure_int.h"
 #include "media/stage_int.h"
 
+#define RELAY_BEHIND_MAX 128 /* as a replay window: what is further behind is a new beginning */
+
 struct relay_way {
     bool (*open)(struct media_flow *f, struct media_pkt *pkt);
     bool (*seal)(struct media_side *to, const struct media_flow *f, struct media_pkt *pkt);
@@ -176,6 +178,20 @@ static void relay_restarted(struct media_side *s, uint16_t high, const uint8_t *
     (void)media_remap_continue(s, rtp_ssrc(p), rtp_seq(p), out_ssrc, (uint16_t)(high + 1));
 }
 
+/* Another source took its turn meanwhile. What is but a little behind came late. */
+static void relay_returned(struct media_side *s, const uint8_t *p)
+{
+    const struct remap_source *src = media_remap_by_in(s->remap, rtp_ssrc(p));
+    uint16_t high = src != NULL ? src->in_high : 0;
+
+    if (src == NULL && !media_secure_last(media_side_other(s), rtp_ssrc(p), &high)) {
+        return;
+    }
+    if ((uint16_t)(high - rtp_seq(p)) >= RELAY_BEHIND_MAX) {
+        relay_restarted(s, high, p);
+    }
+}
+
 static enum media_seen relay_account(struct media_side *s, const struct media_format *f,
                                      const struct media_pkt *pkt)
 {
@@ -187,8 +203,12 @@ static enum media_seen relay_account(struct media_side *s, const struct media_fo
         relay_quality(s, f, pkt->now_ms);
     }
     seen = media_track_note(&s->track, pkt->p, f != NULL ? f->clock_hz : 0, pkt->now_ms);
-    if (UNLIKELY(seen == MEDIA_SEEN_RESTART) && is_same) {
-        relay_restarted(s, high, pkt->p);
+    if (UNLIKELY(seen == MEDIA_SEEN_RESTART)) {
+        if (is_same) {
+            relay_restarted(s, high, pkt->p);
+        } else {
+            relay_returned(s, pkt->p);
+        }
     }
     s->last_rx_ms = pkt->now_ms;
     return seen;

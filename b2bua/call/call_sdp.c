@@ -332,22 +332,37 @@ static int restart_ice(struct call *c, const struct leg *to, unsigned i)
     return media_ice_restart(c->media, i, to->side);
 }
 
-/* Who leads, who follows, and who follows no longer: those get ports now, not with the offer, which
- * may be refused. 0 or as media_open(). */
-static int answer_bundles(struct call *c, const struct leg *to)
+/* A stream follows no longer: it gets ports now, not with the offer, which may be refused. */
+static int part_stream(struct call *c, struct leg *to, unsigned i)
 {
     struct bridge_room *room = c->t->room;
+    struct sdp_out_stream *out = &room->out[i];
+    int err = media_part_stream(c, i, to);
+
+    fill_stream(c, to, i, !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL, out);
+    return err != 0 ? err : nego_answer_ice(to, &room->offer, i, out);
+}
+
+/* Who leads, who follows, and who follows no longer. A transport whose leader ends now goes on with
+ * the next one, see media_close(). 0 or as media_open(). */
+static int answer_bundles(struct call *c, struct leg *to, bool early)
+{
+    struct bridge_room *room = c->t->room;
+    bool has_heir[SDP_STREAMS_MAX] = {false};
     int err = 0;
 
-    nego_answer_bundles(&room->offer, room->asked, room->out);
+    nego_answer_bundles(to, &room->offer, room->asked, room->out);
     for (unsigned i = 0; i < room->offer.n_streams && err == 0; i++) {
         struct sdp_out_stream *out = &room->out[i];
-        bool follows = out->is_bundled && out->leader != i;
+        unsigned led_by = media_bundle_leader(c->media, i, to->side);
 
-        if (!out->refuse && !follows && media_bundle_leader(c->media, i, to->side) != i) {
-            err = media_part_stream(c, i, to);
-            fill_stream(c, to, i, !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL,
-                        out);
+        if (out->refuse || (out->is_bundled && out->leader != i) || led_by == i) {
+            continue;
+        }
+        if (early || !room->out[led_by].refuse || has_heir[led_by]) {
+            err = part_stream(c, to, i);
+        } else {
+            has_heir[led_by] = true;
         }
     }
     for (unsigned i = 0; i < room->offer.n_streams; i++) {
@@ -360,7 +375,7 @@ static int answer_bundles(struct call *c, const struct leg *to)
     return err;
 }
 
-static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
+static uint16_t answer_streams(struct call *c, struct leg *to, bool early, const char **why)
 {
     struct bridge_room *room = c->t->room;
 
@@ -376,7 +391,7 @@ static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
             return 500;
         }
     }
-    if (answer_bundles(c, to) != 0) {
+    if (answer_bundles(c, to, early) != 0) {
         *why = "media ports cannot be opened";
         return 500;
     }
@@ -406,7 +421,7 @@ uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, st
     uint16_t status = read_both(c, from, to, body, why);
 
     if (status == 0) {
-        status = answer_streams(c, to, why);
+        status = answer_streams(c, to, early, why);
     }
     if (status == 0) {
         status = write_for(c, &c->t->room->offer, to, why);
@@ -424,7 +439,8 @@ uint16_t call_take_answer(struct call *c, struct leg *from, struct leg *to, stru
     uint16_t status = read_both(c, from, to, body, why);
 
     if (status == 0) {
-        status = answer_streams(c, to, why); /* as if it were told: it knows all of it already */
+        status =
+            answer_streams(c, to, false, why); /* as if it were told: it knows all of it already */
     }
     if (status == 0) {
         status = media_commit(c, from, to, false, why);

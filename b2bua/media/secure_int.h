@@ -51,6 +51,7 @@ void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt);
 /* Where they are has become known, or moved: begin, or go on. */
 void media_handshake_go(struct media_side *s);
 void media_handshake_free(struct media_secure *sec);
+void media_handshake_move(struct media_secure *sec, struct media_side *to); /* with its sockets */
 enum media_dtls_state media_handshake_state(const struct media_side *s);
 /* There is DTLS, and signalling named whose: no longer a mere offer of ours. */
 bool media_handshake_is_agreed(const struct media_secure *sec);

@@ -307,11 +307,13 @@ static void reports_follow_numbers_that_were_changed(void **state)
 /* RFC 3550 6.5: a CNAME is user and host; a reason to go may be any words. */
 static void names_and_reasons_stay_at_home(void **state)
 {
-    static const char hello[] = RR0 "\x81\xca\x00\x07" SSRC "\x01\x0b"
+    static const char hello[] = RR0 "\x81\xca\x00\x09" SSRC "\x01\x0b"
                                     "bob@inside."
                                     "\x04\x03"
                                     "555"
-                                    "\x00\x00\x00\x00\x00\x00";
+                                    "\x08\x0b\x03"
+                                    "box.inside"
+                                    "\x00";
     static const char cut[] = RR0 "\x81\xca\x00\x03" SSRC "\x01\x20"
                                   "bob@in";
     static const char bye[] = RR0 "\xa1\xcb\x00\x03" SSRC "\x02"
@@ -334,6 +336,8 @@ static void names_and_reasons_stay_at_home(void **state)
     assert_null(memchr(got[0] + 18, '@', 11));
     assert_memory_equal(got[0] + 29, "\x04\x03", 2);
     assert_memory_not_equal(got[0] + 31, "555", 3);
+    assert_memory_equal(got[0] + 34, "\x08\x0b\x03", 3); /* no name, but what makes it sound */
+    assert_memory_not_equal(got[0] + 37, "box.inside", 10);
     send_rtcp(&r, 0, cut, sizeof(cut) - 1);
     assert_int_equal(rig_recv(r.phone_rtcp[1], got[0], sizeof(got[0]), NULL), 8);
     send_rtcp(&r, 0, bye, sizeof(bye) - 1);

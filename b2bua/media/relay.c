@@ -81,9 +81,17 @@ bool media_drop(struct media_side *s, enum media_drop why, int64_t now_ms)
 
 /* --- in --- */
 
+/* Some send RTCP to the media port though nobody agreed to that. As RTP it would be a new source
+ * each time; the payload types that it would have are kept free for this (RFC 3551 6). */
+static bool relay_is_unasked_rtcp(const struct media_pkt *pkt)
+{
+    return pkt->p[1] >= RTCP_SR && pkt->p[1] <= RTCP_APP && media_rtcp_is_sound(pkt->p, pkt->n);
+}
+
 static enum media_class relay_classify(const struct media_flow *f, const struct media_pkt *pkt)
 {
     const struct media_side *side = f->side;
+    enum media_class class;
 
     if (pkt->n == 0 || pkt->n > MEDIA_PKT_MAX) {
         return MEDIA_CLASS_BAD;
@@ -92,15 +100,17 @@ static enum media_class relay_classify(const struct media_flow *f, const struct 
         return MEDIA_CLASS_OPAQUE;
     }
     if (f->is_rtcp) {
-        enum media_class class = media_classify_rtp(pkt->p, pkt->n, true);
-
+        class = media_classify_rtp(pkt->p, pkt->n, true);
         return class == MEDIA_CLASS_STUN || class == MEDIA_CLASS_DTLS || class == MEDIA_CLASS_RTCP
                    ? class
                    : MEDIA_CLASS_BAD;
     }
-    return side->wire == MEDIA_WIRE_SRTP
-               ? media_classify_srtp(pkt->p, pkt->n, side->mux || side->bundle != NULL)
-               : media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    if (side->wire == MEDIA_WIRE_SRTP) {
+        return media_classify_srtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    }
+    class = media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    return class == MEDIA_CLASS_RTP && UNLIKELY(relay_is_unasked_rtcp(pkt)) ? MEDIA_CLASS_RTCP
+                                                                            : class;
 }
 
 /* Goes on where the source of this flow left off: the same SSRC, the next numbers. */

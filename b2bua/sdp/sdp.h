@@ -10,8 +10,9 @@
 
 #define SDP_STREAMS_MAX 16  /* m-lines: EMSGSIZE beyond */
 #define SDP_FORMATS_MAX 128 /* formats of an m-line, one per payload type: EMSGSIZE beyond */
-#define SDP_ATTRS_MAX 1024  /* attribute lines in all; a browser's picture alone has 150 and more  \
-                             */
+#define SDP_ATTRS_MAX                                                                              \
+    1024 /* attribute lines in all; a browser's picture alone has 150 and more                     \
+          */
 #define SDP_BODY_MAX 32768
 #define SDP_PTIME_MAX 1000   /* ms; larger ones are ignored */
 #define SDP_SESSION UINT_MAX /* instead of a stream's index: the session level */

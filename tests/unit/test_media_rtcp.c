@@ -303,6 +303,26 @@ static void reports_follow_numbers_that_were_changed(void **state)
 
 /* --- encrypted end to end --- */
 
+static void what_is_rtcp_is_no_media_though_it_comes_to_the_media_port(void **state)
+{
+    uint8_t got[128];
+    struct rig r;
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], SR0, sizeof(SR0) - 1);
+    assert_false(rig_got(r.phone[1]));
+    assert_int_equal(rig_recv(r.phone_rtcp[1], got, sizeof(got), NULL), sizeof(SR0) - 1);
+    assert_memory_equal(got, SR0, sizeof(SR0) - 1);
+    assert_int_equal(rig_stats(&r, 0).rtcp_rx, 1);
+    assert_int_equal(rig_stats(&r, 0).rx_packets, 0);
+    assert_int_equal(rig_stats(&r, 0).last_rx_ms, 0); /* nor is it a sign of life */
+    /* No RTCP, whatever its number: a length of its own says so. */
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], SR0 "abc", sizeof(SR0) + 2);
+    assert_true(rig_got(r.phone[1]));
+    rig_down(&r);
+}
+
 /* After ZRTP the ends encrypt what still looks like RTCP at first sight. */
 /* RFC 3550 6.5: a CNAME is user and host; a reason to go may be any words. */
 static void names_and_reasons_stay_at_home(void **state)
@@ -376,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_delay_longer_than_the_round_trip_is_no_negative_time),
         cmocka_unit_test(reports_follow_numbers_that_were_changed),
         cmocka_unit_test(names_and_reasons_stay_at_home),
+        cmocka_unit_test(what_is_rtcp_is_no_media_though_it_comes_to_the_media_port),
         cmocka_unit_test(with_zrtp_rtcp_passes_unread),
     };
 

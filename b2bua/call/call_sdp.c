@@ -239,6 +239,34 @@ uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, str
 
 /* --- answers --- */
 
+/* Devices that know no video leave its line out instead of refusing it. What is missing at the end
+ * is written as they should have (RFC 3264 6): port 0. In offers sdp_fill_up() does that. */
+static struct sl refuse_missing(struct call *c, struct sl body, unsigned n, const struct sdp *like)
+{
+    struct buf *b = &c->t->padded;
+
+    buf_reset(b);
+    buf_putsl(b, body);
+    buf_puts(b, sl_ends(body, SL("\n")) ? "" : "\r\n");
+    for (unsigned i = n; i < like->n_streams; i++) {
+        const struct sdp_stream *s = &like->streams[i];
+
+        buf_putf(b, "m=%.*s 0 %.*s %.*s\r\n", SL_ARG(s->media), SL_ARG(s->proto_text),
+                 SL_ARG(s->formats));
+    }
+    return buf_err(b) == 0 ? buf_sl(b) : body;
+}
+
+static void padded_wipe(struct call *c)
+{
+    struct buf *b = &c->t->padded;
+
+    if (b->n != 0) {
+        mem_wipe(b->p, b->n);
+    }
+    buf_reset(b);
+}
+
 static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
 {
     struct bridge_room *room = c->t->room;
@@ -252,6 +280,10 @@ static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
         sdp_parse(body, &room->from, why) != 0) {
         return 488;
     }
+    if (room->from.n_streams != 0 && room->from.n_streams < room->offer.n_streams) {
+        body = refuse_missing(c, body, room->from.n_streams, &room->offer);
+        return sdp_parse(body, &room->from, why) == 0 ? 0 : 488;
+    }
     return 0;
 }
 
@@ -259,15 +291,17 @@ static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
 static uint16_t match_answer(struct bridge_room *room, const char **why)
 {
     struct sdp *answer = &room->from;
-    unsigned n = room->offer.n_streams, told = n;
+    unsigned n = room->offer.n_streams, most = n;
+    bool fits;
 
     if (room->before != NULL && room->before->n_streams > n) {
-        told = room->before->n_streams;
+        most = room->before->n_streams;
     }
-    for (unsigned i = n; i < answer->n_streams && answer->n_streams == told; i++) {
-        told = answer->streams[i].port == 0 ? told : n;
+    fits = answer->n_streams >= n && answer->n_streams <= most;
+    for (unsigned i = n; fits && i < answer->n_streams; i++) {
+        fits = answer->streams[i].port == 0;
     }
-    if (answer->n_streams != told) {
+    if (!fits) {
         *why = "answer does not match the offer";
         return 488;
     }
@@ -430,6 +464,7 @@ uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, st
         status = media_commit(c, from, to, early, why);
     }
     room_wipe(c->t->room);
+    padded_wipe(c);
     return status;
 }
 
@@ -446,6 +481,7 @@ uint16_t call_take_answer(struct call *c, struct leg *from, struct leg *to, stru
         status = media_commit(c, from, to, false, why);
     }
     room_wipe(c->t->room);
+    padded_wipe(c);
     return status;
 }
 

@@ -199,7 +199,19 @@ static int bundle_stream(struct call *c, const struct side_plan *p, unsigned i, 
     return media_bundle(c->media, i, p->leg->side, leader, &key);
 }
 
-/* Leaders first: the others follow what must be there. */
+/* Who is alone in its group has nobody to be told from. */
+static bool has_others(const struct bridge_room *room, unsigned leader)
+{
+    for (unsigned i = 0; i < room->from.n_streams; i++) {
+        if (i != leader && !room->out[i].refuse && room->out[i].is_bundled &&
+            room->out[i].leader == leader) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Leaders first: the others follow what must be there. Who follows already may have new names. */
 static int bundle_streams(struct call *c, const struct side_plan *p)
 {
     const struct bridge_room *room = c->t->room;
@@ -208,13 +220,11 @@ static int bundle_streams(struct call *c, const struct side_plan *p)
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < p->said->n_streams && err == 0; i++) {
             const struct sdp_out_stream *out = &room->out[i];
-            bool is_there = is_follower(p->leg, i) &&
-                            media_bundle_leader(c->media, i, p->leg->side) == out->leader;
 
-            if (out->refuse || !out->is_bundled || (out->leader == i) != (pass == 0) || is_there) {
-                continue;
+            if (!out->refuse && out->is_bundled && (out->leader == i) == (pass == 0) &&
+                has_others(room, out->leader)) {
+                err = bundle_stream(c, p, i, out->leader);
             }
-            err = bundle_stream(c, p, i, out->leader);
         }
     }
     return err;
@@ -246,7 +256,7 @@ static void remember_stream(const struct bridge_room *room, const struct side_pl
         memcpy(n->mid, mid.p, mid.n);
     }
     n->is_bundled = room->out[i].is_bundled;
-    n->mid_ext = n->is_bundled ? sdp_mid_ext(p->said, i) : 0;
+    n->mid_ext = room->out[i].mid_ext;
     n->leader = room->out[i].leader;
 }
 
@@ -326,6 +336,9 @@ static int commit_side(struct call *c, const struct side_plan *p, bool early)
             p->leg->nego.streams[i].security = NEGO_OPEN;
         }
     }
+    for (unsigned i = p->said->n_streams; i < p->leg->nego.n && !early; i++) {
+        p->leg->nego.streams[i].security = NEGO_OPEN;
+    }
     /* Only what is final: other forks may still answer the same offer. */
     return err == 0 && !early ? keep_description(p->leg, p->said) : err;
 }
@@ -371,12 +384,12 @@ uint16_t media_commit(struct call *c, struct leg *from, struct leg *to, bool ear
     struct side_plan answerer = {from, &room->from, room->told, false};
     int err;
 
-    for (unsigned i = 0; i < room->from.n_streams; i++) {
-        if (room->out[i].refuse && !early) { /* an early refusal binds no other fork */
+    for (unsigned i = 0; i < MEDIA_STREAMS_MAX && !early; i++) {
+        if (i >= room->from.n_streams || room->out[i].refuse) {
             figures_keep(c, i);
             media_close(c->media, i);
         }
-    }
+    } /* an early refusal binds no other fork */
     meet(c, from->side == 1 ? from : to);
     err = commit_side(c, &offerer, early);
     if (err == 0) {

@@ -535,12 +535,17 @@ int nego_offer(struct leg *l, const struct sdp *s, unsigned i, struct sdp_out_st
 
 /* --- what is answered --- */
 
+int nego_answer_ice(struct leg *l, const struct sdp *offer, unsigned i, struct sdp_out_stream *out)
+{
+    struct sdp_ice ice;
+
+    return leg_profile(l)->ice && sdp_ice(offer, i, &ice) ? put_ice(l, i, out) : 0;
+}
+
 int nego_answer(struct leg *l, const struct sdp *offer, unsigned i, const struct nego_take *t,
                 struct sdp_out_stream *out, struct sdp_crypto *crypto)
 {
-    const struct policy_media_profile *p = leg_profile(l);
     const char *why;
-    struct sdp_ice ice;
     int err = 0;
 
     if (!sdp_proto_is_rtp(offer->streams[i].proto)) {
@@ -553,8 +558,8 @@ int nego_answer(struct leg *l, const struct sdp *offer, unsigned i, const struct
     } else if (t->security == NEGO_DTLS) {
         err = put_dtls(l, out, t->setup, &why);
     }
-    if (err == 0 && p->ice && sdp_ice(offer, i, &ice)) {
-        err = put_ice(l, i, out);
+    if (err == 0) {
+        err = nego_answer_ice(l, offer, i, out);
     }
     out->rtcp_mux = t->mux;
     if (t->mux) {
@@ -572,26 +577,47 @@ static bool may_bundle(const struct nego_take *t, const struct sdp_out_stream *o
     return !out->refuse && t->mux && out->mid.n != 0;
 }
 
-void nego_answer_bundles(const struct sdp *offer, const struct nego_take *takes,
-                         struct sdp_out_stream *out)
+/* Whose transport stream i uses: of those in its group the first that has been in one already, as a
+ * transport outlives the m-line that brought it (RFC 9143 7.4), else the first. */
+static unsigned leader_of(const struct leg *l, const struct nego_take *takes,
+                          const struct sdp_out_stream *out, const uint8_t group[], unsigned i,
+                          unsigned n)
 {
-    uint8_t leader[SDP_STREAMS_MAX];
+    unsigned leader = n;
 
-    sdp_bundle(offer, leader);
-    for (unsigned i = 0; i < offer->n_streams; i++) {
-        unsigned first = 0; /* the offered leader may have been refused */
+    for (unsigned k = 0; k < n; k++) {
+        const struct nego_stream *a = agreed(l, k);
 
-        while (first < i &&
-               (leader[first] != leader[i] || !may_bundle(&takes[first], &out[first]))) {
-            first++;
-        }
-        if (first == i || !may_bundle(&takes[i], &out[i])) {
+        if (group[k] != group[i] || !may_bundle(&takes[k], &out[k])) {
             continue;
         }
-        out[i].leader = out[first].leader = (uint8_t)first;
-        out[i].is_bundled = out[first].is_bundled = true;
-        out[i].mid_ext = sdp_mid_ext(offer, i);
-        out[first].mid_ext = sdp_mid_ext(offer, first);
+        if (a != NULL && a->is_bundled) {
+            return k;
+        }
+        leader = leader == n ? k : leader;
+    }
+    return leader;
+}
+
+void nego_answer_bundles(const struct leg *l, const struct sdp *offer,
+                         const struct nego_take *takes, struct sdp_out_stream *out)
+{
+    uint8_t group[SDP_STREAMS_MAX];
+
+    sdp_bundle(offer, group);
+    for (unsigned i = 0; i < offer->n_streams; i++) {
+        unsigned leader;
+
+        if (!may_bundle(&takes[i], &out[i]) || !sdp_is_grouped(offer, i)) {
+            continue;
+        }
+        leader = leader_of(l, takes, out, group, i, offer->n_streams);
+        out[i].leader = (uint8_t)leader;
+        out[i].is_bundled = true; /* alone as well: no answer takes one out of its group (9.3) */
+        if (leader != i) {
+            out[i].mid_ext = sdp_mid_ext(offer, i);
+            out[leader].mid_ext = sdp_mid_ext(offer, leader);
+        }
     }
 }
 

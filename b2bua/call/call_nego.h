@@ -81,9 +81,12 @@ MUST_USE int nego_offer(struct leg *l, const struct sdp *s, unsigned i, struct s
 MUST_USE int nego_answer(struct leg *l, const struct sdp *offer, unsigned i,
                          const struct nego_take *t, struct sdp_out_stream *out,
                          struct sdp_crypto *crypto);
+/* Its ICE part alone: again, when the stream got another transport. */
+MUST_USE int nego_answer_ice(struct leg *l, const struct sdp *offer, unsigned i,
+                             struct sdp_out_stream *out);
 /* Streams of the answer that stay together (RFC 9143 7.3). */
-void nego_answer_bundles(const struct sdp *offer, const struct nego_take *takes,
-                         struct sdp_out_stream *out);
+void nego_answer_bundles(const struct leg *l, const struct sdp *offer,
+                         const struct nego_take *takes, struct sdp_out_stream *out);
 
 /* Of their credentials; never 0. */
 uint64_t nego_ice_id(const struct sdp *s, unsigned i);

@@ -184,9 +184,13 @@ static uint16_t bridge_offer(struct call *c, struct leg *from, struct leg *to, c
 {
     static const char *const nothing = "no media stream that we can carry";
     struct bridge_room *room = c->t->room;
-    uint16_t status = read_offer(c, from, why);
-    const struct sdp *known;
+    const struct sdp *known = what_it_said(room, to);
+    uint16_t status;
 
+    if (known != NULL) {
+        sdp_fill_up(&room->from, known); /* some leave out what was refused before */
+    }
+    status = read_offer(c, from, why);
     if (status != 0) {
         return status;
     }
@@ -199,7 +203,6 @@ static uint16_t bridge_offer(struct call *c, struct leg *from, struct leg *to, c
         return status;
     }
     fill_out(c, to, &room->from, room->out);
-    known = what_it_said(room, to);
     for (unsigned i = 0; i < room->from.n_streams && status == 0; i++) {
         status = room->out[i].refuse ? 0 : make_offer(c, from, to, i, known, why);
     }
@@ -236,8 +239,8 @@ uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, str
 
 /* --- answers --- */
 
-/* Devices that know no video leave its line out instead of refusing it, and do so again when they
- * offer. What is missing at the end is written as they should have (RFC 3264 6, 8): port 0. */
+/* Devices that know no video leave its line out instead of refusing it. What is missing at the end
+ * is written as they should have (RFC 3264 6): port 0. In offers sdp_fill_up() does that. */
 static struct sl refuse_missing(struct call *c, struct sl body, unsigned n, const struct sdp *like)
 {
     struct buf *b = &c->t->padded;
@@ -277,15 +280,32 @@ static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
         sdp_parse(body, &room->from, why) != 0) {
         return 488;
     }
-    if (room->from.n_streams != 0 && room->from.n_streams < room->offer.n_streams &&
-        sdp_parse(refuse_missing(c, body, room->from.n_streams, &room->offer), &room->from, why) !=
-            0) {
-        return 488;
+    if (room->from.n_streams != 0 && room->from.n_streams < room->offer.n_streams) {
+        body = refuse_missing(c, body, room->from.n_streams, &room->offer);
+        return sdp_parse(body, &room->from, why) == 0 ? 0 : 488;
     }
-    if (room->from.n_streams != room->offer.n_streams) {
+    return 0;
+}
+
+/* As many m-lines as there were in the offer, and refused ones where we filled it up. */
+static uint16_t match_answer(struct bridge_room *room, const char **why)
+{
+    struct sdp *answer = &room->from;
+    unsigned n = room->offer.n_streams, most = n;
+    bool fits;
+
+    if (room->before != NULL && room->before->n_streams > n) {
+        most = room->before->n_streams;
+    }
+    fits = answer->n_streams >= n && answer->n_streams <= most;
+    for (unsigned i = n; fits && i < answer->n_streams; i++) {
+        fits = answer->streams[i].port == 0;
+    }
+    if (!fits) {
         *why = "answer does not match the offer";
         return 488;
     }
+    answer->n_streams = (uint8_t)n;
     return 0;
 }
 
@@ -346,22 +366,37 @@ static int restart_ice(struct call *c, const struct leg *to, unsigned i)
     return media_ice_restart(c->media, i, to->side);
 }
 
-/* Who leads, who follows, and who follows no longer: those get ports now, not with the offer, which
- * may be refused. 0 or as media_open(). */
-static int answer_bundles(struct call *c, const struct leg *to)
+/* A stream follows no longer: it gets ports now, not with the offer, which may be refused. */
+static int part_stream(struct call *c, struct leg *to, unsigned i)
 {
     struct bridge_room *room = c->t->room;
+    struct sdp_out_stream *out = &room->out[i];
+    int err = media_part_stream(c, i, to);
+
+    fill_stream(c, to, i, !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL, out);
+    return err != 0 ? err : nego_answer_ice(to, &room->offer, i, out);
+}
+
+/* Who leads, who follows, and who follows no longer. A transport whose leader ends now goes on with
+ * the next one, see media_close(). 0 or as media_open(). */
+static int answer_bundles(struct call *c, struct leg *to, bool early)
+{
+    struct bridge_room *room = c->t->room;
+    bool has_heir[SDP_STREAMS_MAX] = {false};
     int err = 0;
 
-    nego_answer_bundles(&room->offer, room->asked, room->out);
+    nego_answer_bundles(to, &room->offer, room->asked, room->out);
     for (unsigned i = 0; i < room->offer.n_streams && err == 0; i++) {
         struct sdp_out_stream *out = &room->out[i];
-        bool follows = out->is_bundled && out->leader != i;
+        unsigned led_by = media_bundle_leader(c->media, i, to->side);
 
-        if (!out->refuse && !follows && media_bundle_leader(c->media, i, to->side) != i) {
-            err = media_part_stream(c, i, to);
-            fill_stream(c, to, i, !room->asked[i].mux && room->from.streams[i].proto != SDP_UDPTL,
-                        out);
+        if (out->refuse || (out->is_bundled && out->leader != i) || led_by == i) {
+            continue;
+        }
+        if (early || !room->out[led_by].refuse || has_heir[led_by]) {
+            err = part_stream(c, to, i);
+        } else {
+            has_heir[led_by] = true;
         }
     }
     for (unsigned i = 0; i < room->offer.n_streams; i++) {
@@ -374,7 +409,7 @@ static int answer_bundles(struct call *c, const struct leg *to)
     return err;
 }
 
-static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
+static uint16_t answer_streams(struct call *c, struct leg *to, bool early, const char **why)
 {
     struct bridge_room *room = c->t->room;
 
@@ -390,7 +425,7 @@ static uint16_t answer_streams(struct call *c, struct leg *to, const char **why)
             return 500;
         }
     }
-    if (answer_bundles(c, to) != 0) {
+    if (answer_bundles(c, to, early) != 0) {
         *why = "media ports cannot be opened";
         return 500;
     }
@@ -403,6 +438,7 @@ static uint16_t read_both(struct call *c, struct leg *from, struct leg *to, stru
     uint16_t status = parse_answer(c, body, why);
 
     c->t->room->before = what_it_said(c->t->room, from);
+    status = status == 0 ? match_answer(c->t->room, why) : status;
     for (unsigned i = 0; status == 0 && i < c->t->room->offer.n_streams; i++) {
         status = read_answer(c, from, to, i, why);
         if (status == 0) {
@@ -419,7 +455,7 @@ uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, st
     uint16_t status = read_both(c, from, to, body, why);
 
     if (status == 0) {
-        status = answer_streams(c, to, why);
+        status = answer_streams(c, to, early, why);
     }
     if (status == 0) {
         status = write_for(c, &c->t->room->offer, to, why);
@@ -438,7 +474,8 @@ uint16_t call_take_answer(struct call *c, struct leg *from, struct leg *to, stru
     uint16_t status = read_both(c, from, to, body, why);
 
     if (status == 0) {
-        status = answer_streams(c, to, why); /* as if it were told: it knows all of it already */
+        status =
+            answer_streams(c, to, false, why); /* as if it were told: it knows all of it already */
     }
     if (status == 0) {
         status = media_commit(c, from, to, false, why);
@@ -450,28 +487,12 @@ uint16_t call_take_answer(struct call *c, struct leg *from, struct leg *to, stru
 
 /* --- the offer that waits --- */
 
-/* Streams once described keep their place in all that follows. */
-static struct sl whole_offer(struct call *c, const struct leg *from, struct sl body)
-{
-    struct bridge_room *room = c->t->room;
-    const struct sdp *before = c->state == CALL_ANSWERED ? what_it_said(room, from) : NULL;
-    const char *why;
-
-    if (before == NULL || sdp_parse(body, &room->from, &why) != 0 || room->from.n_streams == 0 ||
-        room->from.n_streams >= before->n_streams) {
-        return body;
-    }
-    return refuse_missing(c, body, room->from.n_streams, before);
-}
-
 int call_keep_offer(struct call *c, const struct leg *from, struct sl body)
 {
-    body = whole_offer(c, from, body);
     call_drop_offer(c);
     c->offer = mem_strndup(body.p, body.n);
     c->offer_n = c->offer != NULL ? body.n : 0;
     c->offer_side = from->side;
-    padded_wipe(c);
     return c->offer != NULL ? 0 : ENOMEM;
 }
 

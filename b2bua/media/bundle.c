@@ -344,6 +344,84 @@ void media_bundle_leave(struct media_side *s)
     s->bundle = NULL;
 }
 
+/* --- a leader that goes --- */
+
+static struct media_side *bundle_heir(const struct media_bundle *b, const struct media_side *leader)
+{
+    struct media_side *heir = NULL;
+
+    for (uint8_t i = 0; b != NULL && i < b->n; i++) {
+        struct media_side *s = b->member[i].side;
+
+        if (s != leader && (heir == NULL || s->stream->index < heir->stream->index)) {
+            heir = s;
+        }
+    }
+    return heir;
+}
+
+static void bundle_move_flow(struct media_flow *to, struct media_flow *from, struct media_sock *s)
+{
+    struct media_side *side = to->side;
+
+    *to = *from;
+    to->side = side;
+    from->fd = -1;
+    if (s->fd >= 0) {
+        s->flow = to;
+    }
+}
+
+static void bundle_move_transport(struct media_side *to, struct media_side *from)
+{
+    bundle_move_flow(&to->rtp, &from->rtp, &from->pair->rtp);
+    bundle_move_flow(&to->rtcp, &from->rtcp, &from->pair->rtcp);
+    to->realm = from->realm;
+    to->pair = from->pair;
+    to->local = from->local;
+    from->realm = NULL;
+    from->pair = NULL;
+    from->local = (struct addr){0};
+    to->ice = from->ice;
+    from->ice = NULL;
+    if (to->ice != NULL) {
+        to->ice->side = to;
+    }
+    to->sec = from->sec;
+    from->sec = NULL;
+    if (to->sec != NULL) {
+        media_handshake_move(to->sec, to);
+    }
+}
+
+void media_bundle_hand_over(struct media_side *leader)
+{
+    struct media_bundle *b = leader->bundle;
+    struct media_side *heir = bundle_heir(b, leader);
+    struct media_session *session = leader->stream->session;
+    struct bundle_member *m;
+
+    if (heir == NULL || leader->realm == NULL) {
+        return;
+    }
+    m = bundle_member(b, heir);
+    mem_free(m->spare);
+    m->spare = NULL;
+    media_checks_free(heir);
+    bundle_move_transport(heir, leader);
+    heir->bundle = b;
+    leader->bundle = NULL;
+    bundle_forget(b, leader);
+    for (uint8_t i = 0; i < b->n; i++) {
+        b->member[i].side->via = heir;
+    }
+    media_side_rewire(heir);
+    media_side_rewire(leader);
+    session->lost = session->lost == leader ? heir : session->lost;
+}
+
+/* --- */
+
 static void bundle_put(struct media_bundle *b, struct media_side *s, struct media_secure *spare,
                        const struct media_bundle_key *key)
 {

@@ -216,9 +216,10 @@ int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
                     struct media_ice_local *out)
 {
     struct media_side *sd = media_side_of(s, stream, side);
-    int err = sd != NULL ? checks_want(sd) : ENOENT;
+    int err = sd != NULL ? checks_want(sd->via) : ENOENT;
 
     if (err == 0) {
+        sd = sd->via;
         *out = (struct media_ice_local){.ufrag = ice_ufrag(sd->ice->agent),
                                         .pwd = ice_pwd(sd->ice->agent)};
     }
@@ -228,10 +229,10 @@ int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
 int media_ice_restart(struct media_session *s, unsigned stream, unsigned side)
 {
     struct media_side *sd = media_side_of(s, stream, side);
-    int err = sd != NULL ? checks_want(sd) : ENOENT;
+    int err = sd != NULL ? checks_want(sd->via) : ENOENT;
 
     if (err == 0) {
-        ice_restart(sd->ice->agent);
+        ice_restart(sd->via->ice->agent);
     }
     return err;
 }

@@ -6,6 +6,7 @@
 #define EVENT_END 0x80
 #define EVENT_FLASH 16
 #define EVENT_SEGMENT_MIN 0x8000u /* a shorter one is no segment of a long event */
+#define EVENT_STRAGGLE_MS 1000    /* later, an older time is that of a clock set back */
 
 static char event_digit(uint8_t code)
 {
@@ -77,7 +78,8 @@ static void event_note(struct media_formats *fs, const struct media_format *f,
     uint32_t ts = rtp_ts(pkt->p);
     bool is_same = e->has_any && e->ssrc == rtp_ssrc(pkt->p);
 
-    if (is_same && e->ts != ts && (int32_t)(ts - e->ts) < 0) {
+    if (is_same && e->ts != ts && (int32_t)(ts - e->ts) < 0 &&
+        pkt->now_ms - e->heard_ms < EVENT_STRAGGLE_MS) {
         return; /* a straggler of an event before */
     }
     if (!is_same || e->ts != ts) {

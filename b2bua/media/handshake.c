@@ -459,6 +459,21 @@ void media_handshake_free(struct media_secure *sec)
     sec->dtls = NULL;
 }
 
+void media_handshake_move(struct media_secure *sec, struct media_side *to)
+{
+    struct media_dtls *dtls = sec->dtls;
+
+    if (dtls == NULL) {
+        return;
+    }
+    dtls->side = to;
+    dtls->port[0].flow = &to->rtp;
+    dtls->port[1].flow = &to->rtcp;
+    if (dtls->early != NULL) {
+        dtls->early->flow = dtls->early->flow->is_rtcp ? &to->rtcp : &to->rtp;
+    }
+}
+
 static int dtls_want(struct media_side *s, enum media_dtls_role role)
 {
     struct media_dtls *dtls;

@@ -371,6 +371,7 @@ static void media_side_end(struct media_side *s)
     struct media_session *session = s->stream->session;
 
     media_stats_observe(s);
+    media_bundle_hand_over(s);
     media_bundle_leave(s);
     media_side_unbind(s);
     media_secure_free(s);

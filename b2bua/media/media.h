@@ -76,10 +76,10 @@ uint32_t media_ports_in_use(const struct media *m, uint8_t listener, uint32_t *t
 enum media_kind { MEDIA_RTP, MEDIA_DATAGRAM /* opaque: UDPTL */ };
 
 /* Runs when nobody who should be sending was heard for inactivity_ms (once per session); names the
- * side that was heard last. One side alone may be muted or only listen. Also when a side is lost
- * for good: its consent ended (RFC 7675) or its certificate fits no fingerprint; then it names that
- * side, and media_diagnose() says which. Only what authenticates counts as heard. May close the
- * session. */
+ * side that was heard last. One side alone may be muted or only listen; while every stream goes one
+ * way at most the call is on hold, and nobody is missed. Also when a side is lost for good: its
+ * consent ended (RFC 7675) or its certificate fits no fingerprint; then it names that side, and
+ * media_diagnose() says which. Only what authenticates counts as heard. May close the session. */
 typedef void(media_silence_fn)(struct media_session *s, unsigned stream, unsigned side, void *arg);
 
 MUST_USE int media_session_new(struct media_session **sp, struct media *m,

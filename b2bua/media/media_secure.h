@@ -81,9 +81,9 @@ enum media_dtls_state {
 struct media_ice_local {
     struct sl ufrag, pwd; /* borrowed; until media_ice_restart() or the side closes */
 };
-/* Our credentials for the side, made at the first call. They stay until media_ice_restart(), or
- * until media_set_ice() meets a restart by the peer: look again before an answer is written. The
- * candidate is media_local(); ice-lite says the rest. ENOMEM. */
+/* Our credentials for the side's transport, made at the first call. They stay until
+ * media_ice_restart(), or until media_set_ice() meets a restart by the peer: look again before an
+ * answer is written. The candidate is media_local(); ice-lite says the rest. ENOMEM. */
 MUST_USE int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
                              struct media_ice_local *out);
 MUST_USE int media_ice_restart(struct media_session *s, unsigned stream, unsigned side);

@@ -86,8 +86,9 @@ struct media_bundle_key {
  * here on; the leader is called with its own number as leader, for its key, before the others. Its
  * own ports, if it had some, go to rest; media_is_open() is true, media_local() and the security
  * words of media_stats() are the leader's; media_set_remote() still says may_send, may_receive and
- * avpf. RTCP is muxed. Undone by media_open() of this side, or when the leader's stream closes: if
- * the transport was secure, the side stays so, without keys, until it is given some of its own.
+ * avpf. RTCP is muxed. Undone by media_open() of this side: if the transport was secure, the side
+ * stays so, without keys, until it is given some of its own. When the leader's stream closes, the
+ * transport goes on as it is and the lowest of the others leads.
  * What is nobody's is dropped and counted as malformed at the leader.
  * ENOENT: the leader's side is not open; EPROTO: it follows another one itself, or is itself
  * followed; EINVAL; ENOMEM. */

@@ -9,6 +9,8 @@
 #include "media/secure_int.h"
 #include "media/stage_int.h"
 
+#define RELAY_BEHIND_MAX 128 /* as a replay window: what is further behind is a new beginning */
+
 struct relay_way {
     bool (*open)(struct media_flow *f, struct media_pkt *pkt);
     bool (*seal)(struct media_side *to, const struct media_flow *f, struct media_pkt *pkt);
@@ -79,9 +81,17 @@ bool media_drop(struct media_side *s, enum media_drop why, int64_t now_ms)
 
 /* --- in --- */
 
+/* Some send RTCP to the media port though nobody agreed to that. As RTP it would be a new source
+ * each time; the payload types that it would have are kept free for this (RFC 3551 6). */
+static bool relay_is_unasked_rtcp(const struct media_pkt *pkt)
+{
+    return pkt->p[1] >= RTCP_SR && pkt->p[1] <= RTCP_APP && media_rtcp_is_sound(pkt->p, pkt->n);
+}
+
 static enum media_class relay_classify(const struct media_flow *f, const struct media_pkt *pkt)
 {
     const struct media_side *side = f->side;
+    enum media_class class;
 
     if (pkt->n == 0 || pkt->n > MEDIA_PKT_MAX) {
         return MEDIA_CLASS_BAD;
@@ -90,15 +100,17 @@ static enum media_class relay_classify(const struct media_flow *f, const struct 
         return MEDIA_CLASS_OPAQUE;
     }
     if (f->is_rtcp) {
-        enum media_class class = media_classify_rtp(pkt->p, pkt->n, true);
-
+        class = media_classify_rtp(pkt->p, pkt->n, true);
         return class == MEDIA_CLASS_STUN || class == MEDIA_CLASS_DTLS || class == MEDIA_CLASS_RTCP
                    ? class
                    : MEDIA_CLASS_BAD;
     }
-    return side->wire == MEDIA_WIRE_SRTP
-               ? media_classify_srtp(pkt->p, pkt->n, side->mux || side->bundle != NULL)
-               : media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    if (side->wire == MEDIA_WIRE_SRTP) {
+        return media_classify_srtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    }
+    class = media_classify_rtp(pkt->p, pkt->n, side->mux || side->bundle != NULL);
+    return class == MEDIA_CLASS_RTP && UNLIKELY(relay_is_unasked_rtcp(pkt)) ? MEDIA_CLASS_RTCP
+                                                                            : class;
 }
 
 /* Goes on where the source of this flow left off: the same SSRC, the next numbers. */
@@ -176,6 +188,20 @@ static void relay_restarted(struct media_side *s, uint16_t high, const uint8_t *
     (void)media_remap_continue(s, rtp_ssrc(p), rtp_seq(p), out_ssrc, (uint16_t)(high + 1));
 }
 
+/* Another source took its turn meanwhile. What is but a little behind came late. */
+static void relay_returned(struct media_side *s, const uint8_t *p)
+{
+    const struct remap_source *src = media_remap_by_in(s->remap, rtp_ssrc(p));
+    uint16_t high = src != NULL ? src->in_high : 0;
+
+    if (src == NULL && !media_secure_last(media_side_other(s), rtp_ssrc(p), &high)) {
+        return;
+    }
+    if ((uint16_t)(high - rtp_seq(p)) >= RELAY_BEHIND_MAX) {
+        relay_restarted(s, high, p);
+    }
+}
+
 static enum media_seen relay_account(struct media_side *s, const struct media_format *f,
                                      const struct media_pkt *pkt)
 {
@@ -187,8 +213,12 @@ static enum media_seen relay_account(struct media_side *s, const struct media_fo
         relay_quality(s, f, pkt->now_ms);
     }
     seen = media_track_note(&s->track, pkt->p, f != NULL ? f->clock_hz : 0, pkt->now_ms);
-    if (UNLIKELY(seen == MEDIA_SEEN_RESTART) && is_same) {
-        relay_restarted(s, high, pkt->p);
+    if (UNLIKELY(seen == MEDIA_SEEN_RESTART)) {
+        if (is_same) {
+            relay_restarted(s, high, pkt->p);
+        } else {
+            relay_returned(s, pkt->p);
+        }
     }
     s->last_rx_ms = pkt->now_ms;
     return seen;

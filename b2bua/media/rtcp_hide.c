@@ -5,6 +5,7 @@
 #include "media/stage_int.h"
 
 #define SDES_ITEM_MAX 255
+#define SDES_PRIV 8 /* its first byte is the length of a prefix (RFC 3550 6.5.8), no text */
 
 /* No names that anybody knows: RFC 7022 asks for no more than that they stay. */
 static void hide_text(const struct media_session *s, uint8_t *text, size_t n)
@@ -28,12 +29,12 @@ static size_t hide_chunk(const struct media_session *s, struct rtcp_packet *r, s
 {
     at += 4;
     while (at + 1 < r->body && r->p[at] != 0) {
-        size_t n = r->p[at + 1];
+        size_t n = r->p[at + 1], head = r->p[at] == SDES_PRIV && n != 0 ? 1 : 0;
 
         if (at + 2 + n > r->body) {
             return 0;
         }
-        hide_text(s, r->p + at + 2, n);
+        hide_text(s, r->p + at + 2 + head, n - head);
         at += 2 + n;
     }
     return at < r->body ? (at + 4) & ~(size_t)3 : 0;

@@ -136,6 +136,13 @@ static bool seal_last_seq(const struct srtp *tx, uint32_t ssrc, uint16_t *seq)
     return false;
 }
 
+bool media_secure_last(const struct media_side *to, uint32_t ssrc, uint16_t *seq)
+{
+    const struct media_secure *sec = to->via->sec;
+
+    return sec != NULL && sec->keys[0].tx != NULL && seal_last_seq(sec->keys[0].tx, ssrc, seq);
+}
+
 /* No more names fit under this key: the new source goes on as the last one. */
 static bool seal_rename(struct media_side *to, const struct srtp *tx, uint8_t *p)
 {

@@ -27,6 +27,8 @@ struct media_secure {
 bool media_secure_open(struct media_flow *f, struct media_pkt *pkt);
 /* Encrypts what goes to this side by f. As above. */
 bool media_secure_seal(struct media_side *to, const struct media_flow *f, struct media_pkt *pkt);
+/* The highest number of this SSRC that went to the side under the present key. False: none did. */
+bool media_secure_last(const struct media_side *to, uint32_t ssrc, uint16_t *seq);
 struct media_secure *media_secure_new(void); /* without keys; NULL: ENOMEM. mem_free() it */
 /* The side is secure from here on. ENOMEM. */
 MUST_USE int media_secure_want(struct media_side *s);
@@ -49,6 +51,7 @@ void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt);
 /* Where they are has become known, or moved: begin, or go on. */
 void media_handshake_go(struct media_side *s);
 void media_handshake_free(struct media_secure *sec);
+void media_handshake_move(struct media_secure *sec, struct media_side *to); /* with its sockets */
 enum media_dtls_state media_handshake_state(const struct media_side *s);
 /* There is DTLS, and signalling named whose: no longer a mere offer of ours. */
 bool media_handshake_is_agreed(const struct media_secure *sec);

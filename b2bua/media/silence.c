@@ -9,6 +9,13 @@ static int64_t silence_max(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* A stream that goes one way is on hold, and few who hold play music: who sends is heard, but not
+ * missed. */
+static bool silence_is_due(struct media_side *s)
+{
+    return s->may_send && media_side_other(s)->may_send;
+}
+
 /* Before both sides have been described nobody knows where to send to. */
 static int64_t silence_deadline(struct media_side *s)
 {
@@ -30,17 +37,22 @@ static int64_t silence_deadline(struct media_side *s)
 static int64_t silence_of_all(struct media_session *s, struct media_side **out)
 {
     int64_t last = SILENCE_NEVER;
+    bool is_any_due = false;
 
     for (unsigned i = 0; i < 2 * MEDIA_STREAMS_MAX; i++) {
         struct media_stream *st = s->streams[i / 2];
         int64_t at = st != NULL ? silence_deadline(&st->side[i % 2]) : SILENCE_NEVER;
 
-        if (at != SILENCE_NEVER && (last == SILENCE_NEVER || at > last)) {
+        if (at == SILENCE_NEVER) {
+            continue;
+        }
+        is_any_due = is_any_due || silence_is_due(&st->side[i % 2]);
+        if (last == SILENCE_NEVER || at > last) {
             last = at;
             *out = &st->side[i % 2];
         }
     }
-    return last;
+    return is_any_due ? last : SILENCE_NEVER;
 }
 
 void media_silence_arm(struct media_session *s)

@@ -180,5 +180,8 @@ struct media_side *media_bundle_receiver(const struct media_bundle *b, uint32_t 
  * goes on under the last one of its stream. False: the stream has none. */
 bool media_bundle_claim(struct media_side *to, uint8_t *p);
 void media_bundle_leave(struct media_side *s); /* as follower and as leader; harmless */
+/* The transport goes on with the next stream of the bundle, if there is one: to a browser it is one
+ * transport before and after, with one association and one pair (RFC 9143 7.4). */
+void media_bundle_hand_over(struct media_side *leader);
 
 #endif

@@ -171,6 +171,21 @@ bool sdp_attr(const struct sdp *s, unsigned i, struct sl name, struct sl *value)
     return sdp_attr_next(s, i, name, &pos, value);
 }
 
+void sdp_fill_up(struct sdp *s, const struct sdp *before)
+{
+    for (; s->n_streams < before->n_streams; s->n_streams++) {
+        const struct sdp_stream *b = &before->streams[s->n_streams];
+
+        s->streams[s->n_streams] = (struct sdp_stream){.kind = b->kind,
+                                                       .media = b->media,
+                                                       .proto = b->proto,
+                                                       .proto_text = b->proto_text,
+                                                       .formats = b->formats,
+                                                       .first_attr = s->n_attrs,
+                                                       .first_bw = s->n_bws};
+    }
+}
+
 bool sdp_addr_is_usable(const struct addr *a)
 {
     if (addr_family(a) == AF_UNSPEC || addr_is_unspecified(a) || addr_is_multicast(a)) {

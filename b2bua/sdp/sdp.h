@@ -10,7 +10,9 @@
 
 #define SDP_STREAMS_MAX 16  /* m-lines: EMSGSIZE beyond */
 #define SDP_FORMATS_MAX 128 /* formats of an m-line, one per payload type: EMSGSIZE beyond */
-#define SDP_ATTRS_MAX 512   /* attribute lines in all */
+#define SDP_ATTRS_MAX                                                                              \
+    1024 /* attribute lines in all; a browser's picture alone has 150 and more                     \
+          */
 #define SDP_BODY_MAX 32768
 #define SDP_PTIME_MAX 1000   /* ms; larger ones are ignored */
 #define SDP_SESSION UINT_MAX /* instead of a stream's index: the session level */
@@ -87,6 +89,9 @@ struct sdp {
  * says what. The body must outlive *out. Accepts LF alone, no final line end, missing s=/t=, odd
  * order where one reading is clear. */
 MUST_USE int sdp_parse(struct sl body, struct sdp *out, const char **why);
+/* m-lines that `before` has and s lacks, as refused ones: none ever goes (RFC 3264 8). They borrow
+ * from before's body. */
+void sdp_fill_up(struct sdp *s, const struct sdp *before);
 /* Value of an attribute of stream i ("fmtp" gives the first one) or of SDP_SESSION; false: absent.
  * A flag gives an empty value. */
 bool sdp_attr(const struct sdp *s, unsigned i, struct sl name, struct sl *value);

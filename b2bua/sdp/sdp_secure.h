@@ -84,6 +84,8 @@ uint8_t sdp_mid_ext(const struct sdp *s, unsigned i);
 /* leader[i]: the first live stream of the BUNDLE group of stream i, or i itself. Unknown and
  * repeated mids are in no group. */
 void sdp_bundle(const struct sdp *s, uint8_t leader[]);
+/* Named by a BUNDLE group, if only as its last one. */
+bool sdp_is_grouped(const struct sdp *s, unsigned i);
 /* SSRCs that a=ssrc lines name, each once; returns how many of at most SDP_SSRCS_MAX. */
 size_t sdp_ssrcs(const struct sdp *s, unsigned i, uint32_t out[SDP_SSRCS_MAX]);
 

@@ -158,6 +158,23 @@ void sdp_bundle(const struct sdp *s, uint8_t leader[])
     }
 }
 
+bool sdp_is_grouped(const struct sdp *s, unsigned i)
+{
+    struct sl value, semantics, mid;
+    uint16_t pos = 0;
+
+    while (sdp_attr_next(s, SDP_SESSION, SL("group"), &pos, &value)) {
+        bool is_bundle = sdp_token(&value, &semantics) && sl_ieq(semantics, SL("BUNDLE"));
+
+        while (is_bundle && sdp_token(&value, &mid)) {
+            if (sdp_find_mid(s, mid) == i) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 size_t sdp_ssrcs(const struct sdp *s, unsigned i, uint32_t out[SDP_SSRCS_MAX])
 {
     struct sl value, tok;

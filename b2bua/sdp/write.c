@@ -271,11 +271,14 @@ static bool sdp_writes(const struct sdp_write_params *p, unsigned i)
     return !sdp_is_refused(&p->from->streams[i], &shape->streams[i], &p->streams[i]);
 }
 
+/* The leader first: whose address and credentials count is told by the first mid (RFC 9143 7.1). */
 static void sdp_put_group(struct buf *b, const struct sdp_write_params *p, unsigned leader)
 {
+    unsigned n = p->from->n_streams;
     bool has_any = false;
 
-    for (unsigned i = 0; i < p->from->n_streams; i++) {
+    for (unsigned k = 0; k < n; k++) {
+        unsigned i = (leader + k) % n;
         const struct sdp_out_stream *out = &p->streams[i];
 
         if (out->is_bundled && out->leader == leader && sdp_writes(p, i)) {

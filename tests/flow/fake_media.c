@@ -138,8 +138,36 @@ static void close_side(struct media_session *s, struct fake_side *side)
     side->is_bundled = false;
 }
 
+/* Its transport goes on with the next one that uses it. */
+static void hand_over(struct media_session *s, unsigned stream, unsigned side)
+{
+    struct fake_side *old = &s->streams[stream].side[side], *heir = NULL;
+    unsigned to = 0;
+
+    for (unsigned i = 0; i < MEDIA_STREAMS_MAX && old->is_open; i++) {
+        struct fake_side *fs = &s->streams[i].side[side];
+
+        if (fs->is_bundled && fs->leader == stream) {
+            to = heir == NULL ? i : to;
+            fs->leader = to;
+            heir = heir == NULL ? fs : heir;
+        }
+    }
+    if (heir != NULL) {
+        heir->is_open = true;
+        heir->is_bundled = false;
+        heir->listener = old->listener;
+        heir->family = old->family;
+        heir->port = old->port;
+        heir->ice_gen = old->ice_gen;
+        *old = (struct fake_side){0};
+    }
+}
+
 void media_close(struct media_session *s, unsigned stream)
 {
+    hand_over(s, stream, 0);
+    hand_over(s, stream, 1);
     close_side(s, &s->streams[stream].side[0]);
     close_side(s, &s->streams[stream].side[1]);
 }
@@ -324,14 +352,15 @@ int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
 {
     static const char *const ufrags[] = {"fakeufrag0", "fakeufrag1"};
 
-    *out = (struct media_ice_local){.ufrag = sl_str(ufrags[side_of(s, stream, side)->ice_gen % 2]),
-                                    .pwd = SL("fakepasswordoftwentyfour")};
+    *out =
+        (struct media_ice_local){.ufrag = sl_str(ufrags[lender_of(s, stream, side)->ice_gen % 2]),
+                                 .pwd = SL("fakepasswordoftwentyfour")};
     return 0;
 }
 
 int media_ice_restart(struct media_session *s, unsigned stream, unsigned side)
 {
-    side_of(s, stream, side)->ice_gen++;
+    ((struct fake_side *)(uintptr_t)lender_of(s, stream, side))->ice_gen++;
     return 0;
 }
 
@@ -408,12 +437,12 @@ int media_bundle(struct media_session *s, unsigned stream, unsigned side, unsign
 {
     struct fake_side *fs = side_of(s, stream, side);
 
-    (void)key;
     if (leader != stream) {
         close_side(s, fs);
         fs->is_bundled = true;
         fs->leader = leader;
     }
+    fs->ssrc = key->n != 0 ? key->ssrcs[0] : 0;
     return 0;
 }
 

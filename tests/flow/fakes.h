@@ -34,6 +34,7 @@ struct fake_side {
     uint8_t dscp;
     bool is_bundled;
     unsigned leader;
+    uint32_t ssrc; /* the first by which it is told from the others; 0: none */
 };
 struct fake_stream {
     enum media_kind kind;

@@ -303,6 +303,52 @@ static void one_port_of_the_browser_is_two_plain_streams_for_the_pbx(void **stat
     rig_down(r);
 }
 
+/* Chrome takes no answer that leaves a stream out of the group it is in. */
+static void the_last_one_stays_in_its_group(void **state)
+{
+    struct rig *r = secure_up("browser", "plain", "");
+    char fewer[sizeof(browser_av)];
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite(&t, sdp_of(&t.a, browser_av, ""));
+    answer(&t, plain_answer(&t.b, pbx_av));
+    memcpy(fewer, browser_av, sizeof(fewer));
+    memcpy(strstr(fewer, "BUNDLE 0 v"), "BUNDLE 0  ", 10);
+    memcpy(strstr(fewer, "m=video 46154"), "m=video 00000", 13);
+    talk_reinvite(&t.a, &t.b, sdp_of(&t.a, fewer, ""),
+                  plain_answer(&t.b, "m=audio 50000 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n"));
+    HAS(t.a.got, "a=group:BUNDLE 0\r\n");
+    HAS(t.a.got, "m=audio 20000 ");
+    LACKS(t.a.got, "extmap"); /* nothing is to be told apart */
+    assert_false(media_side(r, 1, 0)->is_open);
+    pair_bye(&t);
+    rig_down(r);
+}
+
+/* A track that takes another one's place in the m-line has other SSRCs. */
+static void new_names_of_bundled_streams_reach_the_relay(void **state)
+{
+    struct rig *r = secure_up("browser", "plain", "");
+    char renamed[sizeof(browser_av)];
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite(&t, sdp_of(&t.a, browser_av, ""));
+    answer(&t, plain_answer(&t.b, pbx_av));
+    assert_int_equal(media_side(r, 0, 0)->ssrc, 3570614608);
+    assert_int_equal(media_side(r, 1, 0)->ssrc, 11);
+    memcpy(renamed, browser_av, sizeof(renamed));
+    memcpy(strstr(renamed, "a=ssrc:11"), "a=ssrc:77", 9);
+    talk_reinvite(&t.a, &t.b, sdp_of(&t.a, renamed, ""), plain_answer(&t.b, pbx_av));
+    assert_int_equal(media_side(r, 1, 0)->ssrc, 77);
+    assert_true(media_side(r, 1, 0)->is_bundled && media_side(r, 1, 0)->leader == 0);
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void a_leader_that_is_refused_leaves_the_other_stream_alone(void **state)
 {
     struct rig *r = secure_up("browser", "plain", "");
@@ -313,40 +359,67 @@ static void a_leader_that_is_refused_leaves_the_other_stream_alone(void **state)
     invite(&t, sdp_of(&t.a, browser_av, ""));
     answer(&t, plain_answer(&t.b, "m=audio 0 RTP/AVP 0\r\nm=video 50002 RTP/AVP 96\r\n"
                                   "a=rtpmap:96 VP8/90000\r\n"));
-    LACKS(t.a.got, "BUNDLE");
+    HAS(t.a.got, "a=group:BUNDLE v\r\n");
     HAS(t.a.got, "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n");
     HAS(t.a.got, "m=video 20002 UDP/TLS/RTP/SAVPF 96\r\n");
     assert_false(media_side(r, 1, 0)->is_bundled);
+    assert_int_equal(media_side(r, 1, 0)->ssrc, 0); /* the relay need not look at its packets */
     pair_bye(&t);
     rig_down(r);
 }
 
-/* In a call: the video, which had no port of its own, goes on by itself. */
-static void a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone(void **state)
+static const char pbx_video[] =
+    "m=audio 0 RTP/AVP 0\r\nm=video 50002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+
+/* The video has the port that it had with the sound, and nothing else that would be new to a
+ * browser. */
+static void video_goes_on(struct rig *r, const char *said)
 {
-    struct rig *r = secure_up("browser", "plain", "");
-    const char *video;
+    const char *video = strstr(said, "m=video ");
+
+    HAS(said, "a=group:BUNDLE v\r\n");
+    assert_non_null(video);
+    HAS(video, "m=video 20000 ");
+    HAS(video, "a=ice-ufrag:fakeufrag0\r\n");
+    assert_true(media_side(r, 1, 0)->is_open && media_side(r, 1, 0)->port == 20000);
+    assert_false(media_side(r, 1, 0)->is_bundled || media_side(r, 0, 0)->is_open);
+}
+
+/* In a call: whoever ends the sound, the video goes on with the transport that both had. */
+static void a_leader_that_ends_in_a_call_leaves_its_transport_to_the_next(void **state)
+{
+    char back[sizeof(browser_av)], alone[sizeof(browser_av)];
     struct pair t;
 
     (void)state;
-    pair_init(&t, r);
-    invite(&t, sdp_of(&t.a, browser_av, ""));
-    answer(&t, plain_answer(&t.b, pbx_av));
-    talk_offer(&t.a, &t.b, sdp_of(&t.a, browser_av, ""));
-    phone_answer(&t.b, 200,
-                 plain_answer(&t.b, "m=audio 0 RTP/AVP 0\r\nm=video 50002 RTP/AVP 96\r\n"
-                                    "a=rtpmap:96 VP8/90000\r\n"));
-    EXPECT(&t.a, "200 INVITE");
-    EXPECT(&t.b, "ACK");
-    phone_ack(&t.a, NULL);
-    video = strstr(t.a.got, "m=video ");
-    assert_non_null(video);
-    LACKS(video, "m=video 20000 ");
-    LACKS(video, "m=video 0 ");
-    assert_true(media_side(r, 1, 0)->is_open);
-    assert_false(media_side(r, 1, 0)->is_bundled);
-    pair_bye(&t);
-    rig_down(r);
+    memcpy(alone, browser_av, sizeof(alone));
+    memcpy(strstr(alone, "BUNDLE 0 v"), "BUNDLE v  ", 10);
+    memcpy(strstr(alone, "m=audio 46154"), "m=audio 00000", 13);
+    for (unsigned i = 0; i < 3; i++) { /* the pbx as it answers; the browser; the pbx */
+        struct rig *r = secure_up("browser", "plain", "");
+
+        pair_init(&t, r);
+        invite(&t, sdp_of(&t.a, browser_av, ""));
+        answer(&t, plain_answer(&t.b, pbx_av));
+        if (i < 2) {
+            talk_reinvite(&t.a, &t.b, sdp_of(&t.a, i == 0 ? browser_av : alone, ""),
+                          plain_answer(&t.b, pbx_video));
+            video_goes_on(r, t.a.got);
+        } else {
+            talk_reinvite(&t.b, &t.a, plain_answer(&t.b, pbx_video), sdp_of(&t.a, alone, ""));
+            video_goes_on(r, t.a.ring);
+        }
+        /* And back: the sound comes to the video. */
+        memcpy(back, browser_av, sizeof(back));
+        memcpy(strstr(back, "BUNDLE 0 v"), i == 0 ? "BUNDLE v 0" : "BUNDLE 0 v", 10);
+        talk_reinvite(&t.a, &t.b, sdp_of(&t.a, back, ""), plain_answer(&t.b, pbx_av));
+        HAS(t.a.got, "a=group:BUNDLE v 0\r\n");
+        HAS(t.a.got, "m=audio 20000 ");
+        HAS(t.a.got, "m=video 20000 ");
+        assert_true(media_side(r, 0, 0)->is_bundled && media_side(r, 0, 0)->leader == 1);
+        pair_bye(&t);
+        rig_down(r);
+    }
 }
 
 static void an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was(void **state)
@@ -522,8 +595,10 @@ int main(void)
         cmocka_unit_test(two_lite_agents_use_the_addresses_of_their_descriptions),
         cmocka_unit_test(a_peer_without_ice_gets_none_from_a_profile_that_has_it),
         cmocka_unit_test(one_port_of_the_browser_is_two_plain_streams_for_the_pbx),
+        cmocka_unit_test(the_last_one_stays_in_its_group),
+        cmocka_unit_test(new_names_of_bundled_streams_reach_the_relay),
         cmocka_unit_test(a_leader_that_is_refused_leaves_the_other_stream_alone),
-        cmocka_unit_test(a_leader_that_is_refused_in_a_reinvite_leaves_the_other_stream_alone),
+        cmocka_unit_test(a_leader_that_ends_in_a_call_leaves_its_transport_to_the_next),
         cmocka_unit_test(an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was),
         cmocka_unit_test(numbers_that_differ_are_mapped_in_both_directions),
         cmocka_unit_test(each_side_is_sent_packets_as_long_as_it_asks_for),

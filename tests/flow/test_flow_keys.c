@@ -379,6 +379,44 @@ static void a_stream_added_to_a_secure_call_is_not_clear(void **state)
     rig_down(r);
 }
 
+/* The relay begins anew at index 0: under the old key that would be a two-time pad. */
+static void a_stream_that_an_offer_left_out_comes_back_under_another_key(void **state)
+{
+    static const char video[] = "m=video 50002 RTP/AVP 31\r\n",
+                      no_video[] = "m=video 0 RTP/AVP 31\r\n";
+    static const char secure_video[] =
+        "m=video 40002 RTP/SAVP 31\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+        "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    struct rig *r = secure_up("secure", "plain", "");
+    struct srtp_key first;
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)secure_offer(&t.a, KIND_SDES, NULL);
+        if (i != 1) {
+            memcpy(t.a.sdp + strlen(t.a.sdp), secure_video, sizeof(secure_video));
+        }
+        if (i == 0) {
+            phone_invite(&t.a, CALLED, t.a.sdp);
+            EXPECT(&t.a, "100 INVITE");
+            EXPECT(&t.b, "INVITE");
+        } else {
+            talk_offer(&t.a, &t.b, t.a.sdp);
+        }
+        (void)phone_sdp(&t.b, NULL);
+        memcpy(t.b.sdp + strlen(t.b.sdp), i != 1 ? video : no_video,
+               i != 1 ? sizeof(video) : sizeof(no_video));
+        talk_accept(&t.a, &t.b, t.b.sdp);
+        first = i == 0 ? media_side(r, 1, 0)->tx : first;
+    }
+    assert_true(media_side(r, 1, 0)->has_tx);
+    assert_false(srtp_key_equal(&media_side(r, 1, 0)->tx, &first));
+    pair_bye(&t);
+    rig_down(r);
+}
+
 static void an_answer_in_clear_to_a_secure_reinvite_ends_the_call(void **state)
 {
     struct rig *r = secure_up("offered", "offered", "");
@@ -647,6 +685,7 @@ int main(void)
         cmocka_unit_test(no_side_gets_from_srtp_to_rtp_inside_a_call),
         cmocka_unit_test(a_stream_that_was_secure_does_not_come_back_in_clear_after_port_0),
         cmocka_unit_test(a_stream_added_to_a_secure_call_is_not_clear),
+        cmocka_unit_test(a_stream_that_an_offer_left_out_comes_back_under_another_key),
         cmocka_unit_test(an_answer_in_clear_to_a_secure_reinvite_ends_the_call),
         cmocka_unit_test(the_same_key_goes_on_and_a_new_one_changes_one_direction),
         cmocka_unit_test(another_suite_in_a_reinvite_gets_another_key_of_ours),

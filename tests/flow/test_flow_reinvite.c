@@ -484,6 +484,53 @@ static void exchange_lines(struct pair *t, const char *offer, const char *answer
     talk_accept(&t->a, &t->b, text);
 }
 
+static const char video_gone[] = "v=0\r\no=- 1 3 IN IP4 192.0.2.30\r\ns=-\r\nc=IN IP4 "
+                                 "192.0.2.30\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+                                 "m=video 0 RTP/AVP 31\r\n";
+
+/* Simple phones leave out what was refused before. The other side, which may not take an offer
+ * with fewer m-lines (RFC 3264 8), sees them refused, and as many as came are answered. */
+static void an_offer_with_fewer_lines_refuses_the_others(void **state)
+{
+    const struct fake_stream *video;
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    exchange_lines(&t, "m=audio 40000 RTP/AVP 0\r\nm=video 40002 RTP/AVP 31\r\n",
+                   "m=audio 41000 RTP/AVP 0\r\nm=video 41002 RTP/AVP 31\r\n");
+    video = &rig_media(t.r)->streams[1];
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(video->side[0].is_open && video->side[1].is_open, i == 0);
+        talk_offer(&t.b, &t.a, phone_sdp(&t.b, NULL));
+        HAS(t.a.ring, "m=video 0 RTP/AVP 31\r\n");
+        phone_answer(&t.a, 200, video_gone);
+        LACKS(EXPECT(&t.b, "200 INVITE"), "m=video");
+        EXPECT(&t.a, "ACK");
+        phone_ack(&t.b, NULL);
+    }
+    pair_bye(&t);
+}
+
+static void an_answer_that_takes_what_was_refused_ends_the_call(void **state)
+{
+    char taken[sizeof(video_gone) + 8];
+    struct pair t;
+
+    pair_init(&t, *state);
+    pair_up(&t);
+    exchange_lines(&t, "m=audio 40000 RTP/AVP 0\r\nm=video 40002 RTP/AVP 31\r\n",
+                   "m=audio 41000 RTP/AVP 0\r\nm=video 41002 RTP/AVP 31\r\n");
+    talk_offer(&t.b, &t.a, phone_sdp(&t.b, NULL));
+    snprintf(taken, sizeof(taken), "%.*sm=video 40002 RTP/AVP 31\r\n",
+             (int)(strstr(video_gone, "m=video") - video_gone), video_gone);
+    phone_answer_invite(&t.a, 200, taken);
+    EXPECT(&t.a, "ACK");
+    EXPECT(&t.b, "500 INVITE");
+    phone_ack_failure(&t.b);
+    talk_cut(&t.b, &t.a);
+}
+
 static void what_a_removed_stream_carried_stays_in_the_record(void **state)
 {
     struct pair t;
@@ -552,6 +599,8 @@ int main(void)
         FLOW_TEST(a_reinvite_with_another_body_is_a_415),
         FLOW_TEST(what_a_removed_stream_carried_stays_in_the_record),
         FLOW_TEST(a_stream_may_be_added_and_refused_and_turned_into_fax),
+        FLOW_TEST(an_offer_with_fewer_lines_refuses_the_others),
+        FLOW_TEST(an_answer_that_takes_what_was_refused_ends_the_call),
         FLOW_TEST(an_unusable_answer_to_a_reinvite_ends_the_call),
         FLOW_TEST(reinvites_go_over_connections_as_well),
     };

@@ -169,9 +169,14 @@ static void followers_have_no_ports_but_the_leaders(void **state)
     media_local(r.s, VIDEO, 0, &v);
     assert_false(addr_eq(&a, &v));
     assert_int_equal(media_bundle(r.s, VIDEO, 0, AUDIO, NULL), 0);
-    media_close(r.s, AUDIO); /* with the leader the transport goes */
-    assert_false(media_is_open(r.s, VIDEO, 0));
+    media_close(r.s, AUDIO); /* the transport stays with those that are left */
+    media_local(r.s, VIDEO, 0, &v);
+    assert_true(addr_eq(&a, &v));
+    assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), VIDEO);
     assert_int_equal(media_open(r.s, AUDIO, 0, MEDIA_RTP, 1, AF_INET), 0);
+    media_close(r.s, VIDEO);
+    media_counts(r.m, &n);
+    assert_int_equal(n.sockets, 2);
     down(&r, &c);
 }
 
@@ -375,34 +380,61 @@ static void one_name_too_many_goes_on_under_the_last(void **state)
  */
 static void who_leaves_a_secure_transport_stays_secure(void **state)
 {
-    (void)state;
-    for (unsigned k = 0; k < 2; k++) { /* by itself, or as the leader is refused */
-        uint8_t p[512];
-        struct end e = {0};
-        struct media_remote m;
-        struct callee c;
-        struct rig r;
-        size_t n;
+    uint8_t p[512];
+    struct end e = {0};
+    struct media_remote m;
+    struct callee c;
+    struct rig r;
+    size_t n;
 
-        up(&r, &c);
-        rig_sdes(&r, 0, &e, SRTP_AES_CM_128_HMAC_SHA1_80, 1);
-        assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), AUDIO);
-        if (k == 1) {
+    (void)state;
+    up(&r, &c);
+    rig_sdes(&r, 0, &e, SRTP_AES_CM_128_HMAC_SHA1_80, 1);
+    assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), AUDIO);
+    assert_int_equal(media_open(r.s, VIDEO, 0, MEDIA_RTP, 1, AF_INET), 0);
+    assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), VIDEO);
+    m = r.remote[0];
+    media_set_remote(r.s, VIDEO, 0, &m);
+    n = put_said(p, &(struct said){.ssrc = 7, .pt = 96}, 1);
+    rig_send(&r.s->streams[VIDEO]->side[1].rtp, c.rtp, p, n);
+    assert_false(rig_got(r.phone[0]));
+    rig_send(&r.s->streams[VIDEO]->side[0].rtp, r.phone[0], p, n);
+    assert_false(rig_got(c.rtp));
+    assert_int_equal(media_set_sdes(r.s, VIDEO, 0, NULL, NULL), EPROTO);
+    rig_end_free(&e);
+    down(&r, &c);
+}
+
+/* Keys, rollover counters and names of the others go on; three streams, so that one still follows.
+ */
+static void with_its_leader_gone_a_bundle_goes_on(void **state)
+{
+    _Alignas(8) uint8_t p[512], got[512];
+    struct end e = {0};
+    struct callee c;
+    struct rig r;
+    size_t n;
+
+    (void)state;
+    up(&r, &c);
+    assert_int_equal(media_bundle(r.s, 2, 0, AUDIO, &(struct media_bundle_key){.mid = SL("t")}), 0);
+    rig_sdes(&r, 0, &e, SRTP_AES_CM_128_HMAC_SHA1_80, 1);
+    for (uint16_t seq = 1; seq < 4; seq++) {
+        if (seq == 2) {
             media_close(r.s, AUDIO);
+            assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), VIDEO);
+            assert_int_equal(media_bundle_leader(r.s, 2, 0), VIDEO);
         }
-        assert_int_equal(media_open(r.s, VIDEO, 0, MEDIA_RTP, 1, AF_INET), 0);
-        assert_int_equal(media_bundle_leader(r.s, VIDEO, 0), VIDEO);
-        m = r.remote[0];
-        media_set_remote(r.s, VIDEO, 0, &m);
-        n = put_said(p, &(struct said){.ssrc = 7, .pt = 96}, 1);
+        n = put_said(p, &(struct said){.ssrc = 7, .pt = 96}, seq);
         rig_send(&r.s->streams[VIDEO]->side[1].rtp, c.rtp, p, n);
-        assert_false(rig_got(r.phone[0]));
-        rig_send(&r.s->streams[VIDEO]->side[0].rtp, r.phone[0], p, n);
-        assert_false(rig_got(c.rtp));
-        assert_int_equal(media_set_sdes(r.s, VIDEO, 0, NULL, NULL), EPROTO);
-        rig_end_free(&e);
-        down(&r, &c);
+        assert_int_equal(rig_read(r.phone[0], &e, got, sizeof(got)), n);
+        n = put_said(p, &(struct said){.ssrc = 0x200, .pt = 96}, seq);
+        assert_int_equal(srtp_protect(e.tx, p, &n, sizeof(p)), 0);
+        rig_send(&r.s->streams[seq == 1 ? AUDIO : VIDEO]->side[0].rtp, r.phone[0], p, n);
+        assert_int_equal(rig_recv(c.rtp, got, sizeof(got), NULL), 172);
     }
+    rig_end_free(&e);
+    down(&r, &c);
 }
 
 int main(void)
@@ -418,6 +450,7 @@ int main(void)
         cmocka_unit_test(one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(a_compound_about_both_streams_is_parted),
         cmocka_unit_test(who_leaves_a_secure_transport_stays_secure),
+        cmocka_unit_test(with_its_leader_gone_a_bundle_goes_on),
     };
 
     return cmocka_run_group_tests(tests, rig_crypto_up, rig_crypto_down);

@@ -42,6 +42,67 @@ static void a_check_validates_and_a_nomination_moves_the_endpoint(void **state)
     rig_down(&r);
 }
 
+/* A browser that ends its sound and keeps the picture goes on with the transport it has: the same
+ * port, pair and association. Here it ends while the handshake is under way. */
+static void a_transport_outlives_the_stream_that_led_it(void **state)
+{
+    static const struct media_format pcma = {.pt = 8, .out_pt = 8}, pcmu = {.pt = 0, .out_pt = 0};
+    static const struct media_bundle_key key = {0};
+    _Alignas(8) uint8_t p[512];
+    struct media_ice_local before, now;
+    struct media_flow *f;
+    struct media_stats st;
+    struct addr local, again;
+    struct handset h;
+    struct rig r;
+    size_t n;
+
+    (void)state;
+    up(&r);
+    r.remote[0].mux = true;
+    rig_describe(&r, 0);
+    assert_int_equal(media_open(r.s, 1, 1, MEDIA_RTP, 1, AF_INET), 0);
+    media_set_remote(r.s, 1, 1, &r.remote[1]);
+    assert_int_equal(media_bundle(r.s, 0, 0, 0, &key), 0);
+    assert_int_equal(media_bundle(r.s, 1, 0, 0, &key), 0);
+    media_set_remote(r.s, 1, 0, &r.remote[0]);
+    assert_int_equal(media_set_formats(r.s, 0, 0, &pcma, 1), 0);
+    assert_int_equal(media_set_formats(r.s, 1, 0, &pcmu, 1), 0);
+    rig_check_from(&r, 0, r.phone[0], true, NULL);
+    assert_true(rig_got_stun(r.phone[0]));
+    handset_up(&h, true, r.phone[0]);
+    handset_introduce(&h);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    dtls_start(h.d, clock_now_ms(&r.clock));
+    assert_true(handset_send(&h, &rig_side(&r, 0)->rtp));
+    media_local(r.s, 1, 0, &local);
+    assert_int_equal(media_ice_local(r.s, 1, 0, &before), 0);
+
+    media_close(r.s, 0);
+    f = &r.s->streams[1]->side[0].rtp;
+    media_local(r.s, 1, 0, &again);
+    assert_true(addr_eq(&local, &again));
+    assert_int_equal(media_ice_local(r.s, 1, 0, &now), 0);
+    assert_ptr_equal(now.ufrag.p, before.ufrag.p);
+    handset_talk(&r, &h, f);
+    assert_true(media_stats(r.s, 1, 0, &st));
+    assert_int_equal(st.dtls, MEDIA_DTLS_DONE);
+    assert_int_equal(st.ice, MEDIA_ICE_CONNECTED);
+    handset_take_keys(&h);
+    loop_advance(r.loop, 6000); /* the watch over consent */
+    n = rig_write(&h.end, p, 7);
+    rig_send(f, r.phone[0], p, n);
+    assert_true(rig_hears(&r, 1, &(struct end){0}, 7));
+    n = rig_write(&(struct end){0}, p, 8);
+    rig_send(&r.s->streams[1]->side[1].rtp, r.phone[1], p, n);
+    assert_true(rig_hears(&r, 0, &h.end, 8));
+
+    assert_int_equal(media_open(r.s, 0, 0, MEDIA_RTP, 1, AF_INET), 0);
+    media_local(r.s, 0, 0, &again);
+    assert_false(addr_eq(&local, &again));
+    dtls_down(&r, &h, NULL);
+}
+
 /* attacks.md 78: a request that does not know the password steers nothing. */
 static void a_spoofed_check_steers_nothing(void **state)
 {
@@ -281,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_check_validates_and_a_nomination_moves_the_endpoint),
+        cmocka_unit_test(a_transport_outlives_the_stream_that_led_it),
         cmocka_unit_test(a_spoofed_check_steers_nothing),
         cmocka_unit_test(what_is_no_check_is_dropped_and_counted),
         cmocka_unit_test(early_checks_are_answered_before_the_description),

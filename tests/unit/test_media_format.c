@@ -248,6 +248,29 @@ static void an_event_whose_end_is_lost_is_told_later(void **state)
     rig_down(&r);
 }
 
+/* A sender may set its clock back and keep its SSRC, as after a hold. */
+static void an_older_time_is_a_straggler_only_for_a_second(void **state)
+{
+    uint8_t p[172];
+    struct told t;
+    struct rig r;
+
+    (void)state;
+    up(&r, &t);
+    assert_int_equal(media_set_dtmf(r.s, 0, 0, MEDIA_DTMF_TO_INFO), 0);
+    (void)press(&r, 0, 1, 80000, 5);
+    loop_advance(r.loop, 999);
+    assert_int_equal(t.n, 1);
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 9, 8000, 6, true, 960));
+    loop_advance(r.loop, 1);
+    assert_int_equal(t.n, 1);
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 10, 8000, 6, true, 960));
+    loop_advance(r.loop, 1);
+    assert_int_equal(t.n, 2);
+    assert_int_equal(t.digit, '6');
+    rig_down(&r);
+}
+
 static void a_long_event_in_segments_is_one(void **state)
 {
     uint8_t p[172];
@@ -613,6 +636,7 @@ int main(void)
         cmocka_unit_test(events_pass_and_are_counted_once),
         cmocka_unit_test(events_are_told_once_instead_of_relayed_and_leave_no_gap),
         cmocka_unit_test(an_event_whose_end_is_lost_is_told_later),
+        cmocka_unit_test(an_older_time_is_a_straggler_only_for_a_second),
         cmocka_unit_test(a_long_event_in_segments_is_one),
         cmocka_unit_test(an_event_packet_that_is_too_short_or_means_nothing_is_no_digit),
         cmocka_unit_test(the_handler_may_close_the_session),

@@ -495,8 +495,9 @@ static void hold_suspends_the_watch_and_resume_starts_it_again(void **state)
     loop_advance(r.loop, 100 * RIG_INACTIVITY_MS);
     assert_int_equal(r.silences, 0);
     assert_false(timer_is_armed(&r.s->silence));
-    r.remote[0].may_send = true;
+    r.remote[0].may_send = r.remote[1].may_send = true;
     rig_describe(&r, 0);
+    rig_describe(&r, 1);
     loop_advance(r.loop, RIG_INACTIVITY_MS - 1);
     assert_int_equal(r.silences, 0);
     loop_advance(r.loop, 1);
@@ -517,6 +518,53 @@ static void one_side_on_hold_is_not_missed_while_the_other_plays_music(void **st
         rig_say(&r, 0, r.phone[0]);
     }
     assert_int_equal(r.silences, 0);
+    rig_down(&r);
+}
+
+/* a=sendonly says who may send, and most phones that hold have nothing to say. */
+static void who_holds_without_music_is_not_missed(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    r.remote[0].may_receive = r.remote[1].may_send = false;
+    rig_describe(&r, 0);
+    rig_describe(&r, 1);
+    loop_advance(r.loop, 100 * RIG_INACTIVITY_MS);
+    assert_int_equal(r.silences, 0);
+    r.remote[0].may_receive = r.remote[1].may_send = true;
+    rig_describe(&r, 0);
+    rig_describe(&r, 1);
+    loop_advance(r.loop, RIG_INACTIVITY_MS - 1);
+    assert_int_equal(r.silences, 0);
+    loop_advance(r.loop, 1);
+    assert_int_equal(r.silences, 1);
+    rig_down(&r);
+}
+
+/* Pictures that go one way show that the call lives, while nobody speaks. */
+static void who_sends_in_one_way_is_heard_though_not_missed(void **state)
+{
+    struct media_remote way = {.may_send = true};
+    struct rig r;
+    uint8_t p[172];
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(media_open(r.s, 1, i, MEDIA_RTP, 1, AF_INET), 0);
+        way.rtp = r.remote[i].rtp;
+        way.may_send = i == 0;
+        media_set_remote(r.s, 1, i, &way);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        loop_advance(r.loop, RIG_INACTIVITY_MS - 1000);
+        rig_send(&media_side_of(r.s, 1, 0)->rtp, r.phone[0], p, rig_rtp(p, (uint16_t)i));
+    }
+    assert_int_equal(r.silences, 0);
+    loop_advance(r.loop, RIG_INACTIVITY_MS);
+    assert_int_equal(r.silences, 1);
     rig_down(&r);
 }
 
@@ -616,6 +664,8 @@ int main(void)
         cmocka_unit_test(as_long_as_both_speak_nobody_is_silent),
         cmocka_unit_test(neither_strangers_nor_stun_nor_rtcp_break_the_silence),
         cmocka_unit_test(hold_suspends_the_watch_and_resume_starts_it_again),
+        cmocka_unit_test(who_holds_without_music_is_not_missed),
+        cmocka_unit_test(who_sends_in_one_way_is_heard_though_not_missed),
         cmocka_unit_test(one_side_on_hold_is_not_missed_while_the_other_plays_music),
         cmocka_unit_test(before_both_sides_are_described_nobody_is_due),
         cmocka_unit_test(a_fax_that_sends_pages_keeps_its_silent_receiver_alive),

@@ -303,15 +303,37 @@ static void reports_follow_numbers_that_were_changed(void **state)
 
 /* --- encrypted end to end --- */
 
+static void what_is_rtcp_is_no_media_though_it_comes_to_the_media_port(void **state)
+{
+    uint8_t got[128];
+    struct rig r;
+
+    (void)state;
+    rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], SR0, sizeof(SR0) - 1);
+    assert_false(rig_got(r.phone[1]));
+    assert_int_equal(rig_recv(r.phone_rtcp[1], got, sizeof(got), NULL), sizeof(SR0) - 1);
+    assert_memory_equal(got, SR0, sizeof(SR0) - 1);
+    assert_int_equal(rig_stats(&r, 0).rtcp_rx, 1);
+    assert_int_equal(rig_stats(&r, 0).rx_packets, 0);
+    assert_int_equal(rig_stats(&r, 0).last_rx_ms, 0); /* nor is it a sign of life */
+    /* No RTCP, whatever its number: a length of its own says so. */
+    rig_send(&rig_side(&r, 0)->rtp, r.phone[0], SR0 "abc", sizeof(SR0) + 2);
+    assert_true(rig_got(r.phone[1]));
+    rig_down(&r);
+}
+
 /* After ZRTP the ends encrypt what still looks like RTCP at first sight. */
 /* RFC 3550 6.5: a CNAME is user and host; a reason to go may be any words. */
 static void names_and_reasons_stay_at_home(void **state)
 {
-    static const char hello[] = RR0 "\x81\xca\x00\x07" SSRC "\x01\x0b"
+    static const char hello[] = RR0 "\x81\xca\x00\x09" SSRC "\x01\x0b"
                                     "bob@inside."
                                     "\x04\x03"
                                     "555"
-                                    "\x00\x00\x00\x00\x00\x00";
+                                    "\x08\x0b\x03"
+                                    "box.inside"
+                                    "\x00";
     static const char cut[] = RR0 "\x81\xca\x00\x03" SSRC "\x01\x20"
                                   "bob@in";
     static const char bye[] = RR0 "\xa1\xcb\x00\x03" SSRC "\x02"
@@ -334,6 +356,8 @@ static void names_and_reasons_stay_at_home(void **state)
     assert_null(memchr(got[0] + 18, '@', 11));
     assert_memory_equal(got[0] + 29, "\x04\x03", 2);
     assert_memory_not_equal(got[0] + 31, "555", 3);
+    assert_memory_equal(got[0] + 34, "\x08\x0b\x03", 3); /* no name, but what makes it sound */
+    assert_memory_not_equal(got[0] + 37, "box.inside", 10);
     send_rtcp(&r, 0, cut, sizeof(cut) - 1);
     assert_int_equal(rig_recv(r.phone_rtcp[1], got[0], sizeof(got[0]), NULL), 8);
     send_rtcp(&r, 0, bye, sizeof(bye) - 1);
@@ -372,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_delay_longer_than_the_round_trip_is_no_negative_time),
         cmocka_unit_test(reports_follow_numbers_that_were_changed),
         cmocka_unit_test(names_and_reasons_stay_at_home),
+        cmocka_unit_test(what_is_rtcp_is_no_media_though_it_comes_to_the_media_port),
         cmocka_unit_test(with_zrtp_rtcp_passes_unread),
     };
 

@@ -220,6 +220,27 @@ static void limits_are_errors_and_not_truncations(void **state)
     assert_int_equal(parse_n(body, SDP_BODY_MAX + 1), EMSGSIZE);
 }
 
+/* What Chrome writes for sound and four pictures: each with a dozen codecs, their parameters, five
+ * kinds of feedback and the retransmission of each, a dozen extensions and some candidates. */
+static void a_browser_may_show_several_pictures(void **state)
+{
+    static char body[SDP_BODY_MAX];
+    struct buf b;
+
+    (void)state;
+    buf_init_fixed(&b, body, sizeof(body));
+    buf_puts(&b, BASE AUDIO);
+    for (unsigned i = 0; i < 4; i++) {
+        buf_puts(&b, "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n");
+        for (unsigned k = 0; k < 160; k++) {
+            buf_puts(&b, "a=rtcp-fb:96 transport-cc\r\n");
+        }
+    }
+    assert_int_equal(buf_err(&b), 0);
+    assert_int_equal(parse_n(b.p, b.n), 0);
+    assert_int_equal(out.n_streams, 5);
+}
+
 static void directions_are_inherited_and_overridden(void **state)
 {
     (void)state;
@@ -394,6 +415,7 @@ int main(void)
         cmocka_unit_test(bodies_are_accepted_or_refused_with_a_reason),
         cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(limits_are_errors_and_not_truncations),
+        cmocka_unit_test(a_browser_may_show_several_pictures),
         cmocka_unit_test(directions_are_inherited_and_overridden),
         cmocka_unit_test(the_old_hold_takes_the_receiving_half_away),
         cmocka_unit_test(trickle_ice_at_address_zero_is_no_hold),

@@ -67,6 +67,7 @@ struct tls {
     int out_err;  /* what out gave */
     bool is_open; /* handshake done */
     bool is_broken;
+    unsigned asides; /* messages of TLS itself that came since tls_forgive() */
     const char *why; /* static */
     uint8_t cipher;  /* 1 + index in tls_suites */
     bool resumed;

@@ -55,6 +55,7 @@ struct conn_tls { /* the TLS part of a connection */
     bool counted;          /* in net.n_shaking and source.shaking */
     int result;            /* of the step */
     size_t rest;           /* bytes at the end of c->in that it left */
+    int64_t forgiven_ms;   /* the last tls_forgive() */
     struct conn_buf plain; /* to be sent once the handshake is done */
 };
 

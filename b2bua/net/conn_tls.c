@@ -6,6 +6,7 @@ enum {
     TLS_STEP_MAX = 16384,   /* bytes taken for one step; more wait in the kernel */
     TLS_READ_ROUNDS = 4,    /* reads per wake-up */
     TLS_OVERHEAD = 1024,    /* more than all records of a message add to it */
+    TLS_FORGIVE_MS = 60000, /* TLS_ASIDES_MAX messages of TLS itself in so long */
     TLS_RECORD_SHAKE = 0x16 /* RFC 8446 5.1: what every client begins with */
 };
 
@@ -242,9 +243,20 @@ static void conn_tls_broken(struct conn *c, int err)
     conn_kill(c, err);
 }
 
+static void conn_tls_forgive(struct conn *c)
+{
+    int64_t now_ms = loop_now_ms(c->net->loop);
+
+    if (now_ms - c->tls->forgiven_ms >= TLS_FORGIVE_MS) {
+        c->tls->forgiven_ms = now_ms;
+        tls_forgive(c->tls->tls);
+    }
+}
+
 /* What came from the wire, to the last whole record. */
 static void conn_tls_take(struct conn *c, struct sl in)
 {
+    conn_tls_forgive(c);
     while (c->state == CONN_OPEN) {
         struct iovec room;
         size_t got = 0;

@@ -84,6 +84,7 @@ struct conn {
     enum tls_standing standing;
     uint32_t proof; /* net.proof when it was judged last */
     size_t scanned; /* bytes of the arriving message without an end of header */
+    size_t whole;   /* bytes of all of it, once its header is there; else 0 */
     int64_t used_ms;
     int64_t since_ms;      /* Unix time */
     struct timer deadline; /* connect, whole message, linger */

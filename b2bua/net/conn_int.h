@@ -50,6 +50,7 @@ struct conn_tls { /* the TLS part of a connection */
     struct crypto_job job; /* one step of the handshake */
     struct loop_note note; /* it has come back */
     bool lent;             /* c->in, c->out and tls are the pool's until then */
+    size_t lent_max;       /* bytes that may wait in c->out meanwhile; the limits may change */
     bool orphan;           /* c died meanwhile: the note buries it */
     bool began;            /* the first bytes were looked at */
     bool counted;          /* in net.n_shaking and source.shaking */

@@ -12,10 +12,16 @@ enum {
 
 /* --- the step, on a thread of the pool --- */
 
+static size_t conn_tls_out_max(const struct conn *c)
+{
+    return c->net->lim.max_send_queue + TLS_OVERHEAD;
+}
+
 static int conn_tls_out(void *arg, struct sl bytes)
 {
-    struct conn *c = ((struct conn_tls *)arg)->c;
-    int err = conn_buf_put(&c->out, bytes, c->net->lim.max_send_queue + TLS_OVERHEAD);
+    const struct conn_tls *t = arg;
+    struct conn *c = t->c;
+    int err = conn_buf_put(&c->out, bytes, t->lent ? t->lent_max : conn_tls_out_max(c));
 
     return err == EMSGSIZE ? ENOBUFS : err;
 }
@@ -101,6 +107,7 @@ static void conn_tls_lend(struct conn *c)
     int err;
 
     t->lent = true;
+    t->lent_max = conn_tls_out_max(c);
     err = crypto_pool_put(c->net->pool, &t->job);
     if (err != 0) {
         t->lent = false;

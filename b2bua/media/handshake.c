@@ -6,6 +6,7 @@
 #include "media/stage_int.h"
 
 #define HANDSHAKE_EARLY_MAX 1500
+#define HANDSHAKE_PIECES_MAX 4 /* of a ClientHello (RFC 6347 4.2.3) that came early */
 /* An unproven source has so long for its handshake before one like it may try; less than the 1 s
  * after which a client repeats its ClientHello (RFC 6347 4.2.4.1). */
 #define HANDSHAKE_TURN_MS 900
@@ -26,8 +27,9 @@ struct handshake { /* of one port */
 struct early { /* a ClientHello that came before their description */
     struct media_flow *flow;
     struct addr src;
-    size_t n;
-    uint8_t p[HANDSHAKE_EARLY_MAX];
+    unsigned n_pieces;
+    size_t n[HANDSHAKE_PIECES_MAX];
+    uint8_t p[HANDSHAKE_PIECES_MAX][HANDSHAKE_EARLY_MAX];
 };
 
 struct media_dtls {
@@ -273,6 +275,13 @@ static bool handshake_is_hello(struct sl datagram)
     return datagram.n > 13 && (uint8_t)datagram.p[0] == 22 && (uint8_t)datagram.p[13] == 1;
 }
 
+/* Of one in several datagrams (RFC 6347 4.2.3), any but the first. */
+static bool handshake_is_further_piece(struct sl datagram)
+{
+    return handshake_is_hello(datagram) && datagram.n > 21 &&
+           memcmp(datagram.p + 19, "\0\0\0", 3) != 0;
+}
+
 static void handshake_feed(struct handshake *h, struct sl datagram, const struct addr *src)
 {
     struct media_dtls *dtls = handshake_dtls(h);
@@ -332,18 +341,28 @@ static void handshake_keep(struct media_flow *f, const struct media_pkt *pkt)
 {
     struct media_dtls *dtls = f->side->sec->dtls;
 
+    struct early *e;
+
     if (pkt->n > HANDSHAKE_EARLY_MAX) {
         return;
     }
     if (dtls->early == NULL) {
-        dtls->early = mem_alloc(sizeof(*dtls->early));
+        dtls->early = mem_zalloc(sizeof(*dtls->early));
     }
-    if (dtls->early != NULL) { /* the last one counts */
-        dtls->early->flow = f;
-        dtls->early->src = pkt->src;
-        dtls->early->n = pkt->n;
-        memcpy(dtls->early->p, pkt->p, pkt->n);
+    e = dtls->early;
+    if (e == NULL) {
+        return;
     }
+    if (!handshake_is_further_piece(sl_make(pkt->p, pkt->n))) {
+        e->n_pieces = 0; /* the last one counts */
+        e->flow = f;
+        e->src = pkt->src;
+    } else if (e->n_pieces == 0 || e->n_pieces == HANDSHAKE_PIECES_MAX || e->flow != f ||
+               !addr_eq(&e->src, &pkt->src)) {
+        return;
+    }
+    e->n[e->n_pieces] = pkt->n;
+    memcpy(e->p[e->n_pieces++], pkt->p, pkt->n);
 }
 
 void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt)
@@ -365,16 +384,19 @@ void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt)
 static void handshake_early(struct media_dtls *dtls)
 {
     struct early *e = dtls->early;
-    struct media_pkt pkt;
 
     if (e == NULL || !dtls->side->has_remote) {
         return;
     }
     dtls->early = NULL;
-    pkt = (struct media_pkt){.p = e->p, .n = e->n, .src = e->src, .now_ms = handshake_now(dtls)};
-    if (handshake_has_port(dtls, &dtls->port[e->flow->is_rtcp]) &&
-        handshake_allows(e->flow, &pkt)) {
-        handshake_feed(&dtls->port[e->flow->is_rtcp], sl_make(e->p, e->n), &e->src);
+    for (unsigned i = 0; i < e->n_pieces; i++) {
+        struct handshake *h = &dtls->port[e->flow->is_rtcp];
+        struct media_pkt pkt = {
+            .p = e->p[i], .n = e->n[i], .src = e->src, .now_ms = handshake_now(dtls)};
+
+        if (handshake_has_port(dtls, h) && handshake_allows(e->flow, &pkt)) {
+            handshake_feed(h, sl_make(pkt.p, pkt.n), &e->src);
+        }
     }
     mem_free(e);
 }

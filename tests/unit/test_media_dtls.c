@@ -131,6 +131,55 @@ static void an_early_hello_is_kept_until_the_answer(void **state)
     dtls_down(&r, &h, NULL);
 }
 
+/* Bytes [at, at + n) of the phone's hello as a datagram; number: its record's (RFC 6347 4.2.3). */
+static void send_piece(struct media_flow *to, int fd, struct sl hello, size_t at, size_t n,
+                       char number)
+{
+    char p[2048];
+
+    memcpy(p, hello.p, 25);
+    p[10] = number;
+    p[11] = (char)((12 + n) >> 8);
+    p[12] = (char)(12 + n);
+    p[20] = (char)(at >> 8);
+    p[21] = (char)at;
+    p[23] = (char)(n >> 8);
+    p[24] = (char)n;
+    memcpy(p + 25, hello.p + 25 + at, n);
+    rig_send(to, fd, p, 25 + n);
+}
+
+static void all_pieces_of_an_early_hello_are_kept(void **state)
+{
+    struct handset h;
+    struct rig r;
+    struct sl hello;
+
+    (void)state;
+    dtls_up(&r);
+    rig_side(&r, 1)->has_remote = false; /* as before its answer */
+    rig_side(&r, 1)->rtp.sdp = (struct addr){0};
+    rig_side(&r, 1)->signalling = (struct addr){0};
+    handset_up(&h, true, r.phone[1]);
+    handset_introduce(&h);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
+    dtls_start(h.d, 1);
+    dtls_hub_collect(h.hub, 1);
+    assert_true(dtls_next_out(h.d, &hello));
+    for (unsigned times = 0; times < 2; times++) { /* it repeats itself, and is no longer heard */
+        size_t len = hello.n - 25;
+
+        send_piece(&rig_side(&r, 1)->rtp, h.fd, hello, 0, 80, (char)(20 * times));
+        send_piece(&rig_side(&r, 1)->rtp, h.fd, hello, 80, len - 80, (char)(times + 40));
+    }
+    assert_false(handset_receive(&h, 1));
+    rig_describe(&r, 1);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, &h), 0);
+    handset_talk(&r, &h, &rig_side(&r, 1)->rtp);
+    assert_int_equal(rig_stats(&r, 1).dtls, MEDIA_DTLS_DONE);
+    dtls_down(&r, &h, NULL);
+}
+
 /* A target with DTLS was tried and refused; the next one, by another profile, is plain. */
 static void what_was_only_offered_binds_nobody(void **state)
 {
@@ -599,6 +648,7 @@ int main(void)
         cmocka_unit_test(every_pair_with_dtls_is_bridged),
         cmocka_unit_test(before_the_keys_nothing_passes),
         cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
+        cmocka_unit_test(all_pieces_of_an_early_hello_are_kept),
         cmocka_unit_test(a_strangers_hello_is_no_hello),
         cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
         cmocka_unit_test(what_was_only_offered_binds_nobody),

@@ -219,18 +219,24 @@ bool tls_has_ended(const X509 *cert, time_t now)
     return X509_cmp_time(X509_get0_notAfter(cert), &now) <= 0; /* 0: it cannot be read */
 }
 
+bool tls_is_over(const X509 *cert)
+{
+    struct clock clock;
+
+    clock_init_real(&clock);
+    return tls_has_ended(cert, (time_t)(clock_wall_ms(&clock) / 1000));
+}
+
 /* A resumed session brings the certificate of its first handshake, which may have ended since. */
 static int tls_take_peer(struct tls *t)
 {
     X509 *cert = SSL_get0_peer_certificate(t->ssl);
-    struct clock clock;
 
-    clock_init_real(&clock);
     if (cert == NULL || SSL_get_verify_mode(t->ssl) == SSL_VERIFY_NONE ||
         SSL_get_verify_result(t->ssl) != X509_V_OK) {
         return 0;
     }
-    if (t->resumed && tls_has_ended(cert, (time_t)(clock_wall_ms(&clock) / 1000))) {
+    if (t->resumed && tls_is_over(cert)) {
         return tls_refuse(t, EACCES, "certificate has expired");
     }
     t->names = mem_alloc(sizeof(*t->names));

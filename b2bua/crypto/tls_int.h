@@ -94,5 +94,6 @@ void tls_sessions_free(struct tls_client *c);
 struct tls *tls_of_ssl(const SSL *ssl);
 bool tls_is_alert(unsigned long e); /* an OpenSSL error that the other side has sent */
 bool tls_has_ended(const X509 *cert, time_t now);
+bool tls_is_over(const X509 *cert); /* by now */
 
 #endif

@@ -119,6 +119,27 @@ static void a_session_of_a_certificate_that_has_ended_is_refused(void **state)
     }
 }
 
+/* In TLS 1.2 a session may be resumed many times: a refused one must not bar the way for ever. */
+static void after_a_refused_session_comes_a_whole_handshake(void **state)
+{
+    struct tls_client *c = pki_client(&ca, wanted, NULL);
+    struct tls_server *s = pki_server(&server_cert, NULL, TLS_VERIFY_OFF);
+    static const int wants[] = {0, EACCES, 0};
+
+    (void)state;
+    assert_int_equal(SSL_CTX_set_max_proto_version(c->ctx, TLS1_2_VERSION), 1);
+    for (unsigned i = 0; i < COUNT_OF(wants); i++) {
+        ahead_s = i == 1 ? 2 * 86400 : 0;
+        pair_up(c, s, WIRE_MAX);
+        shake();
+        assert_int_equal(pair.a.result, wants[i]);
+        assert_int_equal(info_of(&pair.a).resumed, i == 1);
+        pair_down();
+    }
+    tls_server_unref(&s);
+    tls_client_unref(&c);
+}
+
 /* However long the connection lasts: whoever came today with it would not be let in. */
 static void an_open_connection_outlives_no_certificate_at_a_reload(void **state)
 {
@@ -243,6 +264,7 @@ int main(void)
         cmocka_unit_test(no_session_crosses_to_other_authorities),
         cmocka_unit_test(a_revoked_certificate_is_not_resumed),
         cmocka_unit_test(a_session_of_a_certificate_that_has_ended_is_refused),
+        cmocka_unit_test(after_a_refused_session_comes_a_whole_handshake),
         cmocka_unit_test(an_open_connection_outlives_no_certificate_at_a_reload),
         cmocka_unit_test(a_connection_without_a_certificate_goes_on),
         cmocka_unit_test(a_certificate_ends_when_it_says),

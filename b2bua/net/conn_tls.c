@@ -3,8 +3,8 @@
 #include "net/net_int.h"
 
 enum {
-    TLS_STEP_MAX = 16384,   /* bytes taken for one step; more wait in the kernel */
-    TLS_READ_ROUNDS = 4,    /* reads per wake-up */
+    TLS_STEP_MAX = 16384,   /* bytes taken at once; more wait in the kernel */
+    TLS_READ_ROUNDS = 4,    /* reads per wake-up: pings in records of their own take 5 ms then */
     TLS_OVERHEAD = 1024,    /* more than all records of a message add to it */
     TLS_FORGIVE_MS = 60000, /* TLS_ASIDES_MAX messages of TLS itself in so long */
     TLS_RECORD_SHAKE = 0x16 /* RFC 8446 5.1: what every client begins with */
@@ -325,13 +325,12 @@ void conn_tls_readable(struct conn *c)
     char *wire = c->net->rx + UDP_SLOT; /* the first slot is for the plain bytes */
 
     for (int i = 0; i < TLS_READ_ROUNDS && !conn_is_lent(c); i++) {
-        size_t room = c->state == CONN_SHAKING ? TLS_STEP_MAX : UDP_SLOT;
         ssize_t got;
 
         if (c->state != CONN_SHAKING && c->state != CONN_OPEN) {
             return;
         }
-        got = recv(c->fd, wire, room, MSG_DONTWAIT);
+        got = recv(c->fd, wire, TLS_STEP_MAX, MSG_DONTWAIT);
         if (got == 0) {
             conn_tls_eof(c);
             return;
@@ -347,7 +346,7 @@ void conn_tls_readable(struct conn *c)
         } else {
             conn_tls_take(c, sl_make(wire, (size_t)got));
         }
-        if ((size_t)got < room) {
+        if (got < TLS_STEP_MAX) {
             return;
         }
     }

@@ -22,6 +22,7 @@ struct handshake { /* of one port */
     bool is_proven;      /* d was made for whom the description names, or ICE has checked */
     bool is_started;     /* our ClientHello is out */
     bool is_told;        /* its end was dealt with */
+    bool is_elsewhere;   /* the peer has moved since d was ready: it may begin anew */
 };
 
 struct early { /* a ClientHello that came before their description */
@@ -148,7 +149,7 @@ static void handshake_drop(struct handshake *h)
 {
     timer_stop(handshake_media(handshake_dtls(h))->p.loop, &h->timer);
     dtls_free(&h->d);
-    h->is_started = h->is_told = false;
+    h->is_started = h->is_told = h->is_elsewhere = false;
 }
 
 /* A neighbour of the peer, behind the same NAT or proxy, must not end its call: what fails with one
@@ -282,15 +283,26 @@ static bool handshake_is_further_piece(struct sl datagram)
            memcmp(datagram.p + 19, "\0\0\0", 3) != 0;
 }
 
+/* Somebody else begins: that is no part of what the former one began. One certificate may serve
+ * many ends, as behind a relay: at another place the same may be another end (RFC 5763 6.6). */
+static bool handshake_begins_anew(const struct handshake *h, struct sl datagram,
+                                  const struct addr *src)
+{
+    if (h->d == NULL || dtls_is_active(h->d) || !handshake_is_hello(datagram)) {
+        return false;
+    }
+    if (dtls_state(h->d) == DTLS_READY) {
+        return h->is_elsewhere;
+    }
+    return !h->flow->by_checks && addr_family(&h->peer) != AF_UNSPEC && !addr_eq(&h->peer, src);
+}
+
 static void handshake_feed(struct handshake *h, struct sl datagram, const struct addr *src)
 {
     struct media_dtls *dtls = handshake_dtls(h);
 
-    /* Somebody else begins: that is no part of what the former one began. */
-    if (h->d != NULL && !h->flow->by_checks && addr_family(&h->peer) != AF_UNSPEC &&
-        !addr_eq(&h->peer, src) && handshake_is_hello(datagram) && !dtls_is_active(h->d) &&
-        dtls_state(h->d) != DTLS_READY) {
-        handshake_drop(h);
+    if (handshake_begins_anew(h, datagram, src)) {
+        handshake_drop(h); /* its keys stay until there are others */
     }
     if (h->d == NULL && handshake_make(dtls, h, src) != 0) {
         return; /* out of memory: they will repeat it */
@@ -419,6 +431,14 @@ static void handshake_move(struct handshake *h, const struct addr *dest)
     handshake_set_peer(h, dest);
 }
 
+/* By checks, or by a description that names another place. */
+static bool handshake_has_moved(const struct handshake *h, const struct addr *dest)
+{
+    bool is_said = h->flow->by_checks || !addr_eq(&h->sdp, &h->flow->sdp);
+
+    return h->d != NULL && dtls_state(h->d) == DTLS_READY && is_said && !addr_eq(&h->peer, dest);
+}
+
 static void handshake_begin(struct media_dtls *dtls, struct handshake *h)
 {
     const struct addr *dest = handshake_has_port(dtls, h) ? media_flow_dest(h->flow) : NULL;
@@ -426,6 +446,7 @@ static void handshake_begin(struct media_dtls *dtls, struct handshake *h)
     if (dest == NULL || addr_family(dest) != addr_family(&dtls->side->local)) {
         return;
     }
+    h->is_elsewhere = h->is_elsewhere || handshake_has_moved(h, dest);
     if (h->flow->by_checks || addr_family(&h->peer) == AF_UNSPEC) {
         handshake_set_peer(h, dest);
     } else {

@@ -493,6 +493,39 @@ static void a_handshake_under_way_follows_the_description(void **state)
     dtls_down(&r, &h, NULL);
 }
 
+/* A relay in front of them has one certificate for all its calls: another of its ports is another
+ * end (RFC 5763 6.6), and begins if it is to. Until then, and if it does not, the keys stay. */
+static void another_place_with_the_same_certificate_may_begin_anew(void **state)
+{
+    struct handset h;
+    struct end old;
+    struct rig r;
+    int fd;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_PASSIVE, &h);
+    fd = rig_socket(rig_ip(20));
+    r.remote[0].rtp = r.remote[0].rtcp = rig_name(fd);
+    r.remote[0].signalling = rig_ip(20);
+    rig_describe(&r, 0);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(fd)); /* under the old key */
+    h.fd = fd;
+    old = h.end;
+    h.end = (struct end){0};
+    handset_again(&h, true);
+    handset_introduce(&h);
+    dtls_start(h.d, 1);
+    handset_finish(&r, &h, 0);
+    handset_take_keys(&h);
+    rig_end_free(&old);
+    dtls_down(&r, &h, NULL);
+    (void)close(fd);
+}
+
 /* They were away, or had no answer from us yet. */
 static void a_handshake_that_timed_out_may_be_tried_again(void **state)
 {
@@ -661,6 +694,7 @@ int main(void)
         cmocka_unit_test(packets_under_the_old_key_settle_no_handshake),
         cmocka_unit_test(the_role_may_be_settled_by_the_answer),
         cmocka_unit_test(a_handshake_that_we_begin_goes_where_the_new_description_says),
+        cmocka_unit_test(another_place_with_the_same_certificate_may_begin_anew),
         cmocka_unit_test(a_handshake_that_timed_out_may_be_tried_again),
         cmocka_unit_test(a_side_that_was_reset_knows_nobody),
         cmocka_unit_test(rtcp_on_its_own_port_has_keys_of_its_own),

@@ -3,7 +3,6 @@
 #include "tests/unit/tls_pair.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -186,18 +185,6 @@ static void *read_all(void *arg)
     return NULL;
 }
 
-static X509 *cert_of(const struct pki_cert *c)
-{
-    FILE *f = fopen(c->certificate, "r");
-    X509 *cert;
-
-    assert_non_null(f);
-    cert = PEM_read_X509(f, NULL, NULL, NULL);
-    (void)fclose(f);
-    assert_non_null(cert);
-    return cert;
-}
-
 /* Puts an authority where OpenSSL looks for it, and gives a certificate of its. */
 static X509 *leaf_in_directory(unsigned i)
 {
@@ -209,7 +196,7 @@ static X509 *leaf_in_directory(unsigned i)
     (void)snprintf(name, sizeof(name), "System CA %u", i);
     pki_make(&root, "root", &(struct pki_spec){.cn = name});
     pki_make(&leaf, "leaf", &(struct pki_spec){.cn = "x", .ca = &root});
-    cert = cert_of(&root);
+    cert = pki_read(&root);
     (void)snprintf(name, sizeof(name), "%08lx.0", X509_subject_name_hash(cert));
     X509_free(cert);
     f = fopen(root.certificate, "r");
@@ -219,7 +206,7 @@ static X509 *leaf_in_directory(unsigned i)
     (void)pki_file(path, name, text);
     *strrchr(path, '/') = '\0';
     (void)setenv("SSL_CERT_DIR", path, 1);
-    return cert_of(&leaf);
+    return pki_read(&leaf);
 }
 
 static void the_systems_authorities_are_read_by_many_threads(void **state)

@@ -102,20 +102,26 @@ static void before_the_keys_nothing_passes(void **state)
 
 /* We offered; their hello comes before their answer. Without ICE nobody has proved anything then:
  * one is kept, and answered when the answer speaks for its source. */
+/* A phone begins before its answer. */
+static void begin_early(struct rig *r, struct handset *h)
+{
+    dtls_up(r);
+    rig_side(r, 1)->has_remote = false;
+    rig_side(r, 1)->rtp.sdp = (struct addr){0};
+    rig_side(r, 1)->signalling = (struct addr){0};
+    handset_up(h, true, r->phone[1]);
+    handset_introduce(h);
+    assert_int_equal(relay_dtls(r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
+    dtls_start(h->d, 1);
+}
+
 static void an_early_hello_is_kept_until_the_answer(void **state)
 {
     struct handset h;
     struct rig r;
 
     (void)state;
-    dtls_up(&r);
-    rig_side(&r, 1)->has_remote = false; /* as before its answer */
-    rig_side(&r, 1)->rtp.sdp = (struct addr){0};
-    rig_side(&r, 1)->signalling = (struct addr){0};
-    handset_up(&h, true, r.phone[1]);
-    handset_introduce(&h);
-    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
-    dtls_start(h.d, 1);
+    begin_early(&r, &h);
     (void)handset_send(&h, &rig_side(&r, 1)->rtp);
     assert_false(handset_receive(&h, 1));
     rig_describe(&r, 1);
@@ -156,14 +162,7 @@ static void all_pieces_of_an_early_hello_are_kept(void **state)
     struct sl hello;
 
     (void)state;
-    dtls_up(&r);
-    rig_side(&r, 1)->has_remote = false; /* as before its answer */
-    rig_side(&r, 1)->rtp.sdp = (struct addr){0};
-    rig_side(&r, 1)->signalling = (struct addr){0};
-    handset_up(&h, true, r.phone[1]);
-    handset_introduce(&h);
-    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
-    dtls_start(h.d, 1);
+    begin_early(&r, &h);
     dtls_hub_collect(h.hub, 1);
     assert_true(dtls_next_out(h.d, &hello));
     for (unsigned times = 0; times < 2; times++) { /* it repeats itself, and is no longer heard */

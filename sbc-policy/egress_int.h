@@ -66,6 +66,13 @@ static inline bool egress_is_host(char c) /* letters, digits, dot, hyphen, under
 {
     return (egress_classes[(uint8_t)c] & EGRESS_HOST) != 0;
 }
+/* Of up to 64 bytes, the lowest bit for the first: letters and digits, and dots and colons. */
+#define EGRESS_BLOCK 64
+struct egress_marks {
+    uint64_t alnum, dots;
+};
+struct egress_marks egress_marks(struct sl text);
+struct egress_marks egress_marks_each(struct sl text); /* the same, byte by byte */
 /* The dotted quad that begins at `at`: its length, or 0. */
 size_t egress_quad(struct sl text, size_t at, struct addr *out);
 /* The IPv6 address around the colon at `at`: where it begins; *end: where what was looked at ends.

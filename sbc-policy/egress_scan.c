@@ -206,48 +206,102 @@ static size_t scan_after(struct scan *s, size_t i)
     return i > 0 && egress_is_digit(s->text.p[i - 1]) ? scan_quad(s, i) : i;
 }
 
-static inline size_t scan_alnum(struct scan *s, struct sl text, size_t begin)
-{
-    size_t i = begin;
+/* --- the way through the bytes --- */
 
-    while (i < text.n && egress_is_alnum(text.p[i])) {
-        i++;
+/* The letters and digits from `i` on; where they end. */
+static size_t scan_alnum(struct scan *s, size_t i)
+{
+    size_t end = i;
+
+    while (end < s->text.n && egress_is_alnum(s->text.p[end])) {
+        end++;
     }
-    if (i - begin >= RUN_MIN) {
-        scan_run(s, begin, i);
+    if (end - i >= RUN_MIN) {
+        scan_run(s, i, end);
     }
-    return i;
+    return end;
 }
 
+/* A run that begins at `i`, of which the rest of its block says where it ends. */
+static size_t scan_long(struct scan *s, size_t i, uint64_t others)
+{
+    size_t n = others != 0 ? (size_t)__builtin_ctzll(others) : EGRESS_BLOCK;
+
+    if (i % EGRESS_BLOCK + n >= EGRESS_BLOCK) {
+        return scan_alnum(s, i);
+    }
+    scan_run(s, i, i + n);
+    return i + n;
+}
+
+/* A word with a dot at `i`, which may be a host's name and hold addresses. Where to go on. */
+static size_t scan_word(struct scan *s, size_t floor, size_t i)
+{
+    size_t word = i++, next;
+
+    while (word > floor && egress_is_host(s->text.p[word - 1])) {
+        word--;
+    }
+    while (i < s->text.n && egress_is_host(s->text.p[i])) {
+        next = egress_is_alnum(s->text.p[i]) ? scan_alnum(s, i)
+               : s->text.p[i] == '.'         ? scan_after(s, i)
+                                             : i;
+        i = next == i ? i + 1 : next;
+    }
+    next = i < s->text.n && s->text.p[i] == ':' ? scan_six(s, i) : i;
+    scan_name(s, word, i);
+    return next;
+}
+
+/* A dot or a colon at `i`; words begin behind *floor. Where to go on. */
+static size_t scan_dot(struct scan *s, size_t *floor, size_t i)
+{
+    size_t next = scan_after(s, i);
+
+    if (s->text.p[i] == ':') {
+        *floor = next;
+    } else if (next == i) { /* of no address */
+        next = *floor = scan_word(s, *floor, i);
+    }
+    /* what an address cut off */
+    return egress_is_alnum(s->text.p[next - 1]) ? scan_alnum(s, next) : next;
+}
+
+/* Where runs of RUN_MIN and more begin in a block, given the one before and the one behind it. */
+static uint64_t run_starts(uint64_t before, uint64_t here, uint64_t behind)
+{
+    uint64_t all = here;
+
+    for (unsigned k = 1; k < RUN_MIN; k++) {
+        all &= here >> k | behind << (EGRESS_BLOCK - k);
+    }
+    return all & ~(here << 1 | before >> (EGRESS_BLOCK - 1));
+}
+
+/* Blocks are looked at as a whole: nearly all bytes are neither the beginning of a longer run nor
+ * a dot or a colon. */
 static void scan_bytes(struct scan *s)
 {
-    const struct sl text = s->text;
-    size_t i = 0, word = 0;
-    bool has_dot = false;
+    const size_t n = s->text.n;
+    struct egress_marks here = egress_marks(s->text), behind;
+    uint64_t before = 0, todo;
+    size_t i = 0, floor = 0;
 
-    while ((i = scan_alnum(s, text, i)) < text.n) {
-        char c = text.p[i];
-        bool is_host = egress_is_host(c);
-        size_t next = i;
-
-        if (!is_host && c != ':' && !has_dot) { /* nearly all */
-            word = ++i;
+    for (size_t base = 0; base < n; base += EGRESS_BLOCK, before = here.alnum, here = behind) {
+        behind = egress_marks(sl_from(s->text, base + EGRESS_BLOCK));
+        if (i >= base + EGRESS_BLOCK) {
             continue;
         }
-        if (c == '.' || c == ':') {
-            next = scan_after(s, i);
+        todo = run_starts(before, here.alnum, behind.alnum) | here.dots;
+        todo &= UINT64_MAX << (i > base ? i - base : 0);
+        while (todo != 0) {
+            unsigned bit = (unsigned)__builtin_ctzll(todo);
+
+            i = base + bit;
+            i = (here.dots >> bit & 1) != 0 ? scan_dot(s, &floor, i)
+                                            : scan_long(s, i, ~(here.alnum >> bit));
+            todo &= i < base + EGRESS_BLOCK ? UINT64_MAX << (i - base) : 0;
         }
-        if (is_host) {
-            has_dot = has_dot || (c == '.' && next == i);
-        } else if (has_dot) {
-            scan_name(s, word, i);
-            has_dot = false;
-        }
-        i = next == i ? i + 1 : next;
-        word = is_host ? word : i;
-    }
-    if (has_dot) {
-        scan_name(s, word, i);
     }
 }
 

@@ -1,6 +1,10 @@
 /* egress_text.c - addresses and runs of letters in any bytes. */
 #include "egress_int.h"
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 #define ALNUM (EGRESS_ALNUM | EGRESS_HOST)
 
 const uint8_t egress_classes[256] = {
@@ -13,6 +17,56 @@ const uint8_t egress_classes[256] = {
     ['-'] = EGRESS_HOST,
     ['_'] = EGRESS_HOST,
 };
+
+struct egress_marks egress_marks_each(struct sl text)
+{
+    struct egress_marks m = {0, 0};
+
+    for (size_t i = 0; i < text.n && i < EGRESS_BLOCK; i++) {
+        m.alnum |= (uint64_t)egress_is_alnum(text.p[i]) << i;
+        m.dots |= (uint64_t)(text.p[i] == '.' || text.p[i] == ':') << i;
+    }
+    return m;
+}
+
+#ifdef __SSE2__
+/* All ones where a byte is one of `n` from `first` on. */
+static inline __m128i among(__m128i bytes, char first, char n)
+{
+    __m128i at = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+
+    return _mm_cmpeq_epi8(_mm_min_epu8(at, _mm_set1_epi8((char)(n - 1))), at);
+}
+
+struct egress_marks egress_marks(struct sl text)
+{
+    struct egress_marks m = {0, 0};
+    char tail[EGRESS_BLOCK] = {0};
+
+    if (text.n < EGRESS_BLOCK) {
+        if (text.n != 0) {
+            memcpy(tail, text.p, text.n);
+        }
+        text.p = tail;
+    }
+    for (unsigned i = 0; i < EGRESS_BLOCK; i += sizeof(__m128i)) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.p + i));
+        __m128i low = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+        __m128i alnum = _mm_or_si128(among(low, 'a', 26), among(bytes, '0', 10));
+        __m128i dots = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')),
+                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(':')));
+
+        m.alnum |= (uint64_t)(uint32_t)_mm_movemask_epi8(alnum) << i;
+        m.dots |= (uint64_t)(uint32_t)_mm_movemask_epi8(dots) << i;
+    }
+    return m;
+}
+#else
+struct egress_marks egress_marks(struct sl text)
+{
+    return egress_marks_each(text);
+}
+#endif
 
 static bool is_hex(char c)
 {

@@ -223,18 +223,29 @@ uint64_t addr_hash(const struct addr *a, const uint8_t key[16])
     return siphash13(bytes, ip.n + sizeof(port), key);
 }
 
+static char *addr_octet(char *p, unsigned v)
+{
+    if (v >= 100) {
+        *p++ = (char)('0' + v / 100);
+    }
+    if (v >= 10) {
+        *p++ = (char)('0' + v / 10 % 10);
+    }
+    *p++ = (char)('0' + v % 10);
+    return p;
+}
+
 void addr_put_ip(struct buf *b, const struct addr *a)
 {
     struct sl ip = addr_bytes(a);
-    char text[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN], *p = text;
 
     if (ip.n == 4) {
         for (size_t i = 0; i < 4; i++) {
-            if (i != 0) {
-                buf_putc(b, '.');
-            }
-            buf_putu(b, (uint8_t)ip.p[i]);
+            p = addr_octet(p, (uint8_t)ip.p[i]);
+            *p++ = '.';
         }
+        buf_put(b, text, (size_t)(p - text) - 1);
     } else if (ip.n == 16) {
         buf_puts(b, inet_ntop(AF_INET6, ip.p, text, sizeof(text)));
     }

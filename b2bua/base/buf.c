@@ -49,11 +49,8 @@ static void buf_grow(struct buf *b, size_t need)
     b->cap = cap;
 }
 
-void buf_reserve(struct buf *b, size_t n)
+void buf_reserve_slow(struct buf *b, size_t n)
 {
-    if (b->err != 0 || n <= b->cap - b->n) {
-        return;
-    }
     if (n > b->max - b->n) {
         b->err = EMSGSIZE;
         return;
@@ -61,28 +58,13 @@ void buf_reserve(struct buf *b, size_t n)
     buf_grow(b, b->n + n);
 }
 
-void buf_put(struct buf *b, const void *p, size_t n)
+void buf_put_slow(struct buf *b, const void *p, size_t n)
 {
-    if (UNLIKELY(b->err != 0 || n > b->cap - b->n)) {
-        buf_reserve(b, n);
-        if (b->err != 0) {
-            return;
-        }
-    }
-    if (n != 0) {
+    buf_reserve(b, n);
+    if (b->err == 0 && n != 0) {
         memcpy(b->p + b->n, p, n);
         b->n += n;
     }
-}
-
-void buf_puts(struct buf *b, const char *s)
-{
-    buf_put(b, s, strlen(s));
-}
-
-void buf_putsl(struct buf *b, struct sl s)
-{
-    buf_put(b, s.p, s.n);
 }
 
 void buf_putu(struct buf *b, uint64_t v)

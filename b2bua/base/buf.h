@@ -21,13 +21,34 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max);                  /* grows on the heap up to max */
 void buf_init_fixed(struct buf *b, void *mem, size_t cap); /* never allocates */
-void buf_free(struct buf *b);              /* releases the memory, zeroes; accepts a fixed one */
-void buf_reset(struct buf *b);             /* n = 0, err = 0, memory kept */
-void buf_reserve(struct buf *b, size_t n); /* makes sure that n more bytes fit, or sets err */
+void buf_free(struct buf *b);  /* releases the memory, zeroes; accepts a fixed one */
+void buf_reset(struct buf *b); /* n = 0, err = 0, memory kept */
+void buf_reserve_slow(struct buf *b, size_t n);         /* buf_reserve, where room may lack */
+static inline void buf_reserve(struct buf *b, size_t n) /* n more bytes fit then, or err is set */
+{
+    if (__builtin_expect(b->err == 0 && n > b->cap - b->n, 0)) {
+        buf_reserve_slow(b, n);
+    }
+}
 
-void buf_put(struct buf *b, const void *p, size_t n);
-void buf_puts(struct buf *b, const char *s);
-void buf_putsl(struct buf *b, struct sl s);
+void buf_put_slow(struct buf *b, const void *p, size_t n); /* buf_put, where room may lack */
+static inline void buf_put(struct buf *b, const void *p, size_t n)
+{
+    if (__builtin_expect(b->err != 0 || n > b->cap - b->n, 0)) {
+        buf_put_slow(b, p, n);
+    } else if (n != 0) {
+        memcpy(b->p + b->n, p, n);
+        b->n += n;
+    }
+}
+static inline void buf_puts(struct buf *b, const char *s)
+{
+    buf_put(b, s, strlen(s));
+}
+static inline void buf_putsl(struct buf *b, struct sl s)
+{
+    buf_put(b, s.p, s.n);
+}
 static inline void buf_putc(struct buf *b, char c)
 {
     if (__builtin_expect(b->err == 0 && b->n < b->cap, 1)) {

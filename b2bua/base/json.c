@@ -8,21 +8,37 @@ void json_init(struct json *j, struct buf *b)
     *j = (struct json){.b = b};
 }
 
-static void json_sep(struct json *j)
+/* Room for n bytes behind the comma that may be due, which is written; NULL: the buffer refuses. */
+static char *json_room(struct json *j, size_t n)
 {
+    struct buf *b = j->b;
+    bool is_due = false;
+
     if (j->after_key) {
         j->after_key = false;
     } else if (j->depth != 0 && j->depth <= JSON_DEPTH_MAX) {
-        if (j->comma[j->depth - 1]) {
-            buf_putc(j->b, ',');
-        }
+        is_due = j->comma[j->depth - 1];
         j->comma[j->depth - 1] = true;
     }
+    buf_reserve(b, n + is_due);
+    if (b->err != 0) {
+        return NULL;
+    }
+    if (is_due) {
+        b->p[b->n++] = ',';
+    }
+    return b->p + b->n;
+}
+
+/* What was written into that room ends at `end`. */
+static void json_took(struct json *j, const char *end)
+{
+    j->b->n = (size_t)(end - j->b->p);
 }
 
 static void json_open(struct json *j, char c)
 {
-    json_sep(j);
+    (void)json_room(j, 1);
     if (j->depth >= JSON_DEPTH_MAX) {
         j->b->err = j->b->err != 0 ? j->b->err : EMSGSIZE;
         return;
@@ -95,46 +111,50 @@ static size_t json_put_char(struct buf *b, struct sl s)
     return len;
 }
 
-static void json_put_text(struct buf *b, struct sl s)
+/* From the first byte that does not stand for itself to the end. */
+static void json_put_rest(struct buf *b, struct sl s)
 {
-    buf_putc(b, '"');
     while (s.n != 0 && b->err == 0) {
         size_t run = 0;
 
+        s = sl_from(s, json_put_char(b, s));
         while (run < s.n && json_plain[(uint8_t)s.p[run]]) {
             run++;
         }
         buf_put(b, s.p, run);
         s = sl_from(s, run);
-        if (s.n != 0) {
-            s = sl_from(s, json_put_char(b, s));
-        }
     }
-    buf_putc(b, '"');
-}
-
-/* Keys are words of ours, with nothing to escape. */
-void json_key(struct json *j, const char *key)
-{
-    size_t n = strlen(key);
-
-    json_sep(j);
-    buf_reserve(j->b, n + 3);
-    if (j->b->err == 0) {
-        char *p = j->b->p + j->b->n;
-
-        *p = '"';
-        memcpy(p + 1, key, n);
-        memcpy(p + 1 + n, "\":", 2);
-        j->b->n += n + 3;
-    }
-    j->after_key = true;
 }
 
 void json_str(struct json *j, struct sl s)
 {
-    json_sep(j);
-    json_put_text(j->b, s);
+    size_t i = 0;
+    char *p = json_room(j, s.n + 2);
+
+    if (p == NULL) {
+        return;
+    }
+    *p++ = '"';
+    while (i < s.n && json_plain[(uint8_t)s.p[i]]) { /* nearly always to the end */
+        *p++ = s.p[i++];
+    }
+    json_took(j, p);
+    json_put_rest(j->b, sl_from(s, i));
+    buf_putc(j->b, '"');
+}
+
+/* Keys are words of ours, with nothing to escape. */
+void json_key_n(struct json *j, const char *key, size_t n)
+{
+    char *p = json_room(j, n + 3);
+
+    if (p != NULL) {
+        *p++ = '"';
+        memcpy(p, key, n);
+        memcpy(p + n, "\":", 2);
+        json_took(j, p + n + 2);
+    }
+    j->after_key = true;
 }
 
 void json_cstr(struct json *j, const char *s)
@@ -148,7 +168,13 @@ void json_cstr(struct json *j, const char *s)
 
 void json_int(struct json *j, int64_t v)
 {
-    json_sep(j);
+    char *p = json_room(j, 1);
+
+    if (p != NULL && v >= 0 && v < 10) { /* most are zero */
+        *p = (char)('0' + v);
+        json_took(j, p + 1);
+        return;
+    }
     if (v < 0) {
         buf_putc(j->b, '-');
     }
@@ -180,7 +206,7 @@ void json_f(struct json *j, double v, int decimals)
         json_none(j);
         return;
     }
-    json_sep(j);
+    (void)json_room(j, 1);
     if (decimals >= 0 && decimals <= 3 && v < 1e15 && v > -1e15) {
         json_put_decimal(j->b, v, (unsigned)decimals);
     } else {
@@ -200,8 +226,12 @@ void json_none(struct json *j)
 
 void json_raw(struct json *j, struct sl s)
 {
-    json_sep(j);
-    buf_putsl(j->b, s);
+    char *p = json_room(j, s.n);
+
+    if (p != NULL && s.n != 0) {
+        memcpy(p, s.p, s.n);
+        json_took(j, p + s.n);
+    }
 }
 
 void json_time(struct json *j, int64_t wall_ms)
@@ -217,40 +247,4 @@ void json_addr(struct json *j, const struct addr *a)
     bool is_set = a != NULL && addr_len(a) != 0;
 
     json_cstr(j, is_set ? addr_text(a, text) : NULL);
-}
-
-void json_kstr(struct json *j, const char *key, struct sl s)
-{
-    json_key(j, key);
-    json_str(j, s);
-}
-
-void json_kcstr(struct json *j, const char *key, const char *s)
-{
-    json_key(j, key);
-    json_cstr(j, s);
-}
-
-void json_kint(struct json *j, const char *key, int64_t v)
-{
-    json_key(j, key);
-    json_int(j, v);
-}
-
-void json_kbool(struct json *j, const char *key, bool v)
-{
-    json_key(j, key);
-    json_bool(j, v);
-}
-
-void json_ktime(struct json *j, const char *key, int64_t wall_ms)
-{
-    json_key(j, key);
-    json_time(j, wall_ms);
-}
-
-void json_kaddr(struct json *j, const char *key, const struct addr *a)
-{
-    json_key(j, key);
-    json_addr(j, a);
 }

@@ -1,6 +1,8 @@
 /* sl.c - slices: comparing, cutting, scanning. No allocation, no locale. */
 #include "base/base.h"
 
+#define SL_DIGITS_SAFE 19 /* so many fit into 64 bits, whatever they are */
+
 static unsigned char sl_lower(char c)
 {
     unsigned char u = (unsigned char)c;
@@ -8,34 +10,16 @@ static unsigned char sl_lower(char c)
     return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
 }
 
-static bool sl_same_icase(const char *a, const char *b, size_t n)
+bool sl_same_icase(const char *a, const char *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (a[i] != b[i] && sl_lower(a[i]) != sl_lower(b[i])) {
+        unsigned differ = (unsigned char)(a[i] ^ b[i]);
+
+        if (differ != 0 && (differ != 0x20 || sl_lower(a[i]) != sl_lower(b[i]))) {
             return false;
         }
     }
     return true;
-}
-
-struct sl sl_str(const char *s)
-{
-    return s != NULL ? (struct sl){s, strlen(s)} : SL_NULL;
-}
-
-bool sl_ieq(struct sl a, struct sl b)
-{
-    return a.n == b.n && sl_same_icase(a.p, b.p, a.n);
-}
-
-bool sl_starts(struct sl s, struct sl prefix)
-{
-    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
-}
-
-bool sl_istarts(struct sl s, struct sl prefix)
-{
-    return s.n >= prefix.n && sl_same_icase(s.p, prefix.p, prefix.n);
 }
 
 bool sl_ends(struct sl s, struct sl suffix)
@@ -49,7 +33,7 @@ static bool sl_is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-struct sl sl_trim(struct sl s)
+struct sl sl_trim_ends(struct sl s)
 {
     while (s.n != 0 && sl_is_space(s.p[0])) {
         s.p++;
@@ -59,26 +43,6 @@ struct sl sl_trim(struct sl s)
         s.n--;
     }
     return s;
-}
-
-struct sl sl_from(struct sl s, size_t off)
-{
-    if (s.n == 0) {
-        return s;
-    }
-    return off < s.n ? (struct sl){s.p + off, s.n - off} : (struct sl){s.p + s.n, 0};
-}
-
-struct sl sl_head(struct sl s, size_t n)
-{
-    return (struct sl){s.p, n < s.n ? n : s.n};
-}
-
-ptrdiff_t sl_chr(struct sl s, char c)
-{
-    const char *hit = s.n != 0 ? memchr(s.p, c, s.n) : NULL;
-
-    return hit != NULL ? hit - s.p : -1;
 }
 
 ptrdiff_t sl_rchr(struct sl s, char c)
@@ -112,33 +76,24 @@ int sl_split(struct sl *in, char stop, size_t max, struct sl *tok)
     return 0;
 }
 
-int sl_next(struct sl *in, char stop, struct sl *tok)
-{
-    ptrdiff_t at;
-
-    if (in->n == 0) {
-        return ENODATA;
-    }
-    at = sl_chr(*in, stop);
-    if (at < 0) {
-        *tok = *in;
-        *in = (struct sl){in->p + in->n, 0};
-        return 0;
-    }
-    *tok = (struct sl){in->p, (size_t)at};
-    *in = (struct sl){in->p + at + 1, in->n - (size_t)at - 1};
-    return 0;
-}
-
 int sl_u64(struct sl s, uint64_t max, uint64_t *out)
 {
     uint64_t v = 0;
     bool big = false;
+    size_t i = 0;
 
     if (s.n == 0) {
         return EBADMSG;
     }
-    for (size_t i = 0; i < s.n; i++) {
+    for (; i < s.n && i < SL_DIGITS_SAFE; i++) {
+        unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
+
+        if (d > 9) {
+            return EBADMSG;
+        }
+        v = v * 10 + d;
+    }
+    for (; i < s.n; i++) {
         unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
 
         if (d > 9) {

@@ -3,6 +3,7 @@
 #ifndef POSTERN_BASE_SL_H
 #define POSTERN_BASE_SL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,22 +23,59 @@ static inline struct sl sl_make(const void *p, size_t n)
 {
     return (struct sl){(const char *)p, n};
 }
-struct sl sl_str(const char *s); /* NULL gives the empty slice */
+/* NULL gives the empty slice. */
+static inline struct sl sl_str(const char *s)
+{
+    return s != NULL ? (struct sl){s, strlen(s)} : SL_NULL;
+}
 
 static inline bool sl_eq(struct sl a, struct sl b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
-bool sl_ieq(struct sl a, struct sl b); /* ASCII case-insensitive */
-bool sl_starts(struct sl s, struct sl prefix);
-bool sl_istarts(struct sl s, struct sl prefix);
+/* ASCII case-insensitive, n bytes at both. */
+bool sl_same_icase(const char *a, const char *b, size_t n);
+static inline bool sl_ieq(struct sl a, struct sl b) /* ASCII case-insensitive */
+{
+    return a.n == b.n && sl_same_icase(a.p, b.p, a.n);
+}
+static inline bool sl_starts(struct sl s, struct sl prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+static inline bool sl_istarts(struct sl s, struct sl prefix)
+{
+    return s.n >= prefix.n && sl_same_icase(s.p, prefix.p, prefix.n);
+}
 bool sl_ends(struct sl s, struct sl suffix);
-struct sl sl_trim(struct sl s);             /* drops SP, HTAB, CR, LF at both ends */
-struct sl sl_from(struct sl s, size_t off); /* the rest from off; empty beyond the end */
-struct sl sl_head(struct sl s, size_t n);   /* at most the first n bytes */
+struct sl sl_trim_ends(struct sl s); /* sl_trim, where something may have to go */
+/* Drops SP, HTAB, CR, LF at both ends. */
+static inline struct sl sl_trim(struct sl s)
+{
+    bool is_clean = s.n == 0 || ((unsigned char)s.p[0] > ' ' && (unsigned char)s.p[s.n - 1] > ' ');
+
+    return is_clean ? s : sl_trim_ends(s);
+}
+/* The rest from off; empty beyond the end. */
+static inline struct sl sl_from(struct sl s, size_t off)
+{
+    if (s.n == 0) {
+        return s;
+    }
+    return off < s.n ? (struct sl){s.p + off, s.n - off} : (struct sl){s.p + s.n, 0};
+}
+static inline struct sl sl_head(struct sl s, size_t n) /* at most the first n bytes */
+{
+    return (struct sl){s.p, n < s.n ? n : s.n};
+}
 
 /* Offset of the byte, or -1. sl_find looks for a needle (bytes). */
-ptrdiff_t sl_chr(struct sl s, char c);
+static inline ptrdiff_t sl_chr(struct sl s, char c)
+{
+    const char *hit = s.n != 0 ? memchr(s.p, c, s.n) : NULL;
+
+    return hit != NULL ? hit - s.p : -1;
+}
 ptrdiff_t sl_rchr(struct sl s, char c);
 ptrdiff_t sl_find(struct sl s, struct sl needle);
 
@@ -46,7 +84,24 @@ ptrdiff_t sl_find(struct sl s, struct sl needle);
 __attribute__((warn_unused_result)) int sl_split(struct sl *in, char stop, size_t max,
                                                  struct sl *tok);
 /* As sl_split, but the last token needs no `stop`; ENODATA only when `in` is empty. */
-__attribute__((warn_unused_result)) int sl_next(struct sl *in, char stop, struct sl *tok);
+__attribute__((warn_unused_result)) static inline int sl_next(struct sl *in, char stop,
+                                                              struct sl *tok)
+{
+    ptrdiff_t at;
+
+    if (in->n == 0) {
+        return ENODATA;
+    }
+    at = sl_chr(*in, stop);
+    if (at < 0) {
+        *tok = *in;
+        *in = (struct sl){in->p + in->n, 0};
+        return 0;
+    }
+    *tok = (struct sl){in->p, (size_t)at};
+    *in = (struct sl){in->p + at + 1, in->n - (size_t)at - 1};
+    return 0;
+}
 
 /* Decimal digits only, whole slice, 1.. digits, value <= max. EBADMSG no number, EMSGSIZE > max.
  * Leading zeros are allowed (RFC 4475 3.1.1.1). */

@@ -3,6 +3,7 @@
 
 #define CALL_ID_EPOCH_MS 1577836800000LL /* 2020-01-01: 41 bits last until 2089 */
 #define CALL_SLOTS_MAX 1000000u
+#define CALL_RING_MS 60000 /* RFC 3261 13.3.1.1: what rings says so once a minute */
 
 int call_table_new(struct call_table **tp, const struct call_table_params *p)
 {
@@ -22,6 +23,7 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
     pool_init(&t->legs, sizeof(struct leg), 2048);
     buf_init(&t->out, SIP_MSG_MAX);
     buf_init(&t->body, SDP_BODY_MAX);
+    buf_init(&t->padded, SDP_BODY_MAX);
     buf_init(&t->json, 1u << 18);
     t->room = mem_zalloc(sizeof(*t->room));
     if (t->room == NULL) {
@@ -60,6 +62,7 @@ void call_table_free(struct call_table **tp)
     pool_drain(&t->legs);
     buf_free(&t->out);
     buf_free(&t->body);
+    buf_free(&t->padded);
     buf_free(&t->json);
     mem_free(t->room);
     mem_free(t);
@@ -96,20 +99,60 @@ static uint64_t next_id(struct call_table *t, int64_t wall_ms)
     return id;
 }
 
+/* Until the caller has waited long enough: for us, or for itself (RFC 3261 13.3.1). */
+static int64_t setup_left_ms(const struct call *c, bool *is_expiry)
+{
+    int64_t limit_ms = c->cfg->setup_ms;
+    uint32_t expires_s = 0;
+
+    *is_expiry = c->invite != NULL &&
+                 sl_u32(sip_hdr_value(c->invite, HDR_EXPIRES), UINT32_MAX, &expires_s) == 0 &&
+                 (int64_t)expires_s * 1000 < limit_ms;
+    if (*is_expiry) {
+        limit_ms = (int64_t)expires_s * 1000;
+    }
+    return c->start_ms + limit_ms - loop_now_ms(c->t->p.loop);
+}
+
+static void await_answer(struct call *c, int64_t left_ms)
+{
+    timer_start(c->t->p.loop, &c->timer, left_ms < CALL_RING_MS ? left_ms : CALL_RING_MS);
+}
+
+/* It may have been lost, and proxies on the way give up on what stays silent for three minutes.
+ * Where media plays already, a 180 would have the caller's telephone ring over it. */
+static void ring_again(struct call *c)
+{
+    if (c->last_1xx != 0 &&
+        leg_respond(c->a, c->described != 0 ? 183 : c->last_1xx, SL_NULL) != 0) {
+        log_debug(&c->log, "1xx could not be repeated");
+    }
+}
+
 static void on_call_timer(void *arg)
 {
     struct call *c = arg;
+    bool is_expiry;
+    int64_t left_ms;
 
     if (c->state == CALL_ANSWERED) {
         call_end(c, "timeout", "maximum call duration reached", 0);
         return;
     }
-    call_reject_a(c, 408, "timeout", "set-up took too long");
+    left_ms = setup_left_ms(c, &is_expiry);
+    if (left_ms > 0) {
+        await_answer(c, left_ms);
+        ring_again(c);
+        return;
+    }
+    call_reject_a(c, is_expiry ? 487 : 408, "timeout",
+                  is_expiry ? "the caller's INVITE expired" : "set-up took too long");
 }
 
 struct call *call_new(struct call_table *t, struct sip_msg *invite)
 {
     struct call *c = pool_get(&t->calls);
+    bool is_expiry;
 
     if (c == NULL) {
         return NULL;
@@ -130,8 +173,8 @@ struct call *call_new(struct call_table *t, struct sip_msg *invite)
     c->log.kind = "call";
     store_id_text(c->id, c->log.id);
     timer_init(&c->timer, on_call_timer, c);
-    timer_start(t->p.loop, &c->timer, c->cfg->setup_ms);
     c->invite = sip_msg_ref(invite);
+    await_answer(c, setup_left_ms(c, &is_expiry));
     t->n_alive++;
     t->by_state[CALL_SETUP]++;
     if (hmap_insert(&t->by_id, &c->by_id, hmap_hash(&t->by_id, &c->id, sizeof(c->id))) != 0) {

@@ -61,8 +61,8 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
 /* An out-of-dialog MESSAGE, likewise: authenticated, routed, relayed as its own transaction pair.
  */
 void call_message(struct call_table *t, struct sip_msg *req, const struct flow *flow);
-/* CANCEL of that INVITE (its own transaction is answered by the caller of this). */
-void call_cancel(struct call_table *t, struct tx *invite);
+/* req, a CANCEL of that INVITE (its own transaction is answered by the caller of this). */
+void call_cancel(struct call_table *t, struct tx *invite, const struct sip_msg *req);
 /* The last look at an OPTIONS that keeps the way to a user's device open: 0, it may go, perhaps
  * masked; EACCES: it may not. */
 MUST_USE int call_pass_keepalive(const struct call_table *t, const struct dialog *d, struct buf *b);

@@ -11,17 +11,21 @@ bool call_may_relay_body(const struct sip_msg *req);
 void call_messages_drop(struct call_table *t);
 void relays_drop(struct call *c);
 
+/* --- call_body.c --- */
+#define CALL_ACCEPT "Accept: application/sdp, multipart/mixed\r\n"
+/* The description of the session, which may be one part of several (RFC 5621); empty: there is
+ * none. Points into the message. */
+struct sl msg_sdp(const struct sip_msg *m);
+/* Has it a body, or a part of one, that has to be understood and is not: 415. */
+bool msg_is_strange(const struct sip_msg *m);
+
 static inline bool msg_has_sdp(const struct sip_msg *m)
 {
-    return m->body.n != 0 && sl_ieq(sip_content_type(m), SL("application/sdp"));
+    return msg_sdp(m).n != 0;
 }
 static inline uint8_t call_hops_left(const struct sip_msg *m)
 {
     return (uint8_t)((m->max_forwards < CALL_HOPS_MAX ? m->max_forwards : CALL_HOPS_MAX) - 1);
-}
-static inline struct sl msg_sdp(const struct sip_msg *m)
-{
-    return msg_has_sdp(m) ? m->body : SL_NULL;
 }
 
 #endif

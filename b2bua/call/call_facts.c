@@ -52,7 +52,7 @@ size_t call_gather_codecs(const struct sip_msg *m, struct sl *out, size_t max)
     const char *why;
     size_t n = 0;
 
-    if (!msg_has_sdp(m) || sdp_parse(m->body, &s, &why) != 0) {
+    if (sdp_parse(msg_sdp(m), &s, &why) != 0) {
         return 0;
     }
     for (unsigned i = 0; i < s.n_streams; i++) {

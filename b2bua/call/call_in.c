@@ -383,13 +383,8 @@ static bool accepts_sdp(const struct sip_msg *req)
 /* What the body must be for us to anchor its media (RFC 3261 8.2.3). */
 static uint16_t check_body(const struct sip_msg *req, const char **why)
 {
-    if (req->body.n != 0 && !msg_has_sdp(req)) {
-        *why = "body is not application/sdp";
-        return 415;
-    }
-    if (sip_hdr_value(req, HDR_CONTENT_ENCODING).n != 0 &&
-        !sl_ieq(sip_hdr_value(req, HDR_CONTENT_ENCODING), SL("identity"))) {
-        *why = "encoded body";
+    if (msg_is_strange(req)) {
+        *why = "body is not application/sdp, or encoded";
         return 415;
     }
     if (sip_hdr(req, HDR_ACCEPT) != NULL && !accepts_sdp(req)) {
@@ -463,8 +458,8 @@ void call_go_on(struct call *c)
         call_reject_a(c, status, "system", why);
         return;
     }
-    c->late_offer = req->body.n == 0;
-    if (!c->late_offer && call_keep_offer(c, c->a, req->body) != 0) {
+    c->late_offer = !msg_has_sdp(req);
+    if (!c->late_offer && call_keep_offer(c, c->a, msg_sdp(req)) != 0) {
         call_reject_a(c, 500, "system", "out of memory");
         return;
     }
@@ -540,7 +535,22 @@ void call_invite(struct call_table *t, struct sip_msg *req, const struct flow *f
     start_call(t, req, flow, &v);
 }
 
-void call_cancel(struct call_table *t, struct tx *invite)
+/* Somebody else whom the caller's side had ring took the call (RFC 3326 3.1). */
+static bool says_elsewhere(const struct sip_msg *cancel)
+{
+    struct sip_values it = {0};
+    struct sl v, word, cause;
+
+    while (sip_values_next(cancel, HDR_REASON, &it, &v) == 0) {
+        if (sl_next(&v, ';', &word) == 0 && sl_ieq(sl_trim(word), SL("SIP")) &&
+            sip_param(v, SL("cause"), &cause) && sl_eq(cause, SL("200"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void call_cancel(struct call_table *t, struct tx *invite, const struct sip_msg *req)
 {
     struct leg *l = tx_arg(invite);
     struct call *c;
@@ -556,5 +566,6 @@ void call_cancel(struct call_table *t, struct tx *invite)
         reinvite_abandon(l);
         return;
     }
+    c->is_taken = says_elsewhere(req);
     call_reject_a(c, 487, "caller", "cancelled by the caller");
 }

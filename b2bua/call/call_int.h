@@ -96,9 +96,11 @@ struct call {
     uint8_t n_legs, n_relays;
     bool is_moving;    /* waits to be told our new address */
     bool late_offer;   /* A's INVITE had no offer */
+    bool is_taken;     /* by one callee, or where the caller's side rings too */
     bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
     uint16_t last_1xx; /* sent to A */
     uint8_t last_1xx_leg;
+    uint64_t answer_id;     /* of the answer that A got under its present tag; 0: none */
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;
     struct asked_out *asked; /* while callouts decide; NULL: none did */
@@ -143,8 +145,9 @@ struct call_table {
     struct list all;      /* every call object, zombies too */
     struct list messages; /* out-of-dialog relays */
     struct pool calls, legs;
-    struct buf out;  /* one outgoing message */
-    struct buf body; /* one description */
+    struct buf out;    /* one outgoing message */
+    struct buf body;   /* one description */
+    struct buf padded; /* an answer that lacked streams, while it is dealt with */
     struct buf json;
     struct probes *probes;    /* NULL: none */
     struct bridge_room *room; /* for one description at a time */

@@ -51,7 +51,7 @@ static void mid_bye(struct leg *l, struct tx *tx, struct sip_msg *req)
 static void mid_options(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     (void)req;
-    answer_and_drop(l, tx, 200, SL("Allow: " CALL_ALLOW "\r\nAccept: application/sdp\r\n"));
+    answer_and_drop(l, tx, 200, SL("Allow: " CALL_ALLOW "\r\n" CALL_ACCEPT));
 }
 
 /* --- relayed --- */

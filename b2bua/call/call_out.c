@@ -309,7 +309,7 @@ static void nobody_left(struct call *c)
         return;
     }
     c->warning = tried ? NULL : sips_warning(c);
-    call_reject_a(c, call_status_for_caller(c->best_status), tried ? "callee" : "system",
+    call_reject_a(c, call_best_for_caller(c), tried ? "callee" : "system",
                   tried ? "no target took the call" : why_nobody(c));
 }
 
@@ -537,6 +537,7 @@ static void b_answer(struct leg *l, struct sip_msg *rsp, int err)
     session_heard_answer(l, rsp);
     c->b = l;
     call_name_target(c, l);
+    c->is_taken = true;
     call_cancel_forks(c, l);
     if (sdp.n == 0 && !c->late_offer && l->early_sdp != NULL) {
         sdp = sl_make(l->early_sdp, l->early_n);
@@ -638,7 +639,7 @@ static void leg_failed(struct leg *l, uint16_t status, int err)
         call_try_next(c);
         return;
     }
-    call_reject_a(c, call_status_for_caller(c->best_status), "callee", "refused by the callee");
+    call_reject_a(c, call_best_for_caller(c), "callee", "refused by the callee");
 }
 
 static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
@@ -648,6 +649,7 @@ static void b_fail(struct leg *l, struct sip_msg *rsp, int err)
     if (!retry_as_asked(l, rsp)) {
         attempt_done(l->call, l, rsp->status, 0); /* as it was said */
         leg_target_judge(l, rsp->status, 0);
+        call_note_moved(l, rsp);
         leg_failed(l, rules_status(l->call->cfg, &l->party, POLICY_IN, rsp->status), 0);
     }
 }

@@ -65,6 +65,9 @@ void call_put_ref(const struct call *c, struct buf *b, const struct policy_ref *
 unsigned call_rank(uint16_t status); /* of several failures the highest is told; 0: none */
 void call_note_failure(struct call *c, uint16_t status); /* the worse one counts */
 uint16_t call_status_for_caller(uint16_t status);
+uint16_t call_best_for_caller(const struct call *c); /* of all that it had */
+/* Keeps where a callee has moved to, if its side may say so. */
+void call_note_moved(struct leg *l, const struct sip_msg *rsp);
 uint16_t call_status_of_error(int err);
 
 #endif

@@ -185,7 +185,7 @@ static void offer_in_answer(struct leg *x, struct leg *y, struct sl sdp)
     uint16_t status = 488;
 
     if (sdp.n != 0 && call_keep_offer(c, y, sdp) == 0) {
-        status = call_bridge_offer(c, y, x, sdp, &why);
+        status = call_bridge_offer(c, y, x, sl_make(c->offer, c->offer_n), &why);
     }
     if (status == 0 && leg_respond(x, 200, buf_sl(&c->t->body)) == 0) {
         return; /* x's ACK brings the answer */
@@ -303,6 +303,8 @@ static void refuse_tx(struct leg *l, struct tx *tx, uint16_t status)
         BUF_LIT(&b, "Retry-After: 2\r\n");
     } else if (status == 422) {
         session_put_min(&b, l);
+    } else if (status == 415) {
+        BUF_LIT(&b, CALL_ACCEPT);
     }
     rules_answer_leg(l, tx, status, buf_sl(&b), NULL);
     ladder_add(l, true, SIP_INVITE, status, l->dlg.remote_cseq, false);
@@ -348,7 +350,7 @@ void call_reinvite(struct leg *l, struct tx *tx, struct sip_msg *req)
         refuse_tx(l, tx, status);
         return;
     }
-    if (req->body.n != 0 && !msg_has_sdp(req)) {
+    if (msg_is_strange(req)) {
         refuse_tx(l, tx, 415);
         return;
     }
@@ -370,7 +372,7 @@ void reinvite_begin(struct leg *l, struct sip_msg *req)
 
     c->reinvite_from = l;
     y->retries = 0;
-    if (req->body.n != 0 && call_keep_offer(c, l, req->body) != 0) {
+    if (msg_has_sdp(req) && call_keep_offer(c, l, msg_sdp(req)) != 0) {
         status = 500;
     }
     if (status == 0) {
@@ -402,7 +404,7 @@ static void answer_in_ack(struct leg *l, struct leg *y, struct sip_msg *req)
 {
     struct call *c = l->call;
     const char *why = "no answer in the ACK";
-    uint16_t status = msg_has_sdp(req) ? call_bridge_answer(c, l, y, req->body, &why) : 488;
+    uint16_t status = msg_has_sdp(req) ? call_bridge_answer(c, l, y, msg_sdp(req), &why) : 488;
 
     if (leg_ack(y, status == 0 ? buf_sl(&c->t->body) : SL_NULL) != 0) {
         status = 500;

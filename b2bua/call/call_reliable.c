@@ -245,10 +245,10 @@ static void go_on(struct leg *l)
 void call_prack(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     bool is_it = fits(l, req);
-    uint16_t status = !is_it ? 481 : req->body.n == 0 ? 200 : msg_has_sdp(req) ? 488 : 415;
+    uint16_t status = !is_it ? 481 : msg_is_strange(req) ? 415 : msg_has_sdp(req) ? 488 : 200;
 
     ladder_add(l, true, SIP_PRACK, status, req->cseq, false);
-    rules_answer_leg(l, tx, status, SL_NULL, NULL);
+    rules_answer_leg(l, tx, status, status == 415 ? SL(CALL_ACCEPT) : SL_NULL, NULL);
     tx_close(tx);
     tx_unref(&tx);
     if (is_it) { /* also with a body that we do not take: it has heard us */

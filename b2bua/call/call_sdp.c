@@ -236,6 +236,34 @@ uint16_t call_bridge_offer(struct call *c, struct leg *from, struct leg *to, str
 
 /* --- answers --- */
 
+/* Devices that know no video leave its line out instead of refusing it, and do so again when they
+ * offer. What is missing at the end is written as they should have (RFC 3264 6, 8): port 0. */
+static struct sl refuse_missing(struct call *c, struct sl body, unsigned n, const struct sdp *like)
+{
+    struct buf *b = &c->t->padded;
+
+    buf_reset(b);
+    buf_putsl(b, body);
+    buf_puts(b, sl_ends(body, SL("\n")) ? "" : "\r\n");
+    for (unsigned i = n; i < like->n_streams; i++) {
+        const struct sdp_stream *s = &like->streams[i];
+
+        buf_putf(b, "m=%.*s 0 %.*s %.*s\r\n", SL_ARG(s->media), SL_ARG(s->proto_text),
+                 SL_ARG(s->formats));
+    }
+    return buf_err(b) == 0 ? buf_sl(b) : body;
+}
+
+static void padded_wipe(struct call *c)
+{
+    struct buf *b = &c->t->padded;
+
+    if (b->n != 0) {
+        mem_wipe(b->p, b->n);
+    }
+    buf_reset(b);
+}
+
 static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
 {
     struct bridge_room *room = c->t->room;
@@ -247,6 +275,11 @@ static uint16_t parse_answer(struct call *c, struct sl body, const char **why)
     }
     if (sdp_parse(sl_make(c->offer, c->offer_n), &room->offer, why) != 0 ||
         sdp_parse(body, &room->from, why) != 0) {
+        return 488;
+    }
+    if (room->from.n_streams != 0 && room->from.n_streams < room->offer.n_streams &&
+        sdp_parse(refuse_missing(c, body, room->from.n_streams, &room->offer), &room->from, why) !=
+            0) {
         return 488;
     }
     if (room->from.n_streams != room->offer.n_streams) {
@@ -395,6 +428,7 @@ uint16_t call_bridge_answer(struct call *c, struct leg *from, struct leg *to, st
         status = media_commit(c, from, to, early, why);
     }
     room_wipe(c->t->room);
+    padded_wipe(c);
     return status;
 }
 
@@ -410,17 +444,34 @@ uint16_t call_take_answer(struct call *c, struct leg *from, struct leg *to, stru
         status = media_commit(c, from, to, false, why);
     }
     room_wipe(c->t->room);
+    padded_wipe(c);
     return status;
 }
 
 /* --- the offer that waits --- */
 
+/* Streams once described keep their place in all that follows. */
+static struct sl whole_offer(struct call *c, const struct leg *from, struct sl body)
+{
+    struct bridge_room *room = c->t->room;
+    const struct sdp *before = c->state == CALL_ANSWERED ? what_it_said(room, from) : NULL;
+    const char *why;
+
+    if (before == NULL || sdp_parse(body, &room->from, &why) != 0 || room->from.n_streams == 0 ||
+        room->from.n_streams >= before->n_streams) {
+        return body;
+    }
+    return refuse_missing(c, body, room->from.n_streams, before);
+}
+
 int call_keep_offer(struct call *c, const struct leg *from, struct sl body)
 {
+    body = whole_offer(c, from, body);
     call_drop_offer(c);
     c->offer = mem_strndup(body.p, body.n);
     c->offer_n = c->offer != NULL ? body.n : 0;
     c->offer_side = from->side;
+    padded_wipe(c);
     return c->offer != NULL ? 0 : ENOMEM;
 }
 

@@ -91,12 +91,9 @@ void call_update(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     uint16_t status = session_hear(l, req);
 
-    if (status != 0 || req->body.n == 0) {
+    status = status == 0 && msg_is_strange(req) ? 415 : status;
+    if (status != 0 || !msg_has_sdp(req)) {
         (void)finish(l, tx, status != 0 ? status : 200, SL_NULL);
-        return;
-    }
-    if (!msg_has_sdp(req)) {
-        (void)finish(l, tx, 415, SL_NULL);
         return;
     }
     status = l->call->state != CALL_ANSWERED ? early_status(l) : reinvite_is_busy(l);

@@ -171,6 +171,8 @@ static void put_session(struct buf *b, struct leg *l, uint16_t status)
         session_put_answer(b, l);
     } else if (status == 422) {
         session_put_min(b, l);
+    } else if (status == 415) {
+        BUF_LIT(b, CALL_ACCEPT); /* RFC 3261 21.4.13 */
     } else {
         reliable_put_refusal(b, l, status);
     }
@@ -222,6 +224,26 @@ static void put_response(struct buf *b, struct leg *l, const struct answer *a, b
     sip_put_body(b, a->sdp.n != 0 ? SL("application/sdp") : SL_NULL, a->sdp);
 }
 
+/* The caller holds us to the first answer that it hears in a dialog and may pass over another one
+ * (RFC 3261 13.2.1). What another target or fork says is the answer of another dialog, so it comes
+ * under another tag, as if a proxy had forked (12.1.2). Reliable answers have a way of their own.
+ */
+static void note_answer(struct leg *l, struct sl sdp)
+{
+    static const uint8_t key[16] = {0};
+    struct call *c = l->call;
+    uint64_t id = siphash13(sdp.p, sdp.n, key);
+    char text[TOKEN_TEXT_LEN];
+    struct sl tag;
+
+    if (c->answer_id != 0 && c->answer_id != id) {
+        leg_make_token(l, TOKEN_TAG, text);
+        tag = arena_dup(&c->arena, sl_make(text, sizeof(text)));
+        l->dlg.local_tag = tag.p != NULL ? tag : l->dlg.local_tag;
+    }
+    c->answer_id = id;
+}
+
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
     struct sl told;
@@ -234,6 +256,10 @@ int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
         return 0;
     }
     told = l->call->state < CALL_ANSWERED ? reliable_sdp(l, sdp) : sdp;
+    if (told.n != 0 && l == l->call->a && l->call->state < CALL_ANSWERED &&
+        !l->reliable.is_wanted) {
+        note_answer(l, told);
+    }
     if (told.n == 0) {
         call_forget_keys(l->call->t, sdp);
     }
@@ -591,6 +617,9 @@ void leg_hang_up(struct leg *l)
         if (l->cli != NULL) {
             l->state = LEG_CANCELLING;
             ladder_add(l, true, SIP_CANCEL, 0, l->cli_cseq, false);
+            if (l->call->is_taken) {
+                tx_client_elsewhere(l->cli);
+            }
             tx_client_cancel(l->cli);
         } else {
             l->state = LEG_ENDED;

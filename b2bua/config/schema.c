@@ -402,12 +402,20 @@ OBJECT(cfg_topology, policy_topology, NULL);
         .sub = &cfg_sides, .help = "How numbers are rewritten on this side."                       \
     }
 #define SIDE_SESSION(side)                                                                         \
-    {.key = "reliable_provisional",                                                                \
+    {.key = "redirection",                                                                         \
      .type = CFG_ENUM,                                                                             \
-     AT(side, session.reliable),                                                                   \
-     .dflt = "supported",                                                                          \
-     .words = cfg_words_reliable,                                                                  \
-     .help = "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "  \
+     AT(side, session.redirection),                                                                \
+     .dflt = "refuse",                                                                             \
+     .words = cfg_words_redirection,                                                               \
+     .help = "What the caller hears when this side answers 301 or 302: 480, or the new number at " \
+             "our own address, to be called by the rules that hold for the caller."},              \
+        {.key = "reliable_provisional",                                                            \
+         .type = CFG_ENUM,                                                                         \
+         AT(side, session.reliable),                                                               \
+         .dflt = "supported",                                                                      \
+         .words = cfg_words_reliable,                                                              \
+         .help =                                                                                   \
+             "Whether provisional answers are acknowledged (RFC 3262): never, with whoever asks "  \
              "for it, or always."},                                                                \
     {                                                                                              \
         .key = "session_timer", .type = CFG_OBJECT, .at = offsetof(struct side, session),          \

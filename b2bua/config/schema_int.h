@@ -43,6 +43,7 @@ extern const struct cfg_object cfg_sides, cfg_group, cfg_user_group, cfg_table, 
 extern const struct cfg_object cfg_number_match;
 extern const struct cfg_object cfg_session_timer; /* schema_session.c */
 extern const char *const cfg_words_reliable[];
+extern const char *const cfg_words_redirection[];
 extern const struct cfg_object cfg_header_rule, cfg_reply_rule, cfg_identity;
 
 /* value*.c, secret.c: readers of one value. n is never NULL. */

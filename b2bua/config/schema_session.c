@@ -9,6 +9,12 @@ const char *const cfg_words_reliable[] = {
     NULL,
 };
 
+const char *const cfg_words_redirection[] = {
+    [POLICY_REDIRECTION_REFUSE] = "refuse",
+    [POLICY_REDIRECTION_PASS] = "pass",
+    NULL,
+};
+
 static void cfg_check_session(struct cfg *c, const struct cfg_node *node, void *at)
 {
     const struct policy_session *s = at;

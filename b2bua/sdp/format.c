@@ -1,6 +1,7 @@
 /* format.c - the codecs of a stream by name, and the numbers that each side has for them. */
 #include "sdp/sdp_int.h"
 
+#define PT_STATIC_LAST 34
 #define PT_DYNAMIC_FIRST 96
 #define PT_SPARE_FIRST                                                                             \
     35 /* unassigned below the dynamic ones (RFC 3551 3, RFC 5761 4: not 64-95) */
@@ -25,7 +26,7 @@ static void sdp_set_static(struct sdp_format *f)
 {
     f->is_static = true;
     f->channels = 1;
-    for (size_t i = 0; i < COUNT_OF(static_formats); i++) {
+    for (size_t i = 0; f->pt <= PT_STATIC_LAST && i < COUNT_OF(static_formats); i++) {
         if (static_formats[i].pt == f->pt) {
             f->name = static_formats[i].name;
             f->clock = static_formats[i].clock;

@@ -96,7 +96,8 @@ static void invite_put_routes(struct buf *b, const struct invite *inv)
     }
 }
 
-static int write_follow(struct buf *b, const char *method, struct sl invite, struct sl to)
+static int write_follow(struct buf *b, const char *method, struct sl invite, struct sl to,
+                        struct sl extra)
 {
     struct invite inv = {.cseq = 0};
     struct sl top;
@@ -119,16 +120,17 @@ static int write_follow(struct buf *b, const char *method, struct sl invite, str
     buf_putc(b, ' ');
     buf_puts(b, method);
     BUF_LIT(b, "\r\n");
+    buf_putsl(b, extra);
     sip_put_body(b, SL_NULL, SL_NULL);
     return buf_err(b);
 }
 
 int sip_write_ack_failure(struct buf *b, struct sl invite, struct sl to)
 {
-    return write_follow(b, "ACK", invite, to);
+    return write_follow(b, "ACK", invite, to, SL_NULL);
 }
 
-int sip_write_cancel(struct buf *b, struct sl invite)
+int sip_write_cancel(struct buf *b, struct sl invite, struct sl extra)
 {
-    return write_follow(b, "CANCEL", invite, SL_NULL);
+    return write_follow(b, "CANCEL", invite, SL_NULL, extra);
 }

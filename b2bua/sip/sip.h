@@ -50,5 +50,6 @@ void sip_blacken(char *p, size_t n);
 #include "sip/uri.h"
 #include "sip/msg.h"
 #include "sip/write.h"
+#include "sip/part.h"
 
 #endif

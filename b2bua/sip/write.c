@@ -136,10 +136,48 @@ static void put_escaped(struct buf *b, char c)
     buf_putc(b, hex[u & 15]);
 }
 
+/* Up to the next ';'; value empty: none was said. */
+static bool tel_param(struct sl one, struct sl *name, struct sl *value)
+{
+    ptrdiff_t eq = sip_chr(one, '=');
+
+    *name = eq < 0 ? one : sip_head(one, (size_t)eq);
+    *value = eq < 0 ? SL_NULL : sip_from(one, (size_t)eq + 1);
+    return eq < 0 || (value->n != 0 && sip_all(*value, C_HOST | C_TEL));
+}
+
+/* A number with what numbering plans say of it (RFC 3966, RFC 4694, RFC 4904). */
+static bool is_tel_user(struct sl user)
+{
+    static const char *const names[] = {
+        "rn",   "npdi", "rn-context",    "cic", "cic-context", "tgrp",          "ext",
+        "isub", "oli",  "trunk-context", "cpc", "isup-oli",    "phone-context", "enumdi"};
+    struct sl rest = user, number, one, name, value;
+
+    if (sl_next(&rest, ';', &number) != 0 || number.n == 0 || !sip_all(number, C_TEL)) {
+        return false;
+    }
+    while (sl_next(&rest, ';', &one) == 0) {
+        bool is_known = false;
+
+        for (size_t i = 0; i < COUNT_OF(names); i++) {
+            is_known =
+                is_known || (tel_param(one, &name, &value) && sl_ieq(name, sl_str(names[i])));
+        }
+        if (!is_known) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ';' and '?' are legal in a user part, but readers who cut at them before they look for the '@'
- * would find parameters and headers there: escaped. '#' is not legal, only seen. */
+ * would find parameters and headers there: escaped, unless it is known what it says of a number:
+ * escaped it would be another number (RFC 3261 19.1.4). '#' is not legal, only seen. */
 void sip_put_user(struct buf *b, struct sl user)
 {
+    bool is_tel = sip_chr(user, ';') >= 0 && is_tel_user(user);
+
     for (size_t i = 0; i < user.n; i++) {
         char c = user.p[i];
 
@@ -147,7 +185,7 @@ void sip_put_user(struct buf *b, struct sl user)
             sip_is(user.p[i + 2], C_HEX)) {
             buf_put(b, user.p + i, 3);
             i += 2;
-        } else if (sip_is(c, C_USER) && c != ';' && c != '?' && c != '#') {
+        } else if (sip_is(c, C_USER) && (c != ';' || is_tel) && c != '?' && c != '#') {
             buf_putc(b, c);
         } else {
             put_escaped(b, c);

@@ -19,7 +19,8 @@ void sip_put_body(struct buf *b, struct sl content_type, struct sl body);
  * escaped, at most 128 bytes. The argument is as parsed (with or without quotes). */
 void sip_put_display(struct buf *b, struct sl display);
 /* User part of a URI taken from the wire: bytes that RFC 3261 25.1 does not allow bare are
- * percent-escaped, %XX is kept, headers and parameters never pass. */
+ * percent-escaped, %XX is kept, headers and parameters never pass but those of a telephone number
+ * (RFC 3966). */
 void sip_put_user(struct buf *b, struct sl user);
 
 /* All Via fields of the request in order; the topmost gets received/rport by RFC 3261 18.2.1 and
@@ -42,8 +43,9 @@ void sip_put_response(struct buf *b, const struct sip_response *r);
 
 /* ACK for a failure response (RFC 3261 17.1.1.3) and CANCEL (9.1), both written from the bytes of
  * the INVITE as it was sent: same Request-URI, Via, From, Call-ID, CSeq number, Route. to is the
- * To of the response (ACK) or empty (CANCEL: the request's own). EBADMSG: invite is no request. */
+ * To of the response (ACK) or empty (CANCEL: the request's own); extra are whole header lines.
+ * EBADMSG: invite is no request. */
 MUST_USE int sip_write_ack_failure(struct buf *b, struct sl invite, struct sl to);
-MUST_USE int sip_write_cancel(struct buf *b, struct sl invite);
+MUST_USE int sip_write_cancel(struct buf *b, struct sl invite, struct sl extra);
 
 #endif

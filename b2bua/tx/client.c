@@ -119,6 +119,13 @@ void tx_client_cancel(struct tx *tx)
     }
 }
 
+void tx_client_elsewhere(struct tx *tx)
+{
+    if (tx->kind == TX_ICT) {
+        tx->u.c.is_elsewhere = true;
+    }
+}
+
 static enum tx_event tx_response_event(const struct sip_msg *rsp)
 {
     if (rsp->status < 200) {

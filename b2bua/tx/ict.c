@@ -96,12 +96,14 @@ static void ict_fail(struct tx *tx, const struct tx_in *in)
 /* RFC 3261 9.1: 64*T1 after the CANCEL the INVITE counts as cancelled, answer or not. */
 static void ict_cancel(struct tx *tx, const struct tx_in *in)
 {
+    static const struct sl elsewhere =
+        SL("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n");
     struct buf b;
 
     (void)in;
     tx_start_life(tx, tx_64t1(tx), TX_EV_EXPIRE);
     buf_init(&b, SIP_MSG_MAX);
-    if (sip_write_cancel(&b, tx_bytes(tx)) == 0) {
+    if (sip_write_cancel(&b, tx_bytes(tx), tx->u.c.is_elsewhere ? elsewhere : SL_NULL) == 0) {
         tx->u.c.cancel = tx_client_sibling(tx, buf_sl(&b));
         if (tx->u.c.cancel == NULL) {
             tx_send(tx,

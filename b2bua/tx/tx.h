@@ -73,6 +73,9 @@ bool tx_client_may_answer_late(const struct tx *tx);
  * when a final answer has come. The final answer still arrives at on_response; ETIMEDOUT after
  * 64*T1 without one. */
 void tx_client_cancel(struct tx *tx);
+/* INVITE only, before tx_client_cancel(): its CANCEL says that somebody else took the call, so that
+ * no telephone counts it as missed (RFC 3326). */
+void tx_client_elsewhere(struct tx *tx);
 
 /* --- server --- */
 

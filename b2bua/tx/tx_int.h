@@ -13,6 +13,7 @@ struct tx_client {
     struct tx *cancel;  /* INVITE: the transaction of its CANCEL, a reference */
     uint32_t slot, gen;
     uint32_t answer_ms;
+    bool is_elsewhere; /* INVITE: its CANCEL says so */
     char branch[TX_BRANCH_LEN];
 };
 

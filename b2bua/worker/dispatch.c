@@ -49,12 +49,12 @@ static void on_response(struct worker *w, const struct flow *flow, struct sip_ms
 
 /* --- requests: what must hold for any new one --- */
 
-/* RFC 3262, RFC 4028; a REGISTER is judged elsewhere. */
+/* RFC 3262, RFC 4028. Understood is understood: stacks repeat them in PRACK and BYE, where they
+ * ask for nothing. */
 static bool is_option_of_ours(const struct sip_msg *req, struct sl option)
 {
-    return (req->method == SIP_INVITE && sl_ieq(option, SL("100rel"))) ||
-           ((req->method == SIP_INVITE || req->method == SIP_UPDATE) &&
-            sl_ieq(option, SL("timer")));
+    return req->method != SIP_REGISTER &&
+           (sl_ieq(option, SL("100rel")) || sl_ieq(option, SL("timer")));
 }
 
 static void put_unsupported(struct buf *b, const struct sip_msg *req, enum hdr_id id, bool *first)
@@ -166,7 +166,7 @@ static void on_cancel(struct worker *w, const struct flow *flow, struct sip_msg 
     } else {
         answer(w, req, flow, 200, SL_NULL);
     }
-    call_cancel(w->calls, invite);
+    call_cancel(w->calls, invite, req);
     tx_unref(&invite);
 }
 
@@ -239,7 +239,7 @@ static void on_options(struct worker *w, const struct flow *flow, struct sip_msg
         answer(w, req, flow, 503, SL("Retry-After: 30\r\n"));
         return;
     }
-    answer(w, req, flow, 200, SL(ALLOW_LINE "Accept: application/sdp\r\n"));
+    answer(w, req, flow, 200, SL(ALLOW_LINE "Accept: application/sdp, multipart/mixed\r\n"));
 }
 
 /* For want of a listener, or of time. */

@@ -53,8 +53,7 @@ request_route {{
 class Kamailio:
     """Enough of run.Daemon for the load generator: ports, CPU of the whole process tree, a clean end."""
 
-    def __init__(self, core):
-        taken = set()
+    def __init__(self, core, taken):
         self.core, self.process = core, None
         self.directory = tempfile.TemporaryDirectory(prefix="postern-bench-")
         self.ports = {name: run.free_port(run.socket.SOCK_DGRAM, address, taken) for name, address in (
@@ -126,13 +125,16 @@ def cost_us(box, args, cores, how, seconds):
 
 
 def turns(args, cores, rounds, label, cost):
-    """The cost of a call here and there, in turns; prints each round as a remark and the medians as figures."""
+    """The cost of a call here and there, in short turns between two that both stand ready, so that a machine whose
+    speed drifts is the same for both; prints each round as a remark and the medians as figures."""
     ours, theirs = [], []
-    for _ in range(rounds):
-        for costs, box in ((ours, run.Daemon(args, cores)), (theirs, Kamailio(cores[0]))):
-            with box:
+    taken = set()
+    with run.Daemon(args, cores, taken=taken) as postern, Kamailio(cores[0], taken) as kamailio:
+        for _ in range(rounds):
+            for costs, box in ((ours, postern), (theirs, kamailio)):
                 costs.append(cost(box))
-        run.remark(f"{label}: postern {ours[-1]:.0f} us, kamailio {theirs[-1]:.0f} us, ratio {ours[-1] / theirs[-1]:.3f}")
+            run.remark(f"{label}: postern {ours[-1]:.0f} us, kamailio {theirs[-1]:.0f} us, "
+                       f"ratio {ours[-1] / theirs[-1]:.3f}")
     run.figure(f"cpu_per_call{label}", statistics.median(ours), "us")
     run.figure(f"cpu_per_call{label}_kamailio", statistics.median(theirs), "us")
     run.figure(f"cpu_per_call{label}_ratio", statistics.median(a / b for a, b in zip(ours, theirs)), "x")
@@ -142,8 +144,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--inflight", type=int, default=50, help="transactions pending at saturation")
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
     own = parser.parse_args()
     sys.argv = sys.argv[:1]
     args = run.parse_args()

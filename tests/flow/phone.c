@@ -245,9 +245,10 @@ static void send_sibling(struct phone *p, const char *method, struct sl to)
     assert_int_equal(sl_next(&number, ' ', &word), 0);
     SAY(text,
         "%s%.*s\r\nVia: %.*s\r\nMax-Forwards: 70\r\nFrom: %.*s\r\nTo: %.*s\r\nCall-ID: %.*s\r\n"
-        "CSeq: %.*s %s\r\nContent-Length: 0\r\n\r\n",
+        "CSeq: %.*s %s\r\n%sContent-Length: 0\r\n\r\n",
         method, SL_ARG(sl_from(start, strlen("INVITE"))), SL_ARG(via), SL_ARG(from), SL_ARG(to),
-        SL_ARG(id), SL_ARG(word), method);
+        SL_ARG(id), SL_ARG(word), method, p->extra);
+    p->extra[0] = '\0';
     phone_send_raw(p, text);
 }
 
@@ -287,19 +288,24 @@ static void answer(struct phone *p, const char *request, unsigned status, const 
     bool needs_tag = status > 100 && msg_tag(to).n == 0;
     static char text[RIG_TEXT_MAX];
     static char fields[2048];
+    char contact[160];
 
     assert_true(req.n != 0);
+    SAY(contact, "Contact: <sip:dev-%s-%u@%s>\r\n", p->user, p->side, p->at);
+    if (p->contact[0] != '\0') {
+        SAY(contact, "%s", p->contact);
+    }
     fields[0] = '\0';
     copy_fields(fields, sizeof(fields), req, "Via");
     copy_fields(fields, sizeof(fields), req, "Record-Route");
     SAY(text,
         "SIP/2.0 %u Because\r\n%sFrom: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\nCSeq: %.*s\r\n"
-        "Contact: <sip:dev-%s-%u@%s>\r\nServer: agent-of-%s\r\nX-Secret: secret-of-%s\r\n%s%s"
+        "%sServer: agent-of-%s\r\nX-Secret: secret-of-%s\r\n%s%s"
         "Content-Length: %zu\r\n\r\n%s",
         status, fields, SL_ARG(msg_hdr(req, "From", 0)), SL_ARG(to), needs_tag ? ";tag=" : "",
         needs_tag ? p->tag : "", SL_ARG(msg_hdr(req, "Call-ID", 0)),
-        SL_ARG(msg_hdr(req, "CSeq", 0)), p->user, p->side, p->at, p->user, p->user, p->extra,
-        type_of(p, body), body != NULL ? strlen(body) : 0, body != NULL ? body : "");
+        SL_ARG(msg_hdr(req, "CSeq", 0)), contact, p->user, p->user, p->extra, type_of(p, body),
+        body != NULL ? strlen(body) : 0, body != NULL ? body : "");
     p->extra[0] = '\0';
     phone_send_raw(p, text);
 }

@@ -185,6 +185,50 @@ static void the_answer_of_another_dialog_counts_for_itself(void **state)
     pair_bye(&t);
 }
 
+/* The one who called holds us to the first answer in a dialog (RFC 3261 13.2.1): what differs comes
+ * in another one, and only that. */
+static void another_answer_reaches_the_caller_in_a_dialog_of_its_own(void **state)
+{
+    struct pair t;
+    struct phone fork;
+    char first[RIG_ID_MAX];
+
+    pair_init(&t, *state);
+    talk_start(&t.a, &t.b);
+    phone_answer_invite(&t.b, 180, NULL);
+    EXPECT(&t.a, "180 INVITE");
+    memcpy(first, t.a.remote_tag, sizeof(first));
+    phone_answer_invite(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    assert_string_equal(t.a.remote_tag, first);
+    phone_fork(&fork, &t.b);
+    phone_answer_invite(&fork, 183, phone_sdp(&fork, NULL)); /* the same to the caller */
+    EXPECT(&t.a, "183 INVITE");
+    assert_string_equal(t.a.remote_tag, first);
+    phone_answer_invite(&fork, 200, phone_sdp(&fork, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    assert_string_equal(t.a.remote_tag, first);
+    EXPECT(&fork, "ACK");
+    phone_ack(&t.a, NULL);
+    talk_bye(&t.a, &fork);
+
+    phone_renew(&t.a);
+    phone_renew(&t.b);
+    talk_start(&t.a, &t.b);
+    phone_answer_invite(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    memcpy(first, t.a.remote_tag, sizeof(first));
+    phone_fork(&fork, &t.b);
+    phone_answer_invite(&fork, 200, phone_sdp(&fork, "sendonly"));
+    EXPECT(&t.a, "200 INVITE");
+    assert_string_not_equal(t.a.remote_tag, first);
+    EXPECT(&fork, "ACK");
+    phone_ack(&t.a, NULL);
+    rig_advance(t.r, 1000);
+    QUIET(&t.a); /* the ACK in the new dialog was understood */
+    talk_bye(&t.a, &fork);
+}
+
 static void put_many_formats(struct buf *b, const struct phone *p, unsigned n)
 {
     buf_reset(b);
@@ -451,6 +495,7 @@ int main(void)
         FLOW_TEST(early_media_reaches_the_caller_and_the_answer_may_repeat_it),
         FLOW_TEST(another_answer_in_the_same_dialog_changes_nothing),
         FLOW_TEST(the_answer_of_another_dialog_counts_for_itself),
+        FLOW_TEST(another_answer_reaches_the_caller_in_a_dialog_of_its_own),
         FLOW_TEST(the_relay_is_told_of_every_format),
         FLOW_TEST(ringing_with_a_description_carries_early_media_as_well),
         FLOW_TEST(an_answer_without_description_uses_the_one_of_the_early_media),

@@ -128,7 +128,13 @@ static void nobody_answering_within_the_set_up_time_is_a_408_and_a_cancel(void *
 
     pair_init(&t, *state);
     pair_ring(&t);
-    rig_advance(t.r, 179999);
+    for (unsigned i = 0; i < 2; i++) { /* once a minute it says that it still rings */
+        rig_advance(t.r, 59999);
+        QUIET(&t.a);
+        rig_advance(t.r, 1);
+        EXPECT(&t.a, "180 INVITE");
+    }
+    rig_advance(t.r, 59999);
     QUIET(&t.a);
     QUIET(&t.b);
     rig_advance(t.r, 1);
@@ -136,6 +142,60 @@ static void nobody_answering_within_the_set_up_time_is_a_408_and_a_cancel(void *
     phone_ack_failure(&t.a);
     talk_cancelled(&t.b);
     talk_record_is("timeout", "set-up took too long", 408);
+}
+
+static void early_media_that_goes_on_is_not_rung_over(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    talk_start(&t.a, &t.b);
+    phone_answer_invite(&t.b, 100, NULL);
+    rig_advance(t.r, 60000);
+    QUIET(&t.a); /* nothing was said that could be repeated */
+    phone_answer_invite(&t.b, 180, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "180 INVITE");
+    rig_advance(t.r, 60000);
+    LACKS(EXPECT(&t.a, "183 INVITE"), "m=audio");
+    pair_answer(&t);
+    rig_advance(t.r, 60000);
+    QUIET(&t.a);
+    pair_bye(&t);
+}
+
+/* RFC 3261 13.3.1: the caller may say how long it waits; we never wait longer than we do. */
+static void an_invite_that_expires_is_a_487(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    memcpy(t.a.extra, "Expires: 30\r\n", sizeof("Expires: 30\r\n"));
+    pair_ring(&t);
+    rig_advance(t.r, 29999);
+    QUIET(&t.a);
+    rig_advance(t.r, 1);
+    EXPECT(&t.a, "487 INVITE");
+    phone_ack_failure(&t.a);
+    talk_cancelled(&t.b);
+    talk_record_is("timeout", "the caller's INVITE expired", 487);
+    phone_renew(&t.a);
+    phone_renew(&t.b);
+    memcpy(t.a.extra, "Expires: 4294967295\r\n", sizeof("Expires: 4294967295\r\n"));
+    pair_ring(&t);
+    rig_advance(t.r, 180000);
+    EXPECT(&t.a, "180 INVITE");
+    EXPECT(&t.a, "180 INVITE");
+    EXPECT(&t.a, "408 INVITE");
+    phone_ack_failure(&t.a);
+    talk_cancelled(&t.b);
+    phone_renew(&t.a);
+    phone_renew(&t.b);
+    memcpy(t.a.extra, "Expires: 30\r\n", sizeof("Expires: 30\r\n"));
+    pair_ring(&t);
+    pair_answer(&t);
+    rig_advance(t.r, 30000); /* answered is answered */
+    QUIET(&t.a);
+    pair_bye(&t);
 }
 
 static void a_callee_that_ignores_the_cancel_is_forgotten(void **state)
@@ -490,6 +550,8 @@ int main(void)
         FLOW_TEST(a_cancel_after_the_answer_has_no_effect),
         FLOW_TEST(a_cancel_for_nothing_is_a_481),
         FLOW_TEST(nobody_answering_within_the_set_up_time_is_a_408_and_a_cancel),
+        FLOW_TEST(early_media_that_goes_on_is_not_rung_over),
+        FLOW_TEST(an_invite_that_expires_is_a_487),
         FLOW_TEST(a_callee_that_ignores_the_cancel_is_forgotten),
         FLOW_TEST(a_silent_target_is_left_within_two_seconds),
         FLOW_TEST(a_target_that_answers_100_is_not_left),

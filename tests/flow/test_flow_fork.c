@@ -256,6 +256,62 @@ static void a_caller_that_gives_up_cancels_all_devices(void **state)
     talk_cancelled(&f.c);
 }
 
+#define ELSEWHERE "Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"
+
+static void cancelled(struct phone *p, bool is_taken)
+{
+    const char *m = EXPECT(p, "CANCEL");
+
+    assert_int_equal(is_taken, strstr(m, ELSEWHERE) != NULL);
+    assert_int_equal(is_taken, strstr(m, "Reason:") != NULL);
+    phone_answer(p, 200, NULL);
+    phone_answer_invite(p, 487, NULL);
+    EXPECT(p, "ACK");
+}
+
+/* RFC 3326: else every telephone but one has a missed call. */
+static void a_call_taken_by_another_is_no_missed_call(void **state)
+{
+    struct forks f;
+
+    forks_init(&f, *state);
+    ring(&f);
+    phone_answer(&f.b, 180, NULL);
+    EXPECT(&f.a, "180 INVITE");
+    answer(&f, &f.b);
+    QUIET(&f.c); /* it has not said a word yet */
+    phone_answer(&f.c, 180, NULL);
+    cancelled(&f.c, true);
+    bye(&f, &f.b);
+}
+
+static void a_call_that_nobody_took_is_one_unless_the_caller_knows_better(void **state)
+{
+    static const struct {
+        const char *reason;
+        bool is_taken;
+    } rows[] = {{"", false},
+                {"Reason: SIP;cause=487\r\n", false},
+                {"Reason: Q.850;cause=200\r\n", false},
+                {"Reason: Q.850 ;cause=26, sip ; cause=200;text=\"x;y\"\r\n", true}};
+    struct forks f;
+
+    forks_init(&f, *state);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        phone_renew(&f.a);
+        phone_renew(&f.b);
+        phone_renew(&f.c);
+        ring(&f);
+        phone_answer(&f.b, 180, NULL);
+        EXPECT(&f.a, "180 INVITE");
+        phone_answer(&f.c, 180, NULL);
+        memcpy(f.a.extra, rows[i].reason, strlen(rows[i].reason) + 1);
+        talk_cancel(&f.a);
+        cancelled(&f.b, rows[i].is_taken);
+        cancelled(&f.c, rows[i].is_taken);
+    }
+}
+
 static void a_user_without_a_device_is_a_480_and_an_unknown_one_a_404(void **state)
 {
     struct phone a;
@@ -359,6 +415,8 @@ int main(void)
         FLOW_TEST(all_devices_busy_is_the_best_of_their_failures),
         FLOW_TEST(a_603_of_one_device_stops_them_all),
         FLOW_TEST(a_caller_that_gives_up_cancels_all_devices),
+        FLOW_TEST(a_call_taken_by_another_is_no_missed_call),
+        FLOW_TEST(a_call_that_nobody_took_is_one_unless_the_caller_knows_better),
         FLOW_TEST(a_user_without_a_device_is_a_480_and_an_unknown_one_a_404),
         FLOW_TEST(the_identity_of_a_user_replaces_a_forged_from),
         FLOW_TEST(users_are_reached_where_their_registration_came_from),

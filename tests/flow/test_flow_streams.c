@@ -84,11 +84,45 @@ static void text_that_one_side_refuses_leaves_the_rest(void **state)
     pair_bye(&t);
 }
 
+/* Who knows no video says nothing of it, though RFC 3264 6 has it refuse the stream. */
+static void streams_that_an_answer_leaves_out_are_refused_in_their_place(void **state)
+{
+    struct media_session *m;
+    struct pair t;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, with_streams(&t.a, 41000, 41002));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.b, "ACK");
+    HAS(EXPECT(&t.a, "200 INVITE"), "m=video 0 RTP/AVP 96\r\nm=text 0 RTP/AVP 98");
+    phone_ack(&t.a, NULL);
+    m = rig_media(t.r);
+    assert_int_equal(addr_port(&m->streams[0].side[1].remote.rtp), t.b.media_port);
+    /* nor when it holds the call, or is asked for an offer */
+    talk_offer(&t.b, &t.a, phone_sdp(&t.b, "sendonly"));
+    HAS(t.a.ring, "a=sendonly\r\nm=video 0 RTP/AVP 96\r\nm=text 0 RTP/AVP 98");
+    phone_answer_invite(&t.a, 200, with_streams(&t.a, 0, 0));
+    EXPECT(&t.b, "200 INVITE");
+    EXPECT(&t.a, "ACK");
+    phone_ack(&t.b, NULL);
+    phone_reinvite(&t.a, NULL);
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    HAS(EXPECT(&t.a, "200 INVITE"), "m=video 0 RTP/AVP 96\r\nm=text 0 RTP/AVP 98");
+    phone_ack(&t.a, with_streams(&t.a, 0, 0));
+    EXPECT(&t.b, "ACK");
+    pair_bye(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FLOW_TEST(audio_video_and_text_are_carried_side_by_side),
         FLOW_TEST(text_that_one_side_refuses_leaves_the_rest),
+        FLOW_TEST(streams_that_an_answer_leaves_out_are_refused_in_their_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

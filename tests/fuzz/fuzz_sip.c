@@ -13,6 +13,18 @@ static void fuzz_require(bool is_true)
     }
 }
 
+static void fuzz_parts(const struct sip_msg *m)
+{
+    struct sip_parts it;
+    struct sip_part part;
+    int err = sip_parts_begin(&it, sip_hdr_value(m, HDR_CONTENT_TYPE), m->body);
+
+    while (err == 0 && (err = sip_parts_next(&it, &part)) == 0) {
+        fuzz_require(part.body.n == 0 || (part.body.p >= m->body.p &&
+                                          part.body.p + part.body.n <= m->body.p + m->body.n));
+    }
+}
+
 static void fuzz_walk(const struct sip_msg *m)
 {
     for (unsigned id = 0; id < HDR_N; id++) {
@@ -32,6 +44,7 @@ static void fuzz_walk(const struct sip_msg *m)
         (void)sip_hdr_has_token(m, (enum hdr_id)id, SL("100rel"));
     }
     (void)sip_content_type(m);
+    fuzz_parts(m);
     for (uint16_t i = 0; i < m->n_hdrs; i++) {
         fuzz_require(m->hdrs[i].name.n != 0 && sl_chr(m->hdrs[i].name, ' ') < 0);
     }
@@ -129,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     sip_msg_unref(&m);
     buf_init(&b, 4 * SIP_MSG_MAX);
-    if (sip_write_cancel(&b, sl_make(data, n)) == 0) {
+    if (sip_write_cancel(&b, sl_make(data, n), SL_NULL) == 0) {
         fuzz_check_lines(buf_sl(&b));
     }
     buf_free(&b);

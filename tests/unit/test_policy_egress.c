@@ -1,6 +1,7 @@
 /* test_policy_egress.c - what is found in bytes and what is not: addresses in any spelling, names,
  * identifiers and keys, in any kind of body; and all that only looks like them. */
 #include "policy_rig.h"
+#include "sbc-policy/egress_int.h"
 
 struct found {
     char text[256]; /* what was found, each followed by a bar */
@@ -245,9 +246,86 @@ static void the_worst_bytes_end_soon(void **state)
     }
 }
 
+/* Blocks are looked at with the machine's vectors; byte by byte the same must come out. */
+static void blocks_are_marked_as_their_bytes_are(void **state)
+{
+    char bytes[3 * EGRESS_BLOCK];
+
+    (void)state;
+    for (unsigned seed = 0; seed < 2000; seed++) {
+        size_t n = seed % sizeof(bytes);
+        struct egress_marks m, each;
+
+        for (size_t i = 0; i < n; i++) {
+            bytes[i] = (char)(seed * 31 + i * (seed % 7 + 1));
+        }
+        m = egress_marks(sl_make(bytes, n));
+        each = egress_marks_each(sl_make(bytes, n));
+        assert_int_equal(m.alnum, each.alnum);
+        assert_int_equal(m.dots, each.dots);
+    }
+}
+
+static void on_last(const struct policy_hit *hit, void *arg)
+{
+    *(struct policy_hit *)arg = *hit;
+}
+
+/* Wherever a message puts it: at the edges of blocks and of the whole, and behind much else. */
+static void an_id_is_found_at_every_place(void **state)
+{
+    static const char id[] =
+        "k3v9-q2m7x1c5b8n4l6j0h2g7f5a1s2d3f4g5h6j7k8l9p0o9i8u7y6t5r4e3w2q1abcd";
+    char bytes[4 * EGRESS_BLOCK];
+    struct policy_sight l = to_carrier();
+    size_t n = sizeof(id) - 1;
+
+    (void)state;
+    policy_sight_id(&l, sl_make(id, n));
+    for (size_t at = 1; at + n < sizeof(bytes); at++) {
+        struct policy_hit hit = {.n = 0};
+
+        memset(bytes, ' ', sizeof(bytes));
+        memcpy(bytes, "a.example.net 10.9.9.9", at < 22 ? at - 1 : 22);
+        bytes[at - 1] = '=';
+        memcpy(bytes + at, id, n);
+        policy_egress_scan(&l, sl_make(bytes, at % 2 == 0 ? at + n : sizeof(bytes)), on_last, &hit);
+        assert_int_equal(hit.kind, POLICY_HIT_ID);
+        assert_int_equal(hit.at, at);
+        assert_int_equal(hit.n, n);
+    }
+}
+
+static void an_address_is_found_once_at_every_place(void **state)
+{
+    static const char *const hidden[] = {"fd00:5:0:0:0:0:0:20", "203.0.113.77"};
+    char bytes[3 * EGRESS_BLOCK];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hidden); i++) {
+        size_t n = strlen(hidden[i]);
+
+        for (size_t at = 0; at + n < sizeof(bytes); at++) {
+            struct policy_said other = {.n = 0};
+            struct policy_sight l = to_carrier();
+            size_t found = 0;
+
+            policy_said_host(&other, sl_make(hidden[i], n));
+            l.others[l.n_others++] = &other;
+            memset(bytes, '=', sizeof(bytes));
+            memcpy(bytes + at, hidden[i], n);
+            policy_egress_scan(&l, sl_make(bytes, sizeof(bytes)), on_counted, &found);
+            assert_int_equal(found, 1);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_is_found_once_at_every_place),
+        cmocka_unit_test(blocks_are_marked_as_their_bytes_are),
+        cmocka_unit_test(an_id_is_found_at_every_place),
         cmocka_unit_test(addresses_are_found_in_any_spelling),
         cmocka_unit_test(what_only_looks_like_one_is_not_found),
         cmocka_unit_test(ones_own_is_no_secret),

@@ -80,7 +80,7 @@ static size_t column_of(const struct sl *cols, size_t n, const char *name)
 static bool set_load(struct set *set, const char *dir)
 {
     size_t n = 0, head_n, file, expect, also, not ;
-    struct sl cols[COLS_MAX], line, rest;
+    struct sl cols[COLS_MAX], line = SL_NULL, rest;
     char *index = slurp(dir, "index.tsv", &n);
 
     if (index == NULL) {

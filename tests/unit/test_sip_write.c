@@ -119,6 +119,15 @@ static void users_hold_nothing_that_ends_them(void **state)
         {{"a:p", 3}, "a%3Ap"},
         {{"a;lr?Route=x", 12}, "a%3Blr%3FRoute=x"},
         {{"*72#", 4}, "*72%23"},
+        {SL("+14155550100;npdi;RN=+14155550199;cic=+1288"),
+         "+14155550100;npdi;RN=+14155550199;cic=+1288"},
+        {SL("5550100;phone-context=+1415"), "5550100;phone-context=+1415"},
+        {SL("5550100;phone-context=a@b"), "5550100%3Bphone-context=a%40b"},
+        {SL("+1;npdi;lr"), "+1%3Bnpdi%3Blr"},
+        {SL("+1;rn="), "+1%3Brn="},
+        {SL("+1;;npdi"), "+1%3B%3Bnpdi"},
+        {SL(";npdi"), "%3Bnpdi"},
+        {SL("alice;npdi"), "alice%3Bnpdi"},
         {{"a\r\nb\0c", 6}, "a%0D%0Ab%00c"},
         {{"<\"\\> \xc3\xa4", 7}, "%3C%22%5C%3E%20%C3%A4"},
         {{"a%0d%0a", 7}, "a%0d%0a"},
@@ -271,7 +280,7 @@ static void cancel_matches_its_invite(void **state)
     struct sip_bad bad;
 
     (void)state;
-    assert_int_equal(sip_write_cancel(&b, SL(INVITE)), 0);
+    assert_int_equal(sip_write_cancel(&b, SL(INVITE), SL_NULL), 0);
     assert_written(
         &b, "CANCEL sip:b@192.0.2.4;x=y SIP/2.0\r\nVia: SIP/2.0/UDP us;branch=z9hG4bKtok;rport\r\n"
             "Max-Forwards: 70\r\nRoute: <sip:p1;lr>, <sip:p2;lr>\r\nRoute: <sip:p3;lr>\r\n"
@@ -304,7 +313,7 @@ static void what_is_no_invite_gives_no_ack_and_no_cancel(void **state)
         struct buf b = writer();
 
         assert_int_equal(sip_write_ack_failure(&b, sl_str(rows[i]), SL("x")), EBADMSG);
-        assert_int_equal(sip_write_cancel(&b, sl_str(rows[i])), EBADMSG);
+        assert_int_equal(sip_write_cancel(&b, sl_str(rows[i]), SL_NULL), EBADMSG);
         assert_int_equal(b.n, 0);
     }
 }
@@ -316,14 +325,14 @@ static void a_full_writer_reports_and_never_overruns(void **state)
     struct buf b = writer();
 
     (void)state;
-    assert_int_equal(sip_write_cancel(&b, SL(INVITE)), 0);
+    assert_int_equal(sip_write_cancel(&b, SL(INVITE), SL_NULL), 0);
     whole = b.n;
     for (size_t cap = 0; cap < whole; cap++) {
         char *small = malloc(cap != 0 ? cap : 1);
 
         assert_non_null(small);
         buf_init_fixed(&b, small, cap);
-        assert_int_equal(sip_write_cancel(&b, SL(INVITE)), EMSGSIZE);
+        assert_int_equal(sip_write_cancel(&b, SL(INVITE), SL_NULL), EMSGSIZE);
         buf_init_fixed(&b, small, cap);
         sip_put_response(&b, &(struct sip_response){.req = m, .status = 200, .to_tag = SL("our")});
         free(small);

@@ -40,6 +40,8 @@
     X(TLS_RESUMED, "postern_tls_resumed_total", "", "TLS handshakes that resumed a session")       \
     X(TLS_NAMES, "postern_tls_names_cut_total", "",                                                \
       "Certificates with more names than are kept: only the first ones count")                     \
+    X(TLS_ASIDES, "postern_tls_rekey_floods_total", "",                                            \
+      "TLS connections ended for more new keys than anybody needs")                                \
     X(TLS_RETIRED, "postern_tls_retired_total", "",                                                \
       "TLS connections that a new configuration no longer vouches for")                            \
     X(CONN_RESERVE, "postern_conn_reserve_total", "",                                              \

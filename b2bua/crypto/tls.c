@@ -10,6 +10,9 @@ static int on_bio_read(BIO *bio, char *dst, size_t cap, size_t *n)
     struct tls *t = BIO_get_data(bio);
 
     BIO_clear_retry_flags(bio);
+    if (t->asides > TLS_ASIDES_MAX) {
+        return 0; /* the end: one call of OpenSSL would go through all that came */
+    }
     if (t->in.n == 0) {
         BIO_set_retry_read(bio);
         return 0;
@@ -165,6 +168,11 @@ static int tls_classify(struct tls *t)
         t->why = "nothing can be sent";
         return t->out_err;
     }
+    if (t->asides > TLS_ASIDES_MAX) {
+        t->why = "too many new keys";
+        stat_inc(STAT_TLS_ASIDES);
+        return EPROTO;
+    }
     if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE) {
         return ENOMEM;
     }
@@ -211,18 +219,24 @@ bool tls_has_ended(const X509 *cert, time_t now)
     return X509_cmp_time(X509_get0_notAfter(cert), &now) <= 0; /* 0: it cannot be read */
 }
 
+bool tls_is_over(const X509 *cert)
+{
+    struct clock clock;
+
+    clock_init_real(&clock);
+    return tls_has_ended(cert, (time_t)(clock_wall_ms(&clock) / 1000));
+}
+
 /* A resumed session brings the certificate of its first handshake, which may have ended since. */
 static int tls_take_peer(struct tls *t)
 {
     X509 *cert = SSL_get0_peer_certificate(t->ssl);
-    struct clock clock;
 
-    clock_init_real(&clock);
     if (cert == NULL || SSL_get_verify_mode(t->ssl) == SSL_VERIFY_NONE ||
         SSL_get_verify_result(t->ssl) != X509_V_OK) {
         return 0;
     }
-    if (t->resumed && tls_has_ended(cert, (time_t)(clock_wall_ms(&clock) / 1000))) {
+    if (t->resumed && tls_is_over(cert)) {
         return tls_refuse(t, EACCES, "certificate has expired");
     }
     t->names = mem_alloc(sizeof(*t->names));
@@ -261,8 +275,24 @@ static uint8_t tls_suite_of(const SSL *ssl)
     return 1; /* none but these are offered */
 }
 
+static void on_message(int is_ours, int version, int type, const void *p, size_t n, SSL *ssl,
+                       void *arg)
+{
+    struct tls *t = arg;
+
+    (void)version, (void)p, (void)n, (void)ssl;
+    t->asides += is_ours == 0 && type == SSL3_RT_HANDSHAKE;
+}
+
+void tls_forgive(struct tls *t)
+{
+    t->asides = 0;
+}
+
 static int tls_opened(struct tls *t)
 {
+    SSL_set_msg_callback(t->ssl, on_message);
+    SSL_set_msg_callback_arg(t->ssl, t);
     t->cipher = tls_suite_of(t->ssl);
     t->resumed = SSL_session_reused(t->ssl) == 1;
     t->is_open = true;

@@ -89,6 +89,11 @@ MUST_USE int tls_step(struct tls *t, struct sl *in);
 MUST_USE int tls_read(struct tls *t, struct sl *in, void *dst, size_t cap, size_t *n);
 MUST_USE int tls_write(struct tls *t, struct sl bytes); /* all of it; EPROTO, ENOMEM, or of out */
 void tls_close(struct tls *t); /* says that nothing follows; harmless when broken or not open */
+/* Messages of TLS itself on an open connection, such as new keys (RFC 8446 4.6.3: 27 bytes that
+ * cost 17 us here). More than these since the last tls_forgive() break it: tls_read() gives EPROTO
+ * (counted). */
+#define TLS_ASIDES_MAX 32
+void tls_forgive(struct tls *t);
 
 const char *tls_why(const struct tls *t); /* static text; "" before a failure */
 struct tls_info {                         /* once the handshake is done */

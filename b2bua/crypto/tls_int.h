@@ -67,6 +67,7 @@ struct tls {
     int out_err;  /* what out gave */
     bool is_open; /* handshake done */
     bool is_broken;
+    unsigned asides; /* messages of TLS itself that came since tls_forgive() */
     const char *why; /* static */
     uint8_t cipher;  /* 1 + index in tls_suites */
     bool resumed;
@@ -93,5 +94,6 @@ void tls_sessions_free(struct tls_client *c);
 struct tls *tls_of_ssl(const SSL *ssl);
 bool tls_is_alert(unsigned long e); /* an OpenSSL error that the other side has sent */
 bool tls_has_ended(const X509 *cert, time_t now);
+bool tls_is_over(const X509 *cert); /* by now */
 
 #endif

@@ -63,6 +63,10 @@ enum tls_standing tls_recheck(struct tls *t, const struct tls_server *s, const s
     if (!t->is_open) {
         return TLS_LOST;
     }
+    if (t->names != NULL && tls_is_over(SSL_get0_peer_certificate(t->ssl))) {
+        forget_names(t);
+        return TLS_LOST;
+    }
     if (memcmp(t->trust, trust, TLS_TRUST) != 0) {
         if (!is_still_good(t, s, c)) {
             forget_names(t);

@@ -237,20 +237,23 @@ static bool chain_may_speak_sip(const X509_STORE_CTX *ctx)
     return uses != 0;
 }
 
-/* The operator's files hold a list of this certificate's issuer. */
+/* The operator's files hold a list of this certificate's issuer. The system's authorities are
+ * fetched when they are needed, so that another thread may be adding one: the lock. */
 static bool has_crl(const X509_STORE_CTX *ctx, const X509 *cert)
 {
-    const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(X509_STORE_CTX_get0_store(ctx));
+    X509_STORE *store = X509_STORE_CTX_get0_store(ctx);
+    const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+    bool has = false;
 
-    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+    (void)X509_STORE_lock(store);
+    for (int i = 0; !has && i < sk_X509_OBJECT_num(all); i++) {
         const X509_CRL *crl = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
 
-        if (crl != NULL &&
-            X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(cert)) == 0) {
-            return true;
-        }
+        has =
+            crl != NULL && X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_issuer_name(cert)) == 0;
     }
-    return false;
+    (void)X509_STORE_unlock(store);
+    return has;
 }
 
 /* A list of one authority says nothing of the others. */

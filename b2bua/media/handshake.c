@@ -6,6 +6,7 @@
 #include "media/stage_int.h"
 
 #define HANDSHAKE_EARLY_MAX 1500
+#define HANDSHAKE_PIECES_MAX 4 /* of a ClientHello (RFC 6347 4.2.3) that came early */
 /* An unproven source has so long for its handshake before one like it may try; less than the 1 s
  * after which a client repeats its ClientHello (RFC 6347 4.2.4.1). */
 #define HANDSHAKE_TURN_MS 900
@@ -21,13 +22,15 @@ struct handshake { /* of one port */
     bool is_proven;      /* d was made for whom the description names, or ICE has checked */
     bool is_started;     /* our ClientHello is out */
     bool is_told;        /* its end was dealt with */
+    bool is_elsewhere;   /* the peer has moved since d was ready: it may begin anew */
 };
 
 struct early { /* a ClientHello that came before their description */
     struct media_flow *flow;
     struct addr src;
-    size_t n;
-    uint8_t p[HANDSHAKE_EARLY_MAX];
+    unsigned n_pieces;
+    size_t n[HANDSHAKE_PIECES_MAX];
+    uint8_t p[HANDSHAKE_PIECES_MAX][HANDSHAKE_EARLY_MAX];
 };
 
 struct media_dtls {
@@ -146,7 +149,7 @@ static void handshake_drop(struct handshake *h)
 {
     timer_stop(handshake_media(handshake_dtls(h))->p.loop, &h->timer);
     dtls_free(&h->d);
-    h->is_started = h->is_told = false;
+    h->is_started = h->is_told = h->is_elsewhere = false;
 }
 
 /* A neighbour of the peer, behind the same NAT or proxy, must not end its call: what fails with one
@@ -273,15 +276,33 @@ static bool handshake_is_hello(struct sl datagram)
     return datagram.n > 13 && (uint8_t)datagram.p[0] == 22 && (uint8_t)datagram.p[13] == 1;
 }
 
+/* Of one in several datagrams (RFC 6347 4.2.3), any but the first. */
+static bool handshake_is_further_piece(struct sl datagram)
+{
+    return handshake_is_hello(datagram) && datagram.n > 21 &&
+           memcmp(datagram.p + 19, "\0\0\0", 3) != 0;
+}
+
+/* Somebody else begins: that is no part of what the former one began. One certificate may serve
+ * many ends, as behind a relay: at another place the same may be another end (RFC 5763 6.6). */
+static bool handshake_begins_anew(const struct handshake *h, struct sl datagram,
+                                  const struct addr *src)
+{
+    if (h->d == NULL || dtls_is_active(h->d) || !handshake_is_hello(datagram)) {
+        return false;
+    }
+    if (dtls_state(h->d) == DTLS_READY) {
+        return h->is_elsewhere;
+    }
+    return !h->flow->by_checks && addr_family(&h->peer) != AF_UNSPEC && !addr_eq(&h->peer, src);
+}
+
 static void handshake_feed(struct handshake *h, struct sl datagram, const struct addr *src)
 {
     struct media_dtls *dtls = handshake_dtls(h);
 
-    /* Somebody else begins: that is no part of what the former one began. */
-    if (h->d != NULL && !h->flow->by_checks && addr_family(&h->peer) != AF_UNSPEC &&
-        !addr_eq(&h->peer, src) && handshake_is_hello(datagram) && !dtls_is_active(h->d) &&
-        dtls_state(h->d) != DTLS_READY) {
-        handshake_drop(h);
+    if (handshake_begins_anew(h, datagram, src)) {
+        handshake_drop(h); /* its keys stay until there are others */
     }
     if (h->d == NULL && handshake_make(dtls, h, src) != 0) {
         return; /* out of memory: they will repeat it */
@@ -332,18 +353,28 @@ static void handshake_keep(struct media_flow *f, const struct media_pkt *pkt)
 {
     struct media_dtls *dtls = f->side->sec->dtls;
 
+    struct early *e;
+
     if (pkt->n > HANDSHAKE_EARLY_MAX) {
         return;
     }
     if (dtls->early == NULL) {
-        dtls->early = mem_alloc(sizeof(*dtls->early));
+        dtls->early = mem_zalloc(sizeof(*dtls->early));
     }
-    if (dtls->early != NULL) { /* the last one counts */
-        dtls->early->flow = f;
-        dtls->early->src = pkt->src;
-        dtls->early->n = pkt->n;
-        memcpy(dtls->early->p, pkt->p, pkt->n);
+    e = dtls->early;
+    if (e == NULL) {
+        return;
     }
+    if (!handshake_is_further_piece(sl_make(pkt->p, pkt->n))) {
+        e->n_pieces = 0; /* the last one counts */
+        e->flow = f;
+        e->src = pkt->src;
+    } else if (e->n_pieces == 0 || e->n_pieces == HANDSHAKE_PIECES_MAX || e->flow != f ||
+               !addr_eq(&e->src, &pkt->src)) {
+        return;
+    }
+    e->n[e->n_pieces] = pkt->n;
+    memcpy(e->p[e->n_pieces++], pkt->p, pkt->n);
 }
 
 void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt)
@@ -365,16 +396,19 @@ void media_handshake_packet(struct media_flow *f, struct media_pkt *pkt)
 static void handshake_early(struct media_dtls *dtls)
 {
     struct early *e = dtls->early;
-    struct media_pkt pkt;
 
     if (e == NULL || !dtls->side->has_remote) {
         return;
     }
     dtls->early = NULL;
-    pkt = (struct media_pkt){.p = e->p, .n = e->n, .src = e->src, .now_ms = handshake_now(dtls)};
-    if (handshake_has_port(dtls, &dtls->port[e->flow->is_rtcp]) &&
-        handshake_allows(e->flow, &pkt)) {
-        handshake_feed(&dtls->port[e->flow->is_rtcp], sl_make(e->p, e->n), &e->src);
+    for (unsigned i = 0; i < e->n_pieces; i++) {
+        struct handshake *h = &dtls->port[e->flow->is_rtcp];
+        struct media_pkt pkt = {
+            .p = e->p[i], .n = e->n[i], .src = e->src, .now_ms = handshake_now(dtls)};
+
+        if (handshake_has_port(dtls, h) && handshake_allows(e->flow, &pkt)) {
+            handshake_feed(h, sl_make(pkt.p, pkt.n), &e->src);
+        }
     }
     mem_free(e);
 }
@@ -397,6 +431,14 @@ static void handshake_move(struct handshake *h, const struct addr *dest)
     handshake_set_peer(h, dest);
 }
 
+/* By checks, or by a description that names another place. */
+static bool handshake_has_moved(const struct handshake *h, const struct addr *dest)
+{
+    bool is_said = h->flow->by_checks || !addr_eq(&h->sdp, &h->flow->sdp);
+
+    return h->d != NULL && dtls_state(h->d) == DTLS_READY && is_said && !addr_eq(&h->peer, dest);
+}
+
 static void handshake_begin(struct media_dtls *dtls, struct handshake *h)
 {
     const struct addr *dest = handshake_has_port(dtls, h) ? media_flow_dest(h->flow) : NULL;
@@ -404,6 +446,7 @@ static void handshake_begin(struct media_dtls *dtls, struct handshake *h)
     if (dest == NULL || addr_family(dest) != addr_family(&dtls->side->local)) {
         return;
     }
+    h->is_elsewhere = h->is_elsewhere || handshake_has_moved(h, dest);
     if (h->flow->by_checks || addr_family(&h->peer) == AF_UNSPEC) {
         handshake_set_peer(h, dest);
     } else {

@@ -68,6 +68,10 @@ static int conn_cut(struct conn *c, struct sl in, size_t *len)
     size_t max = c->net->lim.max_message;
     int err;
 
+    if (c->whole != 0) {
+        *len = c->whole;
+        return in.n >= *len ? 0 : ENODATA;
+    }
     if (!c->line_ok) {
         err = stream_check_line(in);
         if (err != 0) {
@@ -77,6 +81,7 @@ static int conn_cut(struct conn *c, struct sl in, size_t *len)
     }
     c->head_ok = c->head_ok || stream_has_head(in, &c->scanned);
     err = c->head_ok ? sip_frame(in, max, len) : ENODATA;
+    c->whole = err == ENODATA ? *len : 0;
     return err == ENODATA && in.n >= max ? EMSGSIZE : err;
 }
 
@@ -123,7 +128,7 @@ static void conn_refuse(struct conn *c, struct sl in, int err)
 static void conn_deliver(struct conn *c, struct sl bytes)
 {
     c->line_ok = c->head_ok = false;
-    c->scanned = 0;
+    c->scanned = c->whole = 0;
     c->crlfs = 0;
     stat_inc(STAT_SIP_RX);
     conn_prove(c);

@@ -50,11 +50,13 @@ struct conn_tls { /* the TLS part of a connection */
     struct crypto_job job; /* one step of the handshake */
     struct loop_note note; /* it has come back */
     bool lent;             /* c->in, c->out and tls are the pool's until then */
+    size_t lent_max;       /* bytes that may wait in c->out meanwhile; the limits may change */
     bool orphan;           /* c died meanwhile: the note buries it */
     bool began;            /* the first bytes were looked at */
     bool counted;          /* in net.n_shaking and source.shaking */
     int result;            /* of the step */
     size_t rest;           /* bytes at the end of c->in that it left */
+    int64_t forgiven_ms;   /* the last tls_forgive() */
     struct conn_buf plain; /* to be sent once the handshake is done */
 };
 
@@ -83,6 +85,7 @@ struct conn {
     enum tls_standing standing;
     uint32_t proof; /* net.proof when it was judged last */
     size_t scanned; /* bytes of the arriving message without an end of header */
+    size_t whole;   /* bytes of all of it, once its header is there; else 0 */
     int64_t used_ms;
     int64_t since_ms;      /* Unix time */
     struct timer deadline; /* connect, whole message, linger */

@@ -207,7 +207,9 @@ static int conn_keep(struct conn *c, struct sl rest)
             return err;
         }
     }
-    memmove(b->p, rest.p, rest.n);
+    if (rest.p != b->p) { /* a piece more costs that piece, not all that came before */
+        memmove(b->p, rest.p, rest.n);
+    }
     b->n = rest.n;
     return 0;
 }

@@ -3,18 +3,25 @@
 #include "net/net_int.h"
 
 enum {
-    TLS_STEP_MAX = 16384,   /* bytes taken for one step; more wait in the kernel */
-    TLS_READ_ROUNDS = 4,    /* reads per wake-up */
+    TLS_STEP_MAX = 16384,   /* bytes taken at once; more wait in the kernel */
+    TLS_READ_ROUNDS = 4,    /* reads per wake-up: pings in records of their own take 5 ms then */
     TLS_OVERHEAD = 1024,    /* more than all records of a message add to it */
+    TLS_FORGIVE_MS = 60000, /* TLS_ASIDES_MAX messages of TLS itself in so long */
     TLS_RECORD_SHAKE = 0x16 /* RFC 8446 5.1: what every client begins with */
 };
 
 /* --- the step, on a thread of the pool --- */
 
+static size_t conn_tls_out_max(const struct conn *c)
+{
+    return c->net->lim.max_send_queue + TLS_OVERHEAD;
+}
+
 static int conn_tls_out(void *arg, struct sl bytes)
 {
-    struct conn *c = ((struct conn_tls *)arg)->c;
-    int err = conn_buf_put(&c->out, bytes, c->net->lim.max_send_queue + TLS_OVERHEAD);
+    const struct conn_tls *t = arg;
+    struct conn *c = t->c;
+    int err = conn_buf_put(&c->out, bytes, t->lent ? t->lent_max : conn_tls_out_max(c));
 
     return err == EMSGSIZE ? ENOBUFS : err;
 }
@@ -100,6 +107,7 @@ static void conn_tls_lend(struct conn *c)
     int err;
 
     t->lent = true;
+    t->lent_max = conn_tls_out_max(c);
     err = crypto_pool_put(c->net->pool, &t->job);
     if (err != 0) {
         t->lent = false;
@@ -242,9 +250,20 @@ static void conn_tls_broken(struct conn *c, int err)
     conn_kill(c, err);
 }
 
+static void conn_tls_forgive(struct conn *c)
+{
+    int64_t now_ms = loop_now_ms(c->net->loop);
+
+    if (now_ms - c->tls->forgiven_ms >= TLS_FORGIVE_MS) {
+        c->tls->forgiven_ms = now_ms;
+        tls_forgive(c->tls->tls);
+    }
+}
+
 /* What came from the wire, to the last whole record. */
 static void conn_tls_take(struct conn *c, struct sl in)
 {
+    conn_tls_forgive(c);
     while (c->state == CONN_OPEN) {
         struct iovec room;
         size_t got = 0;
@@ -306,13 +325,12 @@ void conn_tls_readable(struct conn *c)
     char *wire = c->net->rx + UDP_SLOT; /* the first slot is for the plain bytes */
 
     for (int i = 0; i < TLS_READ_ROUNDS && !conn_is_lent(c); i++) {
-        size_t room = c->state == CONN_SHAKING ? TLS_STEP_MAX : UDP_SLOT;
         ssize_t got;
 
         if (c->state != CONN_SHAKING && c->state != CONN_OPEN) {
             return;
         }
-        got = recv(c->fd, wire, room, MSG_DONTWAIT);
+        got = recv(c->fd, wire, TLS_STEP_MAX, MSG_DONTWAIT);
         if (got == 0) {
             conn_tls_eof(c);
             return;
@@ -328,7 +346,7 @@ void conn_tls_readable(struct conn *c)
         } else {
             conn_tls_take(c, sl_make(wire, (size_t)got));
         }
-        if ((size_t)got < room) {
+        if (got < TLS_STEP_MAX) {
             return;
         }
     }

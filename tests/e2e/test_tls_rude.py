@@ -66,6 +66,29 @@ def test_renegotiation_is_refused(house, port, pair):
     served(pair)
 
 
+def test_a_client_that_wants_new_keys_without_end_is_hung_up_on(house, port, pair):
+    client = subprocess.Popen(["openssl", "s_client", "-connect", net.host_port(*port), "-bind", net.STRANGER, "-tls1_3"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    asked = 0
+    try:
+        while asked < 200:  # it may be told of its end later than it asks
+            client.stdin.write(b"K\n")
+            client.stdin.flush()
+            while b"KEYUPDATE" not in (line := client.stdout.readline()):
+                if not line:
+                    raise BrokenPipeError
+            asked += 1
+    except BrokenPipeError:
+        pass
+    finally:
+        client.kill()
+        client.wait()
+    assert asked >= 32
+    net.until(lambda: house.daemon.api.metrics()["postern_tls_rekey_floods_total"] == 1, 3)
+    assert house.daemon.api.system()["connections"] == 0
+    served(pair)
+
+
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_both_versions_work_and_resume(house, port, tmp_path, version):
     ticket = str(tmp_path / "ticket")

@@ -2,6 +2,8 @@
  * not for another, what an authority between may vouch for, and certificates with many names. */
 #include "tests/unit/tls_pair.h"
 
+#include <openssl/err.h>
+#include <pthread.h>
 #include <stdio.h>
 
 /* Both files in one, for a set of anchors. */
@@ -155,6 +157,86 @@ static void what_a_resumed_client_cannot_show_again_is_lost(void **state)
     tls_server_unref(&after);
 }
 
+/* --- the system's authorities: a directory, read as it is needed, by all threads of the pool ---
+ */
+
+enum { LEAVES = 8, READERS = 4 };
+
+struct reader {
+    pthread_t thread;
+    unsigned first;
+    X509_STORE *store;
+    X509 *const *leaves;
+    unsigned good;
+};
+
+static void *read_all(void *arg)
+{
+    struct reader *r = arg;
+
+    for (unsigned i = 0; i < LEAVES; i++) {
+        X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+
+        (void)X509_STORE_CTX_init(ctx, r->store, r->leaves[(r->first + i) % LEAVES], NULL);
+        r->good += tls_chain_verify(ctx, NULL, NULL);
+        X509_STORE_CTX_free(ctx);
+        ERR_clear_error();
+    }
+    return NULL;
+}
+
+/* Puts an authority where OpenSSL looks for it, and gives a certificate of its. */
+static X509 *leaf_in_directory(unsigned i)
+{
+    char text[16384] = "", path[PKI_PATH_MAX], name[32];
+    struct pki_cert root, leaf;
+    X509 *cert;
+    FILE *f;
+
+    (void)snprintf(name, sizeof(name), "System CA %u", i);
+    pki_make(&root, "root", &(struct pki_spec){.cn = name});
+    pki_make(&leaf, "leaf", &(struct pki_spec){.cn = "x", .ca = &root});
+    cert = pki_read(&root);
+    (void)snprintf(name, sizeof(name), "%08lx.0", X509_subject_name_hash(cert));
+    X509_free(cert);
+    f = fopen(root.certificate, "r");
+    assert_non_null(f);
+    assert_true(fread(text, 1, sizeof(text) - 1, f) != 0);
+    (void)fclose(f);
+    (void)pki_file(path, name, text);
+    *strrchr(path, '/') = '\0';
+    (void)setenv("SSL_CERT_DIR", path, 1);
+    return pki_read(&leaf);
+}
+
+static void the_systems_authorities_are_read_by_many_threads(void **state)
+{
+    X509 *leaves[LEAVES];
+    struct reader readers[READERS];
+    struct tls_anchors *anchors = NULL;
+    struct tls_problem why;
+
+    (void)state;
+    for (unsigned i = 0; i < LEAVES; i++) {
+        leaves[i] = leaf_in_directory(i);
+    }
+    assert_int_equal(tls_anchors_load(&anchors, NULL, &why), 0);
+    for (unsigned i = 0; i < READERS; i++) {
+        readers[i] = (struct reader){
+            .first = i * LEAVES / READERS, .store = anchors->store, .leaves = leaves};
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, read_all, &readers[i]), 0);
+    }
+    for (unsigned i = 0; i < READERS; i++) {
+        (void)pthread_join(readers[i].thread, NULL);
+        assert_int_equal(readers[i].good, LEAVES);
+    }
+    for (unsigned i = 0; i < LEAVES; i++) {
+        X509_free(leaves[i]);
+    }
+    tls_anchors_unref(&anchors);
+    (void)unsetenv("SSL_CERT_DIR");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +245,7 @@ int main(void)
         cmocka_unit_test(an_authority_between_vouches_for_the_uses_it_has),
         cmocka_unit_test(a_certificate_with_many_names_is_known_by_the_first_ones),
         cmocka_unit_test(what_a_resumed_client_cannot_show_again_is_lost),
+        cmocka_unit_test(the_systems_authorities_are_read_by_many_threads),
     };
 
     return cmocka_run_group_tests(tests, pair_setup, pair_teardown);

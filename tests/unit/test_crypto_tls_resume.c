@@ -4,6 +4,9 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /* One connection between them; true when it was resumed. */
 static bool resumes(struct tls_client *c, struct tls_server *s)
@@ -82,6 +85,100 @@ static void a_revoked_certificate_is_not_resumed(void **state)
 }
 
 /* The check behind a resumed session; waiting for a real one to end would take seconds. */
+/* What the house takes for the time of day; OpenSSL's own clock goes on as it was. */
+static time_t ahead_s;
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t which, struct timespec *at)
+{
+    int rc = (int)syscall(SYS_clock_gettime, which, at);
+
+    at->tv_sec += which == CLOCK_REALTIME ? ahead_s : 0;
+    return rc;
+}
+
+static void a_session_of_a_certificate_that_has_ended_is_refused(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) { /* one end's certificate after the other's */
+        struct tls_client *c = pki_client(i == 0 ? &ca : NULL, wanted, &client_cert);
+        struct tls_server *s =
+            pki_server(&server_cert, &ca, i == 0 ? TLS_VERIFY_OFF : TLS_VERIFY_REQUIRED);
+
+        pair_up(c, s, WIRE_MAX);
+        shake();
+        assert_int_equal(pair.a.result, 0);
+        pair_down();
+        ahead_s = 2 * 86400;
+        pair_up(c, s, WIRE_MAX);
+        shake();
+        assert_int_equal(i == 0 ? pair.a.result : pair.b.result, EACCES);
+        pair_down();
+        ahead_s = 0;
+        tls_server_unref(&s);
+        tls_client_unref(&c);
+    }
+}
+
+/* In TLS 1.2 a session may be resumed many times: a refused one must not bar the way for ever. */
+static void after_a_refused_session_comes_a_whole_handshake(void **state)
+{
+    struct tls_client *c = pki_client(&ca, wanted, NULL);
+    struct tls_server *s = pki_server(&server_cert, NULL, TLS_VERIFY_OFF);
+    static const int wants[] = {0, EACCES, 0};
+
+    (void)state;
+    assert_int_equal(SSL_CTX_set_max_proto_version(c->ctx, TLS1_2_VERSION), 1);
+    for (unsigned i = 0; i < COUNT_OF(wants); i++) {
+        ahead_s = i == 1 ? 2 * 86400 : 0;
+        pair_up(c, s, WIRE_MAX);
+        shake();
+        assert_int_equal(pair.a.result, wants[i]);
+        assert_int_equal(info_of(&pair.a).resumed, i == 1);
+        pair_down();
+    }
+    tls_server_unref(&s);
+    tls_client_unref(&c);
+}
+
+/* However long the connection lasts: whoever came today with it would not be let in. */
+static void an_open_connection_outlives_no_certificate_at_a_reload(void **state)
+{
+    struct tls_server *s = pki_server(&server_cert, &ca, TLS_VERIFY_OPTIONAL);
+    struct tls_client *c = pki_client(&ca, wanted, &client_cert);
+
+    (void)state;
+    pair_up(c, s, WIRE_MAX);
+    shake();
+    assert_int_equal(tls_recheck(pair.b.tls, s, NULL), TLS_HOLDS);
+    assert_int_equal(tls_recheck(pair.a.tls, NULL, c), TLS_HOLDS);
+    assert_true(info_of(&pair.b).verified);
+    ahead_s = 2 * 86400;
+    assert_int_equal(tls_recheck(pair.b.tls, s, NULL), TLS_LOST);
+    assert_int_equal(tls_recheck(pair.a.tls, NULL, c), TLS_LOST);
+    assert_false(info_of(&pair.b).verified);
+    ahead_s = 0;
+    pair_down();
+    tls_server_unref(&s);
+    tls_client_unref(&c);
+}
+
+/* Who has shown none has none that could end. */
+static void a_connection_without_a_certificate_goes_on(void **state)
+{
+    struct tls_server *s = pki_server(&server_cert, &ca, TLS_VERIFY_OPTIONAL);
+    struct tls_client *c = pki_client(&ca, wanted, NULL);
+
+    (void)state;
+    pair_up(c, s, WIRE_MAX);
+    shake();
+    ahead_s = 2 * 86400;
+    assert_int_equal(tls_recheck(pair.b.tls, s, NULL), TLS_HOLDS);
+    ahead_s = 0;
+    pair_down();
+    tls_server_unref(&s);
+    tls_client_unref(&c);
+}
+
 static void a_certificate_ends_when_it_says(void **state)
 {
     struct clock clock;
@@ -166,6 +263,10 @@ int main(void)
         cmocka_unit_test(a_session_is_resumed_with_what_was_proven),
         cmocka_unit_test(no_session_crosses_to_other_authorities),
         cmocka_unit_test(a_revoked_certificate_is_not_resumed),
+        cmocka_unit_test(a_session_of_a_certificate_that_has_ended_is_refused),
+        cmocka_unit_test(after_a_refused_session_comes_a_whole_handshake),
+        cmocka_unit_test(an_open_connection_outlives_no_certificate_at_a_reload),
+        cmocka_unit_test(a_connection_without_a_certificate_goes_on),
         cmocka_unit_test(a_certificate_ends_when_it_says),
         cmocka_unit_test(ticket_keys_rotate_and_the_one_before_stays_good),
         cmocka_unit_test(sessions_are_kept_by_address),

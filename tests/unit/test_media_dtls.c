@@ -102,20 +102,26 @@ static void before_the_keys_nothing_passes(void **state)
 
 /* We offered; their hello comes before their answer. Without ICE nobody has proved anything then:
  * one is kept, and answered when the answer speaks for its source. */
+/* A phone begins before its answer. */
+static void begin_early(struct rig *r, struct handset *h)
+{
+    dtls_up(r);
+    rig_side(r, 1)->has_remote = false;
+    rig_side(r, 1)->rtp.sdp = (struct addr){0};
+    rig_side(r, 1)->signalling = (struct addr){0};
+    handset_up(h, true, r->phone[1]);
+    handset_introduce(h);
+    assert_int_equal(relay_dtls(r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
+    dtls_start(h->d, 1);
+}
+
 static void an_early_hello_is_kept_until_the_answer(void **state)
 {
     struct handset h;
     struct rig r;
 
     (void)state;
-    dtls_up(&r);
-    rig_side(&r, 1)->has_remote = false; /* as before its answer */
-    rig_side(&r, 1)->rtp.sdp = (struct addr){0};
-    rig_side(&r, 1)->signalling = (struct addr){0};
-    handset_up(&h, true, r.phone[1]);
-    handset_introduce(&h);
-    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, NULL), 0);
-    dtls_start(h.d, 1);
+    begin_early(&r, &h);
     (void)handset_send(&h, &rig_side(&r, 1)->rtp);
     assert_false(handset_receive(&h, 1));
     rig_describe(&r, 1);
@@ -128,6 +134,48 @@ static void an_early_hello_is_kept_until_the_answer(void **state)
     handset_take_keys(&h);
     rig_speak(&r, 1, &h.end, 1);
     assert_true(rig_hears(&r, 0, &(struct end){0}, 1));
+    dtls_down(&r, &h, NULL);
+}
+
+/* Bytes [at, at + n) of the phone's hello as a datagram; number: its record's (RFC 6347 4.2.3). */
+static void send_piece(struct media_flow *to, int fd, struct sl hello, size_t at, size_t n,
+                       char number)
+{
+    char p[2048];
+
+    memcpy(p, hello.p, 25);
+    p[10] = number;
+    p[11] = (char)((12 + n) >> 8);
+    p[12] = (char)(12 + n);
+    p[20] = (char)(at >> 8);
+    p[21] = (char)at;
+    p[23] = (char)(n >> 8);
+    p[24] = (char)n;
+    memcpy(p + 25, hello.p + 25 + at, n);
+    rig_send(to, fd, p, 25 + n);
+}
+
+static void all_pieces_of_an_early_hello_are_kept(void **state)
+{
+    struct handset h;
+    struct rig r;
+    struct sl hello;
+
+    (void)state;
+    begin_early(&r, &h);
+    dtls_hub_collect(h.hub, 1);
+    assert_true(dtls_next_out(h.d, &hello));
+    for (unsigned times = 0; times < 2; times++) { /* it repeats itself, and is no longer heard */
+        size_t len = hello.n - 25;
+
+        send_piece(&rig_side(&r, 1)->rtp, h.fd, hello, 0, 80, (char)(20 * times));
+        send_piece(&rig_side(&r, 1)->rtp, h.fd, hello, 80, len - 80, (char)(times + 40));
+    }
+    assert_false(handset_receive(&h, 1));
+    rig_describe(&r, 1);
+    assert_int_equal(relay_dtls(&r, 1, MEDIA_DTLS_PASSIVE, &h), 0);
+    handset_talk(&r, &h, &rig_side(&r, 1)->rtp);
+    assert_int_equal(rig_stats(&r, 1).dtls, MEDIA_DTLS_DONE);
     dtls_down(&r, &h, NULL);
 }
 
@@ -444,6 +492,39 @@ static void a_handshake_under_way_follows_the_description(void **state)
     dtls_down(&r, &h, NULL);
 }
 
+/* A relay in front of them has one certificate for all its calls: another of its ports is another
+ * end (RFC 5763 6.6), and begins if it is to. Until then, and if it does not, the keys stay. */
+static void another_place_with_the_same_certificate_may_begin_anew(void **state)
+{
+    struct handset h;
+    struct end old;
+    struct rig r;
+    int fd;
+
+    (void)state;
+    dtls_up(&r);
+    side_up(&r, 0, DTLS_PASSIVE, &h);
+    fd = rig_socket(rig_ip(20));
+    r.remote[0].rtp = r.remote[0].rtcp = rig_name(fd);
+    r.remote[0].signalling = rig_ip(20);
+    rig_describe(&r, 0);
+    assert_int_equal(relay_dtls(&r, 0, MEDIA_DTLS_PASSIVE, &h), 0);
+    assert_int_equal(rig_stats(&r, 0).dtls, MEDIA_DTLS_DONE);
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(fd)); /* under the old key */
+    h.fd = fd;
+    old = h.end;
+    h.end = (struct end){0};
+    handset_again(&h, true);
+    handset_introduce(&h);
+    dtls_start(h.d, 1);
+    handset_finish(&r, &h, 0);
+    handset_take_keys(&h);
+    rig_end_free(&old);
+    dtls_down(&r, &h, NULL);
+    (void)close(fd);
+}
+
 /* They were away, or had no answer from us yet. */
 static void a_handshake_that_timed_out_may_be_tried_again(void **state)
 {
@@ -599,6 +680,7 @@ int main(void)
         cmocka_unit_test(every_pair_with_dtls_is_bridged),
         cmocka_unit_test(before_the_keys_nothing_passes),
         cmocka_unit_test(an_early_hello_is_kept_until_the_answer),
+        cmocka_unit_test(all_pieces_of_an_early_hello_are_kept),
         cmocka_unit_test(a_strangers_hello_is_no_hello),
         cmocka_unit_test(a_worse_source_cannot_take_a_handshake_over),
         cmocka_unit_test(what_was_only_offered_binds_nobody),
@@ -611,6 +693,7 @@ int main(void)
         cmocka_unit_test(packets_under_the_old_key_settle_no_handshake),
         cmocka_unit_test(the_role_may_be_settled_by_the_answer),
         cmocka_unit_test(a_handshake_that_we_begin_goes_where_the_new_description_says),
+        cmocka_unit_test(another_place_with_the_same_certificate_may_begin_anew),
         cmocka_unit_test(a_handshake_that_timed_out_may_be_tried_again),
         cmocka_unit_test(a_side_that_was_reset_knows_nobody),
         cmocka_unit_test(rtcp_on_its_own_port_has_keys_of_its_own),

@@ -206,6 +206,26 @@ static void new_handshakes_see_the_new_certificate_and_nothing_drops(void **stat
     rig_down(&rig);
 }
 
+static void reload_limits(struct rig *r)
+{
+    net_set_limits(r->net, &r->limits);
+}
+
+/* Steps on the pool look at no setting that the worker may replace meanwhile. */
+static void limits_may_change_during_a_handshake(void **state)
+{
+    struct flow flow;
+
+    (void)state;
+    tls_up(NULL);
+    rig.on_poll = reload_limits;
+    flow = flow_to(7, &rig.at[SIP_TLS]);
+    assert_int_equal(request(&flow), 0);
+    until_messages(1);
+    rig.on_poll = NULL;
+    rig_down(&rig);
+}
+
 static void who_a_client_is_follows_the_configuration(void **state)
 {
     struct flow flow;
@@ -510,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_far_side_that_hangs_up_without_a_word_is_left_alone_for_a_while),
         cmocka_unit_test(the_second_connection_resumes),
         cmocka_unit_test(new_handshakes_see_the_new_certificate_and_nothing_drops),
+        cmocka_unit_test(limits_may_change_during_a_handshake),
         cmocka_unit_test(who_a_client_is_follows_the_configuration),
         cmocka_unit_test(nobody_gets_in_before_there_is_a_certificate),
         cmocka_unit_test(without_a_pool_there_is_no_tls),

@@ -102,6 +102,11 @@ static void pki_append(const char *to, const char *from)
     (void)fclose(out);
 }
 
+struct x509_st *pki_read(const struct pki_cert *c)
+{
+    return pki_read_cert(c->certificate);
+}
+
 void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spec)
 {
     static long serial = 1;

@@ -22,6 +22,7 @@ struct pki_spec {
 };
 
 void pki_make(struct pki_cert *out, const char *name, const struct pki_spec *spec);
+struct x509_st *pki_read(const struct pki_cert *c); /* OpenSSL's X509; the caller's */
 /* A file beside the certificates. */
 const char *pki_file(char path[PKI_PATH_MAX], const char *name, const char *text);
 /* *out: the certificate of `from`, a CA, and its revocation list in one file; revoked NULL: nobody

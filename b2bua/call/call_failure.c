@@ -57,13 +57,18 @@ uint16_t call_best_for_caller(const struct call *c)
 
 /* The number that the callee names, as one of ours: whether it may be called is up to the rules for
  * the caller, and nothing else of that Contact is its business. */
-static void put_moved(struct buf *b, const struct call *c, struct sl user)
+static void put_moved(struct buf *b, const struct leg *callee, struct sl user)
 {
+    const struct call *c = callee->call;
     const struct leg *a = c->a;
     struct addr at;
 
     buf_puts(b, a->sips ? "sips:" : "sip:");
-    sip_put_user(b, user);
+    if (callee->party.kind == POLICY_PEER) {
+        sip_put_number(b, user);
+    } else {
+        sip_put_user(b, user);
+    }
     BUF_LIT(b, "@");
     if (a->party.kind == POLICY_USERS) {
         buf_puts(b, policy_def(c->cfg->policy)->users.domain);
@@ -90,7 +95,7 @@ void call_note_moved(struct leg *l, const struct sip_msg *rsp)
         return;
     }
     buf_init_fixed(&b, text, sizeof(text));
-    put_moved(&b, c, na.uri.user);
+    put_moved(&b, l, na.uri.user);
     if (buf_err(&b) == 0) {
         c->redirect = arena_dup(&c->arena, buf_sl(&b));
     }

@@ -64,7 +64,7 @@ static struct sl plain_user(const struct sip_uri *u, char *dst, size_t cap)
     if (sip_unescape(u->user, dst, cap, &n) != 0) {
         return SL_NULL;
     }
-    return sl_make(dst, n);
+    return sl_make(dst, sip_number_len(sl_make(dst, n))); /* rules are about the number */
 }
 
 struct asker {

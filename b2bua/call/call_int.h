@@ -187,7 +187,8 @@ void call_reject_a(struct call *c, uint16_t status, const char *by, const char *
 void a_on_server(struct tx *tx, enum tx_server_event ev, void *arg);
 
 /* --- call_out.c --- */
-void call_put_called(struct buf *b, const struct policy_number out[2], const struct sip_msg *m);
+void call_put_called(struct buf *b, const struct policy_number out[2],
+                     const struct policy_ref *source, const struct sip_msg *m);
 /* Tries the next target; none left: the caller gets the best failure. */
 void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);

@@ -69,7 +69,7 @@ static void add_peer(struct message *m, size_t to_i)
         buf_init_fixed(&b, tg->uri, sizeof(tg->uri));
         buf_puts(&b, sips ? "sips:" : "sip:");
         scheme = b.n;
-        call_put_called(&b, numbers, m->req);
+        call_put_called(&b, numbers, &m->verdict.source, m->req);
         buf_puts(&b, b.n != scheme ? "@" : "");
         addr_put(&b, &pt->addr);
         buf_putc(&b, 0);
@@ -149,7 +149,7 @@ static void put_from(struct buf *b, const struct message *m, const struct messag
     sip_put_display(b, m->req->from.display);
     BUF_LIT(b, "<sip:");
     if (user.n != 0) {
-        sip_put_user(b, user);
+        sip_put_number(b, user);
         buf_putc(b, '@');
     }
     if (tg->is_user) {

@@ -591,8 +591,10 @@ static unsigned leader_of(const struct leg *l, const struct nego_take *takes,
         if (group[k] != group[i] || !may_bundle(&takes[k], &out[k])) {
             continue;
         }
-        if (a != NULL && a->is_bundled) {
-            return k;
+        if (a != NULL && a->is_bundled) { /* an m-line that came back follows the one it led */
+            unsigned by = media_bundle_leader(l->call->media, k, l->side);
+
+            return by < n && group[by] == group[i] && may_bundle(&takes[by], &out[by]) ? by : k;
         }
         leader = leader == n ? k : leader;
     }

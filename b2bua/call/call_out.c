@@ -5,10 +5,20 @@
 
 /* --- making a leg --- */
 
-/* The user part of the Request-URI as this target gets it: rewritten, or as it came. */
-void call_put_called(struct buf *b, const struct policy_number out[2], const struct sip_msg *m)
+/* The user part of the Request-URI as this target gets it: rewritten, or as it came. Where a ported
+ * number is reached, by which carrier or trunk: a peer may say so, a user's word is escaped. */
+void call_put_called(struct buf *b, const struct policy_number out[2],
+                     const struct policy_ref *source, const struct sip_msg *m)
 {
-    sip_put_user(b, out[0].changed ? policy_number_text(&out[0], SL_NULL) : m->ruri.user);
+    struct sl user = m->ruri.user;
+    size_t n = sip_number_len(user);
+
+    sip_put_user(b, out[0].changed ? policy_number_text(&out[0], SL_NULL) : sl_head(user, n));
+    if (source->kind == POLICY_PEER) {
+        buf_putsl(b, sl_from(user, n));
+    } else {
+        sip_put_user(b, sl_from(user, n));
+    }
 }
 
 static void numbers_for(const struct call *c, const struct policy_ref *to,
@@ -37,7 +47,7 @@ static void put_local(struct buf *b, const struct call *c, const struct leg *l)
     sip_put_display(b, inv->from.display);
     BUF_LIT(b, "<sip:");
     if (user.n != 0) {
-        sip_put_user(b, user);
+        sip_put_number(b, user);
         buf_putc(b, '@');
     }
     if (l->party.kind == POLICY_USERS) {
@@ -164,7 +174,7 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
     numbers_for(c, &p.party, numbers);
     buf_puts(&u, p.sips ? "sips:" : "sip:");
     scheme = u.n;
-    call_put_called(&u, numbers, c->invite);
+    call_put_called(&u, numbers, &c->verdict.source, c->invite);
     buf_puts(&u, u.n != scheme ? "@" : "");
     BUF_LIT(&r, "<");
     buf_putsl(&r, buf_sl(&u));

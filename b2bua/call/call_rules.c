@@ -230,7 +230,7 @@ void identity_put(struct buf *b, const struct identity *id, const struct config 
         (void)policy_number_apply(in->calling, in->n_calling, id->user, &number);
         (void)policy_number_apply(peer->numbers.out.calling, peer->numbers.out.n_calling, id->user,
                                   &number);
-        sip_put_user(b, policy_number_text(&number, id->user));
+        sip_put_number(b, policy_number_text(&number, id->user));
         buf_putc(b, '@');
         addr_put_host(b, &cfg->listeners[peer->listener].advertise);
         BUF_LIT(b, ">\r\n");

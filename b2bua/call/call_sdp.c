@@ -404,6 +404,8 @@ static int answer_bundles(struct call *c, struct leg *to, bool early)
 
         if (!out->refuse && out->is_bundled) {
             out->rtp = room->out[out->leader].rtp;
+            out->ufrag = room->out[out->leader].ufrag;
+            out->pwd = room->out[out->leader].pwd;
         }
     }
     return err;

@@ -211,7 +211,7 @@ static void put_response(struct buf *b, struct leg *l, const struct answer *a, b
     if (status > 100 && status < 300) {
         put_contact_hdr(b, l);
     }
-    if (status >= 300 && status < 400 && c->redirect.n != 0) {
+    if (l == c->a && status >= 300 && status < 400 && c->redirect.n != 0) {
         buf_putf(b, "Contact: <%.*s>\r\n", SL_ARG(c->redirect));
     }
     mark = b->n;

@@ -512,7 +512,7 @@ void media_handshake_move(struct media_secure *sec, struct media_side *to)
     dtls->side = to;
     dtls->port[0].flow = &to->rtp;
     dtls->port[1].flow = &to->rtcp;
-    if (dtls->early != NULL) {
+    if (dtls->early != NULL && dtls->early->flow != NULL) {
         dtls->early->flow = dtls->early->flow->is_rtcp ? &to->rtcp : &to->rtp;
     }
 }

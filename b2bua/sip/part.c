@@ -53,6 +53,10 @@ int sip_parts_begin(struct sip_parts *it, struct sl type, struct sl body)
     struct sl params, line;
 
     (void)part_word(type, &params);
+    params = sip_trim(params);
+    while (params.n != 0 && params.p[params.n - 1] == ';') { /* seen, though nothing follows */
+        params = sip_trim(sip_head(params, params.n - 1));
+    }
     *it = (struct sip_parts){.rest = body};
     if (!sip_param(params, SL("boundary"), &it->boundary) || it->boundary.n == 0) {
         return EBADMSG;

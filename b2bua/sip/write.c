@@ -146,38 +146,49 @@ static bool tel_param(struct sl one, struct sl *name, struct sl *value)
     return eq < 0 || (value->n != 0 && sip_all(*value, C_HOST | C_TEL));
 }
 
-/* A number with what numbering plans say of it (RFC 3966, RFC 4694, RFC 4904). */
-static bool is_tel_user(struct sl user)
+/* What numbering plans say of a number (RFC 3966, RFC 4694, RFC 4904). */
+static bool is_tel_param(struct sl one)
 {
     static const char *const names[] = {
         "rn",   "npdi", "rn-context",    "cic", "cic-context", "tgrp",          "ext",
         "isub", "oli",  "trunk-context", "cpc", "isup-oli",    "phone-context", "enumdi"};
-    struct sl rest = user, number, one, name, value;
+    struct sl name, value;
+
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (tel_param(one, &name, &value) && sl_ieq(name, sl_str(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t sip_number_len(struct sl user)
+{
+    struct sl rest = user, number, one;
 
     if (sl_next(&rest, ';', &number) != 0 || number.n == 0 || !sip_all(number, C_TEL)) {
-        return false;
+        return user.n;
     }
     while (sl_next(&rest, ';', &one) == 0) {
-        bool is_known = false;
-
-        for (size_t i = 0; i < COUNT_OF(names); i++) {
-            is_known =
-                is_known || (tel_param(one, &name, &value) && sl_ieq(name, sl_str(names[i])));
-        }
-        if (!is_known) {
-            return false;
+        if (!is_tel_param(one)) {
+            return user.n;
         }
     }
-    return true;
+    return number.n;
+}
+
+void sip_put_number(struct buf *b, struct sl user)
+{
+    size_t n = sip_number_len(user);
+
+    sip_put_user(b, sl_head(user, n));
+    buf_putsl(b, sl_from(user, n));
 }
 
 /* ';' and '?' are legal in a user part, but readers who cut at them before they look for the '@'
- * would find parameters and headers there: escaped, unless it is known what it says of a number:
- * escaped it would be another number (RFC 3261 19.1.4). '#' is not legal, only seen. */
+ * would find parameters and headers there: escaped. '#' is not legal, only seen. */
 void sip_put_user(struct buf *b, struct sl user)
 {
-    bool is_tel = sip_chr(user, ';') >= 0 && is_tel_user(user);
-
     for (size_t i = 0; i < user.n; i++) {
         char c = user.p[i];
 
@@ -185,7 +196,7 @@ void sip_put_user(struct buf *b, struct sl user)
             sip_is(user.p[i + 2], C_HEX)) {
             buf_put(b, user.p + i, 3);
             i += 2;
-        } else if (sip_is(c, C_USER) && (c != ';' || is_tel) && c != '?' && c != '#') {
+        } else if (sip_is(c, C_USER) && c != ';' && c != '?' && c != '#') {
             buf_putc(b, c);
         } else {
             put_escaped(b, c);

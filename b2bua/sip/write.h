@@ -19,9 +19,13 @@ void sip_put_body(struct buf *b, struct sl content_type, struct sl body);
  * escaped, at most 128 bytes. The argument is as parsed (with or without quotes). */
 void sip_put_display(struct buf *b, struct sl display);
 /* User part of a URI taken from the wire: bytes that RFC 3261 25.1 does not allow bare are
- * percent-escaped, %XX is kept, headers and parameters never pass but those of a telephone number
- * (RFC 3966). */
+ * percent-escaped, %XX is kept, headers and parameters never pass. */
 void sip_put_user(struct buf *b, struct sl user);
+/* The same, but what numbering plans say of a telephone number passes as it is: escaped it would be
+ * another number (RFC 3966, RFC 4694). Carriers route by it, so only of whom may say where to. */
+void sip_put_number(struct buf *b, struct sl user);
+/* Of that, the number alone: bytes before its parameters; all of any other user. */
+size_t sip_number_len(struct sl user);
 
 /* All Via fields of the request in order; the topmost gets received/rport by RFC 3261 18.2.1 and
  * RFC 3581 from src. NULL src: as they came. */

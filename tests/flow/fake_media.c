@@ -1,6 +1,8 @@
 /* fake_media.c - media/media.h without sockets: ports are numbers, descriptions are remembered. */
 #include "fakes.h"
 
+#include <stdio.h>
+
 #define REALMS_MAX 16
 
 struct fake_realm {
@@ -160,6 +162,7 @@ static void hand_over(struct media_session *s, unsigned stream, unsigned side)
         heir->family = old->family;
         heir->port = old->port;
         heir->ice_gen = old->ice_gen;
+        heir->agent = old->agent;
         *old = (struct fake_side){0};
     }
 }
@@ -207,6 +210,7 @@ int media_open(struct media_session *s, unsigned stream, unsigned side, enum med
         return ENOBUFS;
     }
     fs->is_open = true;
+    fs->agent = stream;
     fs->listener = listener;
     fs->family = family;
     fs->port = realm->next;
@@ -260,6 +264,7 @@ void media_side_reset(struct media_session *s, unsigned stream, unsigned side)
                              .family = kept.family,
                              .port = kept.port,
                              .ice_gen = kept.ice_gen,
+                             .agent = kept.agent,
                              .dscp = kept.dscp};
 }
 
@@ -350,11 +355,13 @@ void media_dtls_fingerprint(const struct media *m, struct sl *out)
 int media_ice_local(struct media_session *s, unsigned stream, unsigned side,
                     struct media_ice_local *out)
 {
-    static const char *const ufrags[] = {"fakeufrag0", "fakeufrag1"};
+    static char ufrags[MEDIA_STREAMS_MAX][2][24]; /* each agent has its own */
+    const struct fake_side *fs = lender_of(s, stream, side);
+    char *ufrag = ufrags[fs->agent][fs->ice_gen % 2];
 
-    *out =
-        (struct media_ice_local){.ufrag = sl_str(ufrags[lender_of(s, stream, side)->ice_gen % 2]),
-                                 .pwd = SL("fakepasswordoftwentyfour")};
+    snprintf(ufrag, sizeof(ufrags[0][0]), fs->agent == 0 ? "fakeufrag%u" : "fakeufrag%u+%u",
+             fs->ice_gen % 2, fs->agent);
+    *out = (struct media_ice_local){.ufrag = sl_str(ufrag), .pwd = SL("fakepasswordoftwentyfour")};
     return 0;
 }
 

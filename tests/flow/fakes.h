@@ -26,6 +26,7 @@ struct fake_side {
     unsigned n_dtls;               /* how often media_set_dtls() came */
     char ufrag[64], pwd[64];       /* theirs */
     unsigned ice_gen;              /* restarts of ours */
+    unsigned agent;                /* the stream that it was made for */
     struct media_format formats[MEDIA_FORMATS_MAX];
     size_t n_formats;
     enum media_dtmf dtmf;

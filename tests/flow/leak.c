@@ -2,6 +2,8 @@
  * appear in any byte that the other side is sent (design, invariant 2). */
 #include "rig.h"
 
+#include <ctype.h>
+
 #define ID_MIN 6 /* shorter ones would be found by chance */
 
 static void note(struct rig_ids *ids, struct sl id)
@@ -121,6 +123,25 @@ static void note_listeners(struct rig *r)
     }
 }
 
+/* Digits of an id are found by chance in a longer number. */
+static bool is_told(const char *text, const char *id)
+{
+    const char *at = text;
+    size_t n = strlen(id);
+
+    while ((at = strstr(at, id)) != NULL) {
+        bool is_part =
+            strspn(id, "0123456789") == n &&
+            ((at != text && isdigit((unsigned char)at[-1])) || isdigit((unsigned char)at[n]));
+
+        if (!is_part) {
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
 const char *leak_find(struct rig *r, const struct rig_sent **where)
 {
     note_listeners(r);
@@ -130,7 +151,7 @@ const char *leak_find(struct rig *r, const struct rig_sent **where)
         const struct rig_ids *others = side >= 0 ? &r->ids[1 - side] : NULL;
 
         for (size_t k = 0; others != NULL && k < others->n; k++) {
-            if (strstr(s->text, others->id[k]) != NULL) {
+            if (is_told(s->text, others->id[k])) {
                 *where = s;
                 return others->id[k];
             }

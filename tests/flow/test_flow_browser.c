@@ -412,14 +412,58 @@ static void a_leader_that_ends_in_a_call_leaves_its_transport_to_the_next(void *
         /* And back: the sound comes to the video. */
         memcpy(back, browser_av, sizeof(back));
         memcpy(strstr(back, "BUNDLE 0 v"), i == 0 ? "BUNDLE v 0" : "BUNDLE 0 v", 10);
-        talk_reinvite(&t.a, &t.b, sdp_of(&t.a, back, ""), plain_answer(&t.b, pbx_av));
-        HAS(t.a.got, "a=group:BUNDLE v 0\r\n");
-        HAS(t.a.got, "m=audio 20000 ");
-        HAS(t.a.got, "m=video 20000 ");
-        assert_true(media_side(r, 0, 0)->is_bundled && media_side(r, 0, 0)->leader == 1);
+        for (unsigned k = 0; k < 2; k++) { /* and as it is then, once more */
+            talk_reinvite(&t.a, &t.b, sdp_of(&t.a, back, ""), plain_answer(&t.b, pbx_av));
+            HAS(t.a.got, "a=group:BUNDLE v 0\r\n");
+            HAS(t.a.got, "m=audio 20000 ");
+            HAS(t.a.got, "m=video 20000 ");
+            assert_true(media_side(r, 0, 0)->is_bundled && media_side(r, 0, 0)->leader == 1);
+        }
         pair_bye(&t);
         rig_down(r);
     }
+}
+
+/* Text from the first `begin` to the next `end`. */
+static void copy_between(char *out, size_t cap, const char *msg, const char *begin, const char *end)
+{
+    const char *from = strstr(msg, begin), *to = from != NULL ? strstr(from, end) : NULL;
+
+    assert_true(to != NULL && (size_t)(to - from) < cap);
+    memcpy(out, from, (size_t)(to - from));
+    out[to - from] = '\0';
+}
+
+/* The answer of one dialog, whatever is bundled in it, stays one answer. */
+static void an_early_answer_is_repeated_as_it_was(void **state)
+{
+    struct rig *r = secure_up("browser", "plain", "");
+    char tag[2][128], body[2][4096];
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite(&t, sdp_of(&t.a, browser_av, ""));
+    for (unsigned i = 0; i < 2; i++) {
+        const char *got;
+
+        if (i == 0) {
+            phone_answer(&t.b, 183, plain_answer(&t.b, pbx_av));
+            got = EXPECT(&t.a, "183 INVITE");
+        } else {
+            phone_answer_invite(&t.b, 200, plain_answer(&t.b, pbx_av));
+            got = EXPECT(&t.a, "200 INVITE");
+        }
+        copy_between(tag[i], sizeof(tag[i]), got, "\r\nTo: ", "\r\nCall-ID");
+        assert_non_null(strstr(got, "\r\no="));
+        snprintf(body[i], sizeof(body[i]), "%s", strstr(got, "\r\no="));
+    }
+    assert_string_equal(tag[0], tag[1]);
+    assert_string_equal(body[0], body[1]);
+    phone_ack(&t.a, NULL);
+    EXPECT(&t.b, "ACK");
+    pair_bye(&t);
+    rig_down(r);
 }
 
 static void an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was(void **state)
@@ -599,6 +643,7 @@ int main(void)
         cmocka_unit_test(new_names_of_bundled_streams_reach_the_relay),
         cmocka_unit_test(a_leader_that_is_refused_leaves_the_other_stream_alone),
         cmocka_unit_test(a_leader_that_ends_in_a_call_leaves_its_transport_to_the_next),
+        cmocka_unit_test(an_early_answer_is_repeated_as_it_was),
         cmocka_unit_test(an_offer_to_part_that_is_refused_leaves_the_bundle_as_it_was),
         cmocka_unit_test(numbers_that_differ_are_mapped_in_both_directions),
         cmocka_unit_test(each_side_is_sent_packets_as_long_as_it_asks_for),

@@ -397,9 +397,61 @@ static void a_sips_contact_is_not_registered_in_the_open(void **state)
     EXPECT(&u, "403 REGISTER");
 }
 
+/* --- what is said of a number --- */
+
+static const char yaml_ported[] = LISTENERS
+    "users: {domain: example.test, listener: outside,\n"
+    "        accounts: [{name: \"1001\", password: one}]}\n"
+    "peers:\n" PBX "}\n" CARRIER "}\n"
+    "routes:\n"
+    "  - {name: dear, from: [carrier, users], match: {called: \"+49900\"}, refuse: {status: 603}}\n"
+    "  - {name: inbound, from: [carrier, users], to: [pbx]}\n";
+
+#define PORTED(number, host) "sip:" number ";npdi;rn=+49301;cic=+49010@" host
+
+static void a_peer_may_say_where_a_ported_number_is_but_no_user(void **state)
+{
+    struct rig *r = rig_up(yaml_ported, 2);
+    struct phone a, b;
+    const char *uri = PORTED("+4930123", "example.test");
+
+    (void)state;
+    phone_init(&b, r, 1, "pbx", "10.1.1.20:5070");
+    phone_init(&a, r, 0, "carrier", "192.0.2.30:5060");
+    phone_invite(&a, PORTED("+4930123", "203.0.113.1"), phone_sdp(&a, NULL));
+    EXPECT(&a, "100 INVITE");
+    HAS(EXPECT(&b, "INVITE"), "INVITE " PORTED("+4930123", "10.1.1.20"));
+    phone_answer_invite(&b, 486, NULL);
+    EXPECT(&b, "ACK");
+    EXPECT(&a, "486 INVITE");
+    phone_ack_failure(&a);
+    phone_renew(&a);
+    phone_invite(&a, PORTED("+49900", "203.0.113.1"), phone_sdp(&a, NULL));
+    EXPECT(&a, "100 INVITE");
+    EXPECT(&a, "603 INVITE"); /* rules are about the number */
+    phone_ack_failure(&a);
+    phone_init(&a, r, 0, "1001", "192.0.2.50:5060");
+    memcpy(a.password, "one", sizeof("one"));
+    snprintf(a.local, sizeof(a.local), "<sip:1001@example.test>");
+    phone_invite(&a, uri, phone_sdp(&a, NULL));
+    EXPECT(&a, "407 INVITE");
+    phone_ack_failure(&a);
+    phone_credentials(&a, "INVITE", uri);
+    phone_invite(&a, uri, phone_sdp(&a, NULL));
+    EXPECT(&a, "100 INVITE");
+    HAS(EXPECT(&b, "INVITE"), "INVITE sip:+4930123%3Bnpdi%3Brn=+49301%3Bcic=+49010@10.1.1.20");
+    phone_answer_invite(&b, 486, NULL);
+    EXPECT(&b, "ACK");
+    EXPECT(&a, "486 INVITE");
+    phone_ack_failure(&a);
+    rig_settle(r);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_may_say_where_a_ported_number_is_but_no_user),
         cmocka_unit_test(strangers_are_refused_without_a_trace_where_there_are_no_users),
         FLOW_TEST(strangers_on_the_users_listener_are_challenged_whatever_they_ask),
         FLOW_TEST(a_challenge_is_not_repeated_and_never_twice_the_request),

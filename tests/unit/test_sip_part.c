@@ -52,6 +52,7 @@ static const struct {
     {MIXED, "--b--", "bad"},
     {MIXED, "x", "bad"},
     {MIXED, "", "bad"},
+    {"multipart/mixed;boundary=b ; ", "--b\r\n\r\nx\r\n--b--", "|||x;end"},
     {"multipart/mixed", "--b\r\n\r\nx\r\n--b--", "bad"},
     {"multipart/mixed;boundary=", "--\r\n\r\nx\r\n----", "bad"},
 };

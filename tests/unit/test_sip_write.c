@@ -119,15 +119,7 @@ static void users_hold_nothing_that_ends_them(void **state)
         {{"a:p", 3}, "a%3Ap"},
         {{"a;lr?Route=x", 12}, "a%3Blr%3FRoute=x"},
         {{"*72#", 4}, "*72%23"},
-        {SL("+14155550100;npdi;RN=+14155550199;cic=+1288"),
-         "+14155550100;npdi;RN=+14155550199;cic=+1288"},
-        {SL("5550100;phone-context=+1415"), "5550100;phone-context=+1415"},
-        {SL("5550100;phone-context=a@b"), "5550100%3Bphone-context=a%40b"},
-        {SL("+1;npdi;lr"), "+1%3Bnpdi%3Blr"},
-        {SL("+1;rn="), "+1%3Brn="},
-        {SL("+1;;npdi"), "+1%3B%3Bnpdi"},
-        {SL(";npdi"), "%3Bnpdi"},
-        {SL("alice;npdi"), "alice%3Bnpdi"},
+        {{"+1;npdi", 7}, "+1%3Bnpdi"},
         {{"a\r\nb\0c", 6}, "a%0D%0Ab%00c"},
         {{"<\"\\> \xc3\xa4", 7}, "%3C%22%5C%3E%20%C3%A4"},
         {{"a%0d%0a", 7}, "a%0d%0a"},
@@ -139,6 +131,35 @@ static void users_hold_nothing_that_ends_them(void **state)
 
         sip_put_user(&b, rows[i].in);
         assert_written(&b, rows[i].want);
+    }
+}
+
+static void numbers_keep_what_is_said_of_them(void **state)
+{
+    static const struct {
+        struct sl in;
+        const char *want;
+        size_t n;
+    } rows[] = {
+        {SL("+1415"), "+1415", 5},
+        {SL("+14155550100;npdi;RN=+14155550199;cic=+1288"),
+         "+14155550100;npdi;RN=+14155550199;cic=+1288", 12},
+        {SL("5550100;phone-context=+1415"), "5550100;phone-context=+1415", 7},
+        {SL("5550100;phone-context=a@b"), "5550100%3Bphone-context=a%40b", 25},
+        {SL("+1;npdi;lr"), "+1%3Bnpdi%3Blr", 10},
+        {SL("+1;rn="), "+1%3Brn=", 6},
+        {SL("+1;;npdi"), "+1%3B%3Bnpdi", 8},
+        {SL(";npdi"), "%3Bnpdi", 5},
+        {SL("alice;npdi"), "alice%3Bnpdi", 10},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf b = writer();
+
+        sip_put_number(&b, rows[i].in);
+        assert_written(&b, rows[i].want);
+        assert_int_equal(sip_number_len(rows[i].in), rows[i].n);
     }
 }
 
@@ -361,6 +382,7 @@ int main(void)
         cmocka_unit_test(display_names_are_quoted_afresh),
         cmocka_unit_test(a_long_display_name_is_cut_between_characters),
         cmocka_unit_test(users_hold_nothing_that_ends_them),
+        cmocka_unit_test(numbers_keep_what_is_said_of_them),
         cmocka_unit_test(the_topmost_via_tells_where_the_request_came_from),
         cmocka_unit_test(a_response_copies_what_the_rfc_lists_and_no_more),
         cmocka_unit_test(a_tag_that_is_there_stays_and_an_unreadable_to_gets_none),

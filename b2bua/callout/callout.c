@@ -304,6 +304,7 @@ static void *callout_main(void *arg)
     struct callout *c = arg;
     int running;
 
+    (void)pthread_setname_np(pthread_self(), "callout");
     if (stat_thread_init() != 0) {
         log_warn(NULL, "the callouts count into the shared block");
     }

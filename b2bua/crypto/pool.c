@@ -99,6 +99,7 @@ static void *pool_main(void *arg)
 {
     struct crypto_pool *p = arg;
 
+    (void)pthread_setname_np(pthread_self(), "crypto");
     if (stat_thread_init() != 0 || setpriority(PRIO_PROCESS, (id_t)gettid(), POOL_NICE) != 0) {
         log_debug(NULL, "a crypto thread runs without counters or priority of its own");
     }

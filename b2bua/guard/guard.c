@@ -150,6 +150,7 @@ static void *guard_main(void *arg)
 {
     struct guard *g = arg;
 
+    (void)pthread_setname_np(pthread_self(), "guard");
     if (stat_thread_init() != 0) {
         log_warn(NULL, "the guard counts into the shared block");
     }

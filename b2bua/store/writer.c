@@ -177,6 +177,7 @@ void *writer_main(void *arg)
     struct store *s = arg;
     int err = stat_thread_init();
 
+    (void)pthread_setname_np(pthread_self(), "store");
     (void)err; /* without a block of its own it counts in the shared one */
     while (!writer_is_done(s)) {
         writer_wait(s);

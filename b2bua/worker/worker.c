@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #define REAPER_MS 5000
+#define THREAD_NAME_MAX 16 /* with its NUL, to the kernel */
 #define MAILBOX_SLOTS 16384
 #define TRANSACTIONS_MIN 100
 #define HANDSHAKE_SOURCES 8 /* one source may have one such part of all handshakes in progress */
@@ -332,7 +333,13 @@ static void pin(const struct worker *w)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
+    char name[THREAD_NAME_MAX];
+    struct buf b;
 
+    buf_init_fixed(&b, name, sizeof(name));
+    buf_putf(&b, "worker %u", w->index);
+    buf_putc(&b, 0);
+    (void)pthread_setname_np(pthread_self(), name);
     if (stat_thread_init() != 0) {
         log_warn(NULL, "worker %u counts into the shared block", w->index);
     }

@@ -30,6 +30,15 @@ def test_token_is_made_with_the_right_mode_and_guards_everything(house):
     assert daemon.api.token() not in daemon.log().decode()
 
 
+def test_threads_have_names(house):
+    tasks = f"/proc/{house().process.pid}/task"
+    names = []
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/comm", encoding="ascii") as comm:
+            names.append(comm.read().strip())
+    assert {"worker 0", "worker 1", "store", "guard", "crypto"} <= set(names), names
+
+
 def test_token_stays_over_a_restart(house):
     daemon = house()
     token = daemon.api.token()

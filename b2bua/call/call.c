@@ -123,8 +123,9 @@ static void await_answer(struct call *c, int64_t left_ms)
  * Where media plays already, a 180 would have the caller's telephone ring over it. */
 static void ring_again(struct call *c)
 {
-    if (c->last_1xx != 0 &&
-        leg_respond(c->a, c->described != 0 ? 183 : c->last_1xx, SL_NULL) != 0) {
+    bool is_playing = c->b != NULL && c->b->early_sdp != NULL;
+
+    if (c->last_1xx != 0 && leg_respond(c->a, is_playing ? 183 : c->last_1xx, SL_NULL) != 0) {
         log_debug(&c->log, "1xx could not be repeated");
     }
 }

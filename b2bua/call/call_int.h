@@ -94,12 +94,12 @@ struct call {
     struct list forks; /* all B legs alive */
     struct list relays;
     uint8_t n_legs, n_relays;
-    bool is_moving;    /* waits to be told our new address */
-    bool late_offer;   /* A's INVITE had no offer */
-    bool is_taken;     /* by one callee, or where the caller's side rings too */
-    bool sips;         /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
-    uint16_t last_1xx; /* sent to A */
-    uint8_t last_1xx_leg;
+    bool is_moving;         /* waits to be told our new address */
+    bool late_offer;        /* A's INVITE had no offer */
+    bool is_taken;          /* by one callee, or where the caller's side rings too */
+    bool sips;              /* sips: was asked for: every way on is TLS (RFC 3261 26.2.2) */
+    uint16_t last_1xx;      /* sent to A */
+    uint8_t last_1xx_leg;   /* whose it was; 0: of one that has ended */
     uint64_t answer_id;     /* of the answer that A got under its present tag; 0: none */
     struct sip_msg *invite; /* A's INVITE until the answer */
     struct policy_verdict verdict;

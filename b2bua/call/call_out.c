@@ -374,7 +374,8 @@ typedef void(b_act_fn)(struct leg *l, struct sip_msg *rsp, int err);
 /* 18x: the same news from several devices is told once; what carries media always. */
 static bool is_news(const struct call *c, const struct leg *l, uint16_t status, bool sdp)
 {
-    return sdp || c->last_1xx == 0 || (c->last_1xx_leg == l->index && status != c->last_1xx);
+    return sdp || c->last_1xx == 0 ||
+           ((c->last_1xx_leg == l->index || c->last_1xx_leg == 0) && status != c->last_1xx);
 }
 
 /* Early dialogs of one INVITE, forked further down, are told apart by their tags. */
@@ -617,6 +618,9 @@ static void leg_close(struct leg *l, uint16_t status, int err)
     leg_target_leave(l);
     l->state = LEG_ENDED;
     call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
+    if (c->last_1xx_leg == l->index) {
+        c->last_1xx_leg = 0; /* and say anew how far they are */
+    }
     leg_hold(l, false);
     if (l->target_counted) {
         policy_peer_release(c->cfg->policy, l->party.peer);

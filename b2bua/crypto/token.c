@@ -238,42 +238,14 @@ static void token_to_text(const uint8_t *block, char *out)
     out[at] = alphabet[acc << (5 - bits) & 31];
 }
 
-/* The value of each character plus one, in either case; 0: not of the alphabet. */
-#define TOKEN_LETTER(c, v) [(c)] = (v) + 1, [(c) - 'a' + 'A'] = (v) + 1
-static const uint8_t token_digits[256] = {
-    TOKEN_LETTER('a', 0),
-    TOKEN_LETTER('b', 1),
-    TOKEN_LETTER('c', 2),
-    TOKEN_LETTER('d', 3),
-    TOKEN_LETTER('e', 4),
-    TOKEN_LETTER('f', 5),
-    TOKEN_LETTER('g', 6),
-    TOKEN_LETTER('h', 7),
-    TOKEN_LETTER('i', 8),
-    TOKEN_LETTER('j', 9),
-    TOKEN_LETTER('k', 10),
-    TOKEN_LETTER('l', 11),
-    TOKEN_LETTER('m', 12),
-    TOKEN_LETTER('n', 13),
-    TOKEN_LETTER('o', 14),
-    TOKEN_LETTER('p', 15),
-    TOKEN_LETTER('q', 16),
-    TOKEN_LETTER('r', 17),
-    TOKEN_LETTER('s', 18),
-    TOKEN_LETTER('t', 19),
-    TOKEN_LETTER('u', 20),
-    TOKEN_LETTER('v', 21),
-    TOKEN_LETTER('w', 22),
-    TOKEN_LETTER('x', 23),
-    TOKEN_LETTER('y', 24),
-    TOKEN_LETTER('z', 25),
-    ['2'] = 27,
-    ['3'] = 28,
-    ['4'] = 29,
-    ['5'] = 30,
-    ['6'] = 31,
-    ['7'] = 32,
-};
+static int token_digit(char c) /* -1: not of the alphabet */
+{
+    if (c >= '2' && c <= '7') {
+        return c - '2' + 26;
+    }
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'z' ? c - 'a' : -1;
+}
 
 static bool token_from_text(struct sl text, uint8_t *block)
 {
@@ -281,12 +253,12 @@ static bool token_from_text(struct sl text, uint8_t *block)
     unsigned bits = 0, at = 0;
 
     for (size_t i = 0; i < TOKEN_TEXT_LEN; i++) {
-        unsigned d = token_digits[(uint8_t)text.p[i]];
+        int d = token_digit(text.p[i]);
 
-        if (d == 0) {
+        if (d < 0) {
             return false;
         }
-        acc = acc << 5 | (d - 1);
+        acc = acc << 5 | (uint32_t)d;
         bits += 5;
         if (bits >= 8) {
             bits -= 8;

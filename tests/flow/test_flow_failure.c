@@ -319,6 +319,28 @@ static void a_503_moves_on_to_the_next_target(void **state)
     HAS(talk_record()->detail, "\"status\":503");
 }
 
+static void what_has_ended_plays_no_longer(void **state)
+{
+    struct pair t;
+    struct phone second;
+
+    pair_init(&t, *state);
+    phone_init(&second, t.r, 1, "bob2", "10.1.1.21:5070");
+    talk_start(&t.a, &t.b);
+    phone_answer(&t.b, 183, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "183 INVITE");
+    phone_answer(&t.b, 503, NULL);
+    EXPECT(&t.b, "ACK");
+    EXPECT(&second, "INVITE");
+    t.b = second;
+    phone_answer(&t.b, 180, NULL);
+    EXPECT(&t.a, "180 INVITE");
+    rig_advance(t.r, 60000);
+    EXPECT(&t.a, "180 INVITE"); /* not the 183 of the first one */
+    pair_answer(&t);
+    pair_bye(&t);
+}
+
 static void a_transport_error_moves_on_to_the_next_target(void **state)
 {
     struct pair t;
@@ -558,6 +580,7 @@ int main(void)
         FLOW_TEST(a_target_that_wakes_up_late_is_cancelled_and_not_heard),
         FLOW_TEST(a_target_that_answers_200_after_it_was_left_is_hung_up),
         FLOW_TEST(a_503_moves_on_to_the_next_target),
+        FLOW_TEST(what_has_ended_plays_no_longer),
         FLOW_TEST(a_transport_error_moves_on_to_the_next_target),
         FLOW_TEST(a_port_that_refuses_moves_on_to_the_next_target),
         FLOW_TEST(no_target_left_gives_the_caller_the_best_failure),

@@ -45,6 +45,13 @@ static void up(struct rig *r, struct told *t)
     }
 }
 
+/* Digits that come from that side become INFO. */
+static void up_to_info(struct rig *r, struct told *t, unsigned side)
+{
+    up(r, t);
+    assert_int_equal(media_set_dtmf(r->s, 0, side, MEDIA_DTMF_TO_INFO), 0);
+}
+
 static void send_pt(struct rig *r, unsigned side, uint8_t pt, uint16_t seq)
 {
     uint8_t p[172];
@@ -196,8 +203,7 @@ static void events_are_told_once_instead_of_relayed_and_leave_no_gap(void **stat
     struct rig r;
 
     (void)state;
-    up(&r, &t);
-    assert_int_equal(media_set_dtmf(r.s, 0, 0, MEDIA_DTMF_TO_INFO), 0);
+    up_to_info(&r, &t, 0);
     send_pt(&r, 0, PCMU, 10);
     assert_int_equal(heard_pt(&r, 1), PCMU);
     seq = press(&r, 0, 11, 8000, 11);
@@ -227,8 +233,7 @@ static void an_event_whose_end_is_lost_is_told_later(void **state)
     struct rig r;
 
     (void)state;
-    up(&r, &t);
-    assert_int_equal(media_set_dtmf(r.s, 0, 1, MEDIA_DTMF_TO_INFO), 0);
+    up_to_info(&r, &t, 1);
     rig_send(&rig_side(&r, 1)->rtp, r.phone[1], p, event(p, 1, 100, 1, false, 400));
     loop_advance(r.loop, 150);
     rig_send(&rig_side(&r, 1)->rtp, r.phone[1], p, event(p, 2, 100, 1, false, 800));
@@ -256,8 +261,7 @@ static void an_older_time_is_a_straggler_only_for_a_second(void **state)
     struct rig r;
 
     (void)state;
-    up(&r, &t);
-    assert_int_equal(media_set_dtmf(r.s, 0, 0, MEDIA_DTMF_TO_INFO), 0);
+    up_to_info(&r, &t, 0);
     (void)press(&r, 0, 1, 80000, 5);
     loop_advance(r.loop, 999);
     assert_int_equal(t.n, 1);
@@ -278,8 +282,7 @@ static void a_long_event_in_segments_is_one(void **state)
     struct rig r;
 
     (void)state;
-    up(&r, &t);
-    assert_int_equal(media_set_dtmf(r.s, 0, 0, MEDIA_DTMF_TO_INFO), 0);
+    up_to_info(&r, &t, 0);
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 1, 100, 7, false, 0xffff));
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 2, 100 + 0xffff, 7, false, 160));
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 3, 100 + 0xffff, 7, true, 465));
@@ -297,8 +300,7 @@ static void an_event_packet_that_is_too_short_or_means_nothing_is_no_digit(void 
     struct rig r;
 
     (void)state;
-    up(&r, &t);
-    assert_int_equal(media_set_dtmf(r.s, 0, 0, MEDIA_DTMF_TO_INFO), 0);
+    up_to_info(&r, &t, 0);
     (void)event(p, 1, 100, 7, true, 160);
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, 15);
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, 12);
@@ -333,8 +335,7 @@ static void a_new_description_does_not_lose_an_event_under_way(void **state)
     struct rig r;
 
     (void)state;
-    up(&r, &t);
-    assert_int_equal(media_set_dtmf(r.s, 0, 0, MEDIA_DTMF_TO_INFO), 0);
+    up_to_info(&r, &t, 0);
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 1, 100, 7, false, 160));
     assert_int_equal(media_set_formats(r.s, 0, 0, audio_events, COUNT_OF(audio_events)), 0);
     rig_send(&rig_side(&r, 0)->rtp, r.phone[0], p, event(p, 2, 100, 7, true, 320));

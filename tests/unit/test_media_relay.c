@@ -483,6 +483,24 @@ static void neither_strangers_nor_stun_nor_rtcp_break_the_silence(void **state)
     rig_down(&r);
 }
 
+static void hold_as_described(struct rig *r)
+{
+    rig_describe(r, 0);
+    rig_describe(r, 1);
+    loop_advance(r->loop, 100 * RIG_INACTIVITY_MS);
+    assert_int_equal(r->silences, 0);
+}
+
+static void resume_as_described(struct rig *r)
+{
+    rig_describe(r, 0);
+    rig_describe(r, 1);
+    loop_advance(r->loop, RIG_INACTIVITY_MS - 1);
+    assert_int_equal(r->silences, 0);
+    loop_advance(r->loop, 1);
+    assert_int_equal(r->silences, 1);
+}
+
 static void hold_suspends_the_watch_and_resume_starts_it_again(void **state)
 {
     struct rig r;
@@ -490,18 +508,10 @@ static void hold_suspends_the_watch_and_resume_starts_it_again(void **state)
     (void)state;
     rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
     r.remote[0].may_send = r.remote[1].may_send = false;
-    rig_describe(&r, 0);
-    rig_describe(&r, 1);
-    loop_advance(r.loop, 100 * RIG_INACTIVITY_MS);
-    assert_int_equal(r.silences, 0);
+    hold_as_described(&r);
     assert_false(timer_is_armed(&r.s->silence));
     r.remote[0].may_send = r.remote[1].may_send = true;
-    rig_describe(&r, 0);
-    rig_describe(&r, 1);
-    loop_advance(r.loop, RIG_INACTIVITY_MS - 1);
-    assert_int_equal(r.silences, 0);
-    loop_advance(r.loop, 1);
-    assert_int_equal(r.silences, 1);
+    resume_as_described(&r);
     rig_down(&r);
 }
 
@@ -529,17 +539,9 @@ static void who_holds_without_music_is_not_missed(void **state)
     (void)state;
     rig_up(&r, MEDIA_RTP, AF_INET, AF_INET);
     r.remote[0].may_receive = r.remote[1].may_send = false;
-    rig_describe(&r, 0);
-    rig_describe(&r, 1);
-    loop_advance(r.loop, 100 * RIG_INACTIVITY_MS);
-    assert_int_equal(r.silences, 0);
+    hold_as_described(&r);
     r.remote[0].may_receive = r.remote[1].may_send = true;
-    rig_describe(&r, 0);
-    rig_describe(&r, 1);
-    loop_advance(r.loop, RIG_INACTIVITY_MS - 1);
-    assert_int_equal(r.silences, 0);
-    loop_advance(r.loop, 1);
-    assert_int_equal(r.silences, 1);
+    resume_as_described(&r);
     rig_down(&r);
 }
 

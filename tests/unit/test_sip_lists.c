@@ -1,28 +1,12 @@
 /* test_sip_lists.c - name-addr, Via, comma-separated values, digest fields. */
 #include "sip/sip.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "exact.h"
 
 static void assert_sl(const char *about, struct sl got, const char *want)
 {
     if (!sl_eq(got, sl_str(want))) {
         fail_msg("%s: \"%.*s\" is not \"%s\"", about, SL_ARG(got), want);
     }
-}
-
-/* A copy with nothing behind it, so that a sanitizer sees the first byte too many. */
-static struct sl exact(const char *text)
-{
-    size_t n = strlen(text);
-    char *p = malloc(n != 0 ? n : 1);
-
-    assert_non_null(p);
-    memcpy(p, text, n);
-    return sl_make(p, n);
 }
 
 static const struct {

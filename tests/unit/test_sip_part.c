@@ -1,22 +1,6 @@
 /* test_sip_part.c - multipart bodies come apart as RFC 2046 has it, or are refused. */
 #include "sip/sip.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-/* A copy with nothing behind it, so that a sanitizer sees the first byte too many. */
-static struct sl exact(const char *text)
-{
-    size_t n = strlen(text);
-    char *p = malloc(n != 0 ? n : 1);
-
-    assert_non_null(p);
-    memcpy(p, text, n);
-    return sl_make(p, n);
-}
+#include "exact.h"
 
 /* "type|disposition|encoding|body" of each part, then how it ended. */
 static void walk(struct sl type, struct sl body, struct buf *out)

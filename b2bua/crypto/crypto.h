@@ -53,7 +53,7 @@ struct token {
 #define TOKEN_TEXT_LEN 26 /* base32 lower case (a-z2-7) of one AES block */
 
 /* The current key and up to TOKEN_OLDER_MAX before it, as long as calls of theirs may live.
- * Immutable once made: replace the whole ring. */
+ * Immutable once in use: replace the whole ring. */
 #define TOKEN_OLDER_MAX 7
 struct token_ring;
 /* Reads the key file, or makes it (mode 0600, atomically) when it is missing. EBADMSG: not ours;
@@ -64,12 +64,16 @@ struct token_turn { /* now, and how long a key is accepted after it ceased to be
     int64_t wall_ms, life_ms;
 };
 /* New current key, the old current one is accepted on; written back to path (NULL: kept in memory
- * only). ENOBUFS: TOKEN_OLDER_MAX older ones are needed still. */
+ * only). ENOBUFS: TOKEN_OLDER_MAX older ones are needed still. The new ring reads the new key but
+ * goes on writing as r does, until token_ring_begin(): the threads take over one after the other,
+ * and none may be given what it cannot read yet. */
 MUST_USE int token_ring_rotate(struct token_ring **out, const struct token_ring *r,
                                const char *path, const struct token_turn *turn);
 /* The key of another file, read or made, as the current one; otherwise likewise. */
 MUST_USE int token_ring_follow(struct token_ring **out, const struct token_ring *r,
                                const char *path, const struct token_turn *turn);
+bool token_ring_waits(const struct token_ring *r); /* it does not write with its current key yet */
+MUST_USE int token_ring_begin(struct token_ring *r);    /* ENOMEM: as before */
 int64_t token_ring_made_ms(const struct token_ring *r); /* Unix ms of the current key */
 void token_ring_free(struct token_ring **rp);
 

@@ -18,6 +18,7 @@ static const uint8_t token_check[3] = {0xb2, 0x6b, 0x5c};
 
 struct token_ring {
     struct token_keys keys;
+    size_t writes; /* with which: 0 the current, else older[writes - 1] */
     EVP_CIPHER_CTX *enc;
     EVP_CIPHER_CTX *dec[1 + TOKEN_OLDER_MAX]; /* current, older (NULL: no more) */
 };
@@ -38,7 +39,12 @@ static EVP_CIPHER_CTX *token_ctx(const uint8_t *key, int enc)
     return ctx;
 }
 
-static int token_ring_new(struct token_ring **rp, const struct token_keys *keys)
+static const struct token_key *token_key_at(const struct token_keys *keys, size_t i)
+{
+    return i == 0 ? &keys->current : &keys->older[i - 1];
+}
+
+static int token_ring_new(struct token_ring **rp, const struct token_keys *keys, size_t writes)
 {
     struct token_ring *r;
     bool ok;
@@ -51,7 +57,8 @@ static int token_ring_new(struct token_ring **rp, const struct token_keys *keys)
         return ENOMEM;
     }
     r->keys = *keys;
-    r->enc = token_ctx(keys->current.key, 1);
+    r->writes = writes;
+    r->enc = token_ctx(token_key_at(keys, writes)->key, 1);
     r->dec[0] = token_ctx(keys->current.key, 0);
     ok = r->enc != NULL && r->dec[0] != NULL;
     for (size_t i = 0; i < TOKEN_OLDER_MAX && keys->older[i].made_ms != 0; i++) {
@@ -99,7 +106,7 @@ static int token_keys_turn(struct token_keys *next, const struct token_keys *was
 
     memset(next->older, 0, sizeof(next->older)); /* what another file knows is not ours */
     for (size_t i = 0; i <= TOKEN_OLDER_MAX; i++) {
-        struct token_key k = i == 0 ? was->current : was->older[i - 1];
+        struct token_key k = *token_key_at(was, i);
 
         k.left_ms = i == 0 ? turn->wall_ms : k.left_ms;
         if (k.made_ms == 0 || turn->wall_ms - k.left_ms >= turn->life_ms ||
@@ -114,6 +121,19 @@ static int token_keys_turn(struct token_keys *next, const struct token_keys *was
     return 0;
 }
 
+/* The keys that come after r's: known by everybody before anybody writes with the new one. */
+static int token_ring_next(struct token_ring **out, const struct token_ring *r,
+                           const struct token_keys *keys)
+{
+    const struct token_key *was = token_key_at(&r->keys, r->writes);
+    size_t i = TOKEN_OLDER_MAX;
+
+    while (i > 0 && memcmp(token_key_at(keys, i)->key, was->key, sizeof(was->key)) != 0) {
+        i--;
+    }
+    return token_ring_new(out, keys, i);
+}
+
 int token_ring_follow(struct token_ring **out, const struct token_ring *r, const char *path,
                       const struct token_turn *turn)
 {
@@ -124,7 +144,7 @@ int token_ring_follow(struct token_ring **out, const struct token_ring *r, const
         err = token_keys_turn(&keys, &r->keys, turn);
     }
     if (err == 0) {
-        err = token_ring_new(out, &keys);
+        err = token_ring_next(out, r, &keys);
     }
     mem_wipe(&keys, sizeof(keys));
     return err;
@@ -136,7 +156,7 @@ int token_ring_load(struct token_ring **rp, const char *path)
     int err = token_keys_load(&keys, path);
 
     if (err == 0) {
-        err = token_ring_new(rp, &keys);
+        err = token_ring_new(rp, &keys, 0);
     }
     mem_wipe(&keys, sizeof(keys));
     return err;
@@ -148,7 +168,7 @@ int token_ring_random(struct token_ring **rp)
     int err;
 
     token_key_make(&keys.current, token_wall_ms());
-    err = token_ring_new(rp, &keys);
+    err = token_ring_new(rp, &keys, 0);
     mem_wipe(&keys, sizeof(keys));
     return err;
 }
@@ -163,7 +183,7 @@ int token_ring_rotate(struct token_ring **out, const struct token_ring *r, const
     token_key_make(&keys.current, turn->wall_ms);
     err = token_keys_turn(&keys, &r->keys, turn);
     if (err == 0) {
-        err = token_ring_new(&next, &keys);
+        err = token_ring_next(&next, r, &keys);
     }
     if (err == 0 && path != NULL) {
         err = token_file_write(path, &keys);
@@ -179,7 +199,25 @@ int token_ring_rotate(struct token_ring **out, const struct token_ring *r, const
 
 int token_ring_clone(struct token_ring **out, const struct token_ring *r)
 {
-    return token_ring_new(out, &r->keys);
+    return token_ring_new(out, &r->keys, r->writes);
+}
+
+bool token_ring_waits(const struct token_ring *r)
+{
+    return r->writes != 0;
+}
+
+int token_ring_begin(struct token_ring *r)
+{
+    EVP_CIPHER_CTX *enc = token_ctx(r->keys.current.key, 1);
+
+    if (enc == NULL) {
+        return ENOMEM;
+    }
+    EVP_CIPHER_CTX_free(r->enc);
+    r->enc = enc;
+    r->writes = 0;
+    return 0;
 }
 
 int64_t token_ring_made_ms(const struct token_ring *r)

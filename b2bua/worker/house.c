@@ -281,6 +281,7 @@ static void on_ring(void *owner, struct loop_msg *m)
     tx_table_set_ring(w->tab, w->ring);
     call_table_set_ring(w->calls, w->ring);
     token_ring_free(&old);
+    atomic_store(&w->ring_seen, m->a);
 }
 
 static void drop_ring(void *owner, struct loop_msg *m)
@@ -297,8 +298,9 @@ static int post_ring(struct b2bua *b, struct worker *w)
     int err = token_ring_clone(&clone, b->ring);
 
     if (err == 0) {
-        err =
-            loop_post(w->loop, &(struct loop_msg){.fn = on_ring, .ptr = clone, .drop = drop_ring});
+        err = loop_post(
+            w->loop,
+            &(struct loop_msg){.fn = on_ring, .ptr = clone, .drop = drop_ring, .a = b->ring_turn});
     }
     if (err != 0) {
         token_ring_free(&clone);
@@ -369,9 +371,25 @@ void house_tell_config(struct b2bua *b)
     tell_all(b, NEWS_CONFIG);
 }
 
-void house_tell_ring(struct b2bua *b)
+/* Takes ownership. It is written with as soon as every worker can read it, see begin_key(). */
+void house_set_ring(struct b2bua *b, struct token_ring *r)
 {
+    token_ring_free(&b->ring);
+    b->ring = r;
+    b->ring_turn++;
     tell_all(b, NEWS_RING);
+}
+
+static void begin_key(struct b2bua *b)
+{
+    for (uint32_t i = 0; i < b->n_workers; i++) {
+        if (atomic_load(&b->workers[i]->ring_seen) != b->ring_turn) {
+            return;
+        }
+    }
+    if (token_ring_begin(b->ring) == 0) { /* else by the next tick */
+        tell_all(b, NEWS_RING);
+    }
 }
 
 /* A call may last so long, and meet the key that it began with. */
@@ -396,9 +414,7 @@ static void rotate_key(struct b2bua *b, int64_t wall_ms)
         log_error(NULL, "token key could not be renewed; the old one stays, next try in an hour");
         return;
     }
-    token_ring_free(&b->ring);
-    b->ring = now;
-    tell_all(b, NEWS_RING);
+    house_set_ring(b, now);
 }
 
 void b2bua_tick(struct b2bua *b, int64_t wall_ms)
@@ -410,6 +426,9 @@ void b2bua_tick(struct b2bua *b, int64_t wall_ms)
     }
     if (key_is_due(b, wall_ms)) {
         rotate_key(b, wall_ms);
+    }
+    if (token_ring_waits(b->ring)) {
+        begin_key(b);
     }
     house_free_retired(b, false);
     house_end_old_pool(b);

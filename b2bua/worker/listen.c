@@ -69,6 +69,7 @@ int worker_open(struct worker *w, struct config *cfg, struct buf *why)
 {
     int err = 0;
 
+    worker_be_node(w, cfg->node_id); /* another worker may write it before this one has the news */
     for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners && err == 0; slot++) {
         if (!has_listener(cfg, slot)) {
             continue;

@@ -156,10 +156,8 @@ void house_end_old_pool(struct b2bua *b)
 static void take_prepared(struct b2bua *b)
 {
     if (b->next_ring != NULL) {
-        token_ring_free(&b->ring);
-        b->ring = b->next_ring;
+        house_set_ring(b, b->next_ring);
         b->next_ring = NULL;
-        house_tell_ring(b);
     }
     if (b->next_pool != NULL) {
         b->old_pool = b->pool;

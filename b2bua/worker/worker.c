@@ -243,6 +243,11 @@ static void set_certificates(struct worker *w, const struct config *cfg)
     net_identify(w->net);
 }
 
+void worker_be_node(struct worker *w, uint16_t node)
+{
+    w->nodes[node / 64 % COUNT_OF(w->nodes)] |= (uint64_t)1 << node % 64;
+}
+
 static void set_tables(struct worker *w, const struct config *cfg)
 {
     struct tx_timers timers = timers_of(cfg);
@@ -250,7 +255,7 @@ static void set_tables(struct worker *w, const struct config *cfg)
     tx_table_set_timers(w->tab, &timers);
     tx_table_set_max(w->tab, max_transactions(w->b, cfg));
     w->node = cfg->node_id;
-    w->nodes[w->node / 64 % COUNT_OF(w->nodes)] |= (uint64_t)1 << w->node % 64;
+    worker_be_node(w, w->node);
     tx_table_set_node(w->tab, w->node);
     media_set_inactivity(w->media, cfg->media_inactivity_ms);
     media_set_quarantine(w->media, cfg->media_quarantine_ms);

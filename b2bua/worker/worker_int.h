@@ -27,6 +27,7 @@ struct worker {
     struct registrar *registrar;
     struct call_table *calls;
     struct token_ring *ring; /* own clone */
+    _Atomic uint64_t ring_seen;
     struct config *cfg;
     struct timer reaper;
     struct overload overload;
@@ -52,6 +53,7 @@ struct b2bua {
     struct repeats *repeats; /* atomic inside; NULL: none are known */
     struct callout *callout;
     struct token_ring *ring;
+    uint64_t ring_turn;       /* how many keys there have been; turn's */
     struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
     struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */
     uint32_t n_workers;
@@ -171,7 +173,7 @@ bool worker_serves(const struct worker *w, uint8_t listener); /* new calls may b
 
 /* --- house.c, reload.c --- */
 void house_tell_config(struct b2bua *b);
-void house_tell_ring(struct b2bua *b);
+void house_set_ring(struct b2bua *b, struct token_ring *r); /* takes ownership; turn held */
 int64_t house_key_life_ms(const struct b2bua *b);
 void house_free_retired(struct b2bua *b, bool all);
 void house_end_old_pool(struct b2bua *b);
@@ -181,6 +183,7 @@ static inline bool worker_is_node(const struct worker *w, uint16_t node)
 {
     return node < 1024 && (w->nodes[node / 64] >> node % 64 & 1) != 0;
 }
+void worker_be_node(struct worker *w, uint16_t node);
 int worker_new(struct worker **wp, struct b2bua *b, uint8_t index);
 int worker_listen(struct worker *w, const char **why);
 int worker_run(struct worker *w);

@@ -181,6 +181,7 @@ static void a_key_is_accepted_as_long_as_its_calls_may_live(void **state)
     (void)state;
     assert_int_equal(token_ring_random(&a), 0);
     assert_int_equal(token_ring_rotate(&b, a, NULL, &(struct token_turn){1000, 500}), 0);
+    assert_int_equal(token_ring_begin(b), 0);
     assert_int_equal(token_ring_rotate(&c, b, NULL, &(struct token_turn){2000, 500}), 0);
     assert_int_equal(token_ring_clone(&copy, b), 0);
     assert_int_equal(token_ring_made_ms(copy), 1000);
@@ -195,6 +196,40 @@ static void a_key_is_accepted_as_long_as_its_calls_may_live(void **state)
     token_ring_free(&a);
     token_ring_free(&b);
     token_ring_free(&c);
+    token_ring_free(&copy);
+}
+
+/* The threads take a new ring over one after the other: until all have it, none writes what
+ * another could not read. */
+static void a_new_key_is_read_before_it_is_written(void **state)
+{
+    const struct token t = {.kind = TOKEN_CALLID, .slot = 5, .gen = 6};
+    const struct token_turn turn = {2000, 500};
+    char text[TOKEN_TEXT_LEN];
+    struct token_ring *ring[4], *copy;
+    struct token out;
+
+    (void)state;
+    assert_int_equal(token_ring_random(&ring[0]), 0);
+    assert_false(token_ring_waits(ring[0]));
+    for (size_t i = 1; i < COUNT_OF(ring); i++) { /* again before the one before has begun */
+        assert_int_equal(token_ring_rotate(&ring[i], ring[i - 1], NULL, &turn), 0);
+        assert_true(token_ring_waits(ring[i]));
+    }
+    assert_int_equal(token_ring_clone(&copy, ring[3]), 0);
+    assert_true(token_get(ring[0], put(ring[3], &t, text), &out));
+    assert_same_token(&out, &t);
+    assert_true(token_get(ring[0], put(copy, &t, text), &out));
+    assert_int_equal(token_ring_begin(copy), 0);
+    assert_false(token_ring_waits(copy));
+    assert_true(token_get(ring[3], put(copy, &t, text), &out));
+    assert_same_token(&out, &t);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(token_get(ring[i], sl_make(text, sizeof(text)), &out));
+    }
+    for (size_t i = 0; i < COUNT_OF(ring); i++) {
+        token_ring_free(&ring[i]);
+    }
     token_ring_free(&copy);
 }
 
@@ -222,6 +257,7 @@ static void the_key_file_is_made_once_and_read_again(void **state)
     assert_int_equal(token_ring_made_ms(c), 1795243697123);
     assert_true(token_get(c, put(a, &t, text), &out));
     assert_same_token(&out, &t);
+    assert_int_equal(token_ring_begin(b), 0);
     assert_true(token_get(c, put(b, &t, text), &out));
     assert_same_token(&out, &t);
     assert_int_equal(stat(path, &st), 0);
@@ -351,6 +387,7 @@ static struct token_ring *follow(const struct token_ring *r, unsigned i, int64_t
 
     snprintf(at, sizeof(at), "%s/k%u", dir, i);
     assert_int_equal(token_ring_follow(&next, r, at, &turn), err);
+    assert_int_equal(err == 0 ? token_ring_begin(next) : 0, 0);
     return next;
 }
 
@@ -430,6 +467,7 @@ int main(void)
         cmocka_unit_test(texts_of_another_key_do_not_decode),
         cmocka_unit_test(a_kind_that_does_not_exist_is_refused),
         cmocka_unit_test(a_key_is_accepted_as_long_as_its_calls_may_live),
+        cmocka_unit_test(a_new_key_is_read_before_it_is_written),
         cmocka_unit_test(all_keys_whose_calls_may_live_are_accepted_and_a_ninth_is_refused),
         cmocka_unit_test(older_keys_are_read_again_from_the_file),
         cmocka_unit_test_setup(the_key_file_is_made_once_and_read_again, fresh_file),

@@ -160,6 +160,32 @@ static void the_key_stays_as_long_as_the_longest_call_may_last(void **state)
     buf_free(&restart);
 }
 
+static void what_one_worker_writes_every_other_can_read_while_the_key_changes(void **state)
+{
+    const struct token t = {.kind = TOKEN_TAG, .slot = 9, .gen = 1};
+    char text[TOKEN_TEXT_LEN];
+    struct token out;
+    struct token_ring *before = house->workers[1]->ring;
+
+    (void)state;
+    house->longest_ms = H_MS;
+    assert_true(key_was_renewed(24 * H_MS));
+    for (unsigned step = 0; step < 6; step++) {
+        for (unsigned i = 0; i < 2; i++) {
+            token_put(house->workers[i]->ring, &t, text);
+            assert_true(token_get(house->workers[1 - i]->ring, sl_make(text, sizeof(text)), &out));
+        }
+        if (step % 3 == 2) {
+            b2bua_tick(house, token_ring_made_ms(house->ring));
+        } else {
+            run(step % 3);
+        }
+    }
+    assert_ptr_not_equal(house->workers[1]->ring, before);
+    assert_false(token_ring_waits(house->workers[0]->ring));
+    assert_false(token_ring_waits(house->workers[1]->ring));
+}
+
 static void a_key_lives_a_day_at_least(void **state)
 {
     (void)state;
@@ -306,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HOUSE(news_reach_a_worker_whose_mailbox_was_full),
         HOUSE(the_key_stays_as_long_as_the_longest_call_may_last),
+        HOUSE(what_one_worker_writes_every_other_can_read_while_the_key_changes),
         HOUSE(a_key_lives_a_day_at_least),
         HOUSE(a_key_that_cannot_be_renewed_is_tried_again_after_an_hour),
         HOUSE(the_limit_of_transactions_is_shared_by_the_workers),

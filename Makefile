@@ -109,7 +109,7 @@ FUZZ := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HELP := $(filter-out $(FUZZ) tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c)))
 MICRO := $(sort $(wildcard tests/bench/micro_*.c))
 FLOOD := tests/bench/flood.c
-FLOOR := tests/bench/floor.c
+FLOOR := tests/bench/floor.c tests/bench/floor_rtp.c
 BENCH := $(filter-out $(MICRO) $(FLOOD) $(FLOOR),$(sort $(wildcard tests/bench/*.c)))
 # Files carried inside the binary: FOLDER/NAME.EXT becomes embed_NAME_EXT[] (NUL-terminated) and embed_NAME_EXT_len.
 EMBED := $(sort $(wildcard b2bua/*/*.yaml b2bua/*/*.sql admin-http/*.yaml admin-http/*.json admin-http/console/*))
@@ -194,7 +194,7 @@ $(BUILD)/bench/flood: $(call objs,$(FLOOD))
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^
 
-$(BUILD)/bench/floor: $(call objs,$(FLOOR))
+$(BUILD)/bench/floor $(BUILD)/bench/floor_rtp: $(BUILD)/bench/%: $(call objs,tests/bench/%.c)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(C_ALL) $(LD_ALL) -o $@ $^
 
@@ -281,7 +281,7 @@ bench-policy: $(BUILD)/bench/micro_policy ## measure: prefix look-up and a decis
 bench-egress: $(BUILD)/bench/micro_egress ## measure: the last look at an outgoing message
 	$(Q)$<
 .PHONY: bench-media
-bench-media: all loadgen ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)
+bench-media: all loadgen $(BUILD)/bench/floor_rtp ## the relay of media beside rtpengine, in turns (needs scripts/setup --bench)
 	$(Q)POSTERN_BIN=$(abspath $(BIN)) LOADGEN=$(abspath $(BUILD)/bench/loadgen) $(PYTHON) tests/bench/media.py
 
 # --- Rules -------------------------------------------------------------------------------------------------------------

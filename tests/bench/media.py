@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from run import (CALLEE, CALLER, CONFIG, INSIDE, OUTSIDE, ROOT, BenchError, Daem
 
 RAMP_RATE = 250  # calls a second
 RTP_FIRST = 40000
+GATHER_US = 250  # media.gather of the daemon
 PEER_LOST_MAX = 0.05  # of what rtpengine is sent; the daemon may lose nothing
 SRTP_PROFILE = "srtp: {{security: sdes, suites: [AES_CM_128_HMAC_SHA1_80]}}"
 
@@ -92,17 +94,89 @@ class PosternRelay:
         return marks.figures(result)
 
 
-class RtpengineRelay:
+class StreamsRelay:
+    """The same media through another relay, which is told of it by other means than SIP."""
+
+    name = pid = process = lines = None
+
+    def __init__(self, args, cores):
+        self.args, self.cores = args, cores
+        self.sip = [free_port(socket.SOCK_DGRAM, a, args.taken) for a in (CALLER, CALLEE)]
+
+    def carry(self, lines, seconds, options, on_hold):
+        """lines: where the parties of each call send to."""
+        with tempfile.NamedTemporaryFile("w", suffix=".streams") as streams:
+            streams.write("".join(lines))
+            streams.flush()
+            marks = Marks(self.pid, on_hold)
+            load = Load.__new__(Load)
+            load.command = pinned(self.cores[1], [self.args.loadgen, "--json", "--caller", f"{CALLER}:{self.sip[0]}",
+                                                  "--callee", f"{CALLEE}:{self.sip[1]}"])
+            load.judge = self.judge
+            result = load.run(["--streams", streams.name, "--duration", seconds, *self.args.load_options, *options], marks)
+        return marks.figures(result)
+
+    def judge(self, status, result):
+        """A peer that has more to do than it can loses some, and still has a cost for those that arrive."""
+        lost = result["rtp_lost"]
+        if status not in (0, 1) or lost > PEER_LOST_MAX * result["rtp_sent"] or (status == 1 and lost == 0):
+            raise BenchError(f"{self.name}: failed run (exit {status}), {lost:.0f} packets lost")
+        if lost > 0:
+            remark(f"{self.name}: {lost:.0f} of {result['rtp_sent']:.0f} packets lost")
+
+
+def wait_for_ports(calls):
+    """The kernel takes its time to close what a ring of the load before still had."""
+    deadline = time.monotonic() + 10
+    for address, port in ((a, RTP_FIRST + 2 * i) for a in (CALLER, CALLEE) for i in range(calls)):
+        while True:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.bind((address, port))
+                    break
+                except OSError as err:
+                    if time.monotonic() > deadline:
+                        raise BenchError(f"{address}:{port} does not become free") from err
+            time.sleep(0.02)
+
+
+class FloorRelay(StreamsRelay):
+    """A relay that reads nothing: what the system calls and wake-ups of a packet cost on this machine."""
+
+    name = "floor"
+
+    def __enter__(self):
+        calls = 3 * self.args.calls  # as many as any stage wants
+        self.process = subprocess.Popen(
+            pinned(self.cores[0], [os.path.join(os.path.dirname(self.args.loadgen), "floor_rtp"), OUTSIDE, INSIDE,
+                                   CALLER, CALLEE, str(calls), str(GATHER_US)]), stdout=subprocess.PIPE, text=True)
+        self.lines = [self.process.stdout.readline() for _ in range(calls)]
+        return self
+
+    def __exit__(self, *exc):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def run(self, calls, seconds, options=(), on_hold=None):
+        wait_for_ports(calls)  # here every call's are known beforehand
+        return self.carry(self.lines[:calls], seconds, options, on_hold)
+
+
+class RtpengineRelay(StreamsRelay):
     """The same media through rtpengine, set up by its NG protocol."""
 
     name = "rtpengine"
 
     def __init__(self, args, cores, srtp=(False, False)):
-        taken = args.taken
-        self.args, self.cores, self.srtp = args, cores, srtp
+        super().__init__(args, cores)
+        self.srtp = srtp
         self.engine = Rtpengine(lambda command: pinned(cores[0], command), OUTSIDE, INSIDE,
-                                free_port(socket.SOCK_DGRAM, "127.0.0.1", taken))
-        self.sip = [free_port(socket.SOCK_DGRAM, a, taken) for a in (CALLER, CALLEE)]
+                                free_port(socket.SOCK_DGRAM, "127.0.0.1", args.taken))
         self.calls = 0
 
     def __enter__(self):
@@ -121,87 +195,77 @@ class RtpengineRelay:
 
     def run(self, calls, seconds, options=(), on_hold=None):
         first, self.calls = self.calls, self.calls + calls
-        with tempfile.NamedTemporaryFile("w", suffix=".streams") as streams:
+        ports = [RTP_FIRST + 2 * i for i in range(calls)]
+        lines = [self.engine.call(first + i, (CALLER, port), (CALLEE, port), self.srtp) + "\n"
+                 for i, port in enumerate(ports)]
+        try:
+            return self.carry(lines, seconds, options, on_hold)
+        finally:
             for i in range(calls):
-                port = RTP_FIRST + 2 * i
-                streams.write(self.engine.call(first + i, (CALLER, port), (CALLEE, port), self.srtp) + "\n")
-            streams.flush()
-            marks = Marks(self.pid, on_hold)
-            try:
-                result = self.generate(["--streams", streams.name, "--duration", seconds,
-                                        *self.args.load_options, *options], marks)
-            finally:
-                for i in range(calls):
-                    self.engine.end(first + i)
-        return marks.figures(result)
-
-    def generate(self, options, marks):
-        load = Load.__new__(Load)
-        load.command = pinned(self.cores[1], [self.args.loadgen, "--json", "--caller", f"{CALLER}:{self.sip[0]}",
-                                              "--callee", f"{CALLEE}:{self.sip[1]}"])
-        load.judge = lambda status, result: self.judge(status, result)
-        return load.run(options, marks)
-
-    @staticmethod
-    def judge(status, result):
-        """A peer that has more to do than it can loses some, and still has a cost for those that arrive."""
-        lost = result["rtp_lost"]
-        if status not in (0, 1) or lost > PEER_LOST_MAX * result["rtp_sent"] or (status == 1 and lost == 0):
-            raise BenchError(f"rtpengine: failed run (exit {status}), {lost:.0f} packets lost")
-        if lost > 0:
-            remark(f"rtpengine: {lost:.0f} of {result['rtp_sent']:.0f} packets lost")
+                self.engine.end(first + i)
 
 
 def alternate(args, relays, calls, seconds, options=()):
-    """Median figures per relay; each repetition gives every relay its turn."""
+    """Median figures per relay; each repetition gives every relay its turn. None for another relay that could not
+    carry so much in any of its turns."""
     rows = {r: [] for r in relays}
     for _ in range(args.repeat):
         for relay in relays:
             pid_options = ["--stop-pid", relay.pid] if "--burst" in options else []
-            row = relay.run(calls, seconds, [*options, *pid_options])
+            try:
+                row = relay.run(calls, seconds, [*options, *pid_options])
+            except BenchError as err:
+                if isinstance(relay, PosternRelay):
+                    raise
+                remark(str(err))
+                continue
             rows[relay].append(row)
             cost = row["us"] if row["burst_us"] is None else row["burst_us"]
             remark(f"{relay.name}: {calls} calls, {cost:.2f} us a packet, core {row['busy']:.0%} busy, latency "
                    f"p50 {row['p50']:.3f} p99 {row['p99']:.3f} ms"
                    + (f", load stalled {row['skipped_ms']:.0f} ms" if row["skipped_ms"] else ""))
-    return [{k: statistics.median(row[k] for row in rows[r]) for k in rows[r][0] if rows[r][0][k] is not None}
-            for r in relays]
+    return [medians(rows[r]) for r in relays]
+
+
+def medians(rows):
+    return {k: statistics.median(row[k] for row in rows) for k in rows[0] if rows[0][k] is not None} if rows else None
 
 
 def has_peer(args):
     return not args.no_rtpengine and shutil.which("rtpengine") is not None
 
 
-def with_peer(args, cores, srtp, stage):
-    """Runs stage([postern, rtpengine]); without rtpengine installed, stage([postern])."""
-    with PosternRelay(args, cores, srtp) as ours:
+def with_peer(args, cores, stage):
+    """Runs stage([postern, floor, rtpengine]); without rtpengine installed, stage([postern, floor])."""
+    with PosternRelay(args, cores) as ours, FloorRelay(args, cores) as floor:
         if not has_peer(args):
             remark("no rtpengine, no comparison")
-            return stage([ours])
-        with RtpengineRelay(args, cores, srtp) as peer:
-            return stage([ours, peer])
+            return stage([ours, floor])
+        with RtpengineRelay(args, cores) as peer:
+            return stage([ours, floor, peer])
 
 
 def figures(name, rows, key, unit):
-    """relay_NAME, relay_rtpengine_NAME, and the first as a part of the second."""
+    """relay_NAME; the same of the floor and of rtpengine, and the first as a part of each."""
     figure(f"relay_{name}", rows[0][key], unit)
-    if len(rows) > 1:
-        figure("relay_rtpengine" + ("" if name == "plain" else "_" + name.removeprefix("plain_")), rows[1][key], unit)
-        figure(f"relay_{name}_ratio", rows[0][key] / rows[1][key], "x")
+    for peer, row in zip(("floor", "rtpengine"), rows[1:]):
+        if row is not None:
+            figure(f"relay_{peer}" + ("" if name == "plain" else "_" + name.removeprefix("plain_")), row[key], unit)
+            figure(f"relay_{name}_" + ("of_floor" if peer == "floor" else "ratio"), rows[0][key] / row[key], "x")
 
 
 def bench_plain(args, cores):
     def stage(relays):
-        for name, calls in (("plain", args.calls), ("plain_200", args.calls // 5)):
+        for name, calls in (("plain", args.calls), ("plain_500", args.calls // 2), ("plain_200", args.calls // 5)):
             figures(name, alternate(args, relays, calls, args.seconds), "us", "us")
-    with_peer(args, cores, (False, False), stage)
+    with_peer(args, cores, stage)
 
 
 def bench_back_to_back(args, cores):
     def stage(relays):
         rows = alternate(args, relays, args.calls, 600, ["--burst", 10, "--rounds", 5 if args.quick else 20])
         figures("back_to_back", rows, "burst_us", "us")
-    with_peer(args, cores, (False, False), stage)
+    with_peer(args, cores, stage)
 
 
 def bench_srtp(args, cores):
@@ -217,7 +281,9 @@ def bench_srtp(args, cores):
     if has_peer(args):
         for name, srtp in ways[1:]:
             with RtpengineRelay(args, cores, srtp) as peer:
-                figure(f"relay_rtpengine_{name}", alternate(args, [peer], args.calls, args.seconds)[0]["us"], "us")
+                row = alternate(args, [peer], args.calls, args.seconds)[0]
+                if row is not None:
+                    figure(f"relay_rtpengine_{name}", row["us"], "us")
 
 
 def bench_latency(args, cores):
@@ -229,7 +295,7 @@ def bench_latency(args, cores):
         remark(f"latency: {calls} calls, core {rows[0]['busy']:.0%} busy")
         figures("latency_p50", rows, "p50", "ms")
         figures("latency_p99", rows, "p99", "ms")
-    with_peer(args, cores, (False, False), stage)
+    with_peer(args, cores, stage)
 
 
 def bench_stall(args, cores):

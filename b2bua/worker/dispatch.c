@@ -122,11 +122,6 @@ static void in_dialog(struct worker *w, const struct flow *flow, struct sip_msg 
         call_in_dialog(w->calls, tok, NULL, req, flow);
         return;
     }
-    if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
-        stat_inc(STAT_SIP_LISTENER_LEFT);
-        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
-        return;
-    }
     if (refuse_early(w, req, flow)) {
         return;
     }

@@ -203,7 +203,11 @@ static struct config *rig_config(struct rig *r, const char *text)
 {
     struct config_errors errs = {0};
     struct config *cfg = NULL;
-    int err = config_parse(&cfg, "rig", sl_str(text), r->book, &errs);
+    int err =
+        config_build(&cfg,
+                     &(struct config_text){
+                         .name = "rig", .text = sl_str(text), .book = r->book, .slots = r->slots},
+                     &errs);
 
     for (size_t i = 0; i < errs.n; i++) {
         print_error("%s\n", errs.e[i].text);
@@ -241,6 +245,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     r->b.n_workers = n_workers;
     err = crypto_init();
     err = err == 0 ? policy_book_new(&r->book) : err;
+    err = err == 0 ? config_slots_new(&r->slots) : err;
     err = err == 0 ? token_ring_random(&r->b.ring) : err;
     err = err == 0 ? auth_new(&r->b.auth) : err;
     err = err == 0 ? policy_gate_new(&r->b.gate) : err;
@@ -272,6 +277,7 @@ void rig_free(struct rig *r)
     repeats_free(&r->b.repeats);
     config_unref(&r->b.cfg);
     policy_book_free(&r->book);
+    config_slots_free(&r->slots);
 }
 
 /* --- time --- */

@@ -4,6 +4,7 @@
 #ifndef POSTERN_FLOW_RIG_H
 #define POSTERN_FLOW_RIG_H
 
+#include "config/versions.h"
 #include "worker/worker_int.h"
 
 #include "fakes.h"
@@ -43,6 +44,7 @@ struct rig {
     struct clock clocks[RIG_WORKERS_MAX];
     struct net_ops ops;
     struct policy_book *book;
+    struct config_slots *slots;
     struct rig_sent sent[RIG_SENT_MAX];
     size_t n_sent;
     struct { /* who sits where; a phone of a test is gone before rig_down() */

@@ -449,13 +449,16 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
     sip_msg_unref(&msg);
 }
 
-static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
+static void on_net_message(void *arg, const struct flow *at, struct sl bytes)
 {
     struct worker *w = arg;
+    struct flow flow = *at;
 
-    if (!flow_is_reliable(flow) || worker_admit_message(w, flow)) {
-        w->waited_us = flow_is_reliable(flow) ? 0 : net_waited_us(w->net);
-        worker_input(w, flow, bytes, 0);
+    worker_catch_up(w);
+    worker_place_flow(w, &flow);
+    if (!flow_is_reliable(&flow) || worker_admit_message(w, &flow)) {
+        w->waited_us = flow_is_reliable(&flow) ? 0 : net_waited_us(w->net);
+        worker_input(w, &flow, bytes, 0);
         w->waited_us = 0;
     }
 }

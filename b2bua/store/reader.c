@@ -90,6 +90,11 @@ void store_reader_close(struct store_reader **rp)
     }
 }
 
+bool store_reader_is_stale(struct store_reader *r)
+{
+    return db_has_moved(r->h);
+}
+
 /* --- composing --- */
 
 static void query_init(struct query *q)

@@ -55,6 +55,28 @@ static int store_close_crashed(struct store *s)
     return db_errno(rc);
 }
 
+static int store_find_last_id(struct store *s)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(s->db.h, "SELECT max(id) FROM calls", -1, &st, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+    }
+    if (rc == SQLITE_ROW) { /* NULL is 0 */
+        int64_t id = sqlite3_column_int64(st, 0);
+
+        s->last_id = id > 0 ? (uint64_t)id : 0;
+    }
+    (void)sqlite3_finalize(st);
+    return rc == SQLITE_ROW ? 0 : db_errno(rc);
+}
+
+uint64_t store_last_id(const struct store *s)
+{
+    return s->last_id;
+}
+
 static int store_prune_bindings(struct store *s)
 {
     sqlite3_stmt *st = NULL;
@@ -77,6 +99,9 @@ static int store_catch_up(struct store *s)
 
     if (err == 0) {
         err = store_close_crashed(s);
+    }
+    if (err == 0) {
+        err = store_find_last_id(s);
     }
     return err == 0 ? store_prune_bindings(s) : err;
 }

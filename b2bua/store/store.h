@@ -44,10 +44,15 @@ struct store_health {
 void store_get_health(struct store *s, struct store_health *out); /* any thread */
 bool store_is_full(const struct store *s);                        /* cheap; any thread */
 
-/* --- call ids: 63 bits, sortable by start time --- */
+/* --- call ids: 63 bits, sortable by start time: ms << 22 and what tells the makers apart --- */
 #define STORE_ID_LEN 13
+#define STORE_ID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: 41 bits last until 2089 */
+#define STORE_ID_SHIFT 22
 void store_id_text(uint64_t id, char out[STORE_ID_LEN + 1]); /* Crockford base32, lower case */
 bool store_id_parse(struct sl text, uint64_t *id);
+/* The highest id that was there at the start; 0: none. With a clock that was set back meanwhile a
+ * new one could be one of these, and a CDR is never written over. Thread: any. */
+uint64_t store_last_id(const struct store *s);
 
 enum store_call_state {
     STORE_CALL_SETUP,

@@ -137,6 +137,7 @@ struct store {
     char *path;
     _Atomic(const char *) node;
     struct arena names; /* of the node: old ones may still be read */
+    uint64_t last_id;   /* of a call, at the start */
     uint32_t batch_ms, backlog_max;
     uint64_t backlog_bytes_max;
     int lock_fd, wake_fd, stop_fd;

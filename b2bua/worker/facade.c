@@ -308,7 +308,9 @@ static void metrics_crypto(struct buf *t, struct b2bua *b, const struct config *
 {
     struct crypto_pool_counts c;
 
+    pthread_mutex_lock(&b->lock); /* a reload may end it right now */
     crypto_pool_counts(b->pool, &c);
+    pthread_mutex_unlock(&b->lock);
     gauge1(t, "postern_crypto_queue", "Handshake steps that wait for a thread", c.queued);
     gauge1(t, "postern_crypto_queue_peak", "The most that ever waited", c.queued_peak);
     gauge(t, "postern_tls_cert_expiry_timestamp_seconds",

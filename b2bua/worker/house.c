@@ -87,6 +87,7 @@ static int load_bindings(struct b2bua *b)
 static void house_free(struct b2bua **bp)
 {
     struct b2bua *b = *bp;
+    struct crypto_pool *pool = b->pool;
 
     *bp = NULL;
     callout_free(&b->callout); /* answers go to the workers' loops */
@@ -98,14 +99,14 @@ static void house_free(struct b2bua **bp)
     if (b->old_pool != NULL) {
         crypto_pool_stop(b->old_pool);
     }
-    if (b->pool != NULL) {
-        crypto_pool_stop(b->pool); /* whatever was lent comes back before its owner goes */
+    if (pool != NULL) {
+        crypto_pool_stop(pool); /* whatever was lent comes back before its owner goes */
     }
     for (uint32_t i = 0; i < b->n_workers; i++) {
         worker_free(&b->workers[i]);
     }
     dtls_ctx_free(&b->dtls);
-    crypto_pool_free(&b->pool);
+    crypto_pool_free(&pool);
     crypto_pool_free(&b->old_pool);
     crypto_pool_free(&b->next_pool);
     token_ring_free(&b->next_ring);
@@ -164,11 +165,13 @@ static int start_guard(struct b2bua *b, const char **why)
 static int start_tools(struct b2bua *b, const char **why)
 {
     int err = token_ring_load(&b->ring, b->cfg->key_file);
+    struct crypto_pool *pool = NULL;
 
     *why = "token key file cannot be used";
     if (err == 0) {
         *why = "crypto threads cannot be started";
-        err = crypto_pool_new(&b->pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
+        err = crypto_pool_new(&pool, b->cfg->crypto_threads, b->cfg->crypto_queue);
+        b->pool = pool;
     }
     if (err == 0) {
         *why = "certificate for DTLS-SRTP cannot be made";

@@ -146,15 +146,24 @@ void b2bua_abandon(struct b2bua *b)
     pthread_mutex_unlock(&b->turn);
 }
 
-/* The pool before is of no use once no worker puts anything into it. */
+/* The pool before is of no use once no worker puts anything into it, and what it was given has been
+ * begun: what still waits would be given back undone, and each is a handshake. */
 void house_end_old_pool(struct b2bua *b)
 {
+    struct crypto_pool_counts counts;
+
+    if (b->old_pool == NULL) {
+        return;
+    }
     for (uint32_t i = 0; i < b->n_workers; i++) {
         if (atomic_load(&b->workers[i]->pool_seen) != b->pool) {
             return;
         }
     }
-    crypto_pool_free(&b->old_pool);
+    crypto_pool_counts(b->old_pool, &counts);
+    if (counts.queued == 0) {
+        crypto_pool_free(&b->old_pool);
+    }
 }
 
 static void take_prepared(struct b2bua *b)
@@ -165,7 +174,9 @@ static void take_prepared(struct b2bua *b)
     }
     if (b->next_pool != NULL) {
         b->old_pool = b->pool;
+        pthread_mutex_lock(&b->lock);
         b->pool = b->next_pool;
+        pthread_mutex_unlock(&b->lock);
         b->next_pool = NULL;
     }
 }

@@ -269,13 +269,14 @@ static void set_tables(struct worker *w, const struct config *cfg)
 static void set_net(struct worker *w, const struct config *cfg)
 {
     struct net_limits lim = limits_of(w, cfg);
+    struct crypto_pool *pool = w->b->pool;
 
     if (w->net != NULL) {
         net_set_limits(w->net, &lim);
-        net_set_pool(w->net, w->b->pool);
+        net_set_pool(w->net, pool);
     }
-    media_set_crypto(w->media, w->b->pool);
-    atomic_store(&w->pool_seen, w->b->pool);
+    media_set_crypto(w->media, pool);
+    atomic_store(&w->pool_seen, pool);
 }
 
 void worker_apply_config(struct worker *w, struct config *cfg)

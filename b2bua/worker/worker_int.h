@@ -57,9 +57,10 @@ struct b2bua {
     struct repeats *repeats; /* atomic inside; NULL: none are known */
     struct callout *callout;
     struct token_ring *ring;
-    uint64_t ring_turn;       /* how many keys there have been; turn's */
-    struct crypto_pool *pool; /* of all workers; stopped after their threads, before they go */
-    struct dtls_ctx *dtls;    /* our certificate for DTLS-SRTP; immutable */
+    uint64_t ring_turn; /* how many keys there have been; turn's */
+    /* Of all workers; stopped after their threads, before they go. Admin threads: with the lock. */
+    _Atomic(struct crypto_pool *) pool;
+    struct dtls_ctx *dtls; /* our certificate for DTLS-SRTP; immutable */
     uint32_t n_workers;
     struct worker *workers[WORKERS_MAX];
     _Atomic bool draining;

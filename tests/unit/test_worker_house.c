@@ -34,6 +34,16 @@ static void give_config(const char *lines)
     house->cfg = rig_good(text);
 }
 
+static struct config *another_config(const char *lines)
+{
+    struct config *cfg, *old = house->cfg;
+
+    give_config(lines);
+    cfg = house->cfg;
+    house->cfg = old;
+    return cfg;
+}
+
 static void take_config(struct config *cfg, struct buf *why)
 {
     assert_int_equal(b2bua_prepare(house, cfg, why), 0);
@@ -357,13 +367,10 @@ static void *ask_there(void *arg)
 static void a_configuration_that_was_asked_about_is_given_back(void **state)
 {
     struct asking q = {.err = -1};
-    struct config *old = house->cfg;
     pthread_t thread;
 
     (void)state;
-    give_config("limits: {setup: 1m}\n");
-    q.cfg = house->cfg;
-    house->cfg = old;
+    q.cfg = another_config("limits: {setup: 1m}\n");
     assert_int_equal(pthread_create(&thread, NULL, ask_there, &q), 0);
     while (!atomic_load(&q.is_done)) {
         run(0);
@@ -408,6 +415,77 @@ static void a_configuration_is_taken_once_and_an_older_one_not_at_all(void **sta
     buf_free(&why);
 }
 
+/* --- the crypto pool --- */
+
+struct slow_job {
+    struct crypto_job job;
+    struct crypto_pool *pool;
+    _Atomic bool may_end, has_begun, is_full, ran, is_done;
+};
+
+/* When the pool is full, there is no room for one more until it is told to stop. */
+static void job_run(struct crypto_job *j)
+{
+    struct slow_job *s = CONTAINER_OF(j, struct slow_job, job);
+    struct crypto_job more = *j;
+
+    atomic_store(&s->has_begun, true);
+    while (!atomic_load(&s->may_end) &&
+           (!atomic_load(&s->is_full) || crypto_pool_put(s->pool, &more) == ENOBUFS)) {
+        sched_yield();
+    }
+}
+
+static void job_done(struct crypto_job *j, bool ran)
+{
+    struct slow_job *s = CONTAINER_OF(j, struct slow_job, job);
+
+    atomic_store(&s->ran, ran);
+    atomic_store(&s->is_done, true);
+}
+
+static void put_job(struct slow_job *s, struct crypto_pool *pool)
+{
+    *s = (struct slow_job){.job = {job_run, job_done}, .pool = pool};
+    assert_int_equal(crypto_pool_put(pool, &s->job), 0);
+}
+
+static void until(_Atomic bool *what)
+{
+    while (!atomic_load(what)) {
+        sched_yield();
+    }
+}
+
+/* One is at work and one waits when a reload changes the pool. */
+static void what_waits_in_the_pool_of_before_is_still_done(void **state)
+{
+    static struct slow_job first, second;
+    struct crypto_pool *pool = NULL;
+    struct config *cfg = another_config("limits: {setup: 1m}\n");
+
+    (void)state;
+    assert_int_equal(crypto_pool_new(&pool, 1, 1), 0);
+    house->pool = pool;
+    put_job(&first, pool);
+    until(&first.has_begun);
+    put_job(&second, pool);
+    atomic_store(&first.is_full, true);
+    assert_int_equal(crypto_pool_new(&house->next_pool, 1, 8), 0);
+    b2bua_commit(house, cfg);
+    config_unref(&cfg);
+    run(0);
+    run(1);
+    b2bua_tick(house, token_ring_made_ms(house->ring));
+    atomic_store(&first.is_full, false);
+    atomic_store(&second.may_end, true);
+    atomic_store(&first.may_end, true);
+    until(&second.is_done);
+    assert_true(atomic_load(&second.ran));
+    b2bua_tick(house, token_ring_made_ms(house->ring));
+    assert_null(house->old_pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +493,7 @@ int main(void)
         HOUSE(the_key_stays_as_long_as_the_longest_call_may_last),
         HOUSE(what_one_worker_writes_every_other_can_read_while_the_key_changes),
         HOUSE(a_key_lives_a_day_at_least),
+        HOUSE(what_waits_in_the_pool_of_before_is_still_done),
         HOUSE(a_configuration_that_was_asked_about_is_given_back),
         HOUSE(a_configuration_is_taken_once_and_an_older_one_not_at_all),
         HOUSE(a_key_that_cannot_be_renewed_is_tried_again_after_an_hour),

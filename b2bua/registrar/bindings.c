@@ -73,6 +73,11 @@ struct reg_update *reg_update_clone(const struct reg_update *u)
     return c;
 }
 
+struct sl reg_update_user(const struct reg_update *u)
+{
+    return sl_make(u->name, u->name_n);
+}
+
 void reg_update_each_flow(struct reg_update *u, void (*fn)(void *arg, struct flow *flow), void *arg)
 {
     for (size_t i = 0; i < u->n; i++) {
@@ -304,6 +309,24 @@ struct reg_update *registrar_copy(const struct registrar *r, struct sl user)
     up.n = u->n;
     memcpy(up.recs, u->recs, u->n * sizeof(u->recs[0]));
     return reg_update_clone(&up);
+}
+
+struct reg_update *registrar_news(const struct registrar *r, struct sl user)
+{
+    struct reg_update *u;
+
+    if (reg_user_find(r, user) != NULL) {
+        return registrar_copy(r, user);
+    }
+    u = mem_zalloc(sizeof(*u));
+    if (u != NULL) {
+        u->name = mem_strndup(user.p, user.n);
+        u->name_n = user.n;
+    }
+    if (u != NULL && u->name == NULL) {
+        reg_update_free(&u);
+    }
+    return u;
 }
 
 size_t registrar_count(const struct registrar *r)

@@ -63,6 +63,7 @@ struct binding {
 struct reg_update;
 struct reg_update *reg_update_clone(const struct reg_update *u); /* NULL: ENOMEM */
 void reg_update_free(struct reg_update **up);
+struct sl reg_update_user(const struct reg_update *u);
 void reg_update_each_flow(struct reg_update *u, void (*fn)(void *arg, struct flow *flow),
                           void *arg);
 
@@ -121,6 +122,8 @@ size_t registrar_lookup(const struct registrar *r, struct sl user,
                         const struct binding *out[REG_BINDINGS_MAX]);
 /* The bindings of one user, for another registrar to apply. NULL: none, or ENOMEM. */
 struct reg_update *registrar_copy(const struct registrar *r, struct sl user);
+/* The same for who has none, so that another registrar forgets him. NULL: ENOMEM. */
+struct reg_update *registrar_news(const struct registrar *r, struct sl user);
 size_t registrar_count(const struct registrar *r); /* bindings in the replica */
 
 #endif

@@ -1,6 +1,5 @@
 /* handover.c - what one worker gives another: messages that arrived on the wrong one, bytes for a
- * connection elsewhere and word of its end, replicas of bindings. Copies only; live objects never
- * cross. */
+ * connection elsewhere and word of its end. Copies only; live objects never cross. */
 #include "worker/worker_int.h"
 
 struct parcel {
@@ -32,7 +31,7 @@ static void drop_parcel(void *owner, struct loop_msg *m)
 }
 
 /* At the end of the process workers go one by one: ENOTCONN, nobody is there to be told. */
-static int post_to(const struct worker *w, uint32_t to, const struct loop_msg *m)
+int worker_post(const struct worker *w, uint32_t to, const struct loop_msg *m)
 {
     const struct worker *peer = to < w->b->n_workers ? w->b->workers[to] : NULL;
 
@@ -43,10 +42,10 @@ static int post_parcel(struct worker *w, uint8_t to, loop_msg_fn *fn, const stru
                        struct sl bytes, uint64_t a)
 {
     struct parcel *p = parcel_new(w->index, flow, bytes);
-    int err =
-        p != NULL
-            ? post_to(w, to, &(struct loop_msg){.fn = fn, .ptr = p, .drop = drop_parcel, .a = a})
-            : ENOMEM;
+    int err = p != NULL
+                  ? worker_post(w, to,
+                                &(struct loop_msg){.fn = fn, .ptr = p, .drop = drop_parcel, .a = a})
+                  : ENOMEM;
 
     if (err != 0) {
         mem_free(p);
@@ -118,47 +117,6 @@ int worker_send_remote(void *arg, const struct flow *flow, struct sl bytes)
     struct worker *w = arg;
 
     return post_parcel(w, flow->worker, on_handed_send, flow, bytes, 0);
-}
-
-static void on_handed_update(void *owner, struct loop_msg *m)
-{
-    struct worker *w = owner;
-    struct reg_update *u = m->ptr;
-
-    worker_catch_up(w);
-    worker_place_bindings(w, u);
-    registrar_apply(w->registrar, u);
-    reg_update_free(&u);
-}
-
-static void drop_update(void *owner, struct loop_msg *m)
-{
-    struct reg_update *u = m->ptr;
-
-    (void)owner;
-    reg_update_free(&u);
-}
-
-void worker_publish(void *arg, const struct reg_update *u)
-{
-    struct worker *w = arg;
-
-    for (uint32_t i = 0; i < w->b->n_workers; i++) {
-        struct reg_update *copy;
-
-        if (i == w->index || w->b->workers[i] == NULL) {
-            continue;
-        }
-        copy = reg_update_clone(u);
-        if (copy == NULL ||
-            post_to(w, i,
-                    &(struct loop_msg){.fn = on_handed_update, .ptr = copy, .drop = drop_update}) !=
-                0) {
-            reg_update_free(&copy);
-            stat_inc(STAT_QUEUE_FULL);
-            log_error(NULL, "worker %u could not be told of a binding", i);
-        }
-    }
 }
 
 /* Whoever holds a connection hears of its end, also when that came before the hold. */

@@ -375,6 +375,7 @@ void worker_close(struct worker *w)
     }
     call_table_free(&w->calls);
     registrar_free(&w->registrar);
+    worker_forget_owed(w);
 }
 
 void worker_free(struct worker **wp)

@@ -32,6 +32,9 @@ struct worker {
     struct config *cfg;
     struct config *next; /* prepared; see worker_catch_up(). NULL: none */
     struct heir heirs[CONFIG_SLOTS_MAX];
+    struct owed *owed; /* users whose bindings somebody has not been told, see publish.c */
+    uint32_t n_owed;
+    struct timer owing;
     struct timer reaper;
     struct overload overload;
     uint64_t hidden[HIDDEN_SEEN]; /* requests that got no answer and may come again, by hash */
@@ -128,11 +131,17 @@ void worker_in_work(void *arg, const struct flow *flow, const struct sip_msg *re
 bool worker_hand_message(struct worker *w, uint8_t to, const struct flow *flow, struct sl bytes,
                          unsigned hops);
 int worker_send_remote(void *arg, const struct flow *flow, struct sl bytes);
-void worker_publish(void *arg, const struct reg_update *u);
+/* ENOTCONN: it has ended. */
+int worker_post(const struct worker *w, uint32_t to, const struct loop_msg *m);
 void worker_hold(void *arg, const struct flow *flow, int delta);
 /* A flow has ended: for this worker's calls, transactions and bindings; for the other workers'. */
 void worker_flow_gone(struct worker *w, const struct flow *flow, int err);
 void worker_tell_gone(struct worker *w, const struct flow *flow, int err);
+
+/* --- publish.c --- */
+void worker_publish(void *arg, const struct reg_update *u); /* registrar_params.publish */
+void worker_pay_owed(struct worker *w); /* what could not be told before; also runs by itself */
+void worker_forget_owed(struct worker *w);
 
 /* --- limits.c --- */
 void worker_limit_row(struct json *j, const struct policy *p, const struct policy_limit_row *row);

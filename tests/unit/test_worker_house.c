@@ -244,8 +244,7 @@ static struct flow dead_flow(void)
     return f;
 }
 
-/* A binding that both workers believe in. */
-static void bind_both(const struct flow *flow)
+static void bind_one(struct registrar *r, const struct flow *flow, size_t n)
 {
     struct rec tmp = {.b = {.user = SL("1"),
                             .contact = SL("sip:1@127.0.0.9"),
@@ -253,18 +252,25 @@ static void bind_both(const struct flow *flow)
                             .expires_ms = INT64_MAX}};
     struct reg_update u = {.name = mem_strndup("1", 1), .name_n = 1, .n = 1};
 
+    u.n = n;
     u.recs[0] = binding_rec_new(&tmp);
     assert_true(u.name != NULL && u.recs[0] != NULL);
+    registrar_apply(r, &u);
+    assert_int_equal(registrar_count(r), n);
+    binding_rec_free(u.recs[0]);
+    mem_free(u.name);
+}
+
+/* A binding that both workers believe in. */
+static void bind_both(const struct flow *flow)
+{
     for (unsigned i = 0; i < 2; i++) {
         struct registrar *r = house->workers[i]->registrar;
 
         r->p.publish = NULL; /* each learns of the end by itself */
         r->p.hold = NULL;
-        registrar_apply(r, &u);
-        assert_int_equal(registrar_count(r), 1);
+        bind_one(r, flow, 1);
     }
-    binding_rec_free(u.recs[0]);
-    mem_free(u.name);
 }
 
 static void the_end_of_a_connection_ends_its_bindings_on_every_worker(void **state)
@@ -283,6 +289,27 @@ static void the_end_of_a_connection_ends_its_bindings_on_every_worker(void **sta
     assert_int_equal(registrar_count(house->workers[0]->registrar), 0);
     run(1);
     assert_int_equal(registrar_count(house->workers[1]->registrar), 0);
+}
+
+static void a_worker_that_was_too_busy_hears_of_a_binding_later(void **state)
+{
+    unsigned owner = registrar_owner(house->workers[0]->registrar, SL("1"));
+    struct registrar *there = house->workers[1 - owner]->registrar;
+    struct flow f = dead_flow();
+
+    (void)state;
+    f.transport = SIP_UDP;
+    for (size_t n = 1; n <= 2; n++) { /* it comes, and it goes */
+        fill_mailbox(1 - owner);
+        bind_one(house->workers[owner]->registrar, &f, 2 - n);
+        worker_pay_owed(house->workers[owner]); /* still full */
+        run(1 - owner);
+        assert_int_equal(registrar_count(there), n - 1);
+        worker_pay_owed(house->workers[owner]);
+        run(1 - owner);
+        assert_int_equal(registrar_count(there), 2 - n);
+        assert_int_equal(house->workers[owner]->n_owed, 0);
+    }
 }
 
 static void a_request_for_a_connection_that_is_gone_is_told_back(void **state)
@@ -499,6 +526,7 @@ int main(void)
         HOUSE(a_key_that_cannot_be_renewed_is_tried_again_after_an_hour),
         HOUSE(the_limit_of_transactions_is_shared_by_the_workers),
         HOUSE(the_end_of_a_connection_ends_its_bindings_on_every_worker),
+        HOUSE(a_worker_that_was_too_busy_hears_of_a_binding_later),
         HOUSE(a_request_for_a_connection_that_is_gone_is_told_back),
         HOUSE(a_hold_of_a_connection_that_is_gone_is_told_back),
         HOUSE(a_worker_that_is_gone_already_is_not_told_any_more),

@@ -199,6 +199,20 @@ static enum take take_known(struct bucket *b, uint32_t print, uint32_t nc, bool 
     return TAKE_AGAIN;
 }
 
+/* Another worker may have looked for it at the same time, found nothing either, and put it into
+ * another way: all of this is in one order for all, so at least one of the two sees the other. */
+static bool stands_twice(struct bucket *b, unsigned mine, uint32_t print)
+{
+    for (unsigned i = 0; i < WAYS; i++) {
+        uint64_t e = atomic_load(&b->way[i]);
+
+        if (i != mine && e != 0 && (uint32_t)(e >> 40) == print) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum take take_new(struct bucket *b, uint32_t print, uint32_t issued, uint32_t nc,
                           uint32_t now, uint32_t life_s)
 {
@@ -216,7 +230,7 @@ static enum take take_new(struct bucket *b, uint32_t print, uint32_t issued, uin
     if (pushed_out) {
         raise_watermark(b, was > now ? was - (TIME_MASK + 1) : was);
     }
-    return TAKE_OK;
+    return stands_twice(b, i, print) ? TAKE_USED : TAKE_OK;
 }
 
 bool nonce_take(struct nonce_keeper *k, struct sl nonce, uint32_t nc, int64_t wall_ms,

@@ -224,11 +224,14 @@ static enum take take_new(struct bucket *b, uint32_t print, uint32_t issued, uin
     if (issued <= atomic_load(&b->watermark)) {
         return TAKE_USED;
     }
+    if ((uint32_t)(e >> 40) == print) {
+        return TAKE_AGAIN; /* somebody has put it there since */
+    }
+    if (pushed_out) { /* before it is gone: who does not find it any more must not trust it */
+        raise_watermark(b, was > now ? was - (TIME_MASK + 1) : was);
+    }
     if (!atomic_compare_exchange_strong(&b->way[i], &e, entry_of(print, issued, nc))) {
         return TAKE_AGAIN;
-    }
-    if (pushed_out) {
-        raise_watermark(b, was > now ? was - (TIME_MASK + 1) : was);
     }
     return stands_twice(b, i, print) ? TAKE_USED : TAKE_OK;
 }

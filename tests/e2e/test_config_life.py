@@ -94,6 +94,25 @@ def test_a_listener_changes_under_a_call_and_new_calls_use_the_new_one(house, pa
     assert all(r["end_code"] == 200 for r in daemon.wait_cdrs(2))
 
 
+def test_calls_come_and_go_while_reload_after_reload_goes_round_the_workers(house, ua):
+    """Each renumbers both listeners; what a call says meets either worker, before, after and between."""
+    daemon = house(node={"workers": 2})
+    callee = ua(net.PBX, 5070, name="exchange", proxy=(net.IN, 5060), user="+15550100")
+    texts = [merged(daemon.config, {"listeners": {name: {"sip": {"udp": 5060, "tcp": 5060 + 2 * i}}
+                                                  for name in ("outside", "inside")}}) for i in (1, 2)]
+    for i in range(24):
+        daemon.write_config(texts[i % 2])
+        daemon.signal(signal.SIGHUP)  # and nobody waits for it
+        near, far = established((ua(net.CARRIER, 0, name=f"carry{i}"), callee))
+        for other in (ua(net.CARRIER, 0), ua(net.CARRIER, 0)):
+            sent = near.send("INFO", ua=other, body=b"x", ctype="text/plain")
+            callee.respond(far.expect("INFO"), 200)
+            near.answer_to(sent, 200, ua=other)
+        hang_up(near, far)
+    assert all(r["end_code"] == 200 for r in daemon.wait_cdrs(24))
+    assert daemon.api.metrics()["postern_sip_listener_left_total"] == 0
+
+
 def test_a_call_goes_on_while_the_key_changes_again_and_again(house, pair, tmp_path):
     daemon = house()
     near, far = established(pair)

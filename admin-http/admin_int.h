@@ -100,6 +100,7 @@ struct request {
     struct json json; /* into body */
     const char *type;
     const char *allow;      /* 405 */
+    const char *problem;    /* a more exact type than the status has; NULL: none */
     char etag[24];          /* empty: none */
     unsigned retry_after_s; /* 0: none */
 };
@@ -182,6 +183,7 @@ extern const char *const limits_params[];
 extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
+void process_metrics(struct buf *b); /* process.c */
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
 
 /* --- http.c, listen.c --- */

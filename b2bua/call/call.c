@@ -294,8 +294,7 @@ void leg_free(struct leg **lp)
     dialog_deinit(&l->dlg);
     call_forget_text(&l->ack, &l->ack_n);
     call_forget_text(&l->early_sdp, &l->early_n);
-    mem_free(l->digest);
-    sip_msg_unref(&l->challenge);
+    digest_free(&l->digest);
     list_del(&l->node);
     l->call->t->n_legs--;
     pool_put(&l->call->t->legs, l);

@@ -183,7 +183,7 @@ extern const char *const limits_params[];
 extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
-void process_metrics(struct buf *b); /* process.c */
+void process_metrics(struct buf *b);                                     /* process.c */
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
 
 /* --- http.c, listen.c --- */

@@ -21,7 +21,8 @@
 #define ADMIN_LIMIT_DEFAULT 100u
 #define ADMIN_LIMIT_MAX 1000u
 #define ADMIN_THREADS 2
-#define ADMIN_CONNECTIONS 64
+#define ADMIN_CONNECTIONS 96
+#define ADMIN_CONNECTIONS_WANTED 32 /* beyond, who is slow makes room for who comes */
 /* --- auth.c: the token, and how often a source may guess --- */
 #define AUTH_SOURCES 256
 #define AUTH_FAILURES_MAX 10 /* wrong tokens of one source within the window: 429 */

@@ -84,10 +84,10 @@ void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
     struct sl path = sl_str(uri);
     ptrdiff_t end = sl_chr(path, '?');
 
-    (void)arg;
     if (rq == NULL) {
         return NULL;
     }
+    conns_note_request(arg, slot);
     request_free(&slot->begun);
     slot->begun = rq;
     path = uri_path(end >= 0 ? sl_head(path, (size_t)end) : path);

@@ -8,7 +8,6 @@
 
 #define ADMIN_END_POLITE_MS 3000 /* more than a worker or the database may take to answer */
 #define ADMIN_END_MAX_MS 5000
-#define ADMIN_CONNECTIONS_PER_IP 32
 #define ADMIN_TIMEOUT_S 15
 #define ADMIN_CONNECTION_BYTES (32u << 10) /* request line, headers and their answer */
 
@@ -37,12 +36,11 @@ static int admin_start_mhd(struct admin *a, int fd)
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, on_http_accept, a,
         on_http_request, a, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)ADMIN_THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)ADMIN_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)ADMIN_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, on_http_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_http_done,
-        NULL, MHD_OPTION_NOTIFY_CONNECTION, on_http_connection, a, MHD_OPTION_END);
+        (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_CONNECTION_BYTES,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_http_uri, a,
+        MHD_OPTION_NOTIFY_COMPLETED, on_http_done, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        on_http_connection, a, MHD_OPTION_END);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return a->mhd != NULL ? 0 : ENOMEM;
 }

@@ -21,7 +21,8 @@
 #define ADMIN_LIMIT_DEFAULT 100u
 #define ADMIN_LIMIT_MAX 1000u
 #define ADMIN_THREADS 2
-#define ADMIN_CONNECTIONS 64
+#define ADMIN_CONNECTIONS 96
+#define ADMIN_CONNECTIONS_WANTED 32 /* beyond, who is slow makes room for who comes */
 /* --- auth.c: the token, and how often a source may guess --- */
 #define AUTH_SOURCES 256
 #define AUTH_FAILURES_MAX 10 /* wrong tokens of one source within the window: 429 */
@@ -100,6 +101,7 @@ struct request {
     struct json json; /* into body */
     const char *type;
     const char *allow;      /* 405 */
+    const char *problem;    /* a more exact type than the status has; NULL: none */
     char etag[24];          /* empty: none */
     unsigned retry_after_s; /* 0: none */
 };
@@ -182,6 +184,7 @@ extern const char *const limits_params[];
 extern const char *const rekey_params[];
 route_fn resource_explain, resource_config_diff;
 extern const char *const explain_params[];
+void process_metrics(struct buf *b);                                     /* process.c */
 bool calls_read_filter(struct request *rq, struct store_call_filter *f); /* false: 400 is written */
 
 /* --- http.c, listen.c --- */

@@ -118,6 +118,7 @@ static bool is_done(struct request *rq, int err, struct life_result *out)
         put_errors(rq, &out->errs);
     } else if (status != 0) {
         rq->retry_after_s = status == 503 ? 1 : 0;
+        rq->problem = err == EPERM ? "urn:postern:problem:config-managed-by-file" : NULL;
         problem(rq, status, "%s", out->why);
     } else if (err != 0) {
         problem_errno(rq, err, "configuration");

@@ -8,12 +8,15 @@
 #include <sys/socket.h>
 
 #define CONNS_LOOK_MS 5
+#define CONNS_SLOW_MS 1000 /* an answer takes less; so long only the client can take */
+#define CONNS_CROWD 64     /* so many are waited for no more, or MHD would not even look */
 
 static void conns_add(struct admin *a, int fd, void **slotp)
 {
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
         if (a->conns[i].fd < 0) {
             a->conns[i].fd = fd;
+            atomic_store(&a->conns[i].since_ms, clock_now_ms(&a->clock));
             a->n_conns++;
             *slotp = &a->conns[i];
             return;
@@ -87,6 +90,30 @@ static size_t conns_shut(struct admin *a, int how)
     return n;
 }
 
+void conns_note_request(struct admin *a, struct conn_slot *slot)
+{
+    atomic_store(&slot->since_ms, clock_now_ms(&a->clock));
+}
+
+/* Whoever says nothing, or reads nothing, must not keep everybody else out: the one who does so for
+ * the longest time makes room. With the lock held. */
+static void conns_push_out(struct admin *a, int64_t at_least_ms)
+{
+    struct conn_slot *slowest = NULL;
+
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (a->conns[i].fd >= 0 && (slowest == NULL || atomic_load(&a->conns[i].since_ms) <
+                                                           atomic_load(&slowest->since_ms))) {
+            slowest = &a->conns[i];
+        }
+    }
+    if (slowest != NULL &&
+        clock_now_ms(&a->clock) - atomic_load(&slowest->since_ms) >= at_least_ms) {
+        (void)shutdown(slowest->fd, SHUT_RDWR);
+        atomic_store(&slowest->since_ms, INT64_MAX); /* on its way: the next is another one */
+    }
+}
+
 /* MHD_quiesce_daemon() would be the way, but its threads and its caller may both take the listening
  * socket out of the same epoll set, and then it aborts the process (0.9.75). */
 enum MHD_Result on_http_accept(void *arg, const struct sockaddr *from, socklen_t n)
@@ -95,6 +122,11 @@ enum MHD_Result on_http_accept(void *arg, const struct sockaddr *from, socklen_t
 
     (void)from;
     (void)n;
+    (void)pthread_mutex_lock(&a->conns_lock);
+    if (a->n_conns >= ADMIN_CONNECTIONS_WANTED) {
+        conns_push_out(a, a->n_conns < CONNS_CROWD ? CONNS_SLOW_MS : 0);
+    }
+    (void)pthread_mutex_unlock(&a->conns_lock);
     return atomic_load(&a->is_ending) ? MHD_NO : MHD_YES;
 }
 

@@ -6,12 +6,14 @@
 #include "base/base.h"
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 
 struct admin;
 struct request;
 struct conn_slot {
-    int fd;                /* -1: free */
-    struct request *begun; /* not yet over; its connection's thread only */
+    int fd;                        /* -1: free */
+    struct request *begun;         /* not yet over; its connection's thread only */
+    atomic_int_least64_t since_ms; /* its last request, or the connection, began */
 };
 
 void conns_init(struct admin *a);
@@ -19,6 +21,7 @@ void conns_free(struct admin *a);
 enum MHD_Result on_http_accept(void *arg, const struct sockaddr *from, socklen_t n);
 /* No new ones; waits until the old ones are gone, which may still be answered for polite_ms. */
 void conns_end(struct admin *a, int64_t polite_ms, int64_t max_ms);
+void conns_note_request(struct admin *a, struct conn_slot *slot); /* one begins */
 /* Of an open connection; NULL: it had no place. */
 struct conn_slot *conns_slot(struct MHD_Connection *conn);
 void on_http_connection(void *arg, struct MHD_Connection *conn, void **slotp,

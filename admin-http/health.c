@@ -86,6 +86,18 @@ static void metric_put_family(struct buf *b, size_t first)
     }
 }
 
+/* As /readyz says it. */
+static void health_put_ready(struct request *rq)
+{
+    struct b2bua_ready ready;
+
+    b2bua_get_ready(rq->admin->b2bua, &ready);
+    buf_putf(&rq->body,
+             "# HELP postern_ready 1 when calls may be sent here\n# TYPE postern_ready gauge\n"
+             "postern_ready %d\n",
+             ready.ready && health_can_read(rq->admin));
+}
+
 void resource_metrics(struct request *rq)
 {
     size_t counters;
@@ -99,10 +111,13 @@ void resource_metrics(struct request *rq)
     }
     counters = rq->body.n;
     err = b2bua_metrics(rq->admin->b2bua, &rq->body);
-    if (err != 0) { /* half of the gauges would look like zeros: the counters alone then */
+    if (err == 0) {
+        health_put_ready(rq);
+    } else { /* half of the gauges would look like zeros: the counters alone then */
         rq->body.n = counters;
         rq->body.err = 0;
     }
+    process_metrics(&rq->body);
     buf_putf(&rq->body,
              "# HELP postern_scrape_complete 0 when the workers did not answer in time\n"
              "# TYPE postern_scrape_complete gauge\npostern_scrape_complete %d\n",

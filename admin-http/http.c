@@ -84,10 +84,10 @@ void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
     struct sl path = sl_str(uri);
     ptrdiff_t end = sl_chr(path, '?');
 
-    (void)arg;
     if (rq == NULL) {
         return NULL;
     }
+    conns_note_request(arg, slot);
     request_free(&slot->begun);
     slot->begun = rq;
     path = uri_path(end >= 0 ? sl_head(path, (size_t)end) : path);
@@ -214,12 +214,12 @@ static enum MHD_Result answer_send(struct request *rq)
     return res;
 }
 
-/* What changes something is told in the log. */
+/* What changes something is told in the log, and who tried to in vain; no stranger's tries. */
 static void request_log(const struct request *rq)
 {
     char text[ADDR_TEXT_MAX];
 
-    if (rq->route != NULL && rq->status < 400 && !sl_eq(sl_str(rq->method), SL("GET")) &&
+    if (rq->route != NULL && rq->has_passed && !sl_eq(sl_str(rq->method), SL("GET")) &&
         !sl_eq(sl_str(rq->method), SL("HEAD"))) {
         log_info(NULL, "admin: %s %s from %s: %u, request %s", rq->method, LOG_ESC(rq->path),
                  addr_family(&rq->from) != AF_UNSPEC ? addr_text(&rq->from, text) : "unix",

@@ -67,7 +67,7 @@ void problem(struct request *rq, unsigned status, const char *fmt, ...)
     rq->status = kind->status;
     rq->type = "application/problem+json";
     json_obj(&rq->json);
-    json_kcstr(&rq->json, "type", kind->type);
+    json_kcstr(&rq->json, "type", rq->problem != NULL ? rq->problem : kind->type);
     json_kcstr(&rq->json, "title", kind->title);
     json_kint(&rq->json, "status", kind->status);
     json_kstr(&rq->json, "detail", buf_sl(&b));

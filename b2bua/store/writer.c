@@ -11,6 +11,7 @@
 #define WRITER_BACKOFF_MIN_MS 100
 #define WRITER_BACKOFF_MAX_MS 2000
 #define WRITER_STOP_RETRY_MS 50
+#define WRITER_LOOK_MS 2000  /* nothing is posted: whether the file is still there */
 #define WRITER_SPILL_MS 2000 /* the database refuses for so long: what waits may outlive us */
 #define WRITER_SPILL_PART 20 /* of the writer's time at most one part in so many */
 
@@ -70,7 +71,9 @@ static void writer_wait(struct store *s)
         return;
     }
     if (!writer_has_posts(s) && !writer_has_job(s)) {
-        writer_poll(s, (int)pending_due_ms(s, clock_now_ms(&s->clock)), true);
+        int64_t due_ms = pending_due_ms(s, clock_now_ms(&s->clock));
+
+        writer_poll(s, due_ms >= 0 ? (int)due_ms : WRITER_LOOK_MS, true);
     }
     if (writer_has_posts(s) && !writer_has_job(s)) {
         writer_poll(s, (int)s->batch_ms, false);
@@ -203,6 +206,20 @@ static bool writer_write(struct store *s)
     return true;
 }
 
+/* Who asks /readyz sends us no call as long as the file is missing, so no record would bring it
+ * back. */
+static void writer_look(struct store *s)
+{
+    if (!list_is_empty(&s->order) || (s->db.h != NULL && !db_has_moved(s->db.h))) {
+        return;
+    }
+    if (writer_open(s) == 0) {
+        writer_worked(s, 0);
+    } else {
+        writer_failed(s, SQLITE_CANTOPEN, "the database cannot be opened");
+    }
+}
+
 void *writer_main(void *arg)
 {
     struct store *s = arg;
@@ -215,6 +232,7 @@ void *writer_main(void *arg)
         version_write(s);
         pending_take(s);
         pending_release(s, atomic_load(&s->stopping));
+        writer_look(s);
         while (!list_is_empty(&s->order) && writer_write(s)) {
             continue;
         }

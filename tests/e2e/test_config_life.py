@@ -275,6 +275,7 @@ def test_while_the_file_writes_the_api_is_refused_and_all_errors_are_told(house,
     daemon = house()
     answer = put(daemon, daemon.config)
     assert answer.status == 409 and "config.source is file" in answer.json["detail"]
+    assert answer.json["type"] == "urn:postern:problem:config-managed-by-file"
     bad = daemon.api.request("POST", "/v1/config/validate", data=b"listeners:\n  a: {adress: 127.0.0.1}\npeers:\n  p: {lisener: a}\n")
     assert bad.status == 422 and len(bad.json["errors"]) >= 4
     assert {"file": "request", "line": 4, "column": 7} .items() <= next(

@@ -440,6 +440,17 @@ static void a_peer_and_a_target_are_drained_and_taken_back(void **state)
     assert_int_equal(ask("GET", "/v1/peers/pbx/drain", WITH_TOKEN), 405);
 }
 
+static double metric_of(const char *name)
+{
+    char line[128];
+    const char *at;
+
+    (void)snprintf(line, sizeof(line), "\n%s ", name);
+    at = strstr(rig.body, line);
+    assert_non_null(at);
+    return strtod(at + strlen(line), NULL);
+}
+
 static void health_and_metrics_need_no_token_here(void **state)
 {
     (void)state;
@@ -455,6 +466,14 @@ static void health_and_metrics_need_no_token_here(void **state)
     assert_non_null(strstr(rig.head, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     assert_non_null(strstr(rig.body, "\npostern_calls 3\n"));
     assert_non_null(strstr(rig.body, "\npostern_scrape_complete 1\n"));
+    assert_non_null(strstr(rig.body, "\npostern_ready 0\n"));
+    assert_true(metric_of("process_resident_memory_bytes") > 1e6);
+    assert_true(metric_of("process_cpu_seconds_total") > 0);
+    assert_true(metric_of("process_open_fds") > 3);
+    assert_true(metric_of("process_max_fds") >= metric_of("process_open_fds"));
+    rig.ready = true;
+    assert_int_equal(ask("GET", "/metrics", ""), 200);
+    assert_non_null(strstr(rig.body, "\npostern_ready 1\n"));
     rig.err = ETIMEDOUT;
     assert_int_equal(ask("GET", "/metrics", ""), 200);
     assert_null(strstr(rig.body, "postern_calls 3"));

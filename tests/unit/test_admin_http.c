@@ -294,6 +294,68 @@ static void a_body_that_nobody_reads_is_of_no_type_wanted(void **state)
     assert_int_equal(rig.rekeyed, 0);
 }
 
+/* Who changes something, or tries to with the token, is in the log; the token is not. */
+static void what_changes_something_is_logged_also_when_it_is_refused(void **state)
+{
+    static const struct {
+        const char *method, *target, *headers, *want;
+    } rows[] = {
+        {"DELETE", "/v1/calls/0000000000004", WITH_TOKEN, "DELETE /v1/calls/0000000000004"},
+        {"DELETE", "/v1/calls/0000000000009", WITH_TOKEN, "DELETE /v1/calls/0000000000009"},
+        {"DELETE", "/v1/calls/0000000000004", "", NULL},
+        {"GET", "/v1/calls", WITH_TOKEN, NULL},
+    };
+
+    (void)state;
+    rig.live_id = 4;
+    log_setup(LOG_INFO, true, "test");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[4096] = "";
+        int ends[2];
+
+        assert_int_equal(pipe(ends), 0);
+        log_set_fd(ends[1]);
+        (void)ask(rows[i].method, rows[i].target, rows[i].headers);
+        log_set_fd(1);
+        (void)close(ends[1]);
+        assert_true(read(ends[0], text, sizeof(text) - 1) >= 0);
+        (void)close(ends[0]);
+        assert_true(rows[i].want == NULL || strstr(text, rows[i].want) != NULL);
+        assert_int_equal(strstr(text, "admin: DELETE") != NULL, rows[i].want != NULL);
+        assert_null(strstr(text, TOKEN));
+    }
+    log_setup(LOG_ERROR, true, "test");
+}
+
+/* Whoever opens connections and says nothing is pushed out by whoever asks. */
+static void silent_connections_keep_nobody_out(void **state)
+{
+    int fds[300];
+    int status = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        ssize_t n;
+
+        fds[i] = rig_connect();
+        n = send(fds[i], "GET / HTTP/1.1\r\n", 16, MSG_NOSIGNAL);
+        (void)n; /* it may be pushed out already */
+    }
+    for (int i = 0; i < 200 && status != 200; i++) { /* they have a second each */
+        (void)poll(NULL, 0, 20);
+        status = ask_with_body("GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+                               "Connection: close\r\n\r\n",
+                               0);
+    }
+    assert_int_equal(status, 200);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(get("/v1/calls"), 200);
+    }
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        (void)close(fds[i]);
+    }
+}
+
 /* Some of it could still become a request, so the server waits: nobody else may notice. */
 static void rubbish_hurts_nobody_else(void **state)
 {
@@ -575,6 +637,8 @@ int main(void)
         TEST(a_whole_address_is_asked_as_its_path_is),
         TEST(what_needs_no_token_needs_a_name_of_this_machine),
         TEST(a_body_that_nobody_reads_is_of_no_type_wanted),
+        TEST(what_changes_something_is_logged_also_when_it_is_refused),
+        TEST(silent_connections_keep_nobody_out),
         TEST(rubbish_hurts_nobody_else),
         TEST(a_request_that_ends_early_leaves_nothing),
         TEST(without_the_database_the_answer_is_503),

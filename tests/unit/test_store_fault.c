@@ -261,12 +261,12 @@ static void large_records_fill_the_backlog_before_many_do(void **state)
 }
 
 /* As another process would find it. */
-static void wait_pending(bool is_there)
+static void wait_file(const char *name, bool is_there)
 {
-    for (int i = 0; i < 10000 && (access(pending, F_OK) == 0) != is_there; i++) {
+    for (int i = 0; i < 10000 && (access(name, F_OK) == 0) != is_there; i++) {
         (void)poll(NULL, 0, 1);
     }
-    assert_int_equal(access(pending, F_OK) == 0, is_there);
+    assert_int_equal(access(name, F_OK) == 0, is_there);
 }
 
 static void records_that_wait_for_long_outlive_a_kill(void **state)
@@ -278,12 +278,12 @@ static void records_that_wait_for_long_outlive_a_kill(void **state)
     (void)state;
     (void)snprintf(kept, sizeof(kept), "%s.x", path);
     assert_int_equal(post(s, 1, STORE_CALL_ENDED), 0);
-    wait_pending(true);
+    wait_file(pending, true);
     assert_int_equal(link(pending, kept), 0); /* what a kill now would leave */
     assert_int_equal(sqlite3_exec(h, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     (void)sqlite3_close(h);
     wait_health(s, is_well);
-    wait_pending(false); /* all of it was written */
+    wait_file(pending, false); /* all of it was written */
     assert_int_equal(store_close(&s, 5000), 0);
     (void)sqlite3_close(open_raw("DELETE FROM calls"));
     assert_int_equal(rename(kept, pending), 0);
@@ -332,10 +332,11 @@ static void a_database_that_is_moved_away_is_followed_by_a_new_one(void **state)
     assert_int_equal(rows_seen(now), 2);
     store_reader_close(&old);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(post(s, 4, STORE_CALL_ENDED), 0);
-    wait_health(s, is_well);
+    wait_file(path, true); /* without a record */
     assert_true(store_reader_is_stale(now));
     store_reader_close(&now);
+    assert_int_equal(post(s, 4, STORE_CALL_ENDED), 0);
+    wait_health(s, is_well);
     assert_int_equal(store_close(&s, 5000), 0);
     assert_int_equal(raw_number("SELECT count(*)*10+max(id) FROM calls"), 14);
     assert_int_equal(rename(moved, path), 0);

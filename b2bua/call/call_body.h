@@ -4,12 +4,22 @@
 
 #include "call/call.h"
 
-/* --- call_mid.c, call_message.c --- */
+struct call;
+struct leg;
+
+/* --- call_relay.c, call_mid.c, call_message.c --- */
 /* May this body go to the other side as it is? Only kinds that name no address and no dialog. */
 bool call_may_relay_body(const struct sip_msg *req);
 #define CALL_RELAY_ACCEPT "Accept: application/dtmf-relay, application/dtmf, text/plain\r\n"
 void call_messages_drop(struct call_table *t);
 void relays_drop(struct call *c);
+void relays_drop_leg(struct leg *l); /* its early dialog is over: what goes to and from it is */
+/* Whom requests of this leg go to now; NULL: nobody, the caller does not hear it (yet). */
+struct leg *call_partner(const struct leg *l);
+/* Takes a request to the other side; tx is consumed. */
+void call_relay(struct leg *l, struct tx *tx, struct sip_msg *req);
+void call_answer_mid(struct leg *l, struct tx *tx, uint16_t status, struct sl extra);
+struct leg *call_leg_by_index(struct call *c, uint8_t index);
 
 /* --- call_body.c --- */
 #define CALL_ACCEPT "Accept: application/sdp, multipart/mixed\r\n"

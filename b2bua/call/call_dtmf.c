@@ -10,6 +10,7 @@
 
 struct digits { /* INFOs to one leg: the next one goes when the last was answered */
     struct tx *tx;
+    bool is_early; /* tx: sent before the answer */
     uint8_t n;
     struct {
         char digit;
@@ -129,15 +130,27 @@ static void answer(struct leg *l, struct tx *tx, uint16_t status, struct sl extr
     tx_unref(&tx);
 }
 
+/* Whoever takes digits of this leg as media: before the answer a callee that plays. */
+static struct leg *digits_go_to(const struct leg *l)
+{
+    struct call *c = l->call;
+    struct leg *to = c->media != NULL ? call_partner(l) : NULL;
+
+    if (to != NULL && c->state != CALL_ANSWERED && (to == c->a ? l : to)->early_sdp == NULL) {
+        return NULL;
+    }
+    return to;
+}
+
 bool call_info_digit(struct leg *l, struct tx *tx, struct sip_msg *req)
 {
     struct call *c = l->call;
-    struct leg *to = call_other_leg(l);
+    struct leg *to = digits_go_to(l);
     char digit = '\0';
     uint32_t ms;
     int err;
 
-    if (!is_dtmf(req) || c->state != CALL_ANSWERED || to == NULL || c->media == NULL) {
+    if (!is_dtmf(req) || to == NULL) {
         return false;
     }
     if (leg_profile(l)->dtmf == POLICY_DTMF_RFC4733) { /* its digits come as events */
@@ -185,10 +198,10 @@ static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void 
     }
     tx_close(tx);
     tx_unref(&l->digits->tx);
-    if (c->state != CALL_ANSWERED) {
-        return;
+    if (l->state >= LEG_CANCELLING || call_partner(l) == NULL) {
+        return; /* it has ended, or is not heard any more */
     }
-    if (status == 481 || status == 408) { /* RFC 5057 */
+    if ((status == 481 || status == 408) && !l->digits->is_early) { /* RFC 5057 */
         l->state = status == 481 ? LEG_ENDED : l->state;
         call_end(c, l == c->a ? "caller" : "callee", "dialog is gone", 0);
         return;
@@ -209,6 +222,7 @@ static void send_next(struct leg *l)
         buf_init_fixed(&b, text, sizeof(text));
         buf_putf(&b, "Signal=%c\r\nDuration=%u\r\n", d->q[0].digit, (unsigned)d->q[0].ms);
         r.body = buf_sl(&b);
+        d->is_early = l->call->state != CALL_ANSWERED;
         d->n--;
         memmove(&d->q[0], &d->q[1], d->n * sizeof(d->q[0]));
         if (leg_send(l, &d->tx, &r) != 0) {
@@ -222,11 +236,13 @@ void call_on_digit(struct media_session *s, unsigned stream, unsigned side, char
                    unsigned duration_ms, void *arg)
 {
     struct call *c = arg;
-    struct leg *to = side == 0 ? c->b : c->a;
+    const struct leg *from = side == 0 ? c->a : c->b;
+    struct leg *to = from != NULL ? digits_go_to(from) : NULL;
 
     (void)s;
     (void)stream;
-    if (c->state != CALL_ANSWERED || to == NULL || to->state != LEG_CONFIRMED || !is_digit(digit)) {
+    if (to == NULL || (c->state == CALL_ANSWERED && to->state != LEG_CONFIRMED) ||
+        !is_digit(digit)) {
         return;
     }
     if (to->digits == NULL && (to->digits = mem_zalloc(sizeof(*to->digits))) == NULL) {

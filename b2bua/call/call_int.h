@@ -56,8 +56,7 @@ struct leg {
     struct digits *digits; /* INFO with DTMF that waits; NULL: none */
     char contact[TOKEN_TEXT_LEN];
     struct digest_state *digest;
-    struct sip_msg *challenge; /* the last one that we have answered for the request at hand */
-    struct policy_said said;   /* hosts that its far end has named as its own */
+    struct policy_said said; /* hosts that its far end has named as its own */
     struct leg_update update;
     struct addr told;       /* our address as it knows it (call_moved.c) */
     struct leg_tell tell;   /* while it does not know it yet */
@@ -67,15 +66,6 @@ struct leg {
     uint8_t retries;
     uint8_t attempt; /* index in call->attempts */
     struct log_ctx log;
-};
-
-/* One in-dialog request on its way from one leg to the other. */
-struct relay {
-    struct list node;
-    struct call *call;
-    struct leg *from, *to;
-    struct tx *srv, *cli;
-    enum sip_method method;
 };
 
 struct call {
@@ -166,6 +156,7 @@ void call_forget_text(char **textp,
 void leg_free(struct leg **lp);
 struct call *call_find(struct call_table *t, uint64_t id);
 void call_set_state(struct call *c, enum call_state s);
+int64_t call_wall_ms(const struct call *c); /* now, by the clock as it was at its start */
 /* First death: CDR, limits, media. The object stays for transactions that still finish. */
 void call_end(struct call *c, const char *by, const char *reason, uint16_t code);
 /* Second death, when nothing is pending any more. */
@@ -192,6 +183,7 @@ void call_put_called(struct buf *b, const struct policy_number out[2],
 /* Tries the next target; none left: the caller gets the best failure. */
 void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);
+uint64_t leg_dialog_id(struct sl tag); /* early dialogs of one INVITE differ by their tags */
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 
 #include "call/call_body.h"

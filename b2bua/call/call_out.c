@@ -378,19 +378,11 @@ static bool is_news(const struct call *c, const struct leg *l, uint16_t status, 
            ((c->last_1xx_leg == l->index || c->last_1xx_leg == 0) && status != c->last_1xx);
 }
 
-/* Early dialogs of one INVITE, forked further down, are told apart by their tags. */
-static uint64_t dialog_id(const struct sip_msg *rsp)
-{
-    static const uint8_t key[16] = {0};
-
-    return siphash13(rsp->to_tag.p, rsp->to_tag.n, key);
-}
-
 /* Within one dialog the first answer counts, whatever later ones say: they are only repetitions
  * (RFC 3261 13.2.1, attacks.md 27). Another dialog has an answer of its own. */
 static struct sl answer_that_counts(const struct leg *l, const struct sip_msg *rsp)
 {
-    if (l->early_sdp != NULL && l->early_id == dialog_id(rsp)) {
+    if (l->early_sdp != NULL && l->early_id == leg_dialog_id(rsp->to_tag)) {
         return sl_make(l->early_sdp, l->early_n);
     }
     return msg_sdp(rsp);
@@ -404,7 +396,7 @@ static void keep_early_answer(struct leg *l, const struct sip_msg *rsp, struct s
     call_forget_text(&l->early_sdp, &l->early_n);
     l->early_sdp = mem_strndup(sdp.p, sdp.n);
     l->early_n = l->early_sdp != NULL ? sdp.n : 0;
-    l->early_id = dialog_id(rsp);
+    l->early_id = leg_dialog_id(rsp->to_tag);
 }
 
 static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
@@ -426,6 +418,13 @@ static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
     return buf_sl(&c->t->body);
 }
 
+/* Another fork behind the target that the caller hears: the dialog stays with who plays. */
+static bool is_aside(const struct leg *l, const struct sip_msg *rsp)
+{
+    return l->early_sdp != NULL && l->early_id != leg_dialog_id(rsp->to_tag) && !msg_has_sdp(rsp) &&
+           !msg_has_option(rsp, HDR_REQUIRE, SL("100rel"));
+}
+
 static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 {
     struct call *c = l->call;
@@ -438,7 +437,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
         l->state = LEG_CALLING;
         return;
     }
-    if (rsp->to_tag.n != 0 && dialog_learn(&l->dlg, rsp) != 0) {
+    if (rsp->to_tag.n != 0 && !is_aside(l, rsp) && dialog_learn(&l->dlg, rsp) != 0) {
         log_debug(&l->log, "1xx without a usable dialog");
     }
     if (!reliable_take(l, rsp)) {
@@ -449,7 +448,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
         c->b = l;
     }
     if (c->state == CALL_SETUP) {
-        c->ring_wall = loop_wall_ms(c->t->p.loop);
+        c->ring_wall = call_wall_ms(c);
         call_set_state(c, CALL_RINGING);
         call_post(c);
     }
@@ -466,7 +465,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 
 static void answered(struct call *c)
 {
-    c->answer_wall = loop_wall_ms(c->t->p.loop);
+    c->answer_wall = call_wall_ms(c);
     c->end_code = 200;
     call_set_state(c, CALL_ANSWERED);
     timer_start(c->t->p.loop, &c->timer, c->cfg->duration_ms);
@@ -591,6 +590,7 @@ static bool retry_as_asked(struct leg *l, struct sip_msg *rsp)
         return false;
     }
     l->cli = NULL;
+    relays_drop_leg(l);
     call_forget_text(&l->early_sdp, &l->early_n);
     l->dlg.remote_tag = SL_NULL; /* what an 18x said of a dialog ended with this refusal */
     l->dlg.n_routes = 0;
@@ -616,6 +616,7 @@ static void leg_close(struct leg *l, uint16_t status, int err)
 
     attempt_done(c, l, status, err);
     leg_target_leave(l);
+    relays_drop_leg(l);
     l->state = LEG_ENDED;
     call_forget_text(&l->early_sdp, &l->early_n); /* other forks may bring early media now */
     if (c->last_1xx_leg == l->index) {

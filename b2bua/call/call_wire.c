@@ -244,6 +244,13 @@ static void note_answer(struct leg *l, struct sl sdp)
     c->answer_id = id;
 }
 
+uint64_t leg_dialog_id(struct sl tag)
+{
+    static const uint8_t key[16] = {0};
+
+    return siphash13(tag.p, tag.n, key);
+}
+
 int leg_respond(struct leg *l, uint16_t status, struct sl sdp)
 {
     struct sl told;
@@ -321,32 +328,39 @@ static void put_request(struct buf *b, struct leg *l, enum sip_method m, uint32_
             .max_forwards = m == SIP_INVITE && inv != NULL ? call_hops_left(inv) : CALL_HOPS_MAX});
 }
 
-/* The carrier asked for credentials: its Authorization line, built for this very request. After a
+/* The carrier asked for credentials: its Authorization lines, built for this very request. After a
  * 422 the repeated request has to say again what they had asked for before. */
-static int put_credentials(struct buf *b, struct leg *l, const struct sip_msg *asked,
-                           const char *method)
+int leg_put_credentials(struct buf *b, const struct leg *l, struct sip_msg *asked,
+                        enum sip_method method, struct digest_state **stp)
 {
     const struct policy_def *def = policy_def(l->call->cfg->policy);
-    bool is_again = asked != NULL && asked->status == 422;
-    const struct sip_msg *challenge = is_again ? l->challenge : asked;
-    const struct policy_peer *peer;
+    const struct policy_peer *peer =
+        l->party.kind == POLICY_PEER ? &def->peers[l->party.peer] : NULL;
+    struct digest_credentials cred;
+    int err;
 
-    if (challenge == NULL) {
-        return 0;
+    if (asked->status == 422 && *stp == NULL) {
+        return 0; /* nothing was asked for */
     }
-    peer = l->party.kind == POLICY_PEER ? &def->peers[l->party.peer] : NULL;
     if (peer == NULL || peer->username == NULL) {
-        return ENOENT;
+        return asked->status == 422 ? 0 : ENOENT;
     }
-    if (l->digest == NULL && (l->digest = mem_zalloc(sizeof(*l->digest))) == NULL) {
+    if (*stp == NULL && (*stp = mem_zalloc(sizeof(**stp))) == NULL) {
         return ENOMEM;
     }
-    l->digest->is_again = is_again;
-    return digest_answer(b, challenge,
-                         &(struct digest_credentials){.username = sl_str(peer->username),
-                                                      .password = sl_str(peer->password),
-                                                      .realm = sl_str(peer->realm)},
-                         sl_str(method), sl_str(l->dlg.target), l->digest);
+    cred = (struct digest_credentials){.username = sl_str(peer->username),
+                                       .password = sl_str(peer->password),
+                                       .realm = sl_str(peer->realm)};
+    err = digest_answer(b, asked,
+                        &(struct digest_for){.cred = &cred,
+                                             .method = sl_str(sip_method_name(method)),
+                                             .uri = dialog_request_uri(&l->dlg)},
+                        *stp);
+    if (err == ENOTSUP) {
+        log_warn(&l->log, "the peer wants qop=auth-int, which is not answered");
+        attempt_why(l->call, l, "the peer wants qop=auth-int, which is not answered");
+    }
+    return err == ENOENT && asked->status == 422 ? 0 : err;
 }
 
 /* What stands in a request beside what makes it work, by the rules of who gets it. */
@@ -393,7 +407,7 @@ static int try_request(struct leg *l, struct tx **txp, struct out_request *r)
     r->cseq = dialog_next_cseq(&l->dlg);
     buf_reset(b);
     put_request(b, l, r->method, r->cseq, tx_branch(*txp), tx_flow(*txp));
-    err = put_credentials(b, l, r->challenge, sip_method_name(r->method));
+    err = r->challenge != NULL ? leg_put_credentials(b, l, r->challenge, r->method, &l->digest) : 0;
     buf_putsl(b, r->extra);
     put_extra(b, l, r->method);
     sip_put_body(b, r->body.n != 0 ? r->type : SL_NULL, r->body);
@@ -440,36 +454,18 @@ static bool redial(struct leg *l)
     return true;
 }
 
-/* Tries count per request, and so do challenges. */
-static void forget_challenge(struct leg *l)
-{
-    if (l->digest != NULL) {
-        *l->digest = (struct digest_state){.tries = 0};
-    }
-    sip_msg_unref(&l->challenge);
-}
-
-static void keep_challenge(struct leg *l, struct sip_msg *asked)
-{
-    if (asked != NULL && asked->status != 422) {
-        sip_msg_unref(&l->challenge);
-        l->challenge = sip_msg_ref(asked);
-    }
-}
-
 int leg_send(struct leg *l, struct tx **txp, struct out_request *r)
 {
     int err;
 
-    if (r->challenge == NULL) {
-        forget_challenge(l);
+    if (r->challenge == NULL && l->digest != NULL) {
+        digest_forget(l->digest);
     }
     err = try_request(l, txp, r);
     if (err == ENOTCONN && redial(l)) {
         err = try_request(l, txp, r);
     }
     if (err == 0) {
-        keep_challenge(l, r->challenge);
         ladder_add(l, true, r->method, 0, r->cseq,
                    sl_eq(r->type, SL("application/sdp")) && r->body.n != 0);
     }
@@ -614,6 +610,7 @@ void leg_hang_up(struct leg *l)
         break;
     case LEG_CALLING:
     case LEG_EARLY:
+        relays_drop_leg(l);
         if (l->cli != NULL) {
             l->state = LEG_CANCELLING;
             ladder_add(l, true, SIP_CANCEL, 0, l->cli_cseq, false);
@@ -645,7 +642,10 @@ void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp)
     l->bye = NULL;
     l->dlg.n_routes = 0;
     l->dlg.state = DIALOG_NONE;
-    if (dialog_learn(&l->dlg, rsp) == 0 && leg_ack(l, SL_NULL) == 0 && send_bye(l, NULL) == 0) {
+    if (dialog_learn(&l->dlg, rsp) != 0) {
+        log_debug(&l->log, "2xx of another fork that makes no dialog");
+    }
+    if (l->dlg.target != NULL && leg_ack(l, SL_NULL) == 0 && send_bye(l, NULL) == 0) {
         tx_close(l->bye); /* nobody waits for its answer */
         tx_unref(&l->bye);
     }

@@ -45,6 +45,10 @@ struct out_request {
     uint32_t cseq; /* out */
 };
 int leg_send(struct leg *l, struct tx **txp, struct out_request *r);
+/* Answers a challenge (or, for a 422, those before) in the request being written; *stp is made when
+ * it is needed. ENOENT: the leg is of nobody that we have a password for. */
+int leg_put_credentials(struct buf *b, const struct leg *l, struct sip_msg *asked,
+                        enum sip_method method, struct digest_state **stp);
 /* BYE when confirmed, CANCEL when we are calling it; what is pending finishes by itself. */
 void leg_hang_up(struct leg *l);
 void leg_ack_and_bye_other(struct leg *l, const struct sip_msg *rsp);

@@ -146,7 +146,8 @@ int dialog_init_uac(struct dialog *d, struct arena *arena, const struct dialog_u
                          .pin_flow = p->pin_flow};
     if (dialog_dup(d, p->call_id, &d->call_id) != 0 ||
         dialog_dup(d, p->local_tag, &d->local_tag) != 0 ||
-        dialog_dup(d, p->local, &d->local) != 0 || dialog_dup(d, p->remote, &d->remote) != 0) {
+        dialog_dup(d, p->local, &d->local) != 0 || dialog_dup(d, p->remote, &d->remote) != 0 ||
+        dialog_dup(d, p->target, &d->asked) != 0) {
         return ENOMEM;
     }
     return dialog_set_target(d, p->target);
@@ -184,6 +185,27 @@ static int dialog_learn_new(struct dialog *d, const struct sip_msg *rsp, struct 
     return err == 0 && target.n != 0 ? dialog_set_target(d, target) : err;
 }
 
+/* A 2xx that makes no dialog has to be acknowledged and ended all the same, or the callee waits for
+ * ever: under the tag that it gave, by the routes that can be read, to its Contact or, without one,
+ * to where it was while it rang, or where the INVITE went. */
+static void dialog_learn_what_it_says(struct dialog *d, const struct sip_msg *rsp, struct sl target)
+{
+    bool is_known = sl_eq(d->remote_tag, rsp->to_tag);
+    struct dialog_routes routes;
+
+    if (!is_known) {
+        d->n_routes = 0;
+    }
+    if (dialog_set_remote_tag(d, rsp->to_tag) == 0 && dialog_read_routes(rsp, &routes) == 0 &&
+        dialog_set_routes(d, &routes, true) != 0) {
+        d->n_routes = 0;
+    }
+    if ((target.n != 0 || !is_known) &&
+        dialog_set_target(d, target.n != 0 ? target : d->asked) != 0) {
+        return; /* no memory: the one before may do as well */
+    }
+}
+
 /* After the 2xx only the target may change (12.2.1.2). */
 static int dialog_learn_refresh(struct dialog *d, const struct sip_msg *rsp, struct sl target)
 {
@@ -206,10 +228,10 @@ int dialog_learn(struct dialog *d, const struct sip_msg *rsp)
     if (d->state == DIALOG_CONFIRMED || d->state == DIALOG_ENDED) {
         return dialog_learn_refresh(d, rsp, target);
     }
-    if (is_final && (err != 0 || rsp->to_tag.n == 0)) {
-        return EBADMSG;
+    err = is_final && (err != 0 || rsp->to_tag.n == 0) ? EBADMSG : dialog_learn_new(d, rsp, target);
+    if (err != 0 && is_final) {
+        dialog_learn_what_it_says(d, rsp, target);
     }
-    err = dialog_learn_new(d, rsp, target);
     if (err == 0) {
         d->state = is_final ? DIALOG_CONFIRMED : DIALOG_EARLY;
     }

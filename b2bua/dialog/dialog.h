@@ -21,6 +21,7 @@ struct dialog {
     struct sl local_tag, remote_tag; /* remote empty until known */
     struct sl local;                 /* our From/To without tag: name-addr text as we write it */
     struct sl remote;                /* the peer's, likewise */
+    struct sl asked;                 /* UAC: Request-URI of the first INVITE */
     char *target;                    /* remote target URI, own block */
     struct sl routes[DIALOG_ROUTES_MAX]; /* name-addr texts in the order to be sent */
     uint8_t n_routes;
@@ -48,8 +49,9 @@ void dialog_deinit(struct dialog *d);
 
 /* UAC: takes tag, route set and target from a 1xx with a tag or a 2xx (12.1.2). A 2xx may replace
  * what an early one said, another fork's 1xx too. A 2xx to a re-INVITE or UPDATE refreshes the
- * target. EBADMSG: 2xx without a usable Contact or To tag; EPROTO: confirmed before with another
- * tag (a fork: ACK and BYE it); EMSGSIZE; ENOMEM. On error dialog_deinit() is still due. */
+ * target. EBADMSG: 2xx without a usable Contact or To tag (what it does say is kept, to end it
+ * by); EPROTO: confirmed before with another tag (a fork: ACK and BYE it); EMSGSIZE; ENOMEM. On
+ * error dialog_deinit() is still due. */
 MUST_USE int dialog_learn(struct dialog *d, const struct sip_msg *rsp);
 void dialog_confirm(struct dialog *d); /* UAS: our 2xx went out */
 
@@ -75,24 +77,40 @@ uint32_t dialog_next_cseq(struct dialog *d);
 /* Start line, Via, Max-Forwards, From, To, Call-ID, CSeq, Route, Contact. The caller adds the rest
  * and sip_put_body(). A strict first route (no lr) is handled as 12.2.1.1 says. */
 void dialog_put_request(struct buf *b, const struct dialog *d, const struct dialog_request *r);
+struct sl dialog_request_uri(const struct dialog *d); /* as it stands there; borrowed */
 /* Only "Via: …" as in dialog_put_request. */
 void dialog_put_via(struct buf *b, enum sip_transport t, const struct addr *via, struct sl branch);
 
-/* Digest answer to a 401/407 for one request: writes the whole (Proxy-)Authorization field. The
- * first challenge with an algorithm we know (MD5, SHA-256, their -sess forms are not) and, when the
- * credentials name a realm, that realm is taken. ENOENT: no such challenge; EACCES: it refuses what
- * we sent (not stale and same nonce); EBADMSG. RFC 7616 3.4. */
+/* Digest answers to the challenges in a 401 or 407 for one request (RFC 7616 3.4, RFC 3261 22.3):
+ * writes the whole Authorization and Proxy-Authorization fields, also for those challenges that
+ * were answered before in the same chain of requests. Of several of a kind the strongest that we
+ * know is taken (SHA-256 before MD5, plain or -sess; qop=auth before none) and, when the
+ * credentials name a realm, that realm only. rsp 422: only what was answered before. ENOENT: no
+ * such challenge; ENOTSUP: it wants qop=auth-int; EACCES: it refuses what we sent (not stale and
+ * same nonce, or for the third time); EBADMSG. */
 struct digest_credentials {
     struct sl username, password, realm; /* realm empty: any */
 };
-struct digest_state { /* per request chain */
-    char nonce[128];
-    uint32_t nc;
-    uint8_t tries; /* at most two per request (attacks.md 42) */
-    bool is_again; /* in: the answer was fine and something else was not: once more */
+struct digest_for {
+    const struct digest_credentials *cred;
+    struct sl method, uri; /* of the request to be sent */
 };
-MUST_USE int digest_answer(struct buf *b, const struct sip_msg *rsp,
-                           const struct digest_credentials *cred, struct sl method, struct sl uri,
+#define DIGEST_NONCE_MAX 128
+enum digest_kind { DIGEST_WWW, DIGEST_PROXY, DIGEST_KINDS };
+struct digest_slot {
+    char
+        nonce[DIGEST_NONCE_MAX]; /* the last one answered, and how often: also by requests before */
+    uint32_t nc;
+    uint8_t tries;         /* at most two per request (attacks.md 42) */
+    struct sip_msg *asked; /* the challenge answered last */
+};
+struct digest_state { /* per request chain */
+    struct digest_slot at[DIGEST_KINDS];
+};
+MUST_USE int digest_answer(struct buf *b, struct sip_msg *rsp, const struct digest_for *f,
                            struct digest_state *st);
+/* Another request: what was asked of the one before is over, the count of each nonce goes on. */
+void digest_forget(struct digest_state *st);
+void digest_free(struct digest_state **stp); /* of mem_zalloc(); accepts NULL */
 
 #endif

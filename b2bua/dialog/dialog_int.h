@@ -9,9 +9,9 @@
 
 struct digest_job {
     struct sip_auth auth; /* the challenge */
-    const char *answer_name;
+    struct sl algorithm;  /* static */
     enum crypto_digest alg;
-    bool has_qop;
+    bool is_sess, has_qop;
     uint32_t nc;
     struct sl cnonce, nc_text;
 };

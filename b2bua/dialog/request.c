@@ -96,6 +96,13 @@ static struct sl without_headers(struct sl text)
     return text;
 }
 
+struct sl dialog_request_uri(const struct dialog *d)
+{
+    struct sip_uri first;
+
+    return without_headers(is_strict(d, &first) ? first.text : sl_str(d->target));
+}
+
 static void put_party(struct buf *b, const char *name, struct sl party, struct sl tag)
 {
     buf_puts(b, name);
@@ -129,7 +136,7 @@ void dialog_put_request(struct buf *b, const struct dialog *d, const struct dial
 
     buf_puts(b, method);
     buf_putc(b, ' ');
-    put_clean(b, without_headers(strict ? first.text : sl_str(d->target)));
+    put_clean(b, dialog_request_uri(d));
     BUF_LIT(b, " SIP/2.0\r\n");
     dialog_put_via(b, r->transport, r->via, r->branch);
     sip_put_hdr_u(b, "Max-Forwards", r->max_forwards != 0 ? r->max_forwards : MAX_FORWARDS);

@@ -175,7 +175,7 @@ static void write_request(struct phone *p, const char *method, uint32_t cseq, co
 {
     bool is_invite = strcmp(method, "INVITE") == 0;
     static char text[RIG_TEXT_MAX];
-    char contact[160];
+    char contact[1100];
 
     SAY(contact, "Contact: <sip:dev-%s-%u@%s%s>\r\n", p->user, p->side, p->at,
         p->flow.transport == SIP_TCP ? ";transport=tcp" : "");
@@ -285,10 +285,10 @@ static void copy_fields(char *dst, size_t cap, struct sl msg, const char *name)
 static void answer(struct phone *p, const char *request, unsigned status, const char *body)
 {
     struct sl req = sl_str(request), to = msg_hdr(req, "To", 0);
-    bool needs_tag = status > 100 && msg_tag(to).n == 0;
+    bool needs_tag = status > 100 && msg_tag(to).n == 0 && p->tag[0] != '\0';
     static char text[RIG_TEXT_MAX];
     static char fields[2048];
-    char contact[160];
+    char contact[1100];
 
     assert_true(req.n != 0);
     SAY(contact, "Contact: <sip:dev-%s-%u@%s>\r\n", p->user, p->side, p->at);

@@ -17,10 +17,11 @@ struct phone {
     char call_id[RIG_ID_MAX], tag[RIG_ID_MAX];
     char local[128], remote[128]; /* name-addr without tag */
     char remote_tag[RIG_ID_MAX];
-    char target[256];  /* where requests go: the house's Contact */
-    char routes[512];  /* Route field lines */
-    char contact[128]; /* a whole Contact field line instead of the usual one; empty: the usual */
-    char extra[512];   /* field lines added to the next request or answer */
+    char target[256];   /* where requests go: the house's Contact */
+    char routes[512];   /* Route field lines */
+    char contact[1024]; /* a whole Contact field line (or others) instead of the usual one; empty:
+                           the usual */
+    char extra[512];    /* field lines added to the next request or answer */
     uint32_t cseq;
     unsigned hops; /* Max-Forwards */
     char branch[RIG_ID_MAX];

@@ -200,19 +200,6 @@ static void only_so_many_requests_are_relayed_at_once(void **state)
     pair_bye(&t);
 }
 
-static void a_request_before_the_answer_is_not_relayed(void **state)
-{
-    struct pair t;
-
-    pair_init(&t, *state);
-    pair_ring(&t);
-    phone_request(&t.b, "INFO", NULL, "x");
-    assert_true(phone_try(&t.b, "480 INFO") || phone_try(&t.b, "481 INFO"));
-    QUIET(&t.a);
-    pair_answer(&t);
-    pair_bye(&t);
-}
-
 static void a_request_without_hops_left_goes_no_further(void **state)
 {
     struct pair t;
@@ -471,7 +458,6 @@ int main(void)
         FLOW_TEST(a_relayed_request_that_meets_no_dialog_ends_the_call),
         FLOW_TEST(a_call_that_ends_answers_what_it_was_relaying),
         FLOW_TEST(only_so_many_requests_are_relayed_at_once),
-        FLOW_TEST(a_request_before_the_answer_is_not_relayed),
         FLOW_TEST(a_request_without_hops_left_goes_no_further),
         FLOW_TEST(a_request_from_a_foreign_address_is_a_481_and_changes_nothing),
         FLOW_TEST(a_peer_may_speak_from_any_of_its_sources),

@@ -268,7 +268,12 @@ static void unusable_answers_are_refused(void **state)
         init_uac(&l);
         assert_int_equal(learn(&l, cases[i].status, cases[i].tag, cases[i].extra), cases[i].err);
         assert_int_not_equal(l.d.state, DIALOG_CONFIRMED);
-        assert_string_equal(l.d.target, "sip:bob@pbx.example");
+        assert_string_equal(l.d.target, strstr(cases[i].extra, CONTACT) != NULL
+                                            ? "sip:bob@192.0.2.9:5062" /* what ends it goes there */
+                                            : "sip:bob@pbx.example");
+        if (cases[i].status == 200) {
+            assert_true(sl_eq(l.d.remote_tag, sl_str(cases[i].tag)));
+        }
         down(&l);
     }
 }

@@ -65,11 +65,12 @@ static void up(struct answer *a)
 
 static void down(struct answer *a)
 {
+    digest_forget(&a->st);
     assert_int_equal(txrig_down(&a->r), 0);
 }
 
 /* lines: whole header fields, each with its CRLF */
-static int ask(struct answer *a, uint16_t status, const char *lines, const char *uri)
+static int ask_both(struct answer *a, uint16_t status, const char *lines, const char *uri)
 {
     struct sip_msg *m =
         txrig_msg(&a->r,
@@ -82,9 +83,19 @@ static int ask(struct answer *a, uint16_t status, const char *lines, const char 
 
     assert_non_null(m);
     buf_init_fixed(&b, a->text, sizeof(a->text));
-    err = digest_answer(&b, m, &a->cred, SL("BYE"), sl_str(uri), &a->st);
+    err = digest_answer(
+        &b, m, &(struct digest_for){.cred = &a->cred, .method = SL("BYE"), .uri = sl_str(uri)},
+        &a->st);
     sip_msg_unref(&m);
     a->line = buf_sl(&b);
+    return err;
+}
+
+/* The same where one field is due. */
+static int ask(struct answer *a, uint16_t status, const char *lines, const char *uri)
+{
+    int err = ask_both(a, status, lines, uri);
+
     a->auth = (struct sip_auth){.stale = false};
     if (err == 0) {
         struct sl value = sl_trim(sl_from(a->line, (size_t)sl_chr(a->line, ':') + 1));
@@ -149,7 +160,7 @@ static void answer_to_a_407_without_qop_has_no_client_nonce(void **state)
     down(&a);
 }
 
-static void first_challenge_that_suits_is_taken(void **state)
+static void the_strongest_challenge_that_suits_is_taken(void **state)
 {
     static const struct {
         const char *lines;
@@ -171,11 +182,21 @@ static void first_challenge_that_suits_is_taken(void **state)
          "b", "b", 0},
         {"WWW-Authenticate: Digest realm=\"a\", nonce=\"n\"\r\n", NULL, "b", ENOENT},
         {"WWW-Authenticate: Digest realm=\"a\", nonce=\"n\", qop=\"auth-int\"\r\n", NULL, NULL,
-         ENOENT},
+         ENOTSUP},
         {"WWW-Authenticate: Digest realm=\"a\", nonce=\"n\", algorithm=MD5-sess\r\n", NULL, NULL,
          ENOENT},
         {"WWW-Authenticate: Basic realm=\"a\"\r\n", NULL, NULL, ENOENT},
-        {"Proxy-Authenticate: Digest realm=\"a\", nonce=\"n\"\r\n", NULL, NULL, ENOENT},
+        /* a proxy that forked gathers both kinds in one answer (RFC 3261 16.7) */
+        {"Proxy-Authenticate: Digest realm=\"a\", nonce=\"n\"\r\n", "a", NULL, 0},
+        /* the strongest, wherever it stands; of equals the first */
+        {"WWW-Authenticate: Digest realm=\"a\", nonce=\"n\", qop=\"auth\", algorithm=MD5-sess\r\n"
+         "WWW-Authenticate: Digest realm=\"b\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\n"
+         "WWW-Authenticate: Digest realm=\"c\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\n",
+         "b", NULL, 0},
+        {"WWW-Authenticate: Digest realm=\"a\", nonce=\"n\"\r\n"
+         "WWW-Authenticate: Digest realm=\"b\", nonce=\"n\", qop=\"auth\"\r\n"
+         "WWW-Authenticate: Digest realm=\"c\", nonce=\"n\", algorithm=SHA-512\r\n",
+         "b", NULL, 0},
         {"", NULL, NULL, ENOENT},
         {"WWW-Authenticate: Digest realm=\"a\r\n", NULL, NULL, EBADMSG},
         {"WWW-Authenticate: Digest realm=\"a\"\r\n", NULL, NULL, EBADMSG}, /* no nonce */
@@ -189,7 +210,8 @@ static void first_challenge_that_suits_is_taken(void **state)
         a.cred.realm = sl_str(cases[i].name_realm);
         assert_int_equal(ask(&a, 401, cases[i].lines, "sip:b@y"), cases[i].err);
         assert_true(sl_eq(a.auth.realm, sl_str(cases[i].want_realm)));
-        assert_int_equal(a.st.tries, cases[i].err == 0);
+        assert_int_equal(a.st.at[DIGEST_WWW].tries + a.st.at[DIGEST_PROXY].tries,
+                         cases[i].err == 0);
         if (cases[i].err == 0) {
             check_response(&a, sl_eq(a.auth.algorithm, SL("SHA-256")) ? CRYPTO_SHA256 : CRYPTO_MD5);
         }
@@ -238,8 +260,8 @@ static void peer_that_challenges_for_ever_gets_two_answers(void **state)
         ask(&a, 401, "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\"\r\n", "sip:b@y"), 0);
     assert_int_equal(
         ask(&a, 401, "WWW-Authenticate: Digest realm=\"r\", nonce=\"n3\"\r\n", "sip:b@y"), EACCES);
-    assert_int_equal(a.st.tries, 2);
-    a.st.tries = 0; /* the next request of the chain: a new nonce begins at 1 */
+    assert_int_equal(a.st.at[DIGEST_WWW].tries, 2);
+    digest_forget(&a.st); /* the next request of the chain: a new nonce begins at 1 */
     assert_int_equal(ask(&a, 401,
                          "WWW-Authenticate: Digest realm=\"r\", nonce=\"n4\", qop=\"auth\"\r\n",
                          "sip:b@y"),
@@ -262,7 +284,7 @@ static void client_nonces_differ(void **state)
     assert_int_equal(ask(&a, 401, lines, "sip:b@y"), 0);
     buf_putsl(&first, a.auth.cnonce);
     assert_int_equal(first.n, 16);
-    a.st = (struct digest_state){.tries = 0};
+    digest_forget(&a.st);
     assert_int_equal(ask(&a, 401, lines, "sip:b@y"), 0);
     assert_int_equal(a.auth.cnonce.n, 16);
     assert_false(sl_eq(buf_sl(&first), a.auth.cnonce));
@@ -282,7 +304,7 @@ static void nothing_leaves_its_quotes(void **state)
                      0);
     assert_true(sl_find(a.line, SL("username=\"b\\\"o\\\\b\", realm=\"a \\\"quoted\\\" b\", ")) >
                 0);
-    a.st = (struct digest_state){.tries = 0};
+    digest_forget(&a.st);
     assert_int_equal(ask(&a, 401, "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n",
                          "sip:b@y\", realm=\"x"),
                      EBADMSG);
@@ -332,9 +354,99 @@ static void answer_that_does_not_fit_leaves_the_state_alone(void **state)
                   "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\nContent-Length: 0\r\n\r\n");
     assert_non_null(m);
     buf_init_fixed(&b, small, sizeof(small));
-    assert_int_equal(digest_answer(&b, m, &a.cred, SL("BYE"), SL("sip:b@y"), &a.st), EMSGSIZE);
-    assert_int_equal(a.st.tries, 0);
+    assert_int_equal(
+        digest_answer(
+            &b, m, &(struct digest_for){.cred = &a.cred, .method = SL("BYE"), .uri = SL("sip:b@y")},
+            &a.st),
+        EMSGSIZE);
+    assert_int_equal(a.st.at[DIGEST_WWW].tries, 0);
     sip_msg_unref(&m);
+    down(&a);
+}
+
+/* RFC 7616 3.4.2: the session key is made of the nonces as well. */
+static void a_session_key_is_made_of_both_nonces(void **state)
+{
+    static const struct {
+        const char *name;
+        enum crypto_digest alg;
+    } cases[] = {{"MD5-sess", CRYPTO_MD5}, {"SHA-256-sess", CRYPTO_SHA256}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct digest_job job = {.alg = cases[i].alg, .has_qop = true, .is_sess = true};
+        struct digest_hex out;
+        char line[160];
+        struct answer a;
+        struct buf b;
+
+        up(&a);
+        buf_init_fixed(&b, line, sizeof(line));
+        buf_putf(&b,
+                 "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", "
+                 "algorithm=%s\r\n",
+                 cases[i].name);
+        buf_putc(&b, 0);
+        assert_int_equal(ask(&a, 401, line, "sip:b@y"), 0);
+        assert_true(sl_eq(a.auth.algorithm, sl_str(cases[i].name)));
+        job.auth = a.auth;
+        job.cnonce = a.auth.cnonce;
+        job.nc_text = a.auth.nc;
+        assert_int_equal(digest_response(&job, &a.cred, SL("BYE"), a.auth.uri, &out), 0);
+        assert_true(sl_eq(a.auth.response, sl_make(out.p, out.n)));
+        job.is_sess = false;
+        assert_int_equal(digest_response(&job, &a.cred, SL("BYE"), a.auth.uri, &out), 0);
+        assert_false(sl_eq(a.auth.response, sl_make(out.p, out.n)));
+        down(&a);
+    }
+}
+
+/* A proxy that asks first and the server behind it: the second answer repeats the first. */
+static void who_was_answered_before_is_answered_again(void **state)
+{
+    static const char proxy[] =
+        "Proxy-Authenticate: Digest realm=\"p\", nonce=\"np\", qop=\"auth\"\r\n";
+    static const char www[] =
+        "WWW-Authenticate: Digest realm=\"w\", nonce=\"nw\", qop=\"auth\"\r\n";
+    struct answer a;
+
+    (void)state;
+    up(&a);
+    assert_int_equal(ask(&a, 407, proxy, "sip:b@y"), 0);
+    assert_true(sl_starts(a.line, SL("Proxy-Authorization: ")));
+    assert_true(sl_find(a.line, SL("\r\nAuthorization: ")) < 0);
+    assert_int_equal(ask_both(&a, 401, www, "sip:b@y"), 0);
+    assert_true(sl_starts(a.line, SL("Authorization: ")));
+    assert_true(sl_find(a.line, SL("realm=\"w\", nonce=\"nw\"")) > 0);
+    assert_true(sl_find(a.line, SL("\r\nProxy-Authorization: Digest ")) > 0);
+    assert_true(sl_find(a.line, SL("nc=00000002")) > 0);
+    assert_int_equal(ask_both(&a, 407, proxy, "sip:b@y"), EACCES); /* it had its answer, twice */
+    down(&a);
+    up(&a);
+    assert_int_equal(ask_both(&a, 401,
+                              "WWW-Authenticate: Digest realm=\"w\", nonce=\"nw\"\r\n"
+                              "Proxy-Authenticate: Digest realm=\"p\", nonce=\"np\"\r\n",
+                              "sip:b@y"),
+                     0);
+    assert_true(sl_find(a.line, SL("realm=\"w\", nonce=\"nw\"")) > 0);
+    assert_true(sl_find(a.line, SL("realm=\"p\", nonce=\"np\"")) > 0);
+    down(&a);
+}
+
+/* Another request, the same nonce: its count goes on, or it looks like a replay (RFC 7616 3.4). */
+static void the_count_of_a_nonce_goes_on_with_the_next_request(void **state)
+{
+    static const char lines[] =
+        "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n";
+    struct answer a;
+
+    (void)state;
+    up(&a);
+    assert_int_equal(ask(&a, 401, lines, "sip:b@y"), 0);
+    digest_forget(&a.st);
+    assert_int_equal(ask(&a, 401, lines, "sip:b@y"), 0);
+    assert_true(sl_eq(a.auth.nc, SL("00000002")));
+    assert_int_equal(ask(&a, 401, lines, "sip:b@y"), EACCES);
     down(&a);
 }
 
@@ -344,11 +456,14 @@ int main(void)
         cmocka_unit_test(examples_of_the_rfcs_come_out),
         cmocka_unit_test(answer_to_a_401_is_complete),
         cmocka_unit_test(answer_to_a_407_without_qop_has_no_client_nonce),
-        cmocka_unit_test(first_challenge_that_suits_is_taken),
+        cmocka_unit_test(the_strongest_challenge_that_suits_is_taken),
         cmocka_unit_test(other_status_codes_are_no_challenge),
         cmocka_unit_test(refusal_of_the_same_nonce_is_final_unless_it_is_stale),
         cmocka_unit_test(peer_that_challenges_for_ever_gets_two_answers),
         cmocka_unit_test(client_nonces_differ),
+        cmocka_unit_test(a_session_key_is_made_of_both_nonces),
+        cmocka_unit_test(who_was_answered_before_is_answered_again),
+        cmocka_unit_test(the_count_of_a_nonce_goes_on_with_the_next_request),
         cmocka_unit_test(nothing_leaves_its_quotes),
         cmocka_unit_test(nonce_that_we_could_not_remember_is_refused),
         cmocka_unit_test(answer_that_does_not_fit_leaves_the_state_alone),

@@ -55,7 +55,9 @@ static void ban_answer(struct request *rq, int err, uint64_t id)
             problem(rq, 409, "the ban is gone already");
         }
     } else if (err == EPERM) {
-        problem(rq, 409, "a peer, a target or an allowed network lies there: never banned");
+        problem(rq, 409,
+                "a peer, a target, an address of ours or an allowed network lies there: never "
+                "banned");
     } else if (err == EINVAL) {
         problem(rq, 400, "a network of that size is not banned; at least /8, IPv6 /16");
     } else if (err == ENOBUFS) {

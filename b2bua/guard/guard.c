@@ -304,7 +304,7 @@ int guard_remove(struct guard *g, uint64_t id, struct json *j)
     pthread_mutex_lock(&g->lock);
     ban = policy_bans_by_id(g->bans, id);
     if (ban != NULL) {
-        guard_log_ban(ban, "let go by the operator");
+        guard_log_let_go(ban);
         json_obj(j);
         guard_put_ban_members(g, j, ban);
         json_kcstr(j, "status", "removed");
@@ -389,7 +389,7 @@ static const char *fate_of(const struct guard *g, const struct policy_ban *ban, 
                            bool has_proven)
 {
     if (is_protected) {
-        return "a peer, a target or an allowed network: never banned";
+        return "a peer, a target, an address of ours or an allowed network: never banned";
     }
     if (!g->cfg->def.security.bans.present && ban == NULL) {
         return "no bans are configured: nothing is held against it";

@@ -77,6 +77,7 @@ void guard_put_prefix(struct buf *b, const struct prefix *p); /* 203.0.113.9/32 
  * themselves behind the address, so the line says of no proof. */
 void guard_log_offence(const struct guard_offence *o, bool is_shared);
 void guard_log_ban(const struct policy_ban *ban, const char *what);
+void guard_log_let_go(const struct policy_ban *ban); /* by the operator */
 void guard_put_ban_members(const struct guard *g, struct json *j, const struct policy_ban *ban);
 
 #endif

@@ -69,6 +69,18 @@ void guard_log_ban(const struct policy_ban *ban, const char *what)
                             : "");
 }
 
+void guard_log_let_go(const struct policy_ban *ban)
+{
+    char text[ADDR_TEXT_MAX + 16];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text) - 1);
+    guard_put_place(&b, ban);
+    text[b.n] = '\0';
+    log_warn(NULL, "%s let go by the operator, banned for %s", text,
+             policy_event_words[ban->event]);
+}
+
 static const char *scope_of(const struct policy_ban *ban)
 {
     bool is_network = ban->prefix.bits < (addr_family(&ban->prefix.addr) == AF_INET6 ? 64 : 32);

@@ -92,9 +92,10 @@ int b2bua_peer_drain(struct b2bua *b, struct sl name, struct sl uri, bool on)
     int err = peer >= 0 ? drain(&cfg->def.peers[peer], uri, on) : ENOENT;
 
     if (err == 0) {
+        /* Two switches: what is said of the whole leaves what was said of one target. */
         log_info(NULL, "peer %s: %s%s %s", cfg->def.peers[peer].name,
-                 uri.n != 0 ? "target " : "all targets", uri.n != 0 ? LOG_ESC(uri) : "",
-                 on ? "drained: no new calls" : "in use again");
+                 uri.n != 0 ? "target " : "as a whole", uri.n != 0 ? LOG_ESC(uri) : "",
+                 on ? "drained: no new calls" : "no longer drained");
     }
     config_unref(&cfg);
     return err;

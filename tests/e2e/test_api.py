@@ -158,6 +158,25 @@ def test_live_call_shows_both_legs_media_and_trace(house, pair, ear):
     assert after["live"] is False and after["media"][0]["caller"]["rx_packets"] > 20
 
 
+def test_a_peer_and_its_target_are_drained_by_switches_of_their_own(house):
+    daemon = house()
+    drain, uri = "/v1/peers/pbx/drain", f"sip:{net.PBX}:5070"
+
+    def drained():
+        pbx = next(p for p in daemon.api.get("/v1/peers")["items"] if p["name"] == "pbx")
+        return pbx["drained"], [t["drained"] for t in pbx["targets"] if t["uri"] == uri]
+
+    assert daemon.api.request("POST", drain).status == 200
+    assert daemon.api.request("POST", drain, {"target": uri}).status == 200
+    assert drained() == (True, [True])
+    assert daemon.api.delete(drain).status == 200
+    assert drained() == (False, [True])
+    assert daemon.logged("peer pbx: as a whole no longer drained") and not daemon.logged("in use again")
+    assert daemon.api.delete(drain + "?target=" + uri).status == 200
+    assert drained() == (False, [False])
+    assert daemon.api.delete(drain + "?target=sip:192.0.2.250").status == 404
+
+
 def test_cdr_figures(house, pair):
     daemon = house()
     near, far = established(pair)

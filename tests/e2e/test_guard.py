@@ -167,8 +167,11 @@ def test_the_operator_bans_and_nobody_bans_the_carrier(house, ua):
     assert daemon.api.get("/v1/bans/" + made.json["id"])["event"] == "manual"
     assert daemon.api.request("POST", "/v1/bans", {"prefix": net.CARRIER}).status == 409
     assert "never banned" in daemon.api.get("/v1/bans/" + net.CARRIER)["why"]
+    ours = daemon.api.request("POST", "/v1/bans", {"prefix": net.OUT})
+    assert ours.status == 409 and "an address of ours" in ours.json["detail"]
     assert daemon.api.delete("/v1/bans/" + made.json["id"]).status == 200
     assert bans(daemon) == []
+    net.until(lambda: daemon.logged(f"{net.STRANGER}/32 let go by the operator, banned for manual"), 5, "nothing is said of it")
 
 
 def test_a_connection_of_a_banned_source_is_closed(house, ua):

@@ -320,6 +320,7 @@ static void a_users_identity_is_his_account(void **state)
     EXPECT(&b, "INVITE");
     HAS(b.got, "\r\nP-Asserted-Identity: \"Boss\" <sip:1001@10.1.1.1>\r\n");
     talk_refuse(&b, 486, &a, "486 INVITE");
+    assert_string_equal(talk_record()->calling, "1001");
     rig_settle(r);
     rig_down(r);
 }

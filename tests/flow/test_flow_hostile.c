@@ -229,6 +229,40 @@ static void no_media_to_ourselves_or_along_the_link(void **state)
     }
 }
 
+static void no_media_to_the_ports_of_well_known_services(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    t.a.media_port = 1023;
+    phone_invite(&t.a, CALLED, phone_sdp(&t.a, NULL));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.a, "488 INVITE");
+    phone_ack_failure(&t.a);
+    phone_renew(&t.a);
+    t.a.media_port = 1024;
+    talk_start(&t.a, &t.b);
+    pair_answer(&t);
+    pair_bye(&t);
+}
+
+/* The callee's dialog is early as long as it rings: who only rings has no call to end or change
+ * (RFC 3261 15). */
+static void who_only_rings_cannot_end_the_call(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    talk_start(&t.a, &t.b);
+    phone_answer(&t.b, 180, NULL);
+    EXPECT(&t.a, "180 INVITE");
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
+    QUIET(&t.a);
+    pair_answer(&t);
+    pair_bye(&t);
+}
+
 /* Everything on one host, as in a laboratory or with a PBX next to us. */
 static void a_neighbour_on_our_host_has_its_media_there(void **state)
 {
@@ -335,6 +369,8 @@ int main(void)
         FLOW_TEST(rtcp_is_not_sent_where_somebody_else_lives),
         FLOW_TEST(a_stream_refused_in_early_media_may_be_taken_by_the_one_who_answers),
         FLOW_TEST(no_media_to_ourselves_or_along_the_link),
+        FLOW_TEST(no_media_to_the_ports_of_well_known_services),
+        FLOW_TEST(who_only_rings_cannot_end_the_call),
         cmocka_unit_test(a_neighbour_on_our_host_has_its_media_there),
         FLOW_TEST(a_refusal_carries_our_tag),
         FLOW_TEST(hop_counts_are_never_raised),

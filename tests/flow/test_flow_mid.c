@@ -17,10 +17,11 @@ static void an_info_is_relayed_and_its_answer_too(void **state)
     HAS(m, "Content-Type: application/dtmf-relay\r\n");
     HAS(m, "\r\n\r\nSignal=5\r\nDuration=160\r\n");
     HAS(m, "Max-Forwards: 69\r\n");
+    HAS(m, "\r\nInfo-Package: dtmf\r\n");
     phone_answer(&t.b, 200, NULL);
     EXPECT(&t.a, "200 INFO");
     phone_request(&t.b, "INFO", NULL, "x");
-    EXPECT(&t.a, "INFO");
+    LACKS(EXPECT(&t.a, "INFO"), "Info-Package");
     phone_answer(&t.a, 500, NULL);
     EXPECT(&t.b, "500 INFO");
     pair_bye(&t);

@@ -261,6 +261,70 @@ static void a_peer_whose_checks_never_come_is_named(void **state)
     rig_down(&r);
 }
 
+/* The description may come again and again meanwhile, and says nothing new. */
+static void the_wait_for_checks_does_not_begin_anew(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    up(&r);
+    loop_advance(r.loop, 20000);
+    assert_int_equal(rig_describe_ice(&r, 0), 0);
+    loop_advance(r.loop, 15000);
+    assert_int_equal(rig_stats(&r, 0).ice, MEDIA_ICE_FAILED);
+    rig_down(&r);
+}
+
+static void until_they_decide_the_first_who_is_valid_is_the_endpoint(void **state)
+{
+    struct rig r;
+    int other;
+
+    (void)state;
+    up(&r);
+    other = rig_socket(rig_ip(70));
+    rig_check_from(&r, 0, r.stranger, false, "a-wrong-password-of-24-c");
+    rig_say(&r, 1, r.phone[1]);
+    assert_false(rig_got(r.stranger));
+    rig_check_from(&r, 0, r.phone[0], false, NULL);
+    assert_true(rig_got_stun(r.phone[0]));
+    rig_check_from(&r, 0, other, false, NULL);
+    assert_true(rig_got_stun(other));
+    rig_say(&r, 1, r.phone[1]);
+    assert_true(rig_got(r.phone[0]));
+    assert_false(rig_got(other));
+    (void)close(other);
+    rig_down(&r);
+}
+
+/* As with another device of a fork: what the one before has proved is not the next one's. */
+static void a_side_that_is_somebody_else_is_checked_anew(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    up(&r);
+    rig_check_from(&r, 0, r.phone[0], true, NULL);
+    assert_true(rig_got_stun(r.phone[0]));
+    loop_advance(r.loop, 29000);
+    media_side_reset(r.s, 0, 0);
+    assert_int_equal(rig_stats(&r, 0).ice, MEDIA_ICE_NONE);
+    rig_describe(&r, 0);
+    assert_int_equal(rig_describe_ice(&r, 0), 0);
+    assert_int_equal(rig_stats(&r, 0).ice, MEDIA_ICE_CHECKING);
+    rig_say(&r, 0, r.phone[0]);
+    assert_false(rig_got(r.phone[1]));
+    loop_advance(r.loop, 25000); /* it has its own time */
+    assert_int_equal(rig_stats(&r, 0).ice, MEDIA_ICE_CHECKING);
+    loop_advance(r.loop, 11000);
+    assert_int_equal(rig_stats(&r, 0).ice, MEDIA_ICE_FAILED);
+    media_side_reset(r.s, 0, 0); /* nor is that its successor's failure */
+    rig_describe(&r, 0);
+    assert_int_equal(rig_describe_ice(&r, 0), 0);
+    assert_int_equal(rig_stats(&r, 0).ice, MEDIA_ICE_CHECKING);
+    rig_down(&r);
+}
+
 static void a_restart_keeps_the_old_pair_until_the_new_one(void **state)
 {
     struct media_ice_local before, after;
@@ -350,6 +414,9 @@ int main(void)
         cmocka_unit_test(consent_that_ends_is_media_lost),
         cmocka_unit_test(consent_to_reports_is_their_own),
         cmocka_unit_test(a_peer_whose_checks_never_come_is_named),
+        cmocka_unit_test(the_wait_for_checks_does_not_begin_anew),
+        cmocka_unit_test(until_they_decide_the_first_who_is_valid_is_the_endpoint),
+        cmocka_unit_test(a_side_that_is_somebody_else_is_checked_anew),
         cmocka_unit_test(a_restart_keeps_the_old_pair_until_the_new_one),
         cmocka_unit_test(a_side_may_go_on_without_ice),
         cmocka_unit_test(dtls_waits_for_a_validated_address),

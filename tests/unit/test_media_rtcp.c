@@ -56,6 +56,8 @@ static void compounds_are_checked_within_their_bounds(void **state)
                 "abc"),
          true},
         {"empty BYE", SL(RR0 "\x80\xcb\x00\x00"), true},
+        {"BYE of one source, none there", SL(RR0 "\x81\xcb\x00\x00"), false},
+        {"empty BYE with padding", SL(RR0 "\xa0\xcb\x00\x01\x00\x00\x00\x04"), true},
         {"feedback without media source", SL(RR0 "\x81\xcd\x00\x01" SSRC), false},
         {"XR without sender", SL(RR0 "\x80\xcf\x00\x00"), false},
         {"padding at the end", SL(RR0 "\xa0\xc9\x00\x02" SSRC "\x00\x00\x00\x04"), true},

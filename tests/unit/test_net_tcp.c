@@ -77,10 +77,13 @@ static void a_header_is_read_once_however_slowly_its_body_comes(void **state)
     }
     assert_int_equal(rig.n_msg, 0);
     rig_peer_put(rig.peer, sl_make(msg + msg_len - 1, 1));
-    rig_peer_put(rig.peer, sl_make(msg, msg_len)); /* and the next one is read by itself */
-    rig.want = 2;
+    rig.want = 1;
     rig_until(&rig, rig_has_messages);
     assert_int_equal(rig.msg_len[0], msg_len);
+    msg_len = rig_request(msg, sizeof(msg), "s", 0);
+    rig_peer_put(rig.peer, sl_make(msg, msg_len)); /* and the next one, shorter, by itself */
+    rig.want = 2;
+    rig_until(&rig, rig_has_messages);
     assert_int_equal(rig.msg_len[1], msg_len);
     assert_memory_equal(rig.last, msg, msg_len);
     rig_down(&rig);
@@ -166,6 +169,57 @@ static void a_ping_gets_a_pong_and_a_single_line_end_gets_nothing(void **state)
     assert_int_equal(stat_sum(STAT_SIP_KEEPALIVE), 1);
     assert_int_equal(stat_sum(STAT_SIP_TX), 0);
     rig_down(&rig);
+}
+
+static bool has_read_a_line_end(struct rig *r)
+{
+    const struct conn *c = only_conn();
+
+    return c != NULL && c->crlfs == r->want;
+}
+
+/* The halves of a ping may come apart, but a message between two line ends makes them two. */
+static void a_ping_is_two_line_ends_with_nothing_between_them(void **state)
+{
+    (void)state;
+    tcp_up(NULL);
+    rig_peer_put(rig.peer, SL("\r\n"));
+    rig.want = 1;
+    rig_until(&rig, has_read_a_line_end);
+    rig_peer_put(rig.peer, sl_make(msg, msg_len));
+    rig_until(&rig, rig_has_messages);
+    assert_int_equal(only_conn()->crlfs, 0);
+    rig_peer_put(rig.peer, SL("\r\n"));
+    rig_until(&rig, has_read_a_line_end);
+    assert_int_equal(stat_sum(STAT_SIP_KEEPALIVE), 0);
+    rig_peer_put(rig.peer, SL("\r\n"));
+    rig.want = 2;
+    rig_until(&rig, rig_has_got);
+    assert_int_equal(stat_sum(STAT_SIP_KEEPALIVE), 1);
+    rig_down(&rig);
+}
+
+/* Not only the first one on a connection is looked at, nor only what comes in one piece. */
+static void another_protocol_is_seen_later_and_in_pieces_too(void **state)
+{
+    (void)state;
+    for (unsigned late = 0; late < 2; late++) {
+        tcp_up(NULL);
+        if (late != 0) {
+            rig_peer_put(rig.peer, sl_make(msg, msg_len));
+            rig.want = 1;
+            rig_until(&rig, rig_has_messages);
+        }
+        rig_peer_put(rig.peer, SL("GET / HT"));
+        rig.want = 8;
+        rig_until(&rig, has_come);
+        rig_peer_put(rig.peer, SL("TP/1.1\r\n"));
+        rig_until(&rig, rig_peer_closed);
+        assert_int_equal(rig.n_msg, late);
+        assert_int_equal(rig.n_bad, 0);
+        assert_int_equal(stat_sum(STAT_SIP_DROP_NOT_SIP), 1);
+        rig_down(&rig);
+    }
 }
 
 static void other_protocols_are_closed_at_once_without_a_word(void **state)
@@ -595,6 +649,8 @@ int main(void)
         cmocka_unit_test(who_is_not_admitted_is_hung_up_on_at_once),
         cmocka_unit_test(a_message_of_the_largest_size_passes_in_pieces),
         cmocka_unit_test(a_ping_gets_a_pong_and_a_single_line_end_gets_nothing),
+        cmocka_unit_test(a_ping_is_two_line_ends_with_nothing_between_them),
+        cmocka_unit_test(another_protocol_is_seen_later_and_in_pieces_too),
         cmocka_unit_test(other_protocols_are_closed_at_once_without_a_word),
         cmocka_unit_test(a_first_line_without_end_is_given_up),
         cmocka_unit_test(contradictory_lengths_are_answered_and_end_the_stream),

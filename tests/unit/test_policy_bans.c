@@ -509,15 +509,25 @@ static void a_stored_ban_comes_back_for_what_is_left_of_it(void **state)
                              .level = 1,
                              .since_ms = START_WALL - 3000000,
                              .until_ms = START_WALL + 600000,
+                             .reason = "rude",
                              .evidence = SL("OPTIONS")};
+    const struct addr ip = rig_addr(EVIL);
+    const struct policy_ban *ban;
 
     (void)state;
     court_open(&c);
     assert_int_equal(policy_bans_load(c.b, &row, &c.now), 0);
     pass(&c, 599999);
     assert_true(is_denied(&c, EVIL));
+    ban = policy_bans_find(c.b, &ip, c.now.wall_ms);
+    assert_ptr_equal(ban, policy_bans_at(c.b, &row.prefix, c.now.wall_ms));
+    assert_non_null(ban);
+    assert_string_equal(ban->reason, "rude");
+    assert_true(sl_eq(ban->evidence, SL("OPTIONS")));
     pass(&c, 1);
     assert_false(is_denied(&c, EVIL));
+    assert_null(policy_bans_find(c.b, &ip, c.now.wall_ms)); /* but for what is remembered of it */
+    assert_null(policy_bans_at(c.b, &row.prefix, c.now.wall_ms));
     (void)offend(&c, EVIL, POLICY_SCANNER, POLICY_BY_STREAM);
     assert_int_equal(c.ban->level, 2);
     court_close(&c);

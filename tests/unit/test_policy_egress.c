@@ -13,7 +13,9 @@ static struct policy_egress *set;
 
 static int house_up(void **state)
 {
-    static const char *names[] = {"*.pbx.corp.example", "sbc7.pbx.corp.example"};
+    static const char *names[] = {"*.pbx.corp.example", "sbc7.pbx.corp.example", "example.test",
+                                  "anonymous.invalid"};
+    static const char *dialled[] = {"tls.lab.example"};
     static struct policy_uri_target targets[1];
     const struct policy_place places[] = {
         [OUTSIDE] = {rig_addr("198.51.100.1"), rig_addr("203.0.113.1")},
@@ -25,6 +27,8 @@ static int house_up(void **state)
     targets[0] = (struct policy_uri_target){.addr = rig_addr("fd00:5::20")};
     rig.peers[PBX].certificates = names;
     rig.peers[PBX].n_certificates = COUNT_OF(names);
+    rig.peers[PBX].tls.names = dialled;
+    rig.peers[PBX].tls.n_names = COUNT_OF(dialled);
     rig.peers[PBX].targets = targets;
     rig.peers[PBX].n_targets = 1;
     rig_compile(&rig);
@@ -137,6 +141,14 @@ static void names_are_found_with_what_is_below_them(void **state)
     assert_string_equal(at_carrier("<sip:100@PBX.corp.example:5060>"), "PBX.corp.example|");
     assert_string_equal(at_carrier("a.b.pbx.corp.example."), "a.b.pbx.corp.example|");
     assert_string_equal(at_carrier("corp.example xpbx.corp.example pbx.corp.example.org pbx"), "");
+}
+
+/* Whoever has them in a certificate: the users' domain and RFC 3323's name are everybody's. */
+static void names_of_nobody_alone_are_no_secret(void **state)
+{
+    (void)state;
+    assert_string_equal(at_carrier("<sip:tls.lab.example>"), "tls.lab.example|");
+    assert_string_equal(at_carrier("<sip:1001@example.test>;a@anonymous.invalid"), "");
 }
 
 static void what_the_other_side_said_is_found(void **state)
@@ -331,6 +343,7 @@ int main(void)
         cmocka_unit_test(ones_own_is_no_secret),
         cmocka_unit_test(a_network_as_wide_as_the_world_hides_nothing),
         cmocka_unit_test(names_are_found_with_what_is_below_them),
+        cmocka_unit_test(names_of_nobody_alone_are_no_secret),
         cmocka_unit_test(what_the_other_side_said_is_found),
         cmocka_unit_test(more_than_there_is_room_for_is_left_out),
         cmocka_unit_test(identifiers_are_whole_words),

@@ -263,7 +263,8 @@ static void only_peers_with_a_narrow_source_protect_an_address(void **state)
         const char *ip;
         bool is_protected;
     } rows[] = {{"10.9.9.9", true}, /* the first peer, of an IPv4 /8 */
-                {"11.9.9.9", false},   {"2001:db8::5", true},
+                {"11.9.9.9", false},
+                {"2001:db8::5", true},
                 {"2a00::1", false}, /* in the ::/0 of another */
                 {"192.0.2.77", true}};
     struct door d;
@@ -285,10 +286,10 @@ static void a_network_with_anybody_who_is_protected_in_it_is_guarded(void **stat
     static const struct {
         const char *net;
         bool guarded;
-    } rows[] = {{"203.0.113.0/24", true},  {"203.0.113.50", true},   {"203.0.113.51", false},
-                {"198.18.0.0/16", true},   {"198.18.0.2", false},    {"198.51.100.9", true},
+    } rows[] = {{"203.0.113.0/24", true},  {"203.0.113.50", true},     {"203.0.113.51", false},
+                {"198.18.0.0/16", true},   {"198.18.0.2", false},      {"198.51.100.9", true},
                 {"198.51.0.0/16", true},   {"198.51.101.0/24", false}, {"10.1.2.0/24", true},
-                {"10.0.0.0/7", true},      {"11.0.0.0/8", false},    {"2a00::/16", false},
+                {"10.0.0.0/7", true},      {"11.0.0.0/8", false},      {"2a00::/16", false},
                 {"2001:db8:77::/48", true}};
     struct door d;
 
@@ -348,6 +349,10 @@ static void a_home_lasts_as_long_as_the_longest_of_its_flows(void **state)
     assert_false(policy_prove(d.g, &other, 32000, 2000)); /* known already */
     assert_true(policy_has_proven(d.g, &flow, 89999));
     assert_false(policy_has_proven(d.g, &flow, 90000));
+    flow = rig_addr("2001:db8:7::1");
+    other = rig_addr("2001:db8:7::2");
+    assert_true(policy_prove(d.g, &flow, 200000, 90000));
+    assert_true(policy_has_proven(d.g, &other, 90000)); /* one home: the /64 */
     door_close(&d);
 }
 
@@ -458,6 +463,14 @@ static void a_trusted_source_is_held_to_its_own_rate(void **state)
     assert_int_equal(admit(&d, "192.0.2.1:5060", false, 10000), POLICY_ADMIT);
     assert_int_equal(admit(&d, "192.0.2.1:5060", false, 10000), POLICY_DROP_FAST);
     assert_int_equal(admit(&d, "192.0.2.2:5060", false, 10000), POLICY_ADMIT);
+    for (unsigned i = 1; i <= 4; i++) { /* neighbours in a /64 are sources of their own */
+        char at[40];
+        struct policy_knock k;
+
+        (void)snprintf(at, sizeof(at), "[2001:db8::%u]:5060", i);
+        k = knock_at(INSIDE, at);
+        assert_int_equal(policy_admit(d.g, d.r.policy, &k, 10000), POLICY_ADMIT);
+    }
     door_close(&d);
 }
 

@@ -17,6 +17,9 @@ struct message_target {
     struct policy_ref to;
     uint8_t group; /* neighbours with the same one are asked at once: a user's devices */
     bool is_user, is_later;
+    uint64_t device; /* a user's; 0: not known */
+    bool is_spare;   /* another flow of a device that comes before it: asked when that one fails, */
+    bool is_asked;   /* and once */
     const struct policy_peer *peer; /* and its target; NULL: a user's device */
     const struct policy_uri_target *aim;
     uint32_t failover_ms; /* nothing heard within it: the next target; 0: no such limit */

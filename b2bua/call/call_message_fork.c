@@ -122,6 +122,42 @@ static void target_try(struct message_target *tg)
     }
 }
 
+/* The flow of a device failed, not the device (RFC 5626 5.3): by its next one. False: none is left.
+ */
+static bool target_try_spare(const struct message_target *of)
+{
+    struct message *m = of->m;
+
+    for (size_t i = 0; i < m->next; i++) {
+        struct message_target *tg = &m->targets[i];
+
+        if (tg->group == of->group && tg->is_spare && !tg->is_asked && tg->device == of->device) {
+            tg->is_asked = true;
+            target_try(tg);
+            if (tg->cli != NULL) {
+                stat_inc(STAT_FLOW_NEXT);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void group_try(struct message *m, size_t from)
+{
+    for (size_t i = from; i < m->next; i++) {
+        struct message_target *tg = &m->targets[i];
+
+        if (tg->is_spare) {
+            continue;
+        }
+        target_try(tg);
+        if (tg->cli == NULL && tg->device != 0) {
+            (void)target_try_spare(tg);
+        }
+    }
+}
+
 /* False: nobody of them could be asked. */
 static bool group_send(struct message *m)
 {
@@ -131,8 +167,9 @@ static bool group_send(struct message *m)
     m->group_best = 0;
     m->is_said = false;
     while (m->next < m->n_targets && m->targets[m->next].group == first->group) {
-        target_try(&m->targets[m->next++]);
+        m->next++;
     }
+    group_try(m, begin);
     if (m->n_live == 0) {
         return false;
     }
@@ -267,6 +304,9 @@ static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, voi
         if (m->n_live == 0) {
             message_close(m);
         }
+        return;
+    }
+    if (tg->device != 0 && (err != 0 || status == 430) && target_try_spare(tg)) {
         return;
     }
     m->heard = err == 0 ? rsp : NULL;

@@ -82,6 +82,18 @@ static void add_peer(struct message *m, size_t to_i)
     }
 }
 
+/* Somewhere among those that are asked at once with it. */
+static bool has_device(const struct message *m, const struct message_target *tg)
+{
+    for (size_t i = 0; i < m->n_targets; i++) {
+        if (m->targets[i].is_user && m->targets[i].group == m->n_groups && tg->device != 0 &&
+            m->targets[i].device == tg->device) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_user(struct message *m, struct sl user)
 {
     const struct binding *list[REG_BINDINGS_MAX];
@@ -101,6 +113,8 @@ static void add_user(struct message *m, struct sl user)
         if (tg != NULL &&
             sl_cstr(call_request_uri(list[i]->contact), tg->uri, sizeof(tg->uri)) == 0) {
             tg->is_user = true;
+            tg->device = call_device(list[i]);
+            tg->is_spare = has_device(m, tg);
             tg->group = m->n_groups;
             tg->to.kind = POLICY_USERS;
             tg->failover_ms = MESSAGE_USER_MS;

@@ -87,6 +87,7 @@ struct request {
     size_t url_bytes, body_bytes, body_max;
     bool keeps_body; /* this resource reads it */
     bool has_passed; /* the token was good */
+    bool must_close; /* where this request ends is not certain */
     struct buf text; /* the body, when it is kept */
     struct arg args[REQUEST_ARGS_MAX];
     size_t n_args;
@@ -141,12 +142,13 @@ int query_choice(struct request *rq, const char *name, const char *const *words,
 MUST_USE int time_parse(struct sl text, int64_t *ms);   /* RFC 3339 or Unix ms; EBADMSG */
 int64_t duration_parse(struct sl text, uint32_t max_s); /* ms of "90s", "5m", "1h", "7d"; 0: none */
 
-/* --- cursor.c: where a list goes on; made by us, nobody else's is taken --- */
+/* --- cursor.c: where a list goes on; made by us for the same resource, no other is taken --- */
 #define CURSOR_MAX 3072
 void cursor_setup(struct admin *a);
-void cursor_put_call(const struct admin *a, struct json *j, uint64_t id);
-bool cursor_get_call(const struct admin *a, struct sl text, uint64_t *id);
-void cursor_put_binding(const struct admin *a, struct json *j, struct sl user, struct sl contact);
+void cursor_put_call(const struct request *rq, struct json *j, uint64_t id);
+bool cursor_get_call(const struct request *rq, struct sl text, uint64_t *id);
+void cursor_put_binding(const struct request *rq, struct json *j, struct sl user,
+                        struct sl contact);
 bool cursor_get_binding(struct request *rq, struct sl text, struct sl *user, struct sl *contact);
 
 /* --- readers.c --- */

@@ -24,7 +24,7 @@ void resource_bans(struct request *rq)
     uint64_t before = 0, next = 0;
     int err;
 
-    if (cursor.n != 0 && !cursor_get_call(rq->admin, cursor, &before)) {
+    if (cursor.n != 0 && !cursor_get_call(rq, cursor, &before)) {
         query_fault(rq, SL("cursor"), "not one of ours");
     }
     if (!ban_query_lacks(rq, others, "GET")) {
@@ -36,7 +36,7 @@ void resource_bans(struct request *rq)
     err = b2bua_bans_json(rq->admin->b2bua, before, limit, &rq->json, &next);
     json_arr_end(&rq->json);
     if (next != 0) {
-        cursor_put_call(rq->admin, &rq->json, next);
+        cursor_put_call(rq, &rq->json, next);
     } else {
         json_kcstr(&rq->json, "next_cursor", NULL);
     }
@@ -59,6 +59,7 @@ static void ban_answer(struct request *rq, int err, uint64_t id)
     } else if (err == EINVAL) {
         problem(rq, 400, "a network of that size is not banned; at least /8, IPv6 /16");
     } else if (err == ENOBUFS) {
+        rq->retry_after_s = 60; /* some ban ends */
         problem(rq, 503, "the book of bans is full");
     } else {
         problem_errno(rq, err, "ban");

@@ -33,7 +33,7 @@ static int call_read(struct request *rq, uint64_t id, store_call_fn *fn, void *a
     int err = reader_take(rq->admin, &r);
 
     if (err != 0) {
-        return err == ENOENT ? EIO : err; /* the database is missing, not the call */
+        return err;
     }
     err = store_read_call(r, id, fn, arg);
     reader_give(rq->admin, r, err);

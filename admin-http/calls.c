@@ -33,7 +33,7 @@ bool calls_read_filter(struct request *rq, struct store_call_filter *f)
         .end_code = (int)query_u32(rq, "code", 100, 699, 0),
         .limit = query_u32(rq, "limit", 1, ADMIN_LIMIT_MAX, ADMIN_LIMIT_DEFAULT),
     };
-    if (cursor.n != 0 && !cursor_get_call(rq->admin, cursor, &f->before_id)) {
+    if (cursor.n != 0 && !cursor_get_call(rq, cursor, &f->before_id)) {
         query_fault(rq, SL("cursor"), "not one of ours");
     }
     return query_is_good(rq);
@@ -85,7 +85,7 @@ static void calls_put(struct request *rq, struct store_call_filter *f, bool is_c
     err = calls_read(&page, f);
     json_arr_end(&rq->json);
     if (page.has_more) {
-        cursor_put_call(rq->admin, &rq->json, page.last_id);
+        cursor_put_call(rq, &rq->json, page.last_id);
     } else {
         json_kcstr(&rq->json, "next_cursor", NULL);
     }

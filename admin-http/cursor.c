@@ -1,5 +1,5 @@
-/* cursor.c - opaque cursors: the sort key of the last item behind a keyed hash of it. The key comes
- * from the token, so a cursor lives as long as the token does, also across a restart. */
+/* cursor.c - opaque cursors: the sort key of the last item behind a keyed hash of it and of the
+ * resource. The key comes from the token at the start, so a cursor outlives a restart. */
 #include "admin-http/admin_int.h"
 
 void cursor_setup(struct admin *a)
@@ -13,12 +13,17 @@ void cursor_setup(struct admin *a)
     }
 }
 
-static void cursor_mac(const struct admin *a, struct sl body, char out[STORE_ID_LEN + 1])
+/* A place in one list is none in another. */
+static void cursor_mac(const struct request *rq, struct sl body, char out[STORE_ID_LEN + 1])
 {
-    store_id_text(siphash13(body.p, body.n, a->cursor_key) >> 1, out); /* 63 bits as text */
+    const uint8_t *key = rq->admin->cursor_key;
+    uint64_t h[2] = {siphash13(rq->route->pattern, strlen(rq->route->pattern), key),
+                     siphash13(body.p, body.n, key)};
+
+    store_id_text(siphash13(h, sizeof(h), key) >> 1, out); /* 63 bits as text */
 }
 
-static void cursor_put(const struct admin *a, struct json *j, struct sl body)
+static void cursor_put(const struct request *rq, struct json *j, struct sl body)
 {
     char text[CURSOR_MAX];
     struct buf b;
@@ -30,37 +35,37 @@ static void cursor_put(const struct admin *a, struct json *j, struct sl body)
         json_none(j);
         return;
     }
-    cursor_mac(a, body, text);
+    cursor_mac(rq, body, text);
     b.n = STORE_ID_LEN;
     buf_putsl(&b, body);
     json_str(j, buf_sl(&b));
 }
 
-static bool cursor_get(const struct admin *a, struct sl text, struct sl *body)
+static bool cursor_get(const struct request *rq, struct sl text, struct sl *body)
 {
     char mac[STORE_ID_LEN + 1];
 
     *body = sl_from(text, STORE_ID_LEN);
-    cursor_mac(a, *body, mac);
+    cursor_mac(rq, *body, mac);
     return body->n != 0 && sl_eq(sl_head(text, STORE_ID_LEN), sl_make(mac, STORE_ID_LEN));
 }
 
-void cursor_put_call(const struct admin *a, struct json *j, uint64_t id)
+void cursor_put_call(const struct request *rq, struct json *j, uint64_t id)
 {
     char body[1 + STORE_ID_LEN + 1] = "c";
 
     store_id_text(id, body + 1);
-    cursor_put(a, j, sl_str(body));
+    cursor_put(rq, j, sl_str(body));
 }
 
-bool cursor_get_call(const struct admin *a, struct sl text, uint64_t *id)
+bool cursor_get_call(const struct request *rq, struct sl text, uint64_t *id)
 {
     struct sl body;
 
-    return cursor_get(a, text, &body) && body.p[0] == 'c' && store_id_parse(sl_from(body, 1), id);
+    return cursor_get(rq, text, &body) && body.p[0] == 'c' && store_id_parse(sl_from(body, 1), id);
 }
 
-void cursor_put_binding(const struct admin *a, struct json *j, struct sl user, struct sl contact)
+void cursor_put_binding(const struct request *rq, struct json *j, struct sl user, struct sl contact)
 {
     char text[CURSOR_MAX];
     struct buf b;
@@ -70,7 +75,7 @@ void cursor_put_binding(const struct admin *a, struct json *j, struct sl user, s
     buf_putx(&b, user.p, user.n);
     buf_putc(&b, '-');
     buf_putx(&b, contact.p, contact.n);
-    cursor_put(a, j, buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
+    cursor_put(rq, j, buf_err(&b) == 0 ? buf_sl(&b) : SL_NULL);
 }
 
 static bool cursor_unhex(struct arena *arena, struct sl hex, struct sl *out)
@@ -96,7 +101,7 @@ bool cursor_get_binding(struct request *rq, struct sl text, struct sl *user, str
 {
     struct sl body, word;
 
-    if (!cursor_get(rq->admin, text, &body) || body.p[0] != 'r') {
+    if (!cursor_get(rq, text, &body) || body.p[0] != 'r') {
         return false;
     }
     body = sl_from(body, 1);

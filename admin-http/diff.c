@@ -90,7 +90,7 @@ static void diff_put_end(struct diff *d, bool has_more)
     json_kint(j, "skipped_limited", d->limited);
     json_kint(j, "skipped_not_kept", d->lost);
     if (has_more && d->at != 0) {
-        cursor_put_call(d->rq->admin, j, d->ids[d->at - 1]);
+        cursor_put_call(d->rq, j, d->ids[d->at - 1]);
     } else {
         json_kcstr(j, "next_cursor", NULL);
     }
@@ -132,7 +132,7 @@ static int diff_open(struct diff *d)
     json_init(&errors, &rq->errors);
     err = b2bua_replay_open(&d->replay, buf_sl(&rq->text), &errors);
     if (err == EBADMSG) {
-        problem(rq, 400, "the configuration is not right");
+        problem(rq, 422, "the configuration is not right");
     } else if (err != 0) {
         problem_errno(rq, err, "configuration");
     }

@@ -62,6 +62,19 @@ static enum MHD_Result on_http_arg_size(void *arg, enum MHD_ValueKind kind, cons
     return MHD_YES;
 }
 
+/* http://host/path is how a proxy asks (RFC 9112 3.2.2). */
+static struct sl uri_path(struct sl uri)
+{
+    ptrdiff_t slash;
+
+    if (!sl_istarts(uri, SL("http://")) && !sl_istarts(uri, SL("https://"))) {
+        return uri;
+    }
+    uri = sl_from(uri, (size_t)sl_find(uri, SL("://")) + 3);
+    slash = sl_chr(uri, '/');
+    return slash >= 0 ? sl_from(uri, (size_t)slash) : SL("/");
+}
+
 /* The path is split as it came and its pieces are decoded later: an escaped slash is part of a
  * piece, and MHD would decode first. Without memory: no request. */
 void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
@@ -77,7 +90,7 @@ void *on_http_uri(void *arg, const char *uri, struct MHD_Connection *conn)
     }
     request_free(&slot->begun);
     slot->begun = rq;
-    path = end >= 0 ? sl_head(path, (size_t)end) : path;
+    path = uri_path(end >= 0 ? sl_head(path, (size_t)end) : path);
     arena_init(&rq->arena, 1024, REQUEST_ARENA_MAX);
     rq->url_bytes = path.n;
     rq->path = arena_dup(&rq->arena, path); /* nothing when it does not fit: that is 414 */
@@ -159,6 +172,7 @@ static bool answer_put_headers(const struct request *rq, struct MHD_Response *rs
         {"X-Content-Type-Options", "nosniff"},
         {"X-Request-Id", rq->id},
         {"Allow", rq->allow},
+        {"Connection", rq->must_close ? "close" : NULL},
         {"ETag", rq->etag[0] != '\0' && rq->status == 200 ? rq->etag : NULL},
         {"Retry-After", rq->retry_after_s != 0 ? retry : NULL},
         {"WWW-Authenticate", rq->status == 401 ? "Bearer realm=\"postern\"" : NULL},
@@ -227,10 +241,49 @@ static bool request_is_hopeless(struct request *rq)
     return true;
 }
 
+struct framing {
+    unsigned lengths, codings;
+    bool is_chunked;
+};
+
+static enum MHD_Result on_http_framing(void *arg, enum MHD_ValueKind kind, const char *key,
+                                       const char *value)
+{
+    struct framing *f = arg;
+
+    (void)kind;
+    f->lengths += sl_ieq(sl_str(key), SL("Content-Length")) ? 1 : 0;
+    if (sl_ieq(sl_str(key), SL("Transfer-Encoding"))) {
+        f->codings++;
+        f->is_chunked = sl_ieq(sl_trim(sl_str(value)), SL("chunked"));
+    }
+    return MHD_YES;
+}
+
+/* Whoever forwards it may see another end of this request than we do, and then the rest of one
+ * client's body is another's request (RFC 9112 6.3, 11.2). MHD takes the first of two lengths, and
+ * waits for the end of the connection when it does not know the coding. */
+static bool request_is_misframed(struct request *rq)
+{
+    struct framing f = {.lengths = 0};
+
+    (void)MHD_get_connection_values(rq->conn, MHD_HEADER_KIND, on_http_framing, &f);
+    if (f.lengths + f.codings > 1) {
+        problem(rq, 400, "Content-Length or Transfer-Encoding, and once");
+    } else if (f.codings != 0 && !f.is_chunked) {
+        problem(rq, 501, "the only transfer coding is chunked");
+    } else {
+        return false;
+    }
+    rq->must_close = true;
+    return true;
+}
+
 /* Before its body is sent: too large by its own word, or kept for nobody without the token. */
 static bool request_is_answered(struct request *rq)
 {
-    return request_is_hopeless(rq) || (rq->keeps_body && !route_may_pass(rq));
+    return request_is_misframed(rq) || request_is_hopeless(rq) ||
+           (rq->keeps_body && !route_may_pass(rq));
 }
 
 enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const char *url,

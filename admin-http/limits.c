@@ -13,7 +13,7 @@ void resource_limits(struct request *rq)
     };
     int err;
 
-    if (cursor.n != 0 && !cursor_get_call(rq->admin, cursor, &q.after)) {
+    if (cursor.n != 0 && !cursor_get_call(rq, cursor, &q.after)) {
         query_fault(rq, SL("cursor"), "not one of ours");
     }
     if (!query_is_good(rq)) {
@@ -22,7 +22,7 @@ void resource_limits(struct request *rq)
     json_obj(&rq->json);
     err = b2bua_limits_json(rq->admin->b2bua, &q, &rq->json);
     if (q.next != 0) {
-        cursor_put_call(rq->admin, &rq->json, q.next);
+        cursor_put_call(rq, &rq->json, q.next);
     } else {
         json_kcstr(&rq->json, "next_cursor", NULL);
     }

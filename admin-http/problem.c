@@ -15,9 +15,11 @@ static const struct problem_kind {
     {412, TYPE("precondition-failed"), "Precondition Failed"},
     {413, TYPE("content-too-large"), "Content Too Large"},
     {414, TYPE("uri-too-long"), "URI Too Long"},
+    {415, TYPE("unsupported-media-type"), "Unsupported Media Type"},
     {422, TYPE("unprocessable"), "Unprocessable Content"},
     {428, TYPE("precondition-required"), "Precondition Required"},
     {429, TYPE("too-many-requests"), "Too Many Requests"},
+    {501, TYPE("not-implemented"), "Not Implemented"},
     {503, TYPE("unavailable"), "Service Unavailable"},
     {500, TYPE("internal"), "Internal Server Error"}, /* also for what is not listed */
 };

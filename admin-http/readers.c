@@ -3,13 +3,19 @@
 
 int reader_take(struct admin *a, struct store_reader **rp)
 {
+    int err;
+
     *rp = NULL;
     (void)pthread_mutex_lock(&a->readers_lock);
     if (a->n_readers != 0) {
         *rp = a->readers[--a->n_readers];
     }
     (void)pthread_mutex_unlock(&a->readers_lock);
-    return *rp != NULL ? 0 : store_reader_open(rp, a->store_path);
+    if (*rp != NULL && store_reader_is_stale(*rp)) {
+        store_reader_close(rp);
+    }
+    err = *rp != NULL ? 0 : store_reader_open(rp, a->store_path);
+    return err == ENOENT ? EIO : err; /* the database is missing, not what is asked for */
 }
 
 /* After an error the next request gets a new connection: the file may be another one by then. */

@@ -99,7 +99,7 @@ void resource_registrations(struct request *rq)
     err = reg_read(&page, &f);
     json_arr_end(&rq->json);
     if (page.has_more) {
-        cursor_put_binding(rq->admin, &rq->json, page.user, page.contact);
+        cursor_put_binding(rq, &rq->json, page.user, page.contact);
     } else {
         json_kcstr(&rq->json, "next_cursor", NULL);
     }

@@ -101,12 +101,30 @@ route_fn *route_put(const struct route *r)
     return r->get == resource_config ? resource_config_put : NULL;
 }
 
+/* A page in a browser on this machine may have a name of its own that leads to our address (DNS
+ * rebinding): what needs no token is for those who say where they are. */
+static bool route_is_asked_here(struct request *rq)
+{
+    struct sl host = sl_str(MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Host"));
+    ptrdiff_t colon = sl_chr(host, ':');
+    struct addr at;
+
+    return host.n == 0 || rq->admin->unix_path != NULL || addr_parse_hostport(host, 80, &at) == 0 ||
+           sl_ieq(colon >= 0 ? sl_head(host, (size_t)colon) : host, SL("localhost"));
+}
+
+static bool route_needs_no_token(struct request *rq)
+{
+    return rq->route != NULL && rq->route->is_open && rq->admin->is_local &&
+           route_is_asked_here(rq);
+}
+
 bool route_may_pass(struct request *rq)
 {
     const char *header;
     unsigned status;
 
-    if (rq->has_passed || (rq->route != NULL && rq->route->is_open && rq->admin->is_local)) {
+    if (rq->has_passed || route_needs_no_token(rq)) {
         return true;
     }
     header = MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Authorization");

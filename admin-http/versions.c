@@ -174,7 +174,7 @@ static void put_versions(struct request *rq, struct version_page *p, uint64_t be
     }
     json_arr_end(p->j);
     if (p->has_more) {
-        cursor_put_call(rq->admin, p->j, p->last);
+        cursor_put_call(rq, p->j, p->last);
     } else {
         json_kcstr(p->j, "next_cursor", NULL);
     }
@@ -191,7 +191,7 @@ void resource_config_versions(struct request *rq)
     uint64_t before = 0;
 
     p.limit = query_u32(rq, "limit", 1, ADMIN_LIMIT_MAX, ADMIN_LIMIT_DEFAULT);
-    if (cursor.n != 0 && !cursor_get_call(rq->admin, cursor, &before)) {
+    if (cursor.n != 0 && !cursor_get_call(rq, cursor, &before)) {
         query_fault(rq, SL("cursor"), "not one of ours");
     }
     if (query_is_good(rq)) {

@@ -1,7 +1,6 @@
 /* call.c - the table of calls of one worker, and the two deaths of calls and legs. */
 #include "call/call_int.h"
 
-#define CALL_ID_EPOCH_MS 1577836800000LL /* 2020-01-01: 41 bits last until 2089 */
 #define CALL_SLOTS_MAX 1000000u
 #define CALL_RING_MS 60000 /* RFC 3261 13.3.1.1: what rings says so once a minute */
 
@@ -13,6 +12,7 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
         return ENOMEM;
     }
     t->p = *p;
+    t->last_id = p->store != NULL ? store_last_id(p->store) : 0;
     slots_init(&t->slots, CALL_SLOTS_MAX);
     hmap_init(&t->by_id, 0);
     hmap_init(&t->asked, 0);
@@ -89,11 +89,13 @@ void call_table_set_ring(struct call_table *t, const struct token_ring *ring)
 static uint64_t next_id(struct call_table *t, int64_t wall_ms)
 {
     uint64_t who = ((uint64_t)(t->cfg->node_id & 63) << 16) | ((uint64_t)(t->p.worker & 63) << 10);
-    uint64_t id = ((uint64_t)(wall_ms - CALL_ID_EPOCH_MS) << 22) | who;
-    uint64_t last_ms = t->last_id >> 22, n = t->last_id & 1023;
+    int64_t ms = wall_ms - STORE_ID_EPOCH_MS; /* a clock that nobody has set yet stands at 1970 */
+    uint64_t id = ((uint64_t)(ms > 0 ? ms : 1) << STORE_ID_SHIFT) | who;
+    uint64_t last_ms = t->last_id >> STORE_ID_SHIFT, n = t->last_id & 1023;
 
-    if (t->last_id != 0 && last_ms >= id >> 22) { /* same ms, or the wall clock went back */
-        id = n < 1023 ? (last_ms << 22) | who | (n + 1) : ((last_ms + 1) << 22) | who;
+    if (t->last_id != 0 && last_ms >= id >> STORE_ID_SHIFT) { /* same ms, or the clock went back */
+        id = n < 1023 ? (last_ms << STORE_ID_SHIFT) | who | (n + 1)
+                      : ((last_ms + 1) << STORE_ID_SHIFT) | who;
     }
     t->last_id = id;
     return id;
@@ -194,6 +196,12 @@ void call_set_state(struct call *c, enum call_state s)
     if (s != CALL_ENDED) {
         c->t->by_state[s]++;
     }
+}
+
+/* One that is set meanwhile makes no call longer. */
+int64_t call_wall_ms(const struct call *c)
+{
+    return c->start_wall + loop_now_ms(c->t->p.loop) - c->start_ms;
 }
 
 static bool id_eq(const struct hnode *n, const void *key)
@@ -372,7 +380,7 @@ void call_end(struct call *c, const char *by, const char *reason, uint16_t code)
     c->end_by = by;
     c->end_reason = reason;
     c->end_code = code != 0 ? code : c->end_code;
-    c->end_wall = loop_wall_ms(t->p.loop);
+    c->end_wall = call_wall_ms(c);
     timer_stop(t->p.loop, &c->timer);
     if (c->a != NULL) {
         leg_hang_up(c->a);
@@ -580,7 +588,7 @@ uint32_t call_media_sessions(const struct call_table *t)
     return n;
 }
 
-static uint32_t audit_call(struct call *c, int64_t wall_ms, uint32_t *legs)
+static uint32_t audit_call(struct call *c, uint32_t *legs)
 {
     uint32_t bad = 0;
 
@@ -590,7 +598,8 @@ static uint32_t audit_call(struct call *c, int64_t wall_ms, uint32_t *legs)
         log_error(&c->log, "reaper: a call without a caller");
         bad++;
     }
-    if (c->state == CALL_ENDED && c->slot != UINT32_MAX && wall_ms - c->end_wall > ZOMBIE_MAX_MS) {
+    if (c->state == CALL_ENDED && c->slot != UINT32_MAX &&
+        call_wall_ms(c) - c->end_wall > ZOMBIE_MAX_MS) {
         log_error(&c->log, "reaper: ended long ago and still waiting; removed");
         slots_del(&c->t->slots, c->slot, c->gen);
         c->slot = UINT32_MAX;
@@ -602,7 +611,6 @@ static uint32_t audit_call(struct call *c, int64_t wall_ms, uint32_t *legs)
 
 uint32_t call_audit(struct call_table *t)
 {
-    int64_t wall_ms = loop_wall_ms(t->p.loop);
     uint32_t bad = 0, legs = 0, alive = 0;
 
     LIST_FOR_EACH_SAFE(it, &t->all)
@@ -610,7 +618,7 @@ uint32_t call_audit(struct call_table *t)
         struct call *c = CONTAINER_OF(it, struct call, node);
 
         alive += c->state != CALL_ENDED ? 1 : 0;
-        bad += audit_call(c, wall_ms, &legs);
+        bad += audit_call(c, &legs);
     }
     if (legs != t->n_legs || alive != t->n_alive) {
         log_error(NULL, "reaper: %u legs counted, %u found; %u calls counted, %u found", t->n_legs,

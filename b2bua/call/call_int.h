@@ -158,6 +158,7 @@ void call_forget_text(char **textp,
 void leg_free(struct leg **lp);
 struct call *call_find(struct call_table *t, uint64_t id);
 void call_set_state(struct call *c, enum call_state s);
+int64_t call_wall_ms(const struct call *c); /* now, by the clock as it was at its start */
 /* First death: CDR, limits, media. The object stays for transactions that still finish. */
 void call_end(struct call *c, const char *by, const char *reason, uint16_t code);
 /* Second death, when nothing is pending any more. */

@@ -373,7 +373,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
         c->b = l;
     }
     if (c->state == CALL_SETUP) {
-        c->ring_wall = loop_wall_ms(c->t->p.loop);
+        c->ring_wall = call_wall_ms(c);
         call_set_state(c, CALL_RINGING);
         call_post(c);
     }
@@ -390,7 +390,7 @@ static void b_progress(struct leg *l, struct sip_msg *rsp, int err)
 
 static void answered(struct call *c)
 {
-    c->answer_wall = loop_wall_ms(c->t->p.loop);
+    c->answer_wall = call_wall_ms(c);
     c->end_code = 200;
     call_set_state(c, CALL_ANSWERED);
     timer_start(c->t->p.loop, &c->timer, c->cfg->duration_ms);

@@ -286,7 +286,22 @@ static bool (*const cfg_on_event[])(struct cfg_reader *r, const yaml_event_t *ev
     [YAML_MAPPING_END_EVENT] = cfg_on_close,
 };
 
-static void cfg_syntax_error(struct cfg *c, const yaml_parser_t *p)
+/* The reader says only at which byte; columns are characters, as everywhere. */
+static void cfg_reader_error(struct cfg *c, struct sl text, size_t offset, const char *problem)
+{
+    uint32_t line = 1, col = 1;
+
+    for (size_t i = 0; i < offset && i < text.n; i++) {
+        bool is_end =
+            text.p[i] == '\n' || (text.p[i] == '\r' && (i + 1 == text.n || text.p[i + 1] != '\n'));
+
+        line += is_end ? 1 : 0;
+        col = is_end ? 1 : col + (((unsigned char)text.p[i] & 0xC0) != 0x80 ? 1 : 0);
+    }
+    cfg_error_at(c, line, col, "%s", problem);
+}
+
+static void cfg_syntax_error(struct cfg *c, const yaml_parser_t *p, struct sl text)
 {
     const yaml_mark_t *at = &p->problem_mark;
     uint32_t line = cfg_from_1(at->line), col = cfg_from_1(at->column);
@@ -295,7 +310,7 @@ static void cfg_syntax_error(struct cfg *c, const yaml_parser_t *p)
     if (p->error == YAML_MEMORY_ERROR) {
         c->err = ENOMEM;
     } else if (p->error == YAML_READER_ERROR) {
-        cfg_error_at(c, 1, 1, "%s at byte %zu", problem, p->problem_offset);
+        cfg_reader_error(c, text, p->problem_offset, problem);
     } else if (p->context != NULL) {
         cfg_error_at(c, line, col, "%s %s", p->context, problem);
     } else {
@@ -304,13 +319,13 @@ static void cfg_syntax_error(struct cfg *c, const yaml_parser_t *p)
 }
 
 /* True: there is more to read. */
-static bool cfg_step(struct cfg_reader *r, yaml_parser_t *parser, bool *is_good)
+static bool cfg_step(struct cfg_reader *r, yaml_parser_t *parser, struct sl text, bool *is_good)
 {
     yaml_event_t ev;
     yaml_event_type_t type;
 
     if (yaml_parser_parse(parser, &ev) == 0) {
-        cfg_syntax_error(r->c, parser);
+        cfg_syntax_error(r->c, parser, text);
         *is_good = false;
         return false;
     }
@@ -335,7 +350,7 @@ bool cfg_tree_read(struct cfg *c, struct sl text)
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)(text.p != NULL ? text.p : ""),
                                  text.n);
-    while (cfg_step(&r, &parser, &is_good)) {
+    while (cfg_step(&r, &parser, text, &is_good)) {
     }
     yaml_parser_delete(&parser);
     return is_good && c->err == 0;

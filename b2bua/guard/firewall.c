@@ -12,6 +12,7 @@
 #define FIREWALL_RETRY_MS 1000 /* doubled up to ... */
 #define FIREWALL_RETRY_MAX_MS 60000
 #define FIREWALL_SYNC_MS 60000    /* the kernel's state is compared that often */
+#define FIREWALL_ANSWER_MS 30000  /* a helper that is asked and says nothing for so long hangs */
 #define FIREWALL_SYNC_SOON_MS 500 /* and after changes that need it: they come in groups */
 
 enum firewall_state {
@@ -35,6 +36,7 @@ struct firewall {
     bool wants_sync;
     bool is_woken;
     struct timer timer; /* FW_WAITING: start; FW_UP: compare */
+    int64_t asked_ms;   /* since when an answer is due; 0: none is */
     uint32_t retry_ms;
     struct nft_msg *queue; /* [first, n) waits to be sent */
     size_t first, n, cap;
@@ -89,6 +91,7 @@ static int queue_send(struct firewall *f)
             return errno == EINTR ? 0 : errno;
         }
         f->first += n;
+        f->asked_ms = f->asked_ms != 0 ? f->asked_ms : loop_now_ms(f->loop);
     }
     mem_free(f->queue);
     f->queue = NULL;
@@ -129,7 +132,7 @@ static void firewall_flush(struct firewall *f)
         firewall_down(f, strerror(err));
         return;
     }
-    if (fdw_set(f->helper.watch, f->first < f->n ? LOOP_READ | LOOP_WRITE : LOOP_READ) != 0) {
+    if (helper_watch(&f->helper, f->first < f->n ? LOOP_READ | LOOP_WRITE : LOOP_READ) != 0) {
         firewall_down(f, "its descriptor cannot be watched");
     }
 }
@@ -158,6 +161,7 @@ static void firewall_sync_soon(struct firewall *f)
 
 static void firewall_on_answer(struct firewall *f, const struct nft_msg *m)
 {
+    f->asked_ms = 0;
     if (m->err != 0) {
         stat_inc(STAT_FIREWALL_FAILED);
         log_warn(NULL, "the firewall did not take all bans: %s", strerror((int)m->err));
@@ -213,6 +217,7 @@ static void firewall_end(struct firewall *f)
     helper_end(&f->helper);
     queue_clear(f);
     f->has_synced = f->wants_sync = false;
+    f->asked_ms = 0;
     f->figures = (struct guard_firewall){0};
 }
 
@@ -250,6 +255,11 @@ static void firewall_start(struct firewall *f)
     timer_start(f->loop, &f->timer, FIREWALL_RETRY_MAX_MS); /* for its first word */
 }
 
+static bool firewall_hangs(const struct firewall *f)
+{
+    return f->asked_ms != 0 && loop_now_ms(f->loop) - f->asked_ms >= FIREWALL_ANSWER_MS;
+}
+
 static void on_timer(void *arg)
 {
     struct firewall *f = arg;
@@ -257,7 +267,7 @@ static void on_timer(void *arg)
     pthread_mutex_lock(f->lock);
     if (f->state == FW_WAITING) {
         firewall_start(f);
-    } else if (f->state == FW_STARTING) {
+    } else if (f->state == FW_STARTING || firewall_hangs(f)) {
         firewall_down(f, "it does not answer");
     } else if (f->state == FW_UP) {
         f->retry_ms = FIREWALL_RETRY_MS; /* it has lived for a while */

@@ -39,6 +39,7 @@ struct helper {
 };
 MUST_USE int helper_find(struct helper *h); /* program: beside this one */
 MUST_USE int helper_start(struct helper *h, struct loop *loop, fd_fn *fn, void *arg);
+MUST_USE int helper_watch(struct helper *h, int what); /* LOOP_READ, LOOP_WRITE */
 void helper_say_goodbye(struct helper *h); /* the table goes; waits for it a bounded time */
 void helper_end(struct helper *h);         /* kills; idempotent */
 

@@ -86,6 +86,11 @@ int helper_start(struct helper *h, struct loop *loop, fd_fn *fn, void *arg)
     return err;
 }
 
+int helper_watch(struct helper *h, int what)
+{
+    return fdw_set(h->watch, what);
+}
+
 /* Until it is waited for, its number cannot be another process's. */
 void helper_end(struct helper *h)
 {

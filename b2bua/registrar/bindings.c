@@ -73,6 +73,13 @@ struct reg_update *reg_update_clone(const struct reg_update *u)
     return c;
 }
 
+void reg_update_each_flow(struct reg_update *u, void (*fn)(void *arg, struct flow *flow), void *arg)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        fn(arg, &u->recs[i]->b.flow);
+    }
+}
+
 /* --- users --- */
 
 static bool user_eq(const struct hnode *n, const void *key)

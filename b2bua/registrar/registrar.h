@@ -64,6 +64,8 @@ struct binding {
 struct reg_update;
 struct reg_update *reg_update_clone(const struct reg_update *u); /* NULL: ENOMEM */
 void reg_update_free(struct reg_update **up);
+void reg_update_each_flow(struct reg_update *u, void (*fn)(void *arg, struct flow *flow),
+                          void *arg);
 
 struct dialog;
 struct registrar_params {

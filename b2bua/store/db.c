@@ -3,10 +3,12 @@
 #include "store/store_int.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DB_OPEN_WAIT_MS 2000 /* another process may look at the file while we start */
 #define DB_SQL_MAX 2048
+#define DB_NAME_MAX 4096
 
 static pthread_once_t db_once = PTHREAD_ONCE_INIT;
 
@@ -181,9 +183,24 @@ static int db_create_file(const char *path)
     return err;
 }
 
+static const char *const db_beside[] = {"-wal", "-shm"};
+
+static ino_t db_beside_ino(const char *path, size_t which, char name[DB_NAME_MAX])
+{
+    struct stat st;
+    struct buf b;
+
+    buf_init_fixed(&b, name, DB_NAME_MAX);
+    buf_puts(&b, path);
+    buf_puts(&b, db_beside[which]);
+    buf_putc(&b, '\0');
+    return buf_err(&b) == 0 && stat(name, &st) == 0 ? st.st_ino : 0;
+}
+
 int db_open(struct db *db, const char *path)
 {
     int err = db_create_file(path);
+    char name[DB_NAME_MAX];
     int rc;
 
     *db = (struct db){0};
@@ -195,7 +212,42 @@ int db_open(struct db *db, const char *path)
     if (err != 0) {
         db_close(db);
     }
+    for (size_t i = 0; i < COUNT_OF(db_beside) && err == 0; i++) {
+        db->beside[i] = db_beside_ino(path, i, name);
+    }
     return err;
+}
+
+bool db_has_moved(sqlite3 *h)
+{
+    int moved = 0;
+
+    return sqlite3_file_control(h, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+           moved != 0;
+}
+
+/* The log is written into the file that it belongs to, wherever that lies now. Left under the name,
+ * SQLite would take it for the log of the next file, and our readers, who still have the shared
+ * memory, would lose it under their feet. */
+bool db_leave_moved(struct db *db, const char *path)
+{
+    char name[DB_NAME_MAX];
+
+    if (db->h == NULL || !db_has_moved(db->h)) {
+        return false;
+    }
+    log_error(NULL,
+              "store: %s was moved or removed while in use: what was written stays in that file, "
+              "and another one is begun",
+              path);
+    (void)sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    for (size_t i = 0; i < COUNT_OF(db_beside); i++) {
+        if (db->beside[i] != 0 && db_beside_ino(path, i, name) == db->beside[i]) {
+            (void)unlink(name);
+        }
+    }
+    db_close(db);
+    return true;
 }
 
 void db_close(struct db *db)

@@ -56,8 +56,9 @@ static void pending_drop(struct store *s, struct rec *r)
 {
     hmap_remove(&s->pending, &r->node);
     list_del(&r->in_order);
-    mem_free(r);
     atomic_fetch_sub_explicit(&s->backlog, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->backlog_bytes, r->size, memory_order_relaxed);
+    mem_free(r);
 }
 
 static bool rec_is_ended(const struct rec *r)

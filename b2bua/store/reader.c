@@ -90,6 +90,11 @@ void store_reader_close(struct store_reader **rp)
     }
 }
 
+bool store_reader_is_stale(struct store_reader *r)
+{
+    return db_has_moved(r->h);
+}
+
 /* --- composing --- */
 
 static void query_init(struct query *q)
@@ -233,6 +238,19 @@ static int reader_seek(struct store_reader *r, int64_t t_ms, int64_t *id)
     return err;
 }
 
+/* A clock that stood far ahead for a while left an id that later calls have to follow: then a call
+ * of now may be behind one of long after. */
+static bool reader_is_in_order(struct store_reader *r)
+{
+    int64_t id = 0, start_ms = 0;
+    int err = reader_edge(r, "SELECT max(id) FROM calls", &id);
+
+    if (err == 0) {
+        err = reader_probe(r, id, &start_ms);
+    }
+    return err == 0 && (id >> STORE_ID_SHIFT) + STORE_ID_EPOCH_MS - start_ms < READER_SLACK_MS;
+}
+
 static int query_times(struct store_reader *r, struct query *q, const struct store_call_filter *f)
 {
     int64_t id;
@@ -244,7 +262,7 @@ static int query_times(struct store_reader *r, struct query *q, const struct sto
         err = reader_seek(r, f->since_ms - READER_SLACK_MS, &id);
         query_compare(q, "id>=", err == 0 ? id : 0, true);
     }
-    if (err == 0 && f->until_ms != 0) {
+    if (err == 0 && f->until_ms != 0 && reader_is_in_order(r)) {
         err = reader_seek(r, f->until_ms + READER_SLACK_MS, &id);
         query_compare(q, "id<=", err == 0 ? id : 0, true);
     }

@@ -60,6 +60,7 @@ int rec_new(struct rec **rp, enum rec_kind kind, const void *src)
         return ENOMEM;
     }
     r->next = NULL;
+    r->size = sizeof(*r) + bytes;
     r->node = (struct hnode){0};
     r->kind = kind;
     list_init(&r->in_order);
@@ -79,6 +80,7 @@ static int rec_post(struct store *s, enum rec_kind kind, const void *src)
         return err;
     }
     atomic_fetch_add_explicit(&s->backlog, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->backlog_bytes, r->size, memory_order_relaxed);
     head = atomic_load_explicit(&s->posted, memory_order_relaxed);
     do {
         r->next = head;

@@ -180,7 +180,7 @@ void spill_reserve(struct store *s)
     }
 }
 
-static void spill_use_reserve(const struct store *s)
+void spill_use_reserve(const struct store *s)
 {
     char mem[SPILL_NAME_MAX];
     struct buf name;
@@ -200,12 +200,24 @@ int spill_write(struct store *s, size_t *n)
     buf_init(&path, 8192);
     err = spill_names(s, &tmp, &path);
     if (err == 0) {
-        spill_use_reserve(s);
         err = spill_write_to(s, tmp.p, path.p, n);
     }
     buf_free(&tmp);
     buf_free(&path);
     return err;
+}
+
+void spill_forget(const struct store *s)
+{
+    struct buf tmp, path;
+
+    buf_init(&tmp, 8192);
+    buf_init(&path, 8192);
+    if (spill_names(s, &tmp, &path) == 0) {
+        (void)unlink(path.p);
+    }
+    buf_free(&tmp);
+    buf_free(&path);
 }
 
 /* --- reading it back --- */

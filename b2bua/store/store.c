@@ -9,7 +9,8 @@
 
 #define STORE_BATCH_MS 50
 #define STORE_BACKLOG_MAX 200000
-#define STORE_NAMES_MAX (64u << 10) /* bytes of all names that the node had */
+#define STORE_BACKLOG_BYTES_MAX (256u << 20) /* a quarter of what a spill file may have */
+#define STORE_NAMES_MAX (64u << 10)          /* bytes of all names that the node had */
 #define STORE_STALE_MS                                                                             \
     (24 * 3600 * INT64_C(1000)) /* a clock that was wrong for a while costs nothing */
 
@@ -54,6 +55,28 @@ static int store_close_crashed(struct store *s)
     return db_errno(rc);
 }
 
+static int store_find_last_id(struct store *s)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(s->db.h, "SELECT max(id) FROM calls", -1, &st, NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+    }
+    if (rc == SQLITE_ROW) { /* NULL is 0 */
+        int64_t id = sqlite3_column_int64(st, 0);
+
+        s->last_id = id > 0 ? (uint64_t)id : 0;
+    }
+    (void)sqlite3_finalize(st);
+    return rc == SQLITE_ROW ? 0 : db_errno(rc);
+}
+
+uint64_t store_last_id(const struct store *s)
+{
+    return s->last_id;
+}
+
 static int store_prune_bindings(struct store *s)
 {
     sqlite3_stmt *st = NULL;
@@ -69,20 +92,40 @@ static int store_prune_bindings(struct store *s)
     return rc == SQLITE_DONE ? 0 : db_errno(rc);
 }
 
+/* What the last run left. */
+static int store_catch_up(struct store *s)
+{
+    int err = spill_import(s);
+
+    if (err == 0) {
+        err = store_close_crashed(s);
+    }
+    if (err == 0) {
+        err = store_find_last_id(s);
+    }
+    return err == 0 ? store_prune_bindings(s) : err;
+}
+
+static int store_begin(struct store *s)
+{
+    int err = db_open(&s->db, s->path);
+
+    return err == 0 ? store_catch_up(s) : err;
+}
+
 static int store_prepare(struct store *s)
 {
     int err = store_lock(s);
 
     if (err == 0) {
-        err = db_open(&s->db, s->path);
+        err = store_begin(s);
+        if (err == ENOSPC || err == EIO) { /* a full disk, by either name: there is a reserve */
+            db_close(&s->db);
+            spill_use_reserve(s);
+            err = store_begin(s);
+        }
     }
-    if (err == 0) {
-        err = spill_import(s);
-    }
-    if (err == 0) {
-        err = store_close_crashed(s);
-    }
-    return err == 0 ? store_prune_bindings(s) : err;
+    return err;
 }
 
 /* Signals are main's business, but the thread's own faults. */
@@ -139,6 +182,8 @@ static struct store *store_new(const struct store_params *p)
     clock_init_real(&s->clock);
     s->batch_ms = p->batch_ms != 0 ? p->batch_ms : STORE_BATCH_MS;
     s->backlog_max = p->backlog_max != 0 ? p->backlog_max : STORE_BACKLOG_MAX;
+    s->backlog_bytes_max =
+        p->backlog_bytes_max != 0 ? p->backlog_bytes_max : STORE_BACKLOG_BYTES_MAX;
     s->lock_fd = s->wake_fd = s->stop_fd = -1;
     (void)pthread_mutex_init(&s->health_lock, NULL);
     version_init(s);
@@ -211,6 +256,7 @@ int store_close(struct store **sp, int64_t wait_ms)
     pending_take(s);
     pending_release(s, true);
     if (!list_is_empty(&s->order)) {
+        spill_use_reserve(s);
         err = spill_write(s, &n);
         if (err == 0) {
             log_warn(NULL, "store: %zu records wait in %s.pending for the next start", n, s->path);
@@ -228,6 +274,7 @@ void store_get_health(struct store *s, struct store_health *out)
 {
     *out = (struct store_health){.full = store_is_full(s),
                                  .backlog = atomic_load(&s->backlog),
+                                 .backlog_bytes = atomic_load(&s->backlog_bytes),
                                  .rows_written = atomic_load(&s->rows),
                                  .retries = atomic_load(&s->retries)};
     (void)pthread_mutex_lock(&s->health_lock);
@@ -239,5 +286,6 @@ void store_get_health(struct store *s, struct store_health *out)
 
 bool store_is_full(const struct store *s)
 {
-    return atomic_load_explicit(&s->backlog, memory_order_relaxed) >= s->backlog_max;
+    return atomic_load_explicit(&s->backlog, memory_order_relaxed) >= s->backlog_max ||
+           atomic_load_explicit(&s->backlog_bytes, memory_order_relaxed) >= s->backlog_bytes_max;
 }

@@ -14,12 +14,16 @@ struct store_params {
     uint32_t batch_ms;    /* 50; what is posted is written after at most four of these, a call that
                              lives after at most eight */
     uint32_t backlog_max; /* records waiting at which store_is_full() says so; 200000 */
+    uint64_t backlog_bytes_max; /* or so many bytes of them; 256 MiB */
 };
 /* Opens or creates, migrates, closes the calls that a crash left open (each gets its CDR: state
  * ended, end_by "system", reason "crash"), starts the writer. EBADMSG: file is no database of ours
  * or newer than we are; EBUSY: another process has it (<path>.lock); else errno. */
 MUST_USE int store_open(struct store **sp, const struct store_params *p);
-/* Writes everything that waits (gives up after wait_ms when the database refuses), stops the
+/* A file that is moved away or removed while it is in use is noticed before the next batch: what
+ * was written stays in it, and a new one is begun under the name.
+ *
+ * Writes everything that waits (gives up after wait_ms when the database refuses), stops the
  * thread. Returns 0, or EBUSY: records were left; they are in <path>.pending (escaped lines, mode
  * 0600), which the next store_open() writes and removes, so that nothing is lost. Another errno:
  * that failed, too. */
@@ -32,6 +36,7 @@ struct store_health {
     bool ok;          /* last batch was written, or nothing to write */
     bool full;        /* backlog over its limit: new calls must be refused */
     uint64_t backlog; /* records waiting */
+    uint64_t backlog_bytes;
     uint64_t rows_written, retries;
     int64_t failing_since_ms; /* Unix ms; 0: not failing */
     char error[128];
@@ -39,10 +44,15 @@ struct store_health {
 void store_get_health(struct store *s, struct store_health *out); /* any thread */
 bool store_is_full(const struct store *s);                        /* cheap; any thread */
 
-/* --- call ids: 63 bits, sortable by start time --- */
+/* --- call ids: 63 bits, sortable by start time: ms << 22 and what tells the makers apart --- */
 #define STORE_ID_LEN 13
+#define STORE_ID_EPOCH_MS INT64_C(1577836800000) /* 2020-01-01: 41 bits last until 2089 */
+#define STORE_ID_SHIFT 22
 void store_id_text(uint64_t id, char out[STORE_ID_LEN + 1]); /* Crockford base32, lower case */
 bool store_id_parse(struct sl text, uint64_t *id);
+/* The highest id that was there at the start; 0: none. With a clock that was set back meanwhile a
+ * new one could be one of these, and a CDR is never written over. Thread: any. */
+uint64_t store_last_id(const struct store *s);
 
 enum store_call_state {
     STORE_CALL_SETUP,
@@ -142,6 +152,8 @@ MUST_USE int store_save_version(struct store *s, const struct store_version *v, 
 struct store_reader;
 MUST_USE int store_reader_open(struct store_reader **rp, const char *path);
 void store_reader_close(struct store_reader **rp);
+/* The file that it reads is not the one of that name any more: open another one. */
+bool store_reader_is_stale(struct store_reader *r);
 
 struct store_call_filter {
     int live;                                         /* 1 live, 0 ended, -1 both */

@@ -60,6 +60,7 @@ struct rec {
     struct hnode node;
     struct list in_order; /* in store.order or store.held */
     int64_t since_ms;     /* when its key came into the set */
+    size_t size;          /* bytes of the block */
     enum rec_kind kind;
     union {
         struct store_call call;
@@ -106,11 +107,16 @@ enum db_stmt {
 struct db {
     sqlite3 *h; /* NULL: closed */
     sqlite3_stmt *st[DB_STMTS];
+    ino_t beside[2]; /* of the files that SQLite keeps beside it */
 };
 int db_errno(int rc); /* SQLite result to errno */
 /* Creates the file (0600) when missing, migrates, prepares. Logs what is wrong. */
 MUST_USE int db_open(struct db *db, const char *path);
 void db_close(struct db *db);
+/* The name stands for another file, or for none. */
+bool db_has_moved(sqlite3 *h);
+/* Closes it when that is so; its last rows go with it. True: it was. */
+bool db_leave_moved(struct db *db, const char *path);
 int db_exec(struct db *db, const char *sql);    /* SQLite's code */
 int db_step(struct db *db, enum db_stmt which); /* SQLITE_OK when done */
 int db_put(struct db *db, const struct rec *r); /* inside a transaction; SQLite's code */
@@ -131,12 +137,14 @@ struct store {
     char *path;
     _Atomic(const char *) node;
     struct arena names; /* of the node: old ones may still be read */
+    uint64_t last_id;   /* of a call, at the start */
     uint32_t batch_ms, backlog_max;
+    uint64_t backlog_bytes_max;
     int lock_fd, wake_fd, stop_fd;
     pthread_t thread;
     bool has_thread;
     _Atomic(struct rec *) posted; /* newest first */
-    atomic_uint_fast64_t backlog, rows, retries;
+    atomic_uint_fast64_t backlog, backlog_bytes, rows, retries;
     atomic_bool stopping;
     atomic_int_fast64_t stop_at_ms; /* monotonic; set before stopping */
     /* the writer's */
@@ -145,6 +153,8 @@ struct store {
     struct list order;   /* of these, what is to be written, oldest first */
     struct list held;    /* of these, young live calls, oldest first: most change again soon */
     uint32_t backoff_ms; /* 0: not failing */
+    bool has_spilled;    /* what waits is in <path>.pending, too, as it was for a while */
+    int64_t spill_at_ms; /* when that is written next */
     /* version_lock's */
     pthread_mutex_t version_lock;
     pthread_cond_t version_cond;
@@ -166,11 +176,14 @@ void pending_done(struct store *s, size_t n);    /* the n oldest were written: f
 void pending_free(struct store *s);
 
 /* --- writer.c --- */
-void *writer_main(void *arg); /* struct store */
+void *writer_main(void *arg);              /* struct store */
+MUST_USE int writer_open(struct store *s); /* the connection, if there is none */
 
 /* --- spill.c: what could not be written outlives the process in <path>.pending --- */
 MUST_USE int spill_write(struct store *s, size_t *n); /* ENOSPC: only *n records fitted */
-void spill_reserve(struct store *s);        /* room for that on a disk that is full by then */
+void spill_reserve(struct store *s); /* room for that on a disk that is full by then */
+void spill_use_reserve(const struct store *s);
+void spill_forget(const struct store *s);   /* all of it was written after all */
 MUST_USE int spill_import(struct store *s); /* 0 also when there is no such file */
 
 #endif

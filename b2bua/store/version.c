@@ -85,7 +85,7 @@ static int version_transact(struct store *s, const struct version_job *job)
 {
     int rc;
 
-    if (s->db.h == NULL && db_open(&s->db, s->path) != 0) {
+    if (writer_open(s) != 0) {
         return SQLITE_CANTOPEN;
     }
     (void)db_exec(&s->db, "PRAGMA synchronous=FULL");

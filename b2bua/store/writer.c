@@ -11,6 +11,8 @@
 #define WRITER_BACKOFF_MIN_MS 100
 #define WRITER_BACKOFF_MAX_MS 2000
 #define WRITER_STOP_RETRY_MS 50
+#define WRITER_SPILL_MS 2000 /* the database refuses for so long: what waits may outlive us */
+#define WRITER_SPILL_PART 20 /* of the writer's time at most one part in so many */
 
 static bool writer_has_posts(struct store *s)
 {
@@ -91,12 +93,31 @@ static void writer_set_health(struct store *s, int64_t since_ms, const char *err
     (void)pthread_mutex_unlock(&s->health_lock);
 }
 
-static void writer_failed(struct store *s, const char *error)
+/* A kill would lose what waits in memory. A full disk has no room for it, and what was set aside is
+ * for the end. */
+static void writer_spill(struct store *s, int rc)
+{
+    int64_t start_ms = clock_now_ms(&s->clock), took_ms;
+    size_t n;
+    int err;
+
+    if (atomic_load(&s->stopping) || (rc & 0xff) == SQLITE_FULL || start_ms < s->spill_at_ms) {
+        return;
+    }
+    err = spill_write(s, &n);
+    s->has_spilled = s->has_spilled || err == 0;
+    took_ms = clock_now_ms(&s->clock) - start_ms;
+    s->spill_at_ms = start_ms + WRITER_SPILL_MS + took_ms * WRITER_SPILL_PART;
+}
+
+static void writer_failed(struct store *s, int rc, const char *error)
 {
     if (s->backoff_ms == 0) {
         writer_set_health(s, clock_wall_ms(&s->clock), error);
         log_error(NULL, "store: %s cannot be written: %s; records wait", s->path, error);
+        s->spill_at_ms = clock_now_ms(&s->clock) + WRITER_SPILL_MS;
     }
+    writer_spill(s, rc);
     s->backoff_ms = s->backoff_ms == 0 ? WRITER_BACKOFF_MIN_MS : s->backoff_ms * 2;
     if (s->backoff_ms > WRITER_BACKOFF_MAX_MS) {
         s->backoff_ms = WRITER_BACKOFF_MAX_MS;
@@ -115,6 +136,16 @@ static void writer_worked(struct store *s, size_t n)
     atomic_fetch_add(&s->rows, n);
     stat_add(STAT_STORE_ROWS, n);
     pending_done(s, n);
+    if (s->has_spilled && list_is_empty(&s->order)) {
+        spill_forget(s);
+        s->has_spilled = false;
+    }
+}
+
+int writer_open(struct store *s)
+{
+    (void)db_leave_moved(&s->db, s->path);
+    return s->db.h != NULL ? 0 : db_open(&s->db, s->path);
 }
 
 /* One transaction of the oldest records; *n says how many. SQLite's code. */
@@ -155,14 +186,14 @@ static bool writer_write(struct store *s)
     size_t n = 0;
     int rc;
 
-    if (s->db.h == NULL && db_open(&s->db, s->path) != 0) {
-        writer_failed(s, "the database cannot be opened");
+    if (writer_open(s) != 0) {
+        writer_failed(s, SQLITE_CANTOPEN, "the database cannot be opened");
         return false;
     }
     (void)sqlite3_busy_timeout(s->db.h, WRITER_BUSY_MS);
     rc = writer_transact(s, &n);
     if (rc != SQLITE_OK) {
-        writer_failed(s, sqlite3_errstr(rc));
+        writer_failed(s, rc, sqlite3_errstr(rc));
         if (!writer_may_keep(rc)) {
             db_close(&s->db);
         }

@@ -35,9 +35,16 @@ static bool is_admitted(enum policy_admission a, const struct flow *flow)
     return a == POLICY_ADMIT;
 }
 
-bool worker_admit(void *arg, const struct flow *flow)
+bool worker_admit(void *arg, const struct flow *at)
 {
-    return is_admitted(ask_policy(arg, flow, false), flow);
+    struct worker *w = arg;
+    struct flow flow = *at;
+
+    if (!flow_is_reliable(&flow)) { /* no connection is half made */
+        worker_catch_up(w);
+        worker_place_flow(w, &flow);
+    }
+    return is_admitted(ask_policy(w, &flow, false), &flow);
 }
 
 bool worker_known(void *arg, const struct flow *flow)

@@ -22,6 +22,7 @@ static void box_unref(struct ask_box *box)
     if (last) {
         buf_free(&box->a.out);
         reg_update_free(&box->a.where);
+        config_unref(&box->a.cfg);
         pthread_cond_destroy(&box->done_cond);
         pthread_mutex_destroy(&box->lock);
         mem_free(box);
@@ -43,6 +44,7 @@ static struct ask_box *box_new(const struct ask *question)
     pthread_condattr_destroy(&attr);
     box->refs = 2;
     box->a = *question;
+    box->a.cfg = question->cfg != NULL ? config_ref(question->cfg) : NULL;
     buf_init(&box->a.out, 1u << 20);
     return box;
 }
@@ -97,6 +99,7 @@ static int ask(struct worker *w, struct ask *a)
     }
     if (wait_done(box, clock_now_ms(&clock) + B2BUA_WAIT_MS)) {
         *a = box->a; /* the text is handed over */
+        a->cfg = NULL;
         buf_init(&box->a.out, 1);
         box->a.where = NULL;
         err = a->err;
@@ -110,6 +113,12 @@ static int ask(struct worker *w, struct ask *a)
 int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out)
 {
     *out = (struct ask){.fn = fn, .id = id};
+    return ask(w, out);
+}
+
+int worker_ask_config(struct worker *w, ask_fn *fn, struct config *cfg, struct ask *out)
+{
+    *out = (struct ask){.fn = fn, .cfg = cfg};
     return ask(w, out);
 }
 

@@ -123,11 +123,6 @@ static void in_dialog(struct worker *w, const struct flow *flow, struct sip_msg 
         call_in_dialog(w->calls, tok, NULL, req, flow);
         return;
     }
-    if (!worker_serves(w, flow->listener)) { /* left by a reload: what runs may end, no more */
-        stat_inc(STAT_SIP_LISTENER_LEFT);
-        answer(w, req, flow, 503, SL("Retry-After: 5\r\n"));
-        return;
-    }
     if (refuse_early(w, req, flow)) {
         return;
     }
@@ -455,13 +450,16 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
     sip_msg_unref(&msg);
 }
 
-static void on_net_message(void *arg, const struct flow *flow, struct sl bytes)
+static void on_net_message(void *arg, const struct flow *at, struct sl bytes)
 {
     struct worker *w = arg;
+    struct flow flow = *at;
 
-    if (!flow_is_reliable(flow) || worker_admit_message(w, flow)) {
-        w->waited_us = flow_is_reliable(flow) ? 0 : net_waited_us(w->net);
-        worker_input(w, flow, bytes, 0);
+    worker_catch_up(w);
+    worker_place_flow(w, &flow);
+    if (!flow_is_reliable(&flow) || worker_admit_message(w, &flow)) {
+        w->waited_us = flow_is_reliable(&flow) ? 0 : net_waited_us(w->net);
+        worker_input(w, &flow, bytes, 0);
         w->waited_us = 0;
     }
 }

@@ -188,6 +188,7 @@ static void put_store(struct json *j, struct store *store)
     json_kbool(j, "ok", h.ok);
     json_kbool(j, "full", h.full);
     json_kint(j, "backlog", (int64_t)h.backlog);
+    json_kint(j, "backlog_bytes", (int64_t)h.backlog_bytes);
     json_kint(j, "rows_written", (int64_t)h.rows_written);
     json_kint(j, "retries", (int64_t)h.retries);
     json_ktime(j, "failing_since", h.failing_since_ms);
@@ -379,6 +380,7 @@ int b2bua_metrics(struct b2bua *b, struct buf *t)
         gauge1(t, "postern_media_sessions", "Calls with media", s.media.sessions);
         gauge1(t, "postern_media_sockets", "Open media sockets", s.media.sockets);
         gauge1(t, "postern_store_backlog", "Records that wait to be written", h.backlog);
+        gauge1(t, "postern_store_backlog_bytes", "Memory of these records", h.backlog_bytes);
         gauge1(t, "postern_store_ok", "1 when the last batch was written", h.ok ? 1 : 0);
         gauge(t, "postern_event_loop_lag_seconds", "Latest timer of the last ten seconds");
         buf_putf(t, "postern_event_loop_lag_seconds %.3f\n", (double)s.lag_ms / 1000);

@@ -60,6 +60,8 @@ static void on_handed_message(void *owner, struct loop_msg *m)
     struct worker *w = owner;
     struct parcel *p = m->ptr;
 
+    worker_catch_up(w);
+    worker_place_flow(w, &p->flow);
     w->waited_us = (uint32_t)(m->a >> 32); /* where it arrived */
     worker_input(w, &p->flow, sl_make(p->bytes, p->n), (unsigned)(m->a & UINT32_MAX));
     w->waited_us = 0;
@@ -97,8 +99,11 @@ static void on_handed_send(void *owner, struct loop_msg *m)
     struct parcel *p = m->ptr;
     struct sl bytes = sl_make(p->bytes, p->n);
     struct flow flow = p->flow; /* as the sender knows it: a new connection has another number */
-    int err = net_real_ops.send(w->net, &p->flow, bytes);
+    int err;
 
+    worker_catch_up(w);
+    worker_place_flow(w, &p->flow);
+    err = net_real_ops.send(w->net, &p->flow, bytes);
     if (err != 0) {
         log_debug(NULL, "a handed message could not be sent: %s", strerror(err));
     }
@@ -120,6 +125,8 @@ static void on_handed_update(void *owner, struct loop_msg *m)
     struct worker *w = owner;
     struct reg_update *u = m->ptr;
 
+    worker_catch_up(w);
+    worker_place_bindings(w, u);
     registrar_apply(w->registrar, u);
     reg_update_free(&u);
 }

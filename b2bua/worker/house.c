@@ -115,6 +115,7 @@ static void house_free(struct b2bua **bp)
     policy_gate_free(&b->gate);
     repeats_free(&b->repeats);
     config_unref(&b->cfg);
+    config_unref(&b->next_cfg);
     house_free_retired(b, true);
     pthread_mutex_destroy(&b->lock);
     pthread_mutex_destroy(&b->turn);
@@ -219,6 +220,7 @@ int b2bua_start(struct b2bua **bp, const struct b2bua_params *p, const char **wh
     pthread_mutex_init(&b->turn, NULL);
     clock_init_real(&b->clock);
     b->cfg = config_ref(p->cfg);
+    atomic_init(&b->in_force, b->cfg);
     b->store = p->store;
     b->n_workers = p->cfg->workers < WORKERS_MAX ? p->cfg->workers : WORKERS_MAX;
     b->started_ms = clock_now_ms(&b->clock);
@@ -241,16 +243,10 @@ enum news { NEWS_CONFIG, NEWS_RING, NEWS_DRAIN, NEWS_DRAIN_END };
 
 static void on_config(void *owner, struct loop_msg *m)
 {
-    struct worker *w = owner;
     struct config *cfg = m->ptr;
-    struct clock real;
-    int64_t from_us;
 
-    clock_init_real(&real);
-    from_us = clock_now_us(&real);
-    worker_apply_config(w, cfg);
+    worker_take_config(owner, cfg);
     config_unref(&cfg);
-    atomic_store(&w->pause_us, (uint32_t)(clock_now_us(&real) - from_us));
 }
 
 static void drop_config(void *owner, struct loop_msg *m)

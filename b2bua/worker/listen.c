@@ -70,6 +70,7 @@ int worker_open(struct worker *w, struct config *cfg, struct buf *why)
     int err = 0;
 
     worker_be_node(w, cfg->node_id); /* another worker may write it before this one has the news */
+    worker_expect(w, cfg);
     for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners && err == 0; slot++) {
         if (!has_listener(cfg, slot)) {
             continue;
@@ -91,6 +92,7 @@ void worker_abandon(struct worker *w)
         }
     }
     w->fresh_slots = 0;
+    worker_expect(w, NULL);
 }
 
 /* A listener that has changed is another one by number: what it left open is the new one's. */
@@ -98,12 +100,31 @@ static void adopt(struct worker *w, const struct config *cfg, unsigned slot)
 {
     const struct config_listener *ls = &cfg->listeners[slot];
 
-    for (size_t k = 0; k < COUNT_OF(transports); k++) {
+    for (size_t k = 0; w->net != NULL && k < COUNT_OF(transports); k++) {
         struct addr at = ls->address;
 
         addr_set_port(&at, ls->port[transports[k]]);
         if (ls->port[transports[k]] != 0) {
             net_adopt(w->net, (uint8_t)slot, transports[k], &at);
+        }
+    }
+}
+
+/* The neighbours may speak of the old number for a while. */
+static void note_heirs(struct worker *w, const struct config *old, const struct config *cfg,
+                       unsigned slot)
+{
+    const struct config_listener *ls = &cfg->listeners[slot];
+
+    worker_listener_served(w, (uint8_t)slot);
+    for (unsigned i = 0; old != NULL && i < old->n_listeners; i++) {
+        for (size_t k = 0; i != slot && has_listener(old, i) && k < COUNT_OF(transports); k++) {
+            uint16_t port = ls->port[transports[k]];
+
+            if (port != 0 && port == old->listeners[i].port[transports[k]] &&
+                addr_eq_ip(&ls->address, &old->listeners[i].address)) {
+                worker_socket_moved(w, (uint8_t)i, (uint8_t)slot, transports[k]);
+            }
         }
     }
 }
@@ -115,6 +136,7 @@ static void move_bindings(struct worker *w, const struct config *old, const stru
             if (k != i && has_listener(cfg, k) &&
                 sl_eq(sl_str(old->listeners[i].name), sl_str(cfg->listeners[k].name))) {
                 registrar_move(w->registrar, (uint8_t)i, (uint8_t)k);
+                worker_listener_moved(w, (uint8_t)i, (uint8_t)k);
             }
         }
     }
@@ -139,16 +161,18 @@ static void reopen(struct worker *w, const struct config *cfg, unsigned slot)
 void worker_take_sockets(struct worker *w, const struct config *old, const struct config *cfg)
 {
     w->fresh_slots = 0;
-    move_bindings(w, old, cfg);
-    for (unsigned slot = 0; w->net != NULL && slot < cfg->n_listeners; slot++) {
+    for (unsigned slot = 0; slot < cfg->n_listeners; slot++) {
         if (!has_listener(cfg, slot)) {
             continue;
         }
+        note_heirs(w, old, cfg, slot);
         adopt(w, cfg, slot);
-        if (old != NULL) { /* the first configuration is bound by worker_listen() */
+        if (old != NULL &&
+            w->net != NULL) { /* the first configuration is bound by worker_listen() */
             reopen(w, cfg, slot);
         }
     }
+    move_bindings(w, old, cfg);
 }
 
 /* Calls hold their snapshot, and that its places; requests outside calls have had their time. */

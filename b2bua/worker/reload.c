@@ -4,33 +4,59 @@
 
 static void ask_open(struct worker *w, struct ask *a)
 {
-    struct config *cfg = (struct config *)(uintptr_t)a->id;
-
-    a->err = worker_open(w, cfg, &a->out);
-    config_unref(&cfg);
+    a->err = worker_open(w, a->cfg, &a->out);
 }
 
 /* Without a thread (before the start, tests) there is nobody to ask. */
 static int open_on(struct worker *w, struct config *cfg, struct buf *why)
 {
-    struct config *theirs;
     struct ask a;
     int err;
 
     if (!w->running) {
         return worker_open(w, cfg, why);
     }
-    theirs = config_ref(cfg);
-    err = worker_ask(w, ask_open, (uint64_t)(uintptr_t)theirs, &a);
-    if (err == ENOBUFS || (err == ENOMEM && a.out.n == 0)) {
-        config_unref(&theirs); /* never asked */
-    }
+    err = worker_ask_config(w, ask_open, cfg, &a);
     if (err != 0) {
         buf_putf(why, "%.*s",
                  SL_ARG(a.out.n != 0 ? buf_sl(&a.out) : SL("a worker gave no answer in time")));
     }
     buf_free(&a.out);
     return err;
+}
+
+/* --- snapshots that were left --- */
+
+static void retire(struct b2bua *b, struct config *cfg)
+{
+    if (b->n_retired == RETIRED_MAX) {
+        config_unref(&cfg); /* whoever has it last frees it, be it a worker */
+        return;
+    }
+    b->retired[b->n_retired++] = cfg;
+}
+
+void house_free_retired(struct b2bua *b, bool all)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < b->n_retired; i++) {
+        if (all || config_is_mine(b->retired[i])) {
+            config_unref(&b->retired[i]);
+        } else {
+            b->retired[n++] = b->retired[i];
+        }
+    }
+    b->n_retired = n;
+}
+
+/* The workers may still have it: none of them shall be the last. */
+static void leave_prepared(struct b2bua *b)
+{
+    if (b->next_cfg != NULL) {
+        retire(b, b->next_cfg);
+        b->next_cfg = NULL;
+    }
 }
 
 /* --- what is the whole house's --- */
@@ -80,6 +106,8 @@ int b2bua_prepare(struct b2bua *b, struct config *cfg, struct buf *why)
     int err;
 
     pthread_mutex_lock(&b->turn);
+    leave_prepared(b);
+    b->next_cfg = config_ref(cfg);
     err = prepare_ring(b, cfg, why);
     if (err == 0) {
         err = prepare_pool(b, cfg, why);
@@ -103,6 +131,7 @@ static void on_abandon(void *owner, struct loop_msg *m)
 void b2bua_abandon(struct b2bua *b)
 {
     pthread_mutex_lock(&b->turn);
+    leave_prepared(b);
     token_ring_free(&b->next_ring);
     crypto_pool_free(&b->next_pool);
     for (uint32_t i = 0; i < b->n_workers; i++) {
@@ -115,31 +144,6 @@ void b2bua_abandon(struct b2bua *b)
         }
     }
     pthread_mutex_unlock(&b->turn);
-}
-
-/* --- snapshots that were left --- */
-
-static void retire(struct b2bua *b, struct config *cfg)
-{
-    if (b->n_retired == RETIRED_MAX) {
-        config_unref(&cfg); /* whoever has it last frees it, be it a worker */
-        return;
-    }
-    b->retired[b->n_retired++] = cfg;
-}
-
-void house_free_retired(struct b2bua *b, bool all)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < b->n_retired; i++) {
-        if (all || config_is_mine(b->retired[i])) {
-            config_unref(&b->retired[i]);
-        } else {
-            b->retired[n++] = b->retired[i];
-        }
-    }
-    b->n_retired = n;
 }
 
 /* The pool before is of no use once no worker puts anything into it. */
@@ -188,7 +192,9 @@ void b2bua_commit(struct b2bua *b, struct config *cfg)
     pthread_mutex_unlock(&b->lock);
     guard_set_config(b->guard, cfg);
     b->longest_ms = cfg->duration_ms > b->longest_ms ? cfg->duration_ms : b->longest_ms;
+    atomic_store_explicit(&b->in_force, cfg, memory_order_release); /* all of it is there */
     house_tell_config(b);
+    config_unref(&b->next_cfg);
     take_log(b, old, cfg);
     retire(b, old);
     pthread_mutex_unlock(&b->turn);

@@ -292,6 +292,9 @@ void worker_apply_config(struct worker *w, struct config *cfg)
     call_table_set_config(w->calls, cfg);
     set_certificates(w, cfg);
     config_unref(&old);
+    if (w->next == cfg) {
+        config_unref(&w->next);
+    }
 }
 
 int worker_listen(struct worker *w, const char **why)
@@ -302,6 +305,7 @@ int worker_listen(struct worker *w, const char **why)
 
     buf_init_fixed(&b, text, sizeof(text) - 1);
     err = worker_open(w, w->b->cfg, &b);
+    worker_expect(w, NULL);
     text[b.n] = '\0';
     if (err != 0) {
         *why = text;
@@ -387,6 +391,7 @@ void worker_free(struct worker **wp)
     loop_free(&w->loop);
     sip_pool_free(&w->pool);
     token_ring_free(&w->ring);
+    config_unref(&w->next);
     config_unref(&w->cfg);
     mem_free(w);
 }

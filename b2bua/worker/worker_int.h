@@ -4,7 +4,8 @@
 
 #include "call/call.h"
 #include "guard/guard.h"
-#include "worker/overload.h"
+#include "worker/ask.h"
+#include "worker/turnover.h"
 #include "worker/worker.h"
 
 #include <pthread.h>
@@ -29,6 +30,8 @@ struct worker {
     struct token_ring *ring; /* own clone */
     _Atomic uint64_t ring_seen;
     struct config *cfg;
+    struct config *next; /* prepared; see worker_catch_up(). NULL: none */
+    struct heir heirs[CONFIG_SLOTS_MAX];
     struct timer reaper;
     struct overload overload;
     uint64_t hidden[HIDDEN_SEEN]; /* requests that got no answer and may come again, by hash */
@@ -44,7 +47,8 @@ struct worker {
 #define RETIRED_MAX 64
 
 struct b2bua {
-    struct config *cfg; /* guarded by lock for admin threads */
+    struct config *cfg;                /* guarded by lock for admin threads */
+    _Atomic(struct config *) in_force; /* the same for workers, to compare with only */
     pthread_mutex_t lock;
     struct store *store;
     struct auth *auth;
@@ -65,7 +69,8 @@ struct b2bua {
     struct clock clock;
     /* turn's: one change at a time, by main or an admin thread */
     pthread_mutex_t turn;
-    struct token_ring *next_ring;             /* prepared; NULL: as it is */
+    struct config *next_cfg;                  /* prepared; NULL: none. So are: */
+    struct token_ring *next_ring;             /* NULL: as it is */
     struct crypto_pool *next_pool, *old_pool; /* prepared; left, but still used */
     struct config *retired[RETIRED_MAX]; /* snapshots that were in force, as long as calls go on */
     uint32_t n_retired;
@@ -127,32 +132,6 @@ void worker_hold(void *arg, const struct flow *flow, int delta);
 /* A flow has ended: for this worker's calls, transactions and bindings; for the other workers'. */
 void worker_flow_gone(struct worker *w, const struct flow *flow, int err);
 void worker_tell_gone(struct worker *w, const struct flow *flow, int err);
-
-/* --- ask.c: a question from any thread, answered on the worker --- */
-struct ask;
-typedef void(ask_fn)(struct worker *w, struct ask *a);
-struct ask {
-    ask_fn *fn;
-    uint64_t id;
-    char user[POLICY_NAME_MAX + 1]; /* whom it is about */
-    int err;
-    struct buf out;
-    struct reg_update *where; /* the caller's to free; NULL: none */
-    struct call_counts calls;
-    struct tx_counts tx;
-    struct media_counts media;
-    uint32_t bindings, conns;
-    int64_t lag_ms;
-    struct overload_seen worst; /* of the last seconds */
-    unsigned overload_level;
-    uint32_t listener_ports[CONFIG_SLOTS_MAX][2]; /* used, total */
-};
-/* Runs fn on the worker and waits at most B2BUA_WAIT_MS. On 0 the answer is in *out (out->out is
- * the caller's to free). ETIMEDOUT, ENOBUFS, ENOMEM. */
-int worker_ask(struct worker *w, ask_fn *fn, uint64_t id, struct ask *out);
-/* Where this user can be reached now. */
-int worker_ask_bindings(struct worker *w, const char *user, struct reg_update **bindings);
-void ask_counts(struct worker *w, struct ask *a);
 
 /* --- limits.c --- */
 void worker_limit_row(struct json *j, const struct policy *p, const struct policy_limit_row *row);

@@ -179,7 +179,7 @@ def test_wrong_questions_are_problems(house, ua):
     problem(400, "/v1/explain", invite, text="only over TLS", source=net.CARRIER, peer="pbx")
     problem(413, "/v1/explain", b"x" * 70000)
     problem(400, "/v1/config/diff")
-    wrong = problem(400, "/v1/config/diff", b"listeners: {}\nnonsense: 1\n")
+    wrong = problem(422, "/v1/config/diff", b"listeners: {}\nnonsense: 1\n")
     assert any(re.match(r"candidate:\d+:\d+: ", e) for e in wrong["errors"]), wrong
     problem(400, "/v1/config/diff", b"x: 1", text="limit", limit="0")
     assert daemon.api.request("POST", "/v1/explain", {}, data=invite, token=False).status == 401

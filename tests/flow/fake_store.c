@@ -5,7 +5,10 @@ struct store fake_store;
 
 void fake_store_reset(void)
 {
+    uint64_t last_id = fake_store.last_id; /* of the run before: the test's to take back */
+
     memset(&fake_store, 0, sizeof(fake_store));
+    fake_store.last_id = last_id;
 }
 
 static void text(char *dst, size_t cap, struct sl s)
@@ -76,6 +79,11 @@ int store_put_asked(struct store *s, const struct store_asked *a)
     s->asked_id = a->id;
     s->n_asked++;
     return 0;
+}
+
+uint64_t store_last_id(const struct store *s)
+{
+    return s->last_id;
 }
 
 bool store_is_full(const struct store *s)

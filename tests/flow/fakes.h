@@ -103,6 +103,7 @@ struct store {
     char asked[32768]; /* the last one */
     uint64_t asked_id;
     size_t n_asked;
+    uint64_t last_id; /* store_last_id() */
 };
 extern struct store fake_store;
 

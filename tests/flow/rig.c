@@ -60,6 +60,16 @@ int rig_side_of(const struct rig *r, const struct addr *at)
     return -1;
 }
 
+/* Numbers of listeners that a worker has had are known to its sockets. */
+static void rig_note_sockets(struct rig *r, const struct worker *w)
+{
+    for (unsigned i = 0; i < CONFIG_SLOTS_MAX; i++) {
+        if (worker_serves(w, (uint8_t)i)) {
+            r->sockets[w->index] |= (uint64_t)1 << i;
+        }
+    }
+}
+
 static int rig_send(void *arg, struct flow *flow, struct sl bytes)
 {
     struct worker *w = arg;
@@ -72,6 +82,8 @@ static int rig_send(void *arg, struct flow *flow, struct sl bytes)
         return err;
     }
     assert_true(r->n_sent < RIG_SENT_MAX && bytes.n < RIG_TEXT_MAX);
+    rig_note_sockets(r, w);
+    assert_true((r->sockets[w->index] >> flow->listener & 1) != 0);
     if (flow_is_reliable(flow) && flow->conn_slot == FLOW_NO_CONN) {
         flow->conn_slot = r->next_conn++;
         flow->conn_gen = 1;
@@ -203,7 +215,11 @@ static struct config *rig_config(struct rig *r, const char *text)
 {
     struct config_errors errs = {0};
     struct config *cfg = NULL;
-    int err = config_parse(&cfg, "rig", sl_str(text), r->book, &errs);
+    int err =
+        config_build(&cfg,
+                     &(struct config_text){
+                         .name = "rig", .text = sl_str(text), .book = r->book, .slots = r->slots},
+                     &errs);
 
     for (size_t i = 0; i < errs.n; i++) {
         print_error("%s\n", errs.e[i].text);
@@ -241,6 +257,7 @@ struct rig *rig_up(const char *text, uint32_t n_workers)
     r->b.n_workers = n_workers;
     err = crypto_init();
     err = err == 0 ? policy_book_new(&r->book) : err;
+    err = err == 0 ? config_slots_new(&r->slots) : err;
     err = err == 0 ? token_ring_random(&r->b.ring) : err;
     err = err == 0 ? auth_new(&r->b.auth) : err;
     err = err == 0 ? policy_gate_new(&r->b.gate) : err;
@@ -272,6 +289,7 @@ void rig_free(struct rig *r)
     repeats_free(&r->b.repeats);
     config_unref(&r->b.cfg);
     policy_book_free(&r->book);
+    config_slots_free(&r->slots);
 }
 
 /* --- time --- */
@@ -306,24 +324,48 @@ void rig_advance(struct rig *r, int64_t ms)
 void rig_input(struct rig *r, unsigned worker, const struct flow *flow, struct sl bytes)
 {
     struct worker *w = r->b.workers[worker];
+    bool is_stream = flow_is_reliable(flow);
+    struct flow here = *flow;
 
-    if (flow_is_reliable(flow) ? worker_admit_message(w, flow) : worker_admit(w, flow)) {
-        worker_input(w, flow, bytes, 0);
+    if (is_stream || worker_admit(w, &here)) {
+        worker_catch_up(w);
+        worker_place_flow(w, &here);
+        if (!is_stream || worker_admit_message(w, &here)) {
+            worker_input(w, &here, bytes, 0);
+        }
     }
-    rig_settle(r);
+    if (!r->is_held) {
+        rig_settle(r);
+    }
 }
 
-void rig_reload(struct rig *r, const char *text)
+void rig_reload_on(struct rig *r, const char *text, unsigned worker)
 {
     struct config *cfg = rig_config(r, text);
 
     cfg->version = r->b.cfg->version + 1;
     for (uint32_t i = 0; i < r->b.n_workers; i++) {
-        worker_apply_config(r->b.workers[i], cfg);
+        rig_note_sockets(r, r->b.workers[i]);
+        worker_expect(r->b.workers[i], cfg);
     }
     guard_set_config(r->b.guard, cfg);
     config_unref(&r->b.cfg);
     r->b.cfg = cfg;
+    atomic_store(&r->b.in_force, cfg);
+    worker_take_config(r->b.workers[worker], cfg);
+}
+
+void rig_reload_rest(struct rig *r)
+{
+    for (uint32_t i = 0; i < r->b.n_workers; i++) {
+        worker_take_config(r->b.workers[i], r->b.cfg);
+    }
+}
+
+void rig_reload(struct rig *r, const char *text)
+{
+    rig_reload_on(r, text, 0);
+    rig_reload_rest(r);
 }
 
 /* --- looking --- */

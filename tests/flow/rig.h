@@ -4,6 +4,7 @@
 #ifndef POSTERN_FLOW_RIG_H
 #define POSTERN_FLOW_RIG_H
 
+#include "config/versions.h"
 #include "worker/worker_int.h"
 
 #include "fakes.h"
@@ -43,6 +44,7 @@ struct rig {
     struct clock clocks[RIG_WORKERS_MAX];
     struct net_ops ops;
     struct policy_book *book;
+    struct config_slots *slots;
     struct rig_sent sent[RIG_SENT_MAX];
     size_t n_sent;
     struct { /* who sits where; a phone of a test is gone before rig_down() */
@@ -51,7 +53,8 @@ struct rig {
     } seats[RIG_PHONES_MAX];
     size_t n_seats;
     struct rig_ids ids[2];
-    struct { /* where sending fails */
+    uint64_t sockets[RIG_WORKERS_MAX]; /* listeners by which a worker can send, as bits */
+    struct {                           /* where sending fails */
         struct addr to;
         int err;
     } blocks[RIG_BLOCKS_MAX];
@@ -63,6 +66,7 @@ struct rig {
     uint32_t next_conn; /* connections that the house dialled */
     uint32_t next_name; /* for Call-IDs, tags, branches */
     bool is_noisy;      /* untaken messages are not the test's business */
+    bool is_held;       /* the workers read nothing of each other until rig_settle() */
     bool is_leaky;      /* one side calls itself: nothing can leak */
     uint64_t leaks;     /* that the house itself has found, before; and is to find */
     unsigned leaks_due;
@@ -87,6 +91,9 @@ struct media_session *rig_media(struct rig *r);
 void rig_advance(struct rig *r, int64_t ms);
 void rig_settle(struct rig *r); /* mailboxes and deferred frees, no time passes */
 void rig_reload(struct rig *r, const char *text);
+/* In two parts: all are prepared and it is in force, and this worker takes it; then the others. */
+void rig_reload_on(struct rig *r, const char *text, unsigned worker);
+void rig_reload_rest(struct rig *r);
 void rig_input(struct rig *r, unsigned worker, const struct flow *flow, struct sl bytes);
 /* Sending to ip:port gives err from now on; 0: works again. */
 void rig_block(struct rig *r, const char *to, int err);

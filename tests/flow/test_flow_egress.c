@@ -208,7 +208,62 @@ static void identifiers_of_the_other_dialog_are_found(void **state)
     rig_down(r);
 }
 
+/* Names that belong to no listener and no peer: only the message itself says that they are his. */
+static void what_the_caller_calls_himself_is_not_told(void **state)
+{
+    static const char *const hosts[] = {"home.lab.test", "box.lab.test", "near.lab.test"};
+    struct rig *r =
+        rig_up(HOUSE("", ", headers: [{action: copy, name: X-Note, messages: requests}]"), 1);
+    struct pair t;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+        pair_init(&t, r);
+        phone_renew(&t.a);
+        if (i == 0) {
+            (void)snprintf(t.a.local, sizeof(t.a.local), "<sip:alice@%s>", hosts[i]);
+        } else if (i == 1) {
+            (void)snprintf(t.a.contact, sizeof(t.a.contact), "Contact: <sip:a@%s>\r\n", hosts[i]);
+        }
+        (void)snprintf(t.a.extra, sizeof(t.a.extra), "X-Note: I am %s\r\n%s%s%s", hosts[i],
+                       i == 2 ? "Record-Route: <sip:" : "", i == 2 ? hosts[i] : "",
+                       i == 2 ? ";lr>\r\n" : "");
+        phone_invite(&t.a, "sip:+4930123@203.0.113.1", phone_sdp(&t.a, NULL));
+        EXPECT(&t.a, "100 INVITE");
+        EXPECT(&t.b, "INVITE");
+        HAS(t.b.got, "X-Note: I am xxx");
+        LACKS(t.b.got, hosts[i]);
+        t.b.extra[0] = '\0';
+        busy(&t, "486 INVITE");
+    }
+    r->leaks_due = COUNT_OF(hosts);
+    rig_down(r);
+}
+
 /* --- bodies, and what is outside of calls --- */
+
+/* There is no call that knows them: they are read from the message as it goes. */
+static void a_message_does_not_tell_what_its_sender_calls_himself(void **state)
+{
+    struct rig *r = rig_up(HOUSE("", ""), 1);
+    struct pair t;
+    char text[512];
+
+    (void)state;
+    pair_init(&t, r);
+    phone_renew(&t.a);
+    (void)snprintf(t.a.local, sizeof(t.a.local), "<sip:alice@home.lab.test>");
+    (void)snprintf(text, sizeof(text), "home.lab.test %s %s", t.a.call_id, t.a.tag);
+    phone_request(&t.a, "MESSAGE", "sip:+4930123@203.0.113.1", text);
+    EXPECT(&t.b, "MESSAGE");
+    HAS(t.b.got, "\r\n\r\nxxxx.xxx.xxxx ");
+    LACKS(t.b.got, t.a.call_id);
+    LACKS(t.b.got, t.a.tag);
+    phone_answer(&t.b, 200, NULL);
+    EXPECT(&t.a, "200 MESSAGE");
+    r->leaks_due = 3;
+    rig_down(r);
+}
 
 static void bodies_are_searched_too(void **state)
 {
@@ -319,6 +374,8 @@ int main(void)
         cmocka_unit_test(what_a_rule_copies_is_looked_at),
         cmocka_unit_test(what_a_rule_says_on_purpose_goes_out),
         cmocka_unit_test(identifiers_of_the_other_dialog_are_found),
+        cmocka_unit_test(what_the_caller_calls_himself_is_not_told),
+        cmocka_unit_test(a_message_does_not_tell_what_its_sender_calls_himself),
         cmocka_unit_test(bodies_are_searched_too),
         cmocka_unit_test(consent_that_may_not_go_out_is_a_refusal),
         cmocka_unit_test(guesses_come_back_unchanged),

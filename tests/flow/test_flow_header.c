@@ -2,6 +2,8 @@
  * from which side to which, and that framing is never theirs. */
 #include "rig.h"
 
+#include <stdio.h>
+
 #define LISTENERS                                                                                  \
     "listeners:\n"                                                                                 \
     "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060, tcp: 5060},\n"    \
@@ -258,6 +260,95 @@ static void the_trust_of_one_side_is_not_that_of_the_other(void **state)
     rig_down(r);
 }
 
+/* The first that names somebody counts (RFC 3325 9.1). */
+static void an_identity_without_a_user_is_passed_over(void **state)
+{
+    struct rig *r = rig_up(HOUSE(", identity: {trust: true}", ", identity: {trust: true}"), 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite_with(&t, "X-Class: x\r\nP-Asserted-Identity: <sip:192.0.2.30>, <mailto:a@b.test>\r\n"
+                    "P-Asserted-Identity: <tel:+4930777>\r\n");
+    HAS(t.b.got, "\r\nP-Asserted-Identity: <sip:+4930777@10.1.1.1>\r\n");
+    HAS(t.b.got, "<sip:alice@10.1.1.1>;tag=");
+    refuse_with(&t, 486, "", "486 INVITE");
+    rig_down(r);
+}
+
+/* RFC 3323 4.2: "none" is the wish not to be hidden, whatever stands beside it. */
+static void none_wins_over_other_wishes_for_privacy(void **state)
+{
+    struct rig *r = rig_up(HOUSE("", ""), 1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite_with(&t, "X-Class: x\r\nPrivacy: id;none\r\n");
+    HAS(t.b.got, "<sip:alice@10.1.1.1>;tag=");
+    refuse_with(&t, 486, "", "486 INVITE");
+    rig_down(r);
+}
+
+/* Who a user is says his account, never his From; a trusted side is told so. */
+static void a_users_identity_is_his_account(void **state)
+{
+    struct rig *r = rig_up(LISTENERS "users: {domain: example.test, listener: outside,\n"
+                                     "        accounts: [{name: \"1001\", password: one}]}\n"
+                                     "peers:\n"
+                                     "  pbx: {listener: inside, sources: [10.1.1.20/32],\n"
+                                     "        targets: [\"sip:10.1.1.20:5070\"],\n"
+                                     "        identity: {trust: true}}\n"
+                                     "routes: [{name: out, from: users, to: pbx}]\n",
+                           1);
+    const char *uri = "sip:+4930123@example.test";
+    struct phone a, b;
+
+    (void)state;
+    phone_init(&b, r, 1, "pbx", "10.1.1.20:5070");
+    phone_init(&a, r, 0, "1001", "192.0.2.50:5060");
+    memcpy(a.password, "one", sizeof("one"));
+    (void)snprintf(a.local, sizeof(a.local), "\"Boss\" <sip:1000@example.test>");
+    phone_invite(&a, uri, phone_sdp(&a, NULL));
+    EXPECT(&a, "407 INVITE");
+    phone_ack_failure(&a);
+    phone_credentials(&a, "INVITE", uri);
+    (void)snprintf(a.extra + strlen(a.extra), sizeof(a.extra) - strlen(a.extra),
+                   "P-Asserted-Identity: <sip:1000@example.test>\r\n");
+    phone_invite(&a, uri, phone_sdp(&a, NULL));
+    EXPECT(&a, "100 INVITE");
+    EXPECT(&b, "INVITE");
+    HAS(b.got, "\r\nP-Asserted-Identity: \"Boss\" <sip:1001@10.1.1.1>\r\n");
+    talk_refuse(&b, 486, &a, "486 INVITE");
+    rig_settle(r);
+    rig_down(r);
+}
+
+/* What a rule copies into an answer is what its giver's own `in` rules left of it. */
+static void an_answer_is_read_by_the_rules_of_who_gave_it(void **state)
+{
+    struct rig *r = rig_up(
+        HOUSE(", headers: [{action: copy, name: X-Why, messages: responses, methods: [INFO]},\n"
+              "    {direction: in, action: set, name: X-Why, value: carrier}]",
+              ", headers: [{direction: in, action: set, name: X-Why, value: pbx}]"),
+        1);
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, r);
+    invite_with(&t, "X-Class: any\r\n");
+    pair_answer(&t);
+    phone_request(&t.a, "INFO", NULL, "x");
+    EXPECT(&t.b, "INFO");
+    memcpy(t.b.extra, "X-Why: asked\r\n", sizeof("X-Why: asked\r\n"));
+    phone_answer(&t.b, 200, NULL);
+    t.b.extra[0] = '\0';
+    EXPECT(&t.a, "200 INFO");
+    HAS(t.a.got, "\r\nX-Why: pbx\r\n");
+    pair_bye(&t);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +361,10 @@ int main(void)
         cmocka_unit_test(who_is_not_trusted_is_neither_believed_nor_told),
         cmocka_unit_test(trusted_peers_tell_each_other),
         cmocka_unit_test(the_trust_of_one_side_is_not_that_of_the_other),
+        cmocka_unit_test(an_identity_without_a_user_is_passed_over),
+        cmocka_unit_test(none_wins_over_other_wishes_for_privacy),
+        cmocka_unit_test(a_users_identity_is_his_account),
+        cmocka_unit_test(an_answer_is_read_by_the_rules_of_who_gave_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,13 @@
     "  carrier: {listener: outside, sources: [192.0.2.30/32]}\n"                                   \
     "  pbx: {listener: inside, targets: \"sip:10.1.1.20:5070\", failover: {timeout: 10s}}\n"       \
     "routes: [{name: in, to: [pbx]}]\n"
-#define CALLED "sip:+4930123@203.0.113.1"
+#define WITHOUT_INSIDE                                                                             \
+    "listeners:\n"                                                                                 \
+    "  outside: {address: 198.51.100.1, advertise: 203.0.113.1, sip: {udp: 5060},\n"               \
+    "            rtp: {ports: 20000-20999}}\n"                                                     \
+    "peers:\n"                                                                                     \
+    "  carrier: {listener: outside, sources: [192.0.2.30/32], targets: \"sip:192.0.2.30:5060\"}\n" \
+    "routes: [{name: in, to: [carrier]}]\n"
 
 struct stage {
     struct rig *r;
@@ -102,12 +108,40 @@ static void the_silence_that_ends_a_call_is_that_of_the_reload(void **state)
     rig_down(s.r);
 }
 
+/* Its socket stays open for the calls that began there: they are to go on, and to end. */
+static void a_call_goes_on_by_a_listener_that_a_reload_has_taken_away(void **state)
+{
+    struct pair t;
+
+    (void)state;
+    t.r = rig_up(LISTENERS, 1);
+    pair_init(&t, t.r);
+    pair_up(&t);
+    rig_reload(t.r, WITHOUT_INSIDE);
+    phone_request(&t.b, "INFO", NULL, "x");
+    EXPECT(&t.a, "INFO");
+    phone_answer(&t.a, 200, NULL);
+    EXPECT(&t.b, "200 INFO");
+    talk_hold(&t.b, &t.a);
+    talk_hold(&t.a, &t.b);
+    phone_bye(&t.b);
+    EXPECT(&t.b, "200 BYE");
+    EXPECT(&t.a, "BYE");
+    phone_answer(&t.a, 200, NULL);
+    phone_renew(&t.b);
+    phone_invite(&t.b, "sip:+4930@10.1.1.1", phone_sdp(&t.b, NULL)); /* no new one */
+    EXPECT(&t.b, "503 INVITE");
+    phone_ack_failure(&t.b);
+    rig_down(t.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_number_of_the_node_is_in_new_calls_and_the_old_one_still_ours),
         cmocka_unit_test(timers_of_sip_are_those_of_the_reload),
         cmocka_unit_test(the_silence_that_ends_a_call_is_that_of_the_reload),
+        cmocka_unit_test(a_call_goes_on_by_a_listener_that_a_reload_has_taken_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,8 +125,9 @@ static void rig_read(int fd)
 static int ask(const char *method, const char *target, const char *headers)
 {
     char text[8192];
-    int n = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n",
-                     method, target, headers);
+    int n = snprintf(text, sizeof(text),
+                     "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", method,
+                     target, headers);
     int fd = rig_connect();
 
     assert_int_equal(send(fd, text, (size_t)n, MSG_NOSIGNAL), n);

@@ -501,6 +501,10 @@ static void limits_are_shown_by_scope_and_page(void **state)
     assert_int_equal(get(target), 200);
     assert_int_equal(rig.scope, -1);
     assert_string_equal(json_at("$.row"), "360287970189639687"); /* 5 << 56 | 7 */
+    memcpy(target + 4, "calls", 5); /* "/v1/limits?" becomes "/v1/calls?" */
+    memmove(target + 9, target + 10, strlen(target + 9));
+    assert_int_equal(get(target), 400);
+    check_at("$.errors[0].parameter", "cursor");
     assert_int_equal(get("/v1/limits?scope=moon"), 400);
     assert_int_equal(get("/v1/limits?cursor=x"), 400);
     rig.err = ETIMEDOUT;

@@ -194,7 +194,7 @@ static void a_wrong_candidate_says_all_that_is_wrong(void **state)
     (void)state;
     assert_int_equal(post_text("/v1/config/diff", ""), 400);
     assert_int_equal(post_text("/v1/config/diff?limit=0", "candidate"), 400);
-    assert_int_equal(post_text("/v1/config/diff", "bad"), 400);
+    assert_int_equal(post_text("/v1/config/diff", "bad"), 422);
     assert_string_equal(json_at("$.errors[0]"), "candidate:1:1: bad");
     rig.err = ENOMEM;
     assert_int_equal(post_text("/v1/config/diff", "candidate"), 503);

@@ -200,6 +200,100 @@ static void addresses_have_a_limit(void **state)
     assert_int_equal(get(target), 400);
 }
 
+/* RFC 9112 6.3: whoever forwards such a request may see its end somewhere else. */
+static void a_request_with_two_ends_is_refused_and_the_connection_closed(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } rows[] = {
+        {"Content-Length: 5\r\nContent-Length: 43\r\n", 400},
+        {"Content-Length: 5\r\nContent-Length: 5\r\n", 400},
+        {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400},
+        {"Transfer-Encoding: gzip\r\n", 501},
+        {"Transfer-Encoding: gzip, chunked\r\n", 501},
+        {"Transfer-Encoding:\r\n", 501},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[512];
+        const char *at = rig.body;
+        int n;
+
+        n = snprintf(text, sizeof(text),
+                     "POST /v1/explain HTTP/1.1\r\nHost: localhost\r\n" WITH_TOKEN "%s\r\nhello"
+                     "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                     rows[i].headers);
+        assert_true(n > 0 && (size_t)n < sizeof(text));
+        assert_int_equal(ask_with_body(text, 0), rows[i].status);
+        assert_true(has_header("Connection: close"));
+        check_json(); /* one answer, and nothing behind it */
+        at = rig.body;
+        assert_null(strstr(at, "HTTP/1.1"));
+    }
+}
+
+static void a_whole_address_is_asked_as_its_path_is(void **state)
+{
+    (void)state;
+    assert_int_equal(get("http://localhost:8080/v1/calls?limit=1"), 200);
+    assert_int_equal(get("HTTP://localhost/v1/none"), 404);
+    assert_string_equal(json_at("$.instance"), "/v1/none");
+    assert_int_equal(get("http://localhost"), 200);
+    assert_int_equal(get("ftp://localhost/v1/calls"), 404);
+}
+
+/* A page in a browser may have its own name lead here, but has no token. */
+static void what_needs_no_token_needs_a_name_of_this_machine(void **state)
+{
+    static const struct {
+        const char *host;
+        int status;
+    } rows[] = {
+        {"127.0.0.1", 200},
+        {"127.0.0.1:8080", 200},
+        {"[::1]:8080", 200},
+        {"localhost", 200},
+        {"LocalHost:8080", 200},
+        {"evil.example", 401},
+        {"evil.example:8080", 401},
+        {"localhost.evil.example", 401},
+        {"127.0.0.1.evil.example", 401},
+    };
+    static const char *const targets[] = {"/healthz", "/readyz", "/metrics"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t k = 0; k < COUNT_OF(targets); k++) {
+            char text[512];
+
+            (void)snprintf(text, sizeof(text),
+                           "GET %s HTTP/1.1\r\nConnection: close\r\nHost: %s\r\n\r\n", targets[k],
+                           rows[i].host);
+            assert_int_equal(ask_with_body(text, 0), rows[i].status);
+        }
+    }
+    assert_int_equal(ask_with_body("GET /metrics HTTP/1.1\r\nHost: evil.example\r\n" WITH_TOKEN
+                                   "Connection: close\r\n\r\n",
+                                   0),
+                     200);
+    assert_int_equal(ask_with_body("GET /healthz HTTP/1.0\r\n\r\n", 0), 200);
+}
+
+static void a_body_that_nobody_reads_is_of_no_type_wanted(void **state)
+{
+    (void)state;
+    rig.live_id = 4;
+    assert_int_equal(ask_with_body("POST /v1/calls/0000000000004/rekey HTTP/1.1\r\nHost: x\r\n"
+                                   "Connection: close\r\nContent-Length: 1\r\n" WITH_TOKEN "\r\n",
+                                   1),
+                     415);
+    assert_string_equal(json_at("$.title"), "Unsupported Media Type");
+    assert_int_equal(rig.rekeyed, 0);
+}
+
 /* Some of it could still become a request, so the server waits: nobody else may notice. */
 static void rubbish_hurts_nobody_else(void **state)
 {
@@ -366,6 +460,8 @@ static void without_the_database_the_answer_is_503(void **state)
     assert_int_equal(get("/v1/calls"), 503);
     assert_int_equal(get("/v1/calls/0000000000001"), 503);
     assert_int_equal(get("/v1/registrations"), 503);
+    assert_int_equal(ask("POST", "/v1/explain?call=0000000000001", WITH_TOKEN), 503);
+    assert_int_equal(get("/v1/config/versions/1"), 503);
     assert_int_equal(ask("GET", "/readyz", ""), 503);
     assert_string_equal(json_at("$.why"), "the database cannot be read");
     assert_true(has_header("Retry-After: 1"));
@@ -475,6 +571,10 @@ int main(void)
         TEST(head_is_get_without_the_body),
         TEST(bodies_have_a_limit),
         TEST(addresses_have_a_limit),
+        TEST(a_request_with_two_ends_is_refused_and_the_connection_closed),
+        TEST(a_whole_address_is_asked_as_its_path_is),
+        TEST(what_needs_no_token_needs_a_name_of_this_machine),
+        TEST(a_body_that_nobody_reads_is_of_no_type_wanted),
         TEST(rubbish_hurts_nobody_else),
         TEST(a_request_that_ends_early_leaves_nothing),
         TEST(without_the_database_the_answer_is_503),

@@ -301,6 +301,10 @@ static void a_bad_media_profile_is_refused_line_by_line(void **state)
 }
 
 static const struct rig_case yaml_cases[] = {
+    {"node: {name: \xff}\n", "t:2:14: invalid leading UTF-8 octet\n"},
+    {"# \xc3\xa4\r\n# \xc3\xa4\r# \xc3\xa4\xc3\xa4 \x01\n",
+     "t:4:6: control characters are not allowed\n"},
+    {"# \xc0\x80\n", "t:2:3: invalid length of a UTF-8 sequence\n"},
     {"node: &x {name: a}\n", "t:2:7: anchors and aliases are not allowed\n"},
     {"node: {name: &x a}\n", "t:2:14: anchors and aliases are not allowed\n"},
     {"node: *x\n", "t:2:7: anchors and aliases are not allowed\n"},

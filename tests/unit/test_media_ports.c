@@ -38,6 +38,7 @@ static void ranges_without_a_pair_are_refused_and_change_nothing(void **state)
         struct media_realm_params p = {.port_min = bad[i][0], .port_max = bad[i][1]};
 
         assert_int_equal(media_realm_set(&r, &p, 0, 1), EINVAL);
+        assert_int_equal(media_realm_set(&(struct media_realm){0}, &good, 1, 1), EINVAL);
         assert_int_equal(r.n_free, 2);
         assert_int_equal(r.p.port_min, 20000);
     }
@@ -142,6 +143,61 @@ static void a_new_range_keeps_ports_in_use_and_forgets_old_ones(void **state)
     }
     assert_int_equal(n, 4);
     mem_free(r.ring);
+}
+
+/* What was dealt before says nothing about where the new range begins. */
+static void a_new_range_is_dealt_from_its_own_ports_only(void **state)
+{
+    const struct media_realm_params old = {.port_min = 20000, .port_max = 20015};
+    const struct media_realm_params next = {.port_min = 30000, .port_max = 30007};
+    struct media_realm r = {0};
+    uint16_t held[5] = {0}, port = 0;
+    unsigned n = 0;
+
+    (void)state;
+    assert_int_equal(media_realm_set(&r, &old, 0, 1), 0);
+    for (unsigned i = 0; i < COUNT_OF(held); i++) {
+        assert_int_equal(media_pair_take(&r, &held[i]), 0);
+    }
+    assert_int_equal(media_realm_set(&r, &next, 0, 1), 0);
+    for (; media_pair_take(&r, &port) == 0; n++) {
+        assert_in_range(port, 30000, 30006);
+    }
+    assert_int_equal(n, 4);
+    for (unsigned i = 0; i < COUNT_OF(held); i++) {
+        media_pair_give(&r, held[i]);
+    }
+    assert_int_equal(r.n_free, 0);
+    mem_free(r.ring);
+}
+
+static void every_worker_gets_back_what_it_dealt(void **state)
+{
+    const struct media_realm_params p = {.port_min = 20001, .port_max = 20013};
+
+    (void)state;
+    for (unsigned w = 0; w < 2; w++) {
+        struct media_realm r = {0};
+        uint16_t first = 0;
+
+        assert_int_equal(media_realm_set(&r, &p, w, 2), 0);
+        assert_int_equal(r.n_free, 3); /* 20002 to 20012: six pairs */
+        assert_int_equal(media_pair_take(&r, &first), 0);
+        media_pair_give(&r, first);
+        assert_int_equal(r.n_free, 3);
+        assert_false(media_pair_is_ours(&r, 20000));
+        assert_false(media_pair_is_ours(&r, 20014));
+        mem_free(r.ring);
+    }
+    {
+        struct media_realm r = {0};
+        const struct media_realm_params q = {.port_min = 20000, .port_max = 20004};
+
+        assert_int_equal(media_realm_set(&r, &q, 0, 1), 0);
+        assert_true(media_pair_is_ours(&r, 20002));
+        assert_false(media_pair_is_ours(&r, 20004)); /* its second port is not of the range */
+        mem_free(r.ring);
+    }
 }
 
 static void the_same_range_again_leaves_the_order_alone(void **state)
@@ -351,6 +407,8 @@ int main(void)
         cmocka_unit_test(the_last_one_returned_is_the_last_one_reused),
         cmocka_unit_test(returning_a_port_twice_does_not_deal_it_twice),
         cmocka_unit_test(a_new_range_keeps_ports_in_use_and_forgets_old_ones),
+        cmocka_unit_test(a_new_range_is_dealt_from_its_own_ports_only),
+        cmocka_unit_test(every_worker_gets_back_what_it_dealt),
         cmocka_unit_test(the_same_range_again_leaves_the_order_alone),
         cmocka_unit_test(an_exhausted_range_is_reported_counted_and_recovers),
         cmocka_unit_test(ports_that_somebody_else_holds_are_skipped),

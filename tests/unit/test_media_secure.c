@@ -572,6 +572,54 @@ static void a_fork_that_comes_back_goes_on_under_its_keys(void **state)
     rig_down(&r);
 }
 
+/* It kept our key and has taken another one of its own: only ours goes on where it was. */
+static void a_fork_that_comes_back_with_a_new_key_is_heard_under_that(void **state)
+{
+    struct srtp_key ours = rig_key(A, 1), theirs = rig_key(A, 30);
+    struct end e = {0}, plain = {0};
+    struct rig r;
+
+    (void)state;
+    up(&r, SRTP_ENGINE_AUTO);
+    rig_sdes(&r, 1, &e, A, 1);
+    rig_speak(&r, 0, &plain, 1);
+    assert_true(rig_hears(&r, 1, &e, 1));
+    media_side_reset(r.s, 0, 1);
+    rig_describe(&r, 1);
+    assert_int_equal(media_set_sdes(r.s, 0, 1, &ours, &theirs), 0);
+    srtp_free(&e.tx);
+    e.tx = rig_context(&theirs, SRTP_PROTECT);
+    rig_speak(&r, 0, &plain, 2);
+    assert_true(rig_hears(&r, 1, &e, 2));
+    rig_speak(&r, 1, &e, 2);
+    assert_true(rig_hears(&r, 0, &plain, 2));
+    rig_end_free(&e);
+    rig_down(&r);
+}
+
+/* Whoever forks without end makes us keep no more than so many keys. */
+static void keys_of_displaced_forks_are_kept_up_to_a_number(void **state)
+{
+    struct end e = {0}, plain = {0};
+    int64_t live = 0;
+    struct rig r;
+
+    (void)state;
+    up(&r, SRTP_ENGINE_AUTO);
+    rig_sdes(&r, 1, &e, A, 1);
+    for (unsigned i = 0; i < 60; i++) {
+        rig_speak(&r, 0, &plain, (uint16_t)(i + 1));
+        assert_true(rig_hears(&r, 1, &e, (uint16_t)(i + 1)));
+        live = i == 20 ? mem_live() : live;
+        assert_true(i <= 20 || mem_live() == live);
+        media_side_reset(r.s, 0, 1);
+        rig_describe(&r, 1);
+        rig_sdes(&r, 1, &e, A, (uint8_t)(3 + 2 * i));
+    }
+    rig_end_free(&e);
+    rig_down(&r);
+}
+
 static size_t rtp_of(uint8_t *p, uint32_t ssrc, uint16_t seq)
 {
     size_t n = rig_rtp(p, seq);
@@ -714,6 +762,8 @@ int main(void)
         cmocka_unit_test(a_source_that_starts_its_numbers_anew_repeats_no_index),
         cmocka_unit_test(a_source_that_comes_back_with_older_numbers_is_heard),
         cmocka_unit_test(a_fork_that_comes_back_goes_on_under_its_keys),
+        cmocka_unit_test(a_fork_that_comes_back_with_a_new_key_is_heard_under_that),
+        cmocka_unit_test(keys_of_displaced_forks_are_kept_up_to_a_number),
         cmocka_unit_test(a_secure_peer_is_heard_under_many_names),
         cmocka_unit_test(a_source_with_one_name_too_many_goes_on_under_the_last),
         cmocka_unit_test(memory_per_secure_call_is_bounded),

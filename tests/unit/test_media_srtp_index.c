@@ -55,6 +55,40 @@ static void every_packet_of_two_cycles_arrives(void **state)
     }
 }
 
+static void the_lowest_of_all_indices_may_come_late(void **state)
+{
+    (void)state;
+    EACH_ENGINE(e)
+    {
+        struct rig_pair r = pair_of(SRTP_AES_CM_128_HMAC_SHA1_80, e);
+        struct rig_packet p;
+
+        for (unsigned i = 0; i < 2; i++) {
+            rig_sent(&r, i == 0 ? 5 : 0, &p);
+            assert_int_equal(rig_heard(&r, &p), 0);
+        }
+        rig_pair_free(&r);
+    }
+}
+
+static void a_table_never_shrinks_nor_outgrows_its_maximum(void **state)
+{
+    (void)state;
+    EACH_ENGINE(e)
+    {
+        struct rig_pair r = pair_of(SRTP_AES_CM_128_HMAC_SHA1_80, e);
+        unsigned room = srtp_room(r.rx);
+
+        assert_int_equal(srtp_grow(&r.rx, 1), 0);
+        assert_int_equal(srtp_room(r.rx), room);
+        assert_int_equal(srtp_grow(&r.rx, SRTP_SSRCS_MAX + 1), 0);
+        assert_int_equal(srtp_room(r.rx), room);
+        assert_int_equal(srtp_grow(&r.rx, SRTP_SSRCS_MAX), 0);
+        assert_int_equal(srtp_room(r.rx), SRTP_SSRCS_MAX);
+        rig_pair_free(&r);
+    }
+}
+
 static void packets_change_places_around_the_wrap(void **state)
 {
     static const uint16_t order[] = {65530, 65533, 65531, 65535, 1,     65534, 0,
@@ -452,6 +486,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_packet_of_two_cycles_arrives),
+        cmocka_unit_test(the_lowest_of_all_indices_may_come_late),
+        cmocka_unit_test(a_table_never_shrinks_nor_outgrows_its_maximum),
         cmocka_unit_test(packets_change_places_around_the_wrap),
         cmocka_unit_test(a_burst_of_losses_is_survived_up_to_half_a_cycle),
         cmocka_unit_test(a_replay_is_refused_and_so_is_what_is_too_old_to_tell),

@@ -171,6 +171,48 @@ static void wrong_sizes_of_attributes_are_refused(void **state)
     }
 }
 
+/* RFC 8489 14.8: a class of 3 to 6 and a number of 0 to 99, in four bytes at least. */
+static void error_codes_have_their_bounds(void **state)
+{
+    static const struct {
+        uint8_t n, class, number;
+        uint16_t want; /* 0: refused */
+    } rows[] = {{4, 3, 0, 300}, {4, 6, 99, 699}, {4, 4, 87, 487}, {4, 2, 99, 0}, {4, 7, 0, 0},
+                {4, 4, 100, 0}, {3, 4, 0, 0},    {9, 4, 20, 420}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const uint8_t value[16] = {0, 0, rows[i].class, rows[i].number, 'w', 'h', 'y'};
+        struct rig_stun b;
+        struct stun_msg m;
+
+        rig_stun_begin(&b, 0x0111);
+        rig_stun_attr(&b, 0x0009, value, rows[i].n);
+        assert_int_equal(stun_parse(rig_stun_sl(&b), &m), rows[i].want != 0 ? 0 : EBADMSG);
+        assert_true(rows[i].want == 0 || m.error_code == rows[i].want);
+    }
+}
+
+static void a_mapped_address_has_the_length_of_its_family(void **state)
+{
+    static const struct {
+        uint8_t family, n;
+        bool good;
+    } rows[] = {{1, 8, true},   {2, 20, true}, {1, 20, false},
+                {2, 8, false}, {3, 8, false}, {0, 20, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const uint8_t value[20] = {0, rows[i].family, 1, 2, 3, 4, 5, 6};
+        struct rig_stun b;
+        struct stun_msg m;
+
+        rig_stun_begin(&b, 0x0101);
+        rig_stun_attr(&b, 0x0020, value, rows[i].n);
+        assert_int_equal(stun_parse(rig_stun_sl(&b), &m), rows[i].good ? 0 : EBADMSG);
+    }
+}
+
 static void headers_that_are_not_stun_are_refused(void **state)
 {
     struct rig_stun b;
@@ -233,6 +275,22 @@ static void the_number_of_attributes_is_bounded(void **state)
     assert_int_equal(stun_parse(rig_stun_sl(&b), &m), EBADMSG);
 }
 
+static void unknown_attributes_from_8000_on_are_optional(void **state)
+{
+    struct rig_stun b;
+    struct stun_msg m;
+
+    (void)state;
+    rig_stun_begin(&b, 0x0001);
+    rig_stun_attr(&b, 0x8000, NULL, 0);
+    rig_stun_attr(&b, 0xffff, NULL, 0);
+    assert_int_equal(stun_parse(rig_stun_sl(&b), &m), 0);
+    assert_int_equal(m.n_unknown, 0);
+    rig_stun_attr(&b, 0x7fff, NULL, 0);
+    assert_int_equal(stun_parse(rig_stun_sl(&b), &m), 0);
+    assert_int_equal(m.n_unknown, 1);
+}
+
 static void what_follows_the_integrity_is_ignored(void **state)
 {
     struct rig_stun b;
@@ -276,10 +334,21 @@ static void the_fingerprint_is_right_and_last(void **state)
 /* Of attributes that occur twice the first counts (RFC 8489 14). */
 static void the_first_of_two_counts(void **state)
 {
+    static const uint8_t error[2][4] = {{0, 0, 4, 1}, {0, 0, 5, 0}};
+    static const uint8_t mapped[2][8] = {{0, 1, 1, 1, 1, 1, 1, 1}, {0, 1, 2, 2, 2, 2, 2, 2}};
     struct rig_stun b;
-    struct stun_msg m;
+    struct stun_msg m, one;
 
     (void)state;
+    rig_stun_begin(&b, 0x0111);
+    rig_stun_attr(&b, 0x0009, error[0], 4);
+    rig_stun_attr(&b, 0x0020, mapped[0], 8);
+    assert_int_equal(stun_parse(rig_stun_sl(&b), &one), 0);
+    rig_stun_attr(&b, 0x0009, error[1], 4);
+    rig_stun_attr(&b, 0x0020, mapped[1], 8);
+    assert_int_equal(stun_parse(rig_stun_sl(&b), &m), 0);
+    assert_int_equal(m.error_code, 401);
+    assert_true(addr_eq(&m.mapped, &one.mapped));
     rig_stun_begin(&b, 0x0001);
     rig_stun_attr(&b, 0x0006, "first", 5);
     rig_stun_attr(&b, 0x0006, "second", 6);
@@ -382,6 +451,9 @@ static void unknown_attributes_are_listed(void **state)
     buf_init_fixed(&out, mem, sizeof(mem));
     assert_int_equal(stun_put_error(&out, &rq, 420, SL_NULL), 0);
     assert_true(sl_find(buf_sl(&out), sl_make(want, sizeof(want))) > 0);
+    assert_int_equal(stun_put_error(&out, &rq, 487, SL_NULL), 0); /* in place of the other */
+    assert_int_equal(out.n, 20 + 4 + 4 + 16 + 8);
+    assert_true(sl_find(buf_sl(&out), SL("Role Conflict")) > 0);
 }
 
 /* RFC 7983 7 */
@@ -409,9 +481,12 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_noticed),
         cmocka_unit_test(attributes_stay_within_their_message),
         cmocka_unit_test(wrong_sizes_of_attributes_are_refused),
+        cmocka_unit_test(error_codes_have_their_bounds),
+        cmocka_unit_test(a_mapped_address_has_the_length_of_its_family),
         cmocka_unit_test(headers_that_are_not_stun_are_refused),
         cmocka_unit_test(class_and_method_are_taken_apart),
         cmocka_unit_test(the_number_of_attributes_is_bounded),
+        cmocka_unit_test(unknown_attributes_from_8000_on_are_optional),
         cmocka_unit_test(what_follows_the_integrity_is_ignored),
         cmocka_unit_test(the_fingerprint_is_right_and_last),
         cmocka_unit_test(the_first_of_two_counts),

@@ -396,6 +396,27 @@ static void messages_wait_for_the_connection_and_later_ones_reuse_it(void **stat
     dial_down();
 }
 
+/* The kernel takes 0.0.0.0 for this very machine. */
+static void what_is_nobodys_address_is_not_dialled(void **state)
+{
+    char own[32];
+    const char *const at[] = {own, "224.0.0.5:5060", "127.0.0.1:0"};
+
+    (void)state;
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_TCP, "127.0.0.1:0");
+    (void)snprintf(own, sizeof(own), "0.0.0.0:%u", (unsigned)addr_port(&rig.at[SIP_TCP]));
+    msg_len = rig_request(msg, sizeof(msg), "one", 10);
+    for (size_t i = 0; i < COUNT_OF(at); i++) {
+        struct addr to = rig_addr(at[i]);
+        struct flow flow = rig_flow(SIP_TCP, &to);
+
+        assert_int_equal(rig_send(&rig, &flow, sl_make(msg, msg_len)), EHOSTUNREACH);
+        assert_int_equal(net_conn_count(rig.net), 0);
+    }
+    rig_down(&rig);
+}
+
 static void answers_come_back_on_the_connection_we_dialled(void **state)
 {
     struct flow flow = dial_up("127.0.0.1:0");
@@ -407,6 +428,7 @@ static void answers_come_back_on_the_connection_we_dialled(void **state)
     rig_until(&rig, rig_has_messages);
     assert_true(flow_same(&flow, &rig.flow));
     assert_true(rig.flow.dialled);
+    assert_true(rig.flow.proven);
     dial_down();
 }
 
@@ -580,6 +602,7 @@ int main(void)
         cmocka_unit_test(a_connection_may_be_closed_inside_its_own_event),
         cmocka_unit_test(a_peer_that_sends_no_more_still_gets_its_answer),
         cmocka_unit_test(messages_wait_for_the_connection_and_later_ones_reuse_it),
+        cmocka_unit_test(what_is_nobodys_address_is_not_dialled),
         cmocka_unit_test(answers_come_back_on_the_connection_we_dialled),
         cmocka_unit_test(dialling_starts_from_the_address_of_the_listener),
         cmocka_unit_test(a_dialled_connection_that_ended_is_dialled_again),

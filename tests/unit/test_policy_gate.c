@@ -257,6 +257,100 @@ static void where_a_peer_is_reached_is_trusted_and_protected(void **state)
     door_close(&d);
 }
 
+static void only_peers_with_a_narrow_source_protect_an_address(void **state)
+{
+    static const struct {
+        const char *ip;
+        bool is_protected;
+    } rows[] = {{"10.9.9.9", true}, /* the first peer, of an IPv4 /8 */
+                {"11.9.9.9", false},   {"2001:db8::5", true},
+                {"2a00::1", false}, /* in the ::/0 of another */
+                {"192.0.2.77", true}};
+    struct door d;
+
+    (void)state;
+    door_open(&d, 1, 1);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct addr ip = rig_addr(rows[i].ip);
+
+        assert_int_equal(policy_is_protected(d.r.policy, &ip), rows[i].is_protected);
+    }
+    door_close(&d);
+}
+
+static void a_network_with_anybody_who_is_protected_in_it_is_guarded(void **state)
+{
+    struct policy_uri_target target = {.uri = "sip:203.0.113.50", .addr = rig_addr("203.0.113.50")};
+    struct addr own = rig_addr("198.18.0.1");
+    static const struct {
+        const char *net;
+        bool guarded;
+    } rows[] = {{"203.0.113.0/24", true},  {"203.0.113.50", true},   {"203.0.113.51", false},
+                {"198.18.0.0/16", true},   {"198.18.0.2", false},    {"198.51.100.9", true},
+                {"198.51.0.0/16", true},   {"198.51.101.0/24", false}, {"10.1.2.0/24", true},
+                {"10.0.0.0/7", true},      {"11.0.0.0/8", false},    {"2a00::/16", false},
+                {"2001:db8:77::/48", true}};
+    struct door d;
+
+    (void)state;
+    door_open(&d, 1, 1);
+    d.r.peers[CARRIER].targets = &target;
+    d.r.peers[CARRIER].n_targets = 1;
+    d.r.def.security.own = &own;
+    d.r.def.security.n_own = 1;
+    policy_free(&d.r.policy);
+    rig_compile(&d.r);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct prefix net = rig_prefix(rows[i].net);
+
+        if (policy_guards_in(d.r.policy, &net) != rows[i].guarded) {
+            fail_msg("%s", rows[i].net);
+        }
+    }
+    door_close(&d);
+}
+
+static void targets_of_both_families_are_found(void **state)
+{
+    static const char *const ips[] = {"203.0.113.50",    "2001:db8:9:1::50", "203.0.113.40",
+                                      "2001:db8:9:2::1", "203.0.113.60",     "2001:db8:9:1::40"};
+    struct policy_uri_target targets[COUNT_OF(ips)];
+    struct door d;
+
+    (void)state;
+    door_open(&d, 1, 1);
+    for (size_t i = 0; i < COUNT_OF(ips); i++) {
+        targets[i] = (struct policy_uri_target){.uri = "sip:x", .addr = rig_addr(ips[i])};
+    }
+    d.r.peers[CARRIER].targets = targets;
+    d.r.peers[CARRIER].n_targets = COUNT_OF(ips);
+    policy_free(&d.r.policy);
+    rig_compile(&d.r);
+    for (size_t i = 0; i < COUNT_OF(ips); i++) {
+        struct policy_knock k = {.listener = OUTSIDE, .source = rig_addr(ips[i])};
+
+        assert_int_equal(policy_classify(d.g, d.r.policy, &k, 1000), POLICY_TRUSTED);
+    }
+    door_close(&d);
+}
+
+/* Several users behind one address: it stays a home until the last of them is forgotten. */
+static void a_home_lasts_as_long_as_the_longest_of_its_flows(void **state)
+{
+    struct addr flow = rig_addr("203.0.113.9"), other = flow;
+    struct door d;
+
+    (void)state;
+    door_open(&d, 1, 1);
+    addr_set_port(&other, 6000);
+    assert_true(policy_prove(d.g, &flow, 90000, 1000));
+    assert_true(policy_prove(d.g, &other, 31000, 1000));
+    assert_false(policy_prove(d.g, &other, 32000, 2000)); /* known already */
+    assert_true(policy_has_proven(d.g, &flow, 89999));
+    assert_false(policy_has_proven(d.g, &flow, 90000));
+    door_close(&d);
+}
+
 static void strangers_share_one_budget_and_trusted_sources_have_their_own(void **state)
 {
     struct door d;
@@ -292,6 +386,64 @@ static void one_stranger_cannot_use_up_what_all_have(void **state)
     assert_int_equal(admit(&d, "[2001:db8:9:9::1]:5060", false, 10000), POLICY_ADMIT);
     assert_int_equal(admit(&d, "[2001:db8:9:9::2]:5060", false, 10000), POLICY_ADMIT);
     assert_int_equal(admit(&d, "[2001:db8:9:9::3]:5060", false, 10000), POLICY_DROP_FAST);
+    door_close(&d);
+}
+
+/* What one sends beyond his own share is not taken from the others'. */
+static void one_stranger_beyond_his_share_costs_the_others_nothing(void **state)
+{
+    struct door d;
+
+    (void)state;
+    door_open(&d, 4, 2);
+    for (unsigned i = 0; i < 50; i++) {
+        assert_int_equal(admit(&d, "203.0.113.1", false, 10000),
+                         i < 2 ? POLICY_ADMIT : POLICY_DROP_FAST);
+    }
+    assert_int_equal(admit(&d, "203.0.113.2", false, 10000), POLICY_ADMIT);
+    assert_int_equal(admit(&d, "203.0.113.3", false, 10000), POLICY_ADMIT);
+    assert_int_equal(admit(&d, "203.0.113.4", false, 10000), POLICY_DROP_STRANGER);
+    door_close(&d);
+}
+
+/* Nor does one who is refused for the others' sake pay with his own share. */
+static void a_stranger_pays_nothing_while_all_have_used_up_theirs(void **state)
+{
+    struct door d;
+
+    (void)state;
+    door_open(&d, 4, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(admit(&d, i < 2 ? "203.0.113.1" : "203.0.113.2", false, 10000),
+                         POLICY_ADMIT);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(admit(&d, "203.0.113.9", false, 10240), POLICY_DROP_STRANGER);
+    }
+    assert_int_equal(admit(&d, "203.0.113.9", false, 10500), POLICY_ADMIT);
+    assert_int_equal(admit(&d, "203.0.113.9", false, 10500), POLICY_ADMIT);
+    door_close(&d);
+}
+
+static void strangers_near_their_common_or_their_own_limit_are_told_once(void **state)
+{
+    struct door d;
+    unsigned near = 0;
+
+    (void)state;
+    door_open(&d, 10, 0);
+    d.r.def.security.warn_percent = 80;
+    for (unsigned i = 0; i < 10; i++) {
+        near += admit(&d, "203.0.113.1", false, 10000) == POLICY_ADMIT_NEAR;
+    }
+    assert_int_equal(near, 1);
+    door_close(&d);
+    door_open(&d, 1000, 10);
+    d.r.def.security.warn_percent = 80;
+    for (unsigned i = 0; i < 10; i++) {
+        near += admit(&d, "203.0.113.1", false, 10000) == POLICY_ADMIT_NEAR;
+    }
+    assert_int_equal(near, 2);
     door_close(&d);
 }
 
@@ -422,8 +574,15 @@ int main(void)
         cmocka_unit_test(all_connections_of_strangers_share_one_budget_whatever_they_did),
         cmocka_unit_test(whoever_else_lives_in_the_64_of_a_target_is_a_stranger),
         cmocka_unit_test(where_a_peer_is_reached_is_trusted_and_protected),
+        cmocka_unit_test(only_peers_with_a_narrow_source_protect_an_address),
+        cmocka_unit_test(a_network_with_anybody_who_is_protected_in_it_is_guarded),
+        cmocka_unit_test(targets_of_both_families_are_found),
+        cmocka_unit_test(a_home_lasts_as_long_as_the_longest_of_its_flows),
         cmocka_unit_test(strangers_share_one_budget_and_trusted_sources_have_their_own),
         cmocka_unit_test(one_stranger_cannot_use_up_what_all_have),
+        cmocka_unit_test(one_stranger_beyond_his_share_costs_the_others_nothing),
+        cmocka_unit_test(a_stranger_pays_nothing_while_all_have_used_up_theirs),
+        cmocka_unit_test(strangers_near_their_common_or_their_own_limit_are_told_once),
         cmocka_unit_test(a_trusted_source_is_held_to_its_own_rate),
         cmocka_unit_test(a_million_spoofed_sources_cost_no_memory_and_displace_no_peer),
         cmocka_unit_test(a_full_table_forgets_what_would_end_first),

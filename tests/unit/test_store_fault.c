@@ -222,6 +222,126 @@ static void what_the_end_of_the_process_left_is_written_at_the_next_start(void *
     assert_int_equal(raw_number("SELECT count(*) FROM bindings"), 1);
 }
 
+static int post_large(struct store *s, uint64_t id, char *detail, size_t n)
+{
+    struct store_call c = {
+        .id = id, .state = STORE_CALL_ENDED, .start_ms = 5, .end_ms = 9, .detail = {detail, n}};
+
+    return store_put_call(s, &c);
+}
+
+static void large_records_fill_the_backlog_before_many_do(void **state)
+{
+    static char detail[65536];
+    struct store_params p = {
+        .path = path, .node = "edge1", .batch_ms = 1, .backlog_bytes_max = 300000};
+    struct store_health health;
+    struct store *s = NULL;
+    sqlite3 *h;
+
+    (void)state;
+    memset(detail, ' ', sizeof(detail));
+    assert_int_equal(store_open(&s, &p), 0);
+    h = open_raw("BEGIN IMMEDIATE");
+    for (uint64_t id = 1; id < 5; id++) {
+        assert_int_equal(post_large(s, id, detail, sizeof(detail)), 0);
+    }
+    assert_false(store_is_full(s));
+    assert_int_equal(post_large(s, 5, detail, sizeof(detail)), 0);
+    assert_true(store_is_full(s));
+    store_get_health(s, &health);
+    assert_true(health.full && health.backlog_bytes > 5 * sizeof(detail));
+    (void)sqlite3_exec(h, "COMMIT", NULL, NULL, NULL);
+    (void)sqlite3_close(h);
+    wait_health(s, is_well);
+    assert_false(store_is_full(s));
+    store_get_health(s, &health);
+    assert_int_equal(health.backlog_bytes, 0);
+    assert_int_equal(store_close(&s, 5000), 0);
+}
+
+/* As another process would find it. */
+static void wait_pending(bool is_there)
+{
+    for (int i = 0; i < 10000 && (access(pending, F_OK) == 0) != is_there; i++) {
+        (void)poll(NULL, 0, 1);
+    }
+    assert_int_equal(access(pending, F_OK) == 0, is_there);
+}
+
+static void records_that_wait_for_long_outlive_a_kill(void **state)
+{
+    struct store *s = open_store();
+    sqlite3 *h = open_raw("BEGIN EXCLUSIVE");
+    char kept[128];
+
+    (void)state;
+    (void)snprintf(kept, sizeof(kept), "%s.x", path);
+    assert_int_equal(post(s, 1, STORE_CALL_ENDED), 0);
+    wait_pending(true);
+    assert_int_equal(link(pending, kept), 0); /* what a kill now would leave */
+    assert_int_equal(sqlite3_exec(h, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(h);
+    wait_health(s, is_well);
+    wait_pending(false); /* all of it was written */
+    assert_int_equal(store_close(&s, 5000), 0);
+    (void)sqlite3_close(open_raw("DELETE FROM calls"));
+    assert_int_equal(rename(kept, pending), 0);
+    s = open_store();
+    assert_int_equal(store_close(&s, 5000), 0);
+    assert_int_equal(raw_number("SELECT count(*) FROM calls WHERE state=3 AND id=1"), 1);
+}
+
+static bool on_count(const struct store_call *c, void *arg)
+{
+    (void)c;
+    ++*(unsigned *)arg;
+    return true;
+}
+
+static unsigned rows_seen(struct store_reader *r)
+{
+    struct store_call_filter f = {.live = -1, .limit = 100};
+    unsigned n = 0;
+
+    assert_int_equal(store_read_calls(r, &f, on_count, &n), 0);
+    return n;
+}
+
+/* Rotated like a log: each file holds what was written while it had the name. */
+static void a_database_that_is_moved_away_is_followed_by_a_new_one(void **state)
+{
+    struct store *s = open_store();
+    struct store_reader *old = NULL, *now = NULL;
+    char moved[128];
+
+    (void)state;
+    (void)snprintf(moved, sizeof(moved), "%s.x", path);
+    assert_int_equal(post(s, 1, STORE_CALL_ENDED), 0);
+    wait_health(s, is_well);
+    assert_int_equal(store_reader_open(&old, path), 0);
+    assert_int_equal(rows_seen(old), 1);
+    assert_false(store_reader_is_stale(old));
+    assert_int_equal(rename(path, moved), 0);
+    assert_true(store_reader_is_stale(old));
+    assert_int_equal(post(s, 2, STORE_CALL_ENDED), 0);
+    assert_int_equal(post(s, 3, STORE_CALL_ENDED), 0);
+    wait_health(s, is_well);
+    assert_int_equal(rows_seen(old), 1);
+    assert_int_equal(store_reader_open(&now, path), 0);
+    assert_int_equal(rows_seen(now), 2);
+    store_reader_close(&old);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(post(s, 4, STORE_CALL_ENDED), 0);
+    wait_health(s, is_well);
+    assert_true(store_reader_is_stale(now));
+    store_reader_close(&now);
+    assert_int_equal(store_close(&s, 5000), 0);
+    assert_int_equal(raw_number("SELECT count(*)*10+max(id) FROM calls"), 14);
+    assert_int_equal(rename(moved, path), 0);
+    assert_int_equal(raw_number("SELECT count(*)*10+max(id) FROM calls"), 11);
+}
+
 static void put_file(const char *name, const char *text)
 {
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -435,6 +555,9 @@ int main(void)
         TEST(records_wait_for_a_locked_database_and_take_no_more_memory_than_calls),
         TEST(a_full_backlog_is_told_and_passes),
         TEST(what_the_end_of_the_process_left_is_written_at_the_next_start),
+        TEST(large_records_fill_the_backlog_before_many_do),
+        TEST(records_that_wait_for_long_outlive_a_kill),
+        TEST(a_database_that_is_moved_away_is_followed_by_a_new_one),
         TEST(damaged_lines_are_set_aside_and_the_good_ones_are_written),
         TEST(a_file_that_is_not_ours_is_refused_and_left_alone),
         TEST(a_damaged_database_is_told_at_the_start),

@@ -341,20 +341,59 @@ static void times_are_found_among_many_calls_without_an_index(void **state)
 
     (void)state;
     for (uint64_t i = 1; i <= CALLS; i++) {
-        struct store_call c = {
-            .id = i << 20, .start_ms = (int64_t)i * HOUR_MS, .state = STORE_CALL_ENDED};
+        int64_t after_ms = (int64_t)i * HOUR_MS;
+        struct store_call c = {.id = (uint64_t)after_ms << STORE_ID_SHIFT,
+                               .start_ms = STORE_ID_EPOCH_MS + after_ms,
+                               .state = STORE_CALL_ENDED};
 
         assert_int_equal(store_put_call(s, &c), 0);
     }
     flush(s);
     r = open_reader();
     for (int64_t i = 1; i < CALLS - 3; i += 97) {
-        struct store_call_filter f = {
-            .live = -1, .since_ms = i * HOUR_MS - 1, .until_ms = (i + 2) * HOUR_MS, .limit = 1000};
+        struct store_call_filter f = {.live = -1,
+                                      .since_ms = STORE_ID_EPOCH_MS + i * HOUR_MS - 1,
+                                      .until_ms = STORE_ID_EPOCH_MS + (i + 2) * HOUR_MS,
+                                      .limit = 1000};
 
         (void)list_calls(r, &f, &seen);
         assert_int_equal(seen.n, 3);
     }
+    store_reader_close(&r);
+    close_store(&s);
+}
+
+/* One call of a clock that stood a year ahead, and then those that have to follow its id. */
+static void a_clock_that_was_ahead_hides_no_call(void **state)
+{
+    enum { HOUR_MS = 3600000 };
+    const int64_t year_ms = INT64_C(365) * 24 * HOUR_MS;
+    uint64_t ahead = (uint64_t)(year_ms + HOUR_MS) << STORE_ID_SHIFT;
+    struct store *s = open_store();
+    struct store_reader *r;
+    struct seen seen = {0};
+
+    (void)state;
+    assert_int_equal(store_last_id(s), 0);
+    for (unsigned i = 0; i < 9; i++) {
+        int64_t after_ms = i == 3 ? year_ms + HOUR_MS : (int64_t)i * 1000;
+        struct store_call c = {.id = i < 3 ? (uint64_t)(after_ms + 1) << STORE_ID_SHIFT : ahead + i,
+                               .start_ms = STORE_ID_EPOCH_MS + after_ms,
+                               .state = STORE_CALL_ENDED};
+
+        assert_int_equal(store_put_call(s, &c), 0);
+    }
+    close_store(&s);
+    s = open_store();
+    assert_int_equal(store_last_id(s), ahead + 8);
+    r = open_reader();
+    (void)list_calls(r,
+                     &(struct store_call_filter){.live = -1,
+                                                 .since_ms = STORE_ID_EPOCH_MS,
+                                                 .until_ms = STORE_ID_EPOCH_MS + HOUR_MS,
+                                                 .limit = 1000},
+                     &seen);
+    assert_int_equal(seen.n, 8);
     store_reader_close(&r);
     close_store(&s);
 }
@@ -633,6 +672,7 @@ int main(void)
         TEST(the_last_post_wins_and_an_ended_call_is_final),
         TEST(lists_are_newest_first_and_filtered),
         TEST(times_are_found_among_many_calls_without_an_index),
+        TEST(a_clock_that_was_ahead_hides_no_call),
         TEST(bans_are_kept_replaced_and_deleted),
         TEST(how_a_call_was_asked_for_is_kept_beside_its_record),
         TEST(bindings_are_replaced_deleted_and_paged),

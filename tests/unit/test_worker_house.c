@@ -8,6 +8,7 @@
 #include "worker/worker_int.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -327,6 +328,84 @@ static void a_worker_that_is_gone_already_is_not_told_any_more(void **state)
 
 #define HOUSE(f) cmocka_unit_test_setup_teardown(f, house_up, house_down)
 
+/* --- questions --- */
+
+struct asking {
+    struct config *cfg;
+    struct ask answer;
+    int err;
+};
+
+static void refuse(struct worker *w, struct ask *a)
+{
+    (void)w;
+    assert_non_null(a->cfg);
+    a->err = ENOBUFS; /* as the kernel may say, or a mailbox */
+}
+
+static void *ask_there(void *arg)
+{
+    struct asking *q = arg;
+
+    q->err = worker_ask_config(house->workers[0], refuse, q->cfg, &q->answer);
+    return NULL;
+}
+
+/* Whatever the answer, the worker gives back what it was lent, once. */
+static void a_configuration_that_was_asked_about_is_given_back(void **state)
+{
+    struct asking q = {.err = -1};
+    struct config *old = house->cfg;
+    pthread_t thread;
+
+    (void)state;
+    give_config("limits: {setup: 1m}\n");
+    q.cfg = house->cfg;
+    house->cfg = old;
+    assert_int_equal(pthread_create(&thread, NULL, ask_there, &q), 0);
+    while (!loop_is_pending(house->workers[0]->loop)) {
+        sched_yield();
+    }
+    run(0);
+    pthread_join(thread, NULL);
+    assert_int_equal(q.err, ENOBUFS);
+    buf_free(&q.answer.out);
+    assert_true(config_is_mine(q.cfg));
+    config_unref(&q.cfg);
+}
+
+/* The loop of the worker that is behind has not turned: it learns it from what it is given. */
+static void a_configuration_is_taken_once_and_an_older_one_not_at_all(void **state)
+{
+    struct config *first = config_ref(house->cfg), *second;
+    struct worker *w = house->workers[1];
+    struct buf why;
+
+    (void)state;
+    give_config("limits: {transactions: 5000, duration: 7d, setup: 1m}\n");
+    second = house->cfg;
+    house->cfg = first; /* what the house held; the reference above is the test's */
+    buf_init(&why, 1000);
+    assert_int_equal(b2bua_prepare(house, second, &why), 0);
+    worker_catch_up(w);
+    assert_ptr_equal(w->cfg, first); /* it may yet be abandoned */
+    b2bua_commit(house, second);
+    worker_catch_up(w);
+    assert_ptr_equal(w->cfg, second);
+    worker_take_config(w, first);
+    assert_ptr_equal(w->cfg, second);
+    run(1);
+    assert_ptr_equal(w->cfg, second);
+    assert_null(w->next);
+    assert_int_equal(b2bua_prepare(house, first, &why), 0);
+    b2bua_abandon(house);
+    assert_null(w->next);
+    run(0);
+    config_unref(&first);
+    config_unref(&second);
+    buf_free(&why);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +413,8 @@ int main(void)
         HOUSE(the_key_stays_as_long_as_the_longest_call_may_last),
         HOUSE(what_one_worker_writes_every_other_can_read_while_the_key_changes),
         HOUSE(a_key_lives_a_day_at_least),
+        HOUSE(a_configuration_that_was_asked_about_is_given_back),
+        HOUSE(a_configuration_is_taken_once_and_an_older_one_not_at_all),
         HOUSE(a_key_that_cannot_be_renewed_is_tried_again_after_an_hour),
         HOUSE(the_limit_of_transactions_is_shared_by_the_workers),
         HOUSE(the_end_of_a_connection_ends_its_bindings_on_every_worker),

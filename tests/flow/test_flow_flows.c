@@ -215,6 +215,39 @@ static void a_message_goes_by_one_flow_too(void **state)
     QUIET(&f.one);
 }
 
+/* RFC 5626 6: the phone may count on it only where it is kept to. */
+static void outbound_is_said_where_it_is_kept_to(void **state)
+{
+    static const struct {
+        const char *params, *lines;
+        bool is_said;
+    } cases[] = {
+        {";+sip.instance=\"<urn:uuid:1>\";reg-id=1", "Supported: path, outbound\r\n", true},
+        {";+sip.instance=\"<urn:uuid:1>\";reg-id=1", "Require: outbound\r\n", false},
+        {";+sip.instance=\"<urn:uuid:1>\"", "Supported: outbound\r\n", false},
+        {";reg-id=1", "Supported: outbound\r\n", false},
+        {";+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=0", "Supported: outbound\r\n", false},
+        {";+sip.instance=\"<urn:uuid:1>\";reg-id=1",
+         "Via: SIP/2.0/UDP 203.0.113.99;branch=z9hG4bKbehind\r\nSupported: outbound\r\n", false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct phone p;
+
+        device(&p, *state, "192.0.2.41:5062", cases[i].params);
+        memcpy(p.local, "<sip:1001@example.test>", sizeof("<sip:1001@example.test>"));
+        memcpy(p.remote, "<sip:1001@example.test>", sizeof("<sip:1001@example.test>"));
+        phone_request(&p, "REGISTER", "sip:example.test", NULL);
+        EXPECT(&p, "401 REGISTER");
+        assert_int_equal(sl_cstr(sl_str(cases[i].lines), p.extra, sizeof(p.extra)), 0);
+        phone_credentials(&p, "REGISTER", "sip:example.test");
+        phone_request(&p, "REGISTER", "sip:example.test", NULL);
+        EXPECT(&p, "200 REGISTER");
+        assert_int_equal(strstr(p.got, "\r\nRequire: outbound\r\n") != NULL, cases[i].is_said);
+        LACKS(p.got, "Flow-Timer");
+    }
+}
+
 static void a_telephone_may_demand_outbound_and_nothing_else(void **state)
 {
     struct phone p;
@@ -242,6 +275,7 @@ int main(void)
         FLOW_TEST(another_telephone_rings_beside_it),
         FLOW_TEST(a_caller_that_gives_up_meets_no_new_flow),
         FLOW_TEST(a_message_goes_by_one_flow_too),
+        FLOW_TEST(outbound_is_said_where_it_is_kept_to),
         FLOW_TEST(a_telephone_may_demand_outbound_and_nothing_else),
     };
 

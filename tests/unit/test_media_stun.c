@@ -177,8 +177,8 @@ static void error_codes_have_their_bounds(void **state)
     static const struct {
         uint8_t n, class, number;
         uint16_t want; /* 0: refused */
-    } rows[] = {{4, 3, 0, 300}, {4, 6, 99, 699}, {4, 4, 87, 487}, {4, 2, 99, 0}, {4, 7, 0, 0},
-                {4, 4, 100, 0}, {3, 4, 0, 0},    {9, 4, 20, 420}};
+    } rows[] = {{4, 3, 0, 300}, {4, 6, 99, 699}, {4, 4, 87, 487}, {4, 2, 99, 0},
+                {4, 7, 0, 0},   {4, 4, 100, 0},  {3, 4, 0, 0},    {9, 4, 20, 420}};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -198,7 +198,7 @@ static void a_mapped_address_has_the_length_of_its_family(void **state)
     static const struct {
         uint8_t family, n;
         bool good;
-    } rows[] = {{1, 8, true},   {2, 20, true}, {1, 20, false},
+    } rows[] = {{1, 8, true},  {2, 20, true}, {1, 20, false},
                 {2, 8, false}, {3, 8, false}, {0, 20, false}};
 
     (void)state;

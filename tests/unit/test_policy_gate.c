@@ -263,7 +263,8 @@ static void only_peers_with_a_narrow_source_protect_an_address(void **state)
         const char *ip;
         bool is_protected;
     } rows[] = {{"10.9.9.9", true}, /* the first peer, of an IPv4 /8 */
-                {"11.9.9.9", false},   {"2001:db8::5", true},
+                {"11.9.9.9", false},
+                {"2001:db8::5", true},
                 {"2a00::1", false}, /* in the ::/0 of another */
                 {"192.0.2.77", true}};
     struct door d;
@@ -285,10 +286,10 @@ static void a_network_with_anybody_who_is_protected_in_it_is_guarded(void **stat
     static const struct {
         const char *net;
         bool guarded;
-    } rows[] = {{"203.0.113.0/24", true},  {"203.0.113.50", true},   {"203.0.113.51", false},
-                {"198.18.0.0/16", true},   {"198.18.0.2", false},    {"198.51.100.9", true},
+    } rows[] = {{"203.0.113.0/24", true},  {"203.0.113.50", true},     {"203.0.113.51", false},
+                {"198.18.0.0/16", true},   {"198.18.0.2", false},      {"198.51.100.9", true},
                 {"198.51.0.0/16", true},   {"198.51.101.0/24", false}, {"10.1.2.0/24", true},
-                {"10.0.0.0/7", true},      {"11.0.0.0/8", false},    {"2a00::/16", false},
+                {"10.0.0.0/7", true},      {"11.0.0.0/8", false},      {"2a00::/16", false},
                 {"2001:db8:77::/48", true}};
     struct door d;
 

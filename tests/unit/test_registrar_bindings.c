@@ -529,32 +529,6 @@ static void a_flow_number_without_a_device_means_nothing(void **state)
     assert_true(sl_find(txrig_last(&o->rig), SL("outbound")) < 0);
 }
 
-/* RFC 5626 6: the phone may count on it only where it is kept to. */
-static void outbound_is_said_where_it_is_kept_to(void **state)
-{
-    static const struct {
-        const char *lines;
-        bool is_said;
-    } cases[] = {
-        {"Contact: <sip:d@h>;" FLOW_1 "\r\nSupported: path, outbound\r\n", true},
-        {"Contact: <sip:d@h>;" FLOW_1 "\r\n", false},
-        {"Contact: <sip:d@h>;+sip.instance=\"<urn:uuid:1>\"\r\nSupported: outbound\r\n", false},
-        {"Contact: <sip:d@h>;" FLOW_1 ";expires=0\r\nSupported: outbound\r\n", false},
-        {"Contact: <sip:d@h>;" FLOW_1 "\r\nSupported: outbound\r\n"
-         "Via: SIP/2.0/UDP 203.0.113.99;branch=z9hG4bKbehind\r\n",
-         false},
-        {"Supported: outbound\r\n", false}, /* a question */
-    };
-    struct office *o = *state;
-
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        assert_int_equal(say(o, cases[i].lines), 200);
-        assert_int_equal(sl_find(txrig_last(&o->rig), SL("\r\nRequire: outbound\r\n")) > 0,
-                         cases[i].is_said);
-        assert_true(sl_find(txrig_last(&o->rig), SL("Flow-Timer")) < 0);
-    }
-}
-
 static void beyond_the_limit_the_oldest_device_makes_room(void **state)
 {
     struct office *o = *state;
@@ -803,7 +777,6 @@ int main(void)
         OFFICE(a_flow_that_came_back_from_the_store_is_known_by_its_number),
         OFFICE(one_registration_is_for_one_flow),
         OFFICE(a_flow_number_without_a_device_means_nothing),
-        OFFICE(outbound_is_said_where_it_is_kept_to),
         OFFICE(beyond_the_limit_the_oldest_device_makes_room),
         OFFICE(a_contact_too_long_or_too_many_at_once_are_refused),
         OFFICE(nobody_registers_for_somebody_else),

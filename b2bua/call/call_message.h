@@ -22,7 +22,11 @@ struct message_target {
     bool is_asked;   /* and once */
     const struct policy_peer *peer; /* and its target; NULL: a user's device */
     const struct policy_uri_target *aim;
-    uint32_t failover_ms; /* nothing heard within it: the next target; 0: no such limit */
+    char call_id[TOKEN_TEXT_LEN], tag[TOKEN_TEXT_LEN]; /* of what it got, once cseq is not 0 */
+    uint32_t cseq;
+    struct digest_state *digest; /* it wants to know who we are; NULL: not yet */
+    struct sip_msg *challenge;   /* to be answered by what is being written; borrowed */
+    uint32_t failover_ms;        /* nothing heard within it: the next target; 0: no such limit */
 };
 
 struct message {
@@ -60,7 +64,7 @@ void message_finish(struct message *m, uint16_t status);
 /* --- call_message_to.c --- */
 void message_collect(struct message *m); /* fills targets */
 /* Writes what goes to the target, and lets the egress check look at it. */
-MUST_USE int message_write(const struct message *m, const struct message_target *tg, struct buf *b);
+MUST_USE int message_write(const struct message *m, struct message_target *tg, struct buf *b);
 
 /* --- call_message_fork.c --- */
 void message_send_next(struct message *m); /* none left: answers with the best failure */

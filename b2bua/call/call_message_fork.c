@@ -76,6 +76,26 @@ static int branch_start(struct message_target *tg)
     return err;
 }
 
+/* A peer wants to know who we are: the same once more, as a transaction of its own. */
+static bool branch_again(struct message_target *tg, struct sip_msg *challenge)
+{
+    struct tx *old = tg->cli;
+    int err;
+
+    tg->cli = NULL;
+    tg->challenge = challenge;
+    err = branch_start(tg);
+    tg->challenge = NULL;
+    if (err != 0) {
+        tg->cli = old;
+        return false;
+    }
+    tg->m->n_live--;
+    tx_close(old);
+    tx_unref(&old);
+    return true;
+}
+
 /* RFC 3261 16.7: the best failure of all that were asked is told, whoever comes last. */
 static void note_best(struct message *m, uint16_t status)
 {
@@ -296,6 +316,9 @@ static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, voi
     message_heard(m);
     tg->is_heard = true;
     if (err == 0 && status < 200) {
+        return;
+    }
+    if ((status == 401 || status == 407) && m->srv != NULL && branch_again(tg, rsp)) {
         return;
     }
     judge_answer(m, err, status);

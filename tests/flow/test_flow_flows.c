@@ -188,6 +188,54 @@ static void a_caller_that_gives_up_meets_no_new_flow(void **state)
     QUIET(&f.one);
 }
 
+/* From one network to another in the middle of a call: its password is its proof, and only its. */
+static void a_telephone_that_moved_and_registered_goes_on_with_its_call(void **state)
+{
+    struct flows f;
+    struct phone moved;
+    struct flow old;
+
+    flows_init(&f, *state);
+    call(&f);
+    EXPECT(&f.two, "INVITE");
+    talk_answer(&f.a, &f.two);
+    device(&moved, f.r, "192.0.2.77:5099", ";+sip.instance=\"<urn:uuid:1>\";reg-id=2");
+    old = f.two.flow;
+    f.two.flow = moved.flow; /* the same dialog by another way */
+    memcpy(f.two.at, moved.at, sizeof(moved.at));
+    phone_request(&f.two, "INFO", NULL, "x");
+    EXPECT(&f.two, "481 INFO");
+    QUIET(&f.a);
+    f.two.flow = old;
+    talk_register(&moved, 3600);
+    f.two.flow = moved.flow;
+    phone_request(&f.two, "INFO", NULL, "x");
+    EXPECT(&f.a, "INFO");
+    phone_answer(&f.a, 200, NULL);
+    EXPECT(&f.two, "200 INFO");
+    talk_bye(&f.a, &f.two); /* what we send goes there as well */
+}
+
+static void nobody_else_goes_on_with_it(void **state)
+{
+    struct flows f;
+    struct phone thief;
+
+    flows_init(&f, *state);
+    call(&f);
+    EXPECT(&f.two, "INVITE");
+    talk_answer(&f.a, &f.two);
+    phone_init(&thief, f.r, 1, "1002", "192.0.2.78:5099");
+    memcpy(thief.password, "two", sizeof("two"));
+    talk_register(&thief, 3600);
+    thief = f.two;
+    assert_int_equal(addr_parse(SL("192.0.2.78"), 5099, &thief.flow.remote), 0);
+    phone_bye(&thief);
+    EXPECT(&thief, "481 BYE");
+    QUIET(&f.a);
+    talk_bye(&f.a, &f.two);
+}
+
 static void a_message_goes_by_one_flow_too(void **state)
 {
     struct flows f;
@@ -274,6 +322,8 @@ int main(void)
         FLOW_TEST(when_no_flow_is_left_the_telephone_is_unavailable),
         FLOW_TEST(another_telephone_rings_beside_it),
         FLOW_TEST(a_caller_that_gives_up_meets_no_new_flow),
+        FLOW_TEST(a_telephone_that_moved_and_registered_goes_on_with_its_call),
+        FLOW_TEST(nobody_else_goes_on_with_it),
         FLOW_TEST(a_message_goes_by_one_flow_too),
         FLOW_TEST(outbound_is_said_where_it_is_kept_to),
         FLOW_TEST(a_telephone_may_demand_outbound_and_nothing_else),

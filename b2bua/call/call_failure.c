@@ -46,7 +46,7 @@ uint16_t call_status_for_caller(uint16_t status)
     if (status < 400) {
         return 480;
     }
-    return status == 491 || status == 422 ? 480 : status;
+    return status == 491 || status == 422 || status == 430 ? 480 : status;
 }
 
 uint16_t call_best_for_caller(const struct call *c)

@@ -29,6 +29,8 @@ struct leg {
     uint8_t listener;
     struct policy_ref party;
     int user;            /* account, or -1 */
+    uint64_t device;     /* of the user, by its +sip.instance; 0: not known */
+    uint32_t reg_id;     /* which of that device's flows */
     bool target_counted; /* policy_peer_take() was done */
     struct leg_target aim;
     bool held; /* connection is held open */
@@ -183,6 +185,7 @@ void call_put_called(struct buf *b, const struct policy_number out[2],
 /* Tries the next target; none left: the caller gets the best failure. */
 void call_try_next(struct call *c);
 void call_cancel_forks(struct call *c, struct leg *except);
+uint64_t call_device(const struct binding *bd); /* its +sip.instance as a number; 0: none */
 uint64_t leg_dialog_id(struct sl tag); /* early dialogs of one INVITE differ by their tags */
 void b_on_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
 

@@ -10,6 +10,9 @@ static void message_destroy(void *arg)
 {
     struct message *m = arg;
 
+    for (size_t i = 0; i < m->n_targets; i++) {
+        digest_free(&m->targets[i].digest);
+    }
     mem_free(m->targets);
     config_unref(&m->cfg);
     arena_free(&m->arena);

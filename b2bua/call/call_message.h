@@ -17,9 +17,16 @@ struct message_target {
     struct policy_ref to;
     uint8_t group; /* neighbours with the same one are asked at once: a user's devices */
     bool is_user, is_later;
+    uint64_t device; /* a user's; 0: not known */
+    bool is_spare;   /* another flow of a device that comes before it: asked when that one fails, */
+    bool is_asked;   /* and once */
     const struct policy_peer *peer; /* and its target; NULL: a user's device */
     const struct policy_uri_target *aim;
-    uint32_t failover_ms; /* nothing heard within it: the next target; 0: no such limit */
+    char call_id[TOKEN_TEXT_LEN], tag[TOKEN_TEXT_LEN]; /* of what it got, once cseq is not 0 */
+    uint32_t cseq;
+    struct digest_state *digest; /* it wants to know who we are; NULL: not yet */
+    struct sip_msg *challenge;   /* to be answered by what is being written; borrowed */
+    uint32_t failover_ms;        /* nothing heard within it: the next target; 0: no such limit */
 };
 
 struct message {
@@ -57,7 +64,7 @@ void message_finish(struct message *m, uint16_t status);
 /* --- call_message_to.c --- */
 void message_collect(struct message *m); /* fills targets */
 /* Writes what goes to the target, and lets the egress check look at it. */
-MUST_USE int message_write(const struct message *m, const struct message_target *tg, struct buf *b);
+MUST_USE int message_write(const struct message *m, struct message_target *tg, struct buf *b);
 
 /* --- call_message_fork.c --- */
 void message_send_next(struct message *m); /* none left: answers with the best failure */

@@ -76,6 +76,26 @@ static int branch_start(struct message_target *tg)
     return err;
 }
 
+/* A peer wants to know who we are: the same once more, as a transaction of its own. */
+static bool branch_again(struct message_target *tg, struct sip_msg *challenge)
+{
+    struct tx *old = tg->cli;
+    int err;
+
+    tg->cli = NULL;
+    tg->challenge = challenge;
+    err = branch_start(tg);
+    tg->challenge = NULL;
+    if (err != 0) {
+        tg->cli = old;
+        return false;
+    }
+    tg->m->n_live--;
+    tx_close(old);
+    tx_unref(&old);
+    return true;
+}
+
 /* RFC 3261 16.7: the best failure of all that were asked is told, whoever comes last. */
 static void note_best(struct message *m, uint16_t status)
 {
@@ -122,6 +142,42 @@ static void target_try(struct message_target *tg)
     }
 }
 
+/* The flow of a device failed, not the device (RFC 5626 5.3): by its next one. False: none is left.
+ */
+static bool target_try_spare(const struct message_target *of)
+{
+    struct message *m = of->m;
+
+    for (size_t i = 0; i < m->next; i++) {
+        struct message_target *tg = &m->targets[i];
+
+        if (tg->group == of->group && tg->is_spare && !tg->is_asked && tg->device == of->device) {
+            tg->is_asked = true;
+            target_try(tg);
+            if (tg->cli != NULL) {
+                stat_inc(STAT_FLOW_NEXT);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void group_try(struct message *m, size_t from)
+{
+    for (size_t i = from; i < m->next; i++) {
+        struct message_target *tg = &m->targets[i];
+
+        if (tg->is_spare) {
+            continue;
+        }
+        target_try(tg);
+        if (tg->cli == NULL && tg->device != 0) {
+            (void)target_try_spare(tg);
+        }
+    }
+}
+
 /* False: nobody of them could be asked. */
 static bool group_send(struct message *m)
 {
@@ -131,8 +187,9 @@ static bool group_send(struct message *m)
     m->group_best = 0;
     m->is_said = false;
     while (m->next < m->n_targets && m->targets[m->next].group == first->group) {
-        target_try(&m->targets[m->next++]);
+        m->next++;
     }
+    group_try(m, begin);
     if (m->n_live == 0) {
         return false;
     }
@@ -261,12 +318,18 @@ static void on_message_response(struct tx *tx, int err, struct sip_msg *rsp, voi
     if (err == 0 && status < 200) {
         return;
     }
+    if ((status == 401 || status == 407) && m->srv != NULL && branch_again(tg, rsp)) {
+        return;
+    }
     judge_answer(m, err, status);
     branch_end(tg);
     if (m->srv == NULL) { /* answered by another one's word */
         if (m->n_live == 0) {
             message_close(m);
         }
+        return;
+    }
+    if (tg->device != 0 && (err != 0 || status == 430) && target_try_spare(tg)) {
         return;
     }
     m->heard = err == 0 ? rsp : NULL;

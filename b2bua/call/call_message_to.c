@@ -82,6 +82,18 @@ static void add_peer(struct message *m, size_t to_i)
     }
 }
 
+/* Somewhere among those that are asked at once with it. */
+static bool has_device(const struct message *m, const struct message_target *tg)
+{
+    for (size_t i = 0; i < m->n_targets; i++) {
+        if (m->targets[i].is_user && m->targets[i].group == m->n_groups && tg->device != 0 &&
+            m->targets[i].device == tg->device) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_user(struct message *m, struct sl user)
 {
     const struct binding *list[REG_BINDINGS_MAX];
@@ -101,6 +113,8 @@ static void add_user(struct message *m, struct sl user)
         if (tg != NULL &&
             sl_cstr(call_request_uri(list[i]->contact), tg->uri, sizeof(tg->uri)) == 0) {
             tg->is_user = true;
+            tg->device = call_device(list[i]);
+            tg->is_spare = has_device(m, tg);
             tg->group = m->n_groups;
             tg->to.kind = POLICY_USERS;
             tg->failover_ms = MESSAGE_USER_MS;
@@ -175,26 +189,59 @@ static void put_extra(struct buf *b, const struct message *m, const struct messa
                 b, mark);
 }
 
-static int put_message(const struct message *m, const struct message_target *tg, struct buf *b)
+/* With our credentials at the peer, if it asks for them. */
+static int put_credentials(struct buf *b, struct message_target *tg)
 {
-    char from[512], to[520], call_id[TOKEN_TEXT_LEN], tag[TOKEN_TEXT_LEN];
+    const struct policy_peer *p = tg->peer;
+    struct digest_credentials cred;
+
+    if (tg->challenge == NULL) {
+        return 0;
+    }
+    if (p == NULL || p->username == NULL) {
+        return ENOENT;
+    }
+    if (tg->digest == NULL && (tg->digest = mem_zalloc(sizeof(*tg->digest))) == NULL) {
+        return ENOMEM;
+    }
+    cred = (struct digest_credentials){.username = sl_str(p->username),
+                                       .password = sl_str(p->password),
+                                       .realm = sl_str(p->realm)};
+    return digest_answer(
+        b, tg->challenge,
+        &(struct digest_for){.cred = &cred, .method = SL("MESSAGE"), .uri = sl_str(tg->uri)},
+        tg->digest);
+}
+
+static void name_once(const struct message *m, struct message_target *tg)
+{
     struct token tok = {.node = m->cfg->node_id, .worker = m->t->p.worker, .kind = TOKEN_STATELESS};
+
+    if (tg->cseq == 0) {
+        token_put(m->t->p.ring, &tok, tg->call_id);
+        token_put(m->t->p.ring, &tok, tg->tag);
+    }
+    tg->cseq++;
+}
+
+static int put_message(const struct message *m, struct message_target *tg, struct buf *b)
+{
+    char from[512], to[520];
     struct dialog d = {0};
     struct arena arena;
     struct buf fb, tb;
     struct addr via;
     int err;
 
-    token_put(m->t->p.ring, &tok, call_id);
-    token_put(m->t->p.ring, &tok, tag);
+    name_once(m, tg);
     buf_init_fixed(&fb, from, sizeof(from));
     put_from(&fb, m, tg);
     buf_init_fixed(&tb, to, sizeof(to));
     buf_putf(&tb, "<%s>", tg->uri);
     arena_init(&arena, 1024, 8192);
     err = dialog_init_uac(&d, &arena,
-                          &(struct dialog_uac){.call_id = sl_make(call_id, sizeof(call_id)),
-                                               .local_tag = sl_make(tag, sizeof(tag)),
+                          &(struct dialog_uac){.call_id = sl_make(tg->call_id, sizeof(tg->call_id)),
+                                               .local_tag = sl_make(tg->tag, sizeof(tg->tag)),
                                                .local = buf_sl(&fb),
                                                .remote = buf_sl(&tb),
                                                .target = sl_str(tg->uri),
@@ -204,14 +251,15 @@ static int put_message(const struct message *m, const struct message_target *tg,
         call_via_addr(m->cfg, tg->flow.listener, tg->flow.transport, &via);
         dialog_put_request(b, &d,
                            &(struct dialog_request){.method = SIP_MESSAGE,
-                                                    .cseq = dialog_next_cseq(&d),
+                                                    .cseq = tg->cseq,
                                                     .branch = tx_branch(tg->cli),
                                                     .via = &via,
                                                     .transport = tg->flow.transport,
                                                     .max_forwards = call_hops_left(m->req)});
+        err = put_credentials(b, tg);
         put_extra(b, m, tg);
         sip_put_body(b, sip_hdr_value(m->req, HDR_CONTENT_TYPE), m->req->body);
-        err = buf_err(b);
+        err = err != 0 ? err : buf_err(b);
     }
     dialog_deinit(&d);
     arena_free(&arena);
@@ -236,7 +284,7 @@ static int pass_message(const struct message *m, const struct message_target *tg
                        b);
 }
 
-int message_write(const struct message *m, const struct message_target *tg, struct buf *b)
+int message_write(const struct message *m, struct message_target *tg, struct buf *b)
 {
     int err = put_message(m, tg, b);
 

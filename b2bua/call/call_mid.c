@@ -99,6 +99,24 @@ static uint8_t listener_for(const struct leg *l, const struct flow *flow)
     return known ? flow->listener : l->listener;
 }
 
+/* A phone that moved to another network during the call and has shown its password from there. */
+static bool is_registered_at(const struct leg *l, const struct addr *source)
+{
+    const struct policy_users *users = &policy_def(l->call->cfg->policy)->users;
+    const struct binding *list[REG_BINDINGS_MAX];
+    size_t n = 0;
+
+    if (l->party.kind == POLICY_USERS && l->user >= 0) {
+        n = registrar_lookup(l->call->t->p.registrar, sl_str(users->accounts[l->user].name), list);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (addr_eq_ip(&list[i]->flow.remote, source)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A request inside a dialog must come from where the dialog lives: over UDP anybody can write any
  * source, but not receive there (attacks.md 40). */
 static bool source_fits(const struct leg *l, const struct flow *flow)
@@ -109,7 +127,7 @@ static bool source_fits(const struct leg *l, const struct flow *flow)
     if (l->dlg.flow.certified && !l->dlg.flow.dialled) { /* who proved it once can do so again */
         return flow_same(flow, &l->dlg.flow) || flow_proven(flow) == l->dlg.flow.peer;
     }
-    if (addr_eq_ip(&flow->remote, &l->dlg.flow.remote)) {
+    if (addr_eq_ip(&flow->remote, &l->dlg.flow.remote) || is_registered_at(l, &flow->remote)) {
         return true;
     }
     return l->party.kind == POLICY_PEER &&

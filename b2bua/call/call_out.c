@@ -1,6 +1,7 @@
 /* call_out.c - toward the callee: targets in order, forks to all of a user's devices, failover, and
  * what each answer means for the caller. */
 #include "call/call_egress.h"
+#include "call/call_launch.h"
 #include "call/call_rules.h"
 
 /* --- making a leg --- */
@@ -58,18 +59,6 @@ static void put_local(struct buf *b, const struct call *c, const struct leg *l)
     buf_putc(b, '>');
 }
 
-struct leg_plan {
-    struct policy_ref party;
-    int user;
-    uint8_t listener;
-    struct sl target; /* Request-URI */
-    struct sl remote; /* To */
-    struct flow flow;
-    bool pin;
-    bool sips;
-    uint32_t answer_ms;
-};
-
 static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
 {
     char tag[TOKEN_TEXT_LEN], call_id[TOKEN_TEXT_LEN], from[512];
@@ -85,6 +74,8 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     l->party = p->party;
     l->user = p->user;
     l->sips = p->sips;
+    l->device = p->device;
+    l->reg_id = p->reg_id;
     l->told = *call_advertised(c, l->listener);
     leg_make_token(l, TOKEN_TAG, tag);
     leg_make_token(l, TOKEN_CALLID, call_id);
@@ -113,8 +104,7 @@ static int make_leg(struct call *c, const struct leg_plan *p, struct leg **lp)
     return 0;
 }
 
-/* 0: INVITE is out. A SIP status: the call cannot go on like this. An errno is kept as attempt. */
-static uint16_t launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
+uint16_t call_launch(struct call *c, const struct leg_plan *p, int *err, const char **why)
 {
     struct leg *l = NULL;
     uint16_t status = 0;
@@ -197,72 +187,7 @@ static uint16_t launch_peer(struct call *c, uint16_t peer_i, const struct policy
         policy_peer_release(c->cfg->policy, peer_i);
         return 0;
     }
-    return launch(c, &p, err, why);
-}
-
-static uint16_t launch_binding(struct call *c, int user, const struct binding *bd, int *err,
-                               const char **why)
-{
-    const struct policy_users *users = &policy_def(c->cfg->policy)->users;
-    char to[256];
-    struct buf r;
-    struct leg_plan p = {.party = {.kind = POLICY_USERS},
-                         .user = user,
-                         .listener = users->listener,
-                         .target = call_request_uri(bd->contact),
-                         .flow = bd->flow,
-                         .sips = sl_istarts(bd->contact, SL("sips:")),
-                         .pin = true};
-
-    if ((c->sips || p.sips) && !flow_is_secure(&bd->flow)) {
-        *err = EPROTONOSUPPORT;
-        return 0;
-    }
-
-    buf_init_fixed(&r, to, sizeof(to));
-    BUF_LIT(&r, "<sip:");
-    sip_put_user(&r, sl_str(users->accounts[user].name));
-    buf_putf(&r, "@%s>", users->domain);
-    p.remote = buf_sl(&r);
-    p.listener = bd->flow.listener;
-    *err = buf_err(&r);
-    return *err != 0 ? 0 : launch(c, &p, err, why);
-}
-
-/* All of a user's devices ring at once. Returns how many do. */
-static unsigned launch_user(struct call *c, uint16_t *status, const char **why)
-{
-    const struct binding *list[REG_BINDINGS_MAX];
-    int user = policy_user_by_name(c->cfg->policy, c->called);
-    unsigned ringing = 0;
-    size_t n;
-
-    if (user < 0) {
-        c->best_status = c->best_status != 0 ? c->best_status : 404;
-        return 0;
-    }
-    n = registrar_lookup(c->t->p.registrar, c->called, list);
-    if (n == 0) {
-        c->best_status = c->best_status != 0 ? c->best_status : 480;
-    }
-    for (size_t i = 0; i < n && i < CALL_FORKS_MAX; i++) {
-        int err = 0;
-        uint16_t s;
-
-        if (list[i]->flow.listener != policy_def(c->cfg->policy)->users.listener) {
-            continue; /* forks share one side's ports: one listener */
-        }
-        s = launch_binding(c, user, list[i], &err, why);
-
-        if (s != 0) {
-            *status = s;
-        } else if (err == 0) {
-            ringing++;
-        } else {
-            c->best_status = err == EPERM ? 488 : 480;
-        }
-    }
-    return ringing;
+    return call_launch(c, &p, err, why);
 }
 
 /* --- one target after the other --- */
@@ -280,7 +205,7 @@ static bool try_one(struct call *c, uint16_t *status, const char **why)
     if (ref->kind == POLICY_USERS) {
         c->to_i++;
         c->target_i = 0;
-        return !c->tries.is_last && launch_user(c, status, why) != 0;
+        return !c->tries.is_last && call_launch_user(c, status, why) != 0;
     }
     if (c->target_i >= policy_target_order(&def->peers[ref->peer], &c->verdict, c->to_i, order)) {
         c->to_i++;
@@ -641,6 +566,9 @@ static void leg_failed(struct leg *l, uint16_t status, int err)
     bool again = err != 0 || policy_fails_over(c->cfg->policy, &c->verdict, status);
 
     leg_close(l, status, err);
+    if (call_launch_next_flow(l, status, err)) {
+        return;
+    }
     call_note_failure(c, err == ETIMEDOUT ? 408 : err != 0 ? 502 : status);
     if (status >= 600 && !again) {
         call_cancel_forks(c, l);

@@ -184,13 +184,29 @@ static void hold(const struct registrar *r, const struct rec *rec, int delta)
     }
 }
 
+/* Flows of one device may share their Contact, and so their row. */
+static struct rec *with_same_row(const struct rec *rec, struct rec *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sl_eq(list[i]->b.contact, rec->b.contact)) {
+            return list[i];
+        }
+    }
+    return NULL;
+}
+
 /* Gone and new ones, as the store and the connections must hear of them. A contact that was only
  * refreshed is a new record with the old key: put after del, so the row stays. */
 static void tell_store(struct reg_user *u, struct rec *const *recs, size_t n)
 {
     for (size_t i = 0; i < u->n; i++) {
         if (!is_among(u->recs[i], recs, n)) {
+            const struct rec *left = with_same_row(u->recs[i], recs, n);
+
             reg_store_del(u->r, u->recs[i]);
+            if (left != NULL && is_among(left, u->recs, u->n)) {
+                reg_store_put(u->r, left);
+            }
             hold(u->r, u->recs[i], -1);
         }
     }

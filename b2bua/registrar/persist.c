@@ -26,6 +26,8 @@ void reg_store_put(struct registrar *r, const struct rec *rec)
     addr_put(&b, &rec->b.flow.remote);
     buf_putc(&b, ' ');
     addr_put(&b, &rec->b.flow.local);
+    buf_putc(&b, ' ');
+    buf_putu(&b, rec->b.reg_id);
     if (store_put_binding(
             r->p.store,
             &(struct store_binding){
@@ -52,9 +54,11 @@ void reg_store_del(struct registrar *r, const struct rec *rec)
     }
 }
 
-static bool parse_flow(const struct registrar *r, const struct store_binding *row, struct flow *out)
+/* The number of the flow came later: rows of before end with the local address. */
+static bool parse_flow(const struct registrar *r, const struct store_binding *row, struct flow *out,
+                       uint32_t *reg_id)
 {
-    struct sl text = row->flow, version, remote, local;
+    struct sl text = row->flow, version, remote, local, number;
     size_t i = 0;
 
     while (i < r->n_listeners && !sl_eq(sl_str(r->listeners[i]), row->listener)) {
@@ -64,10 +68,27 @@ static bool parse_flow(const struct registrar *r, const struct store_binding *ro
                          .listener = (uint8_t)i,
                          .worker = r->p.worker,
                          .conn_slot = FLOW_NO_CONN};
-    return i < r->n_listeners && sl_next(&text, ' ', &version) == 0 &&
-           sl_eq(version, SL(FLOW_VERSION)) && sl_next(&text, ' ', &remote) == 0 &&
-           sl_next(&text, ' ', &local) == 0 && addr_parse_hostport(remote, 0, &out->remote) == 0 &&
+    if (i == r->n_listeners || sl_next(&text, ' ', &version) != 0 ||
+        !sl_eq(version, SL(FLOW_VERSION)) || sl_next(&text, ' ', &remote) != 0 ||
+        sl_next(&text, ' ', &local) != 0) {
+        return false;
+    }
+    if (sl_next(&text, ' ', &number) != 0 || sl_u32(number, INT32_MAX, reg_id) != 0) {
+        *reg_id = 0;
+    }
+    return addr_parse_hostport(remote, 0, &out->remote) == 0 &&
            addr_parse_hostport(local, 0, &out->local) == 0;
+}
+
+/* Rows come in no order that means anything. */
+static void put_by_age(struct reg_user *u, struct rec *rec)
+{
+    size_t i = u->n++;
+
+    for (; i > 0 && u->recs[i - 1]->updated_ms < rec->updated_ms; i--) {
+        u->recs[i] = u->recs[i - 1];
+    }
+    u->recs[i] = rec;
 }
 
 static void load_rec(struct registrar *r, const struct rec *tmp)
@@ -82,7 +103,7 @@ static void load_rec(struct registrar *r, const struct rec *tmp)
         log_warn(NULL, "a stored binding could not be taken back");
         return;
     }
-    u->recs[u->n++] = rec;
+    put_by_age(u, rec);
     r->n_bindings++;
     if (reg_is_owner(r, tmp->b.user)) { /* the earliest expiry sets the timer */
         int64_t wait = tmp->b.expires_ms - loop_wall_ms(r->p.loop);
@@ -106,7 +127,7 @@ void registrar_load(struct registrar *r, const struct store_binding *row)
                       .updated_ms = row->updated_ms};
     bool known = r->policy != NULL && policy_user_by_name(r->policy, row->user) >= 0;
 
-    bool has_flow = known && parse_flow(r, row, &tmp.b.flow);
+    bool has_flow = known && parse_flow(r, row, &tmp.b.flow, &tmp.b.reg_id);
 
     if (has_flow && r->p.auth != NULL) { /* of a connection, too, that is no more */
         auth_note_home(r->p.auth, row->user, &tmp.b.flow.remote, loop_wall_ms(r->p.loop));

@@ -17,6 +17,7 @@ struct reg_work {
     struct change changes[REG_BINDINGS_MAX];
     size_t n_changes;
     bool remove_all;
+    bool is_outbound;   /* RFC 5626 is asked for, and kept to */
     uint16_t status;    /* refusal */
     const char *reason; /* of the answer, as the configuration has it; NULL: the usual one */
 };
@@ -66,6 +67,9 @@ static void respond_ok(struct reg_work *w, const struct reg_user *u)
     struct buf b;
 
     buf_init(&b, 16384);
+    if (w->is_outbound) {
+        BUF_LIT(&b, "Require: outbound\r\n");
+    }
     for (size_t i = 0; u != NULL && i < u->n; i++) {
         const struct rec *rec = u->recs[i];
         int64_t left = (rec->b.expires_ms - now + 999) / 1000;
@@ -79,6 +83,31 @@ static void respond_ok(struct reg_work *w, const struct reg_user *u)
 }
 
 /* --- reading --- */
+
+static size_t count_of(const struct sip_msg *m, enum hdr_id id)
+{
+    struct sip_values it = {0};
+    struct sl v;
+    size_t n = 0;
+
+    while (sip_values_next(m, id, &it, &v) == 0) {
+        n++;
+    }
+    return n;
+}
+
+static bool has_option(const struct sip_msg *m, enum hdr_id id, struct sl option)
+{
+    struct sip_values it = {0};
+    struct sl v;
+
+    while (sip_values_next(m, id, &it, &v) == 0) {
+        if (sl_ieq(v, option)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* RFC 3261 10.2.1.1: the parameter, else the header, else the default; clamped from above, refused
  * when too short (10.3 item 7). Unreadable values count as absent (20.19). */
@@ -120,12 +149,29 @@ static bool read_contact(struct reg_work *w, const struct sip_nameaddr *na)
     if (sip_param(na->params, SL("reg-id"), &v) && sl_u32(v, INT32_MAX, &ch->reg_id) != 0) {
         ch->reg_id = 0;
     }
+    ch->reg_id = ch->instance.n != 0 ? ch->reg_id : 0; /* RFC 5626 6: it numbers a device's flows */
     if (!read_expires(w, na->params, &ch->expires_s)) {
         return false;
     }
     w->n_changes++;
     w->status = 0;
     return true;
+}
+
+/* One flow is one connection, so one REGISTER cannot be for two of them (RFC 5626 6). Behind a
+ * proxy that does not keep flows there is none to keep to: then the number is a name and no more.
+ */
+static bool read_outbound(struct reg_work *w)
+{
+    unsigned flows = 0;
+
+    for (size_t i = 0; i < w->n_changes; i++) {
+        flows += w->changes[i].reg_id != 0 && w->changes[i].expires_s != 0 ? 1 : 0;
+    }
+    w->is_outbound = flows == 1 && has_option(w->req, HDR_SUPPORTED, SL("outbound")) &&
+                     count_of(w->req, HDR_VIA) == 1;
+    w->status = flows > 1 ? 400 : 0;
+    return flows <= 1;
 }
 
 static bool read_contacts(struct reg_work *w)
@@ -170,7 +216,20 @@ static bool same_contact(const struct rec *rec, const struct change *ch)
 /* The same device again: its old binding is replaced, also when its address is new (RFC 5626 6). */
 static bool same_device(const struct rec *rec, const struct change *ch)
 {
-    return ch->instance.n != 0 && sl_eq(rec->b.instance, ch->instance) && rec->reg_id == ch->reg_id;
+    return ch->instance.n != 0 && sl_eq(rec->b.instance, ch->instance) &&
+           rec->b.reg_id == ch->reg_id;
+}
+
+/* Flows of one device may share their Contact: they differ by their numbers alone (RFC 5626 6). */
+static bool is_other_flow(const struct rec *rec, const struct change *ch)
+{
+    return ch->instance.n != 0 && sl_eq(rec->b.instance, ch->instance) && rec->b.reg_id != 0 &&
+           ch->reg_id != 0 && rec->b.reg_id != ch->reg_id;
+}
+
+static bool is_replaced(const struct rec *rec, const struct change *ch)
+{
+    return !is_other_flow(rec, ch) && (same_contact(rec, ch) || same_device(rec, ch));
 }
 
 static bool is_out_of_order(const struct reg_work *w, const struct rec *rec)
@@ -184,11 +243,11 @@ static struct rec *make_rec(const struct reg_work *w, const struct change *ch)
     struct rec tmp = {.b = {.user = sl_str(w->users->accounts[w->user].name),
                             .contact = ch->contact,
                             .instance = ch->instance,
+                            .reg_id = ch->reg_id,
                             .flow = *tx_server_flow(w->tx),
                             .expires_ms = now + (int64_t)ch->expires_s * 1000},
                       .call_id = w->req->call_id,
                       .cseq = w->req->cseq,
-                      .reg_id = ch->reg_id,
                       .user_agent = sl_head(sip_hdr_value(w->req, HDR_USER_AGENT), 128),
                       .updated_ms = now};
 
@@ -217,7 +276,7 @@ static void draft_drop(struct draft *d, size_t i)
 static uint16_t draft_apply(struct reg_work *w, struct draft *d, const struct change *ch)
 {
     for (size_t i = d->n; i-- > 0;) {
-        if (!same_contact(d->recs[i], ch) && !same_device(d->recs[i], ch)) {
+        if (!is_replaced(d->recs[i], ch)) {
             continue;
         }
         if (!d->fresh[i] && is_out_of_order(w, d->recs[i])) {
@@ -376,7 +435,7 @@ void registrar_request(struct registrar *r, struct tx *tx, struct sip_msg *req, 
         respond(&w, 400, SL_NULL);
     } else if (!may_register(&w)) {
         respond(&w, 403, SL_NULL);
-    } else if (!read_contacts(&w)) {
+    } else if (!read_contacts(&w) || !read_outbound(&w)) {
         refuse_contacts(&w);
     } else if (w.n_changes == 0 && !w.remove_all) { /* a question */
         respond_ok(&w, reg_user_find(r, sl_str(w.users->accounts[user].name)));

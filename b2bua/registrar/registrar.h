@@ -56,6 +56,7 @@ struct binding {
     struct sl user;     /* account name */
     struct sl contact;  /* URI as registered: Request-URI toward the phone */
     struct sl instance; /* +sip.instance, or empty */
+    uint32_t reg_id;    /* which flow of that device (RFC 5626); 0: none */
     struct flow flow;   /* by which it is reached */
     int64_t expires_ms; /* Unix ms */
 };

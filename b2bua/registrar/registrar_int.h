@@ -13,7 +13,6 @@ struct rec {
     struct binding b;
     struct sl call_id;
     uint32_t cseq;
-    uint32_t reg_id; /* RFC 5626; 0: none */
     struct sl user_agent;
     int64_t updated_ms;
 };

@@ -49,12 +49,13 @@ static void on_response(struct worker *w, const struct flow *flow, struct sip_ms
 
 /* --- requests: what must hold for any new one --- */
 
-/* RFC 3262, RFC 4028. Understood is understood: stacks repeat them in PRACK and BYE, where they
- * ask for nothing. */
+/* RFC 3262, RFC 4028, RFC 5626. Understood is understood: stacks repeat them in PRACK and BYE,
+ * where they ask for nothing. */
 static bool is_option_of_ours(const struct sip_msg *req, struct sl option)
 {
-    return req->method != SIP_REGISTER &&
-           (sl_ieq(option, SL("100rel")) || sl_ieq(option, SL("timer")));
+    return req->method == SIP_REGISTER
+               ? sl_ieq(option, SL("outbound"))
+               : sl_ieq(option, SL("100rel")) || sl_ieq(option, SL("timer"));
 }
 
 static void put_unsupported(struct buf *b, const struct sip_msg *req, enum hdr_id id, bool *first)

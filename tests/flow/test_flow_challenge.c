@@ -273,6 +273,41 @@ static void requests_that_cross_do_not_take_each_others_tries(void **state)
     rig_down(t.r);
 }
 
+/* Also what is in no call: the same Call-ID and tag, the next number. */
+static void a_message_outside_a_call_is_answered_too(void **state)
+{
+    char first[RIG_TEXT_MAX];
+    struct pair t;
+
+    (void)state;
+    up(&t);
+    phone_request(&t.a, "MESSAGE", CALLED, "hello");
+    EXPECT(&t.b, "MESSAGE");
+    memcpy(first, t.b.got, sizeof(first));
+    challenge(&t.b, 407, PROXY("p", "n1"));
+    EXPECT(&t.b, "MESSAGE");
+    HAS(t.b.got, "Proxy-Authorization: Digest username=\"edge\", realm=\"p\", nonce=\"n1\"");
+    HAS(t.b.got, "\r\n\r\nhello");
+    assert_true(sl_eq(field(&t.b, "Call-ID"), msg_hdr(sl_str(first), "Call-ID", 0)));
+    assert_true(sl_eq(field(&t.b, "From"), msg_hdr(sl_str(first), "From", 0)));
+    assert_true(sl_eq(field(&t.b, "CSeq"), SL("2 MESSAGE")));
+    challenge(&t.b, 401, WWW("w", "n2"));
+    EXPECT(&t.b, "MESSAGE");
+    assert_true(field(&t.b, "Authorization").n != 0);
+    assert_true(field(&t.b, "Proxy-Authorization").n != 0);
+    phone_answer(&t.b, 202, NULL);
+    EXPECT(&t.a, "202 MESSAGE");
+    phone_renew(&t.a);
+    phone_request(&t.a, "MESSAGE", CALLED, "again");
+    EXPECT(&t.b, "MESSAGE");
+    challenge(&t.b, 401, WWW("w", "n3"));
+    EXPECT(&t.b, "MESSAGE");
+    challenge(&t.b, 401, WWW("w", "n3"));
+    EXPECT(&t.a, "502 MESSAGE");
+    QUIET(&t.b);
+    rig_down(t.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +319,7 @@ int main(void)
         cmocka_unit_test(nobody_is_answered_for_ever),
         cmocka_unit_test(a_nonce_for_each_request_costs_one_question_each),
         cmocka_unit_test(a_challenge_to_a_relayed_request_ends_somewhere),
+        cmocka_unit_test(a_message_outside_a_call_is_answered_too),
         cmocka_unit_test(requests_that_cross_do_not_take_each_others_tries),
     };
 

@@ -464,6 +464,71 @@ static void a_device_with_an_instance_replaces_its_own_binding_only(void **state
     assert_int_equal(rows(&o->store), 3);
 }
 
+static void restart(struct office *o);
+
+#define FLOW_1 "+sip.instance=\"<urn:uuid:1>\";reg-id=1"
+#define FLOW_2 "+sip.instance=\"<urn:uuid:1>\";reg-id=2"
+
+/* A phone has one address and two ways to it (RFC 5626 4.2): the Contact does not tell them apart.
+ */
+static void flows_of_a_device_may_share_their_contact(void **state)
+{
+    struct office *o = *state;
+
+    assert_int_equal(say(o, "Contact: <sip:d@h>;" FLOW_1 "\r\n"), 200);
+    assert_int_equal(say(o, "Contact: <sip:d@h>;" FLOW_2 "\r\n"), 200);
+    assert_int_equal(bound(o, "1001"), 2);
+    assert_int_equal(first(o)->reg_id, 2);
+    assert_int_equal(say(o, "Contact: <sip:d@h>;" FLOW_1 "\r\n"), 200);
+    assert_int_equal(bound(o, "1001"), 2);
+    assert_int_equal(first(o)->reg_id, 1);
+    assert_int_equal(say(o, "Contact: <sip:d@h>;" FLOW_1 ";expires=0\r\n"), 200);
+    assert_int_equal(bound(o, "1001"), 1);
+    assert_int_equal(first(o)->reg_id, 2);
+    assert_int_equal(rows(&o->store), 1); /* the one that is left still has its row */
+    restart(o);
+    assert_int_equal(first(o)->reg_id, 2);
+    assert_int_equal(say(o, "Contact: <sip:d@h>;expires=0\r\n"), 200); /* an old phone's way */
+    assert_int_equal(bound(o, "1001"), 0);
+}
+
+static void a_flow_that_came_back_from_the_store_is_known_by_its_number(void **state)
+{
+    struct office *o = *state;
+
+    assert_int_equal(say(o, "Contact: <sip:d1@h>;" FLOW_1 "\r\n"), 200);
+    txrig_at_ms(&o->rig, 1000);
+    assert_int_equal(say(o, "Contact: <sip:a2@h>;" FLOW_2 "\r\n"), 200);
+    txrig_at_ms(&o->rig, 2000);
+    assert_int_equal(say(o, "Contact: <sip:e1@h>;" FLOW_1 "\r\n"), 200);
+    restart(o);
+    assert_int_equal(bound(o, "1001"), 2);
+    assert_true(sl_eq(first(o)->contact, SL("sip:e1@h"))); /* the newest first, as before */
+    assert_int_equal(say(o, "Contact: <sip:f2@h>;" FLOW_2 "\r\n"), 200);
+    assert_int_equal(bound(o, "1001"), 2);
+    assert_true(sl_eq(first(o)->contact, SL("sip:f2@h")));
+}
+
+static void one_registration_is_for_one_flow(void **state)
+{
+    struct office *o = *state;
+
+    assert_int_equal(say(o, "Contact: <sip:d@h>;" FLOW_1 ", <sip:e@h>;" FLOW_2 "\r\n"), 400);
+    assert_int_equal(bound(o, "1001"), 0);
+    assert_int_equal(say(o, "Contact: <sip:d@h>;" FLOW_1 ", <sip:e@h>;" FLOW_2 ";expires=0\r\n"),
+                     200);
+    assert_int_equal(bound(o, "1001"), 1);
+}
+
+static void a_flow_number_without_a_device_means_nothing(void **state)
+{
+    struct office *o = *state;
+
+    assert_int_equal(say(o, "Contact: <sip:d@h>;reg-id=7\r\nSupported: outbound\r\n"), 200);
+    assert_int_equal(first(o)->reg_id, 0);
+    assert_true(sl_find(txrig_last(&o->rig), SL("outbound")) < 0);
+}
+
 static void beyond_the_limit_the_oldest_device_makes_room(void **state)
 {
     struct office *o = *state;
@@ -708,6 +773,10 @@ int main(void)
         OFFICE(what_arrives_out_of_order_changes_nothing),
         OFFICE(a_change_is_made_whole_or_not_at_all),
         OFFICE(a_device_with_an_instance_replaces_its_own_binding_only),
+        OFFICE(flows_of_a_device_may_share_their_contact),
+        OFFICE(a_flow_that_came_back_from_the_store_is_known_by_its_number),
+        OFFICE(one_registration_is_for_one_flow),
+        OFFICE(a_flow_number_without_a_device_means_nothing),
         OFFICE(beyond_the_limit_the_oldest_device_makes_room),
         OFFICE(a_contact_too_long_or_too_many_at_once_are_refused),
         OFFICE(nobody_registers_for_somebody_else),

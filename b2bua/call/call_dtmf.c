@@ -219,20 +219,11 @@ static void send_next(struct leg *l)
     }
 }
 
-static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+/* What was said of the digit is done with. */
+static void go_on(struct leg *l, uint16_t status, struct sip_msg *rsp)
 {
-    struct leg *l = arg;
     struct call *c = l->call;
-    uint16_t status = err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status;
 
-    if (status < 200 || l->digits == NULL || l->digits->tx != tx) {
-        return;
-    }
-    if (rsp != NULL) {
-        ladder_msg(l, rsp);
-    }
-    tx_close(tx);
-    tx_unref(&l->digits->tx);
     if (l->state >= LEG_CANCELLING || call_partner(l) == NULL) {
         return; /* it has ended, or is not heard any more */
     }
@@ -245,6 +236,22 @@ static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void 
         return;
     }
     send_next(l);
+}
+
+static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
+{
+    struct leg *l = arg;
+    uint16_t status = err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status;
+
+    if (status < 200 || l->digits == NULL || l->digits->tx != tx) {
+        return;
+    }
+    if (rsp != NULL) {
+        ladder_msg(l, rsp);
+    }
+    tx_close(tx);
+    tx_unref(&l->digits->tx);
+    go_on(l, status, rsp);
 }
 
 /* From inside the relay: the digit has ended on its side. */

@@ -2,7 +2,8 @@
 #include "call/call_int.h"
 
 #define CALL_SLOTS_MAX 1000000u
-#define CALL_RING_MS 60000 /* RFC 3261 13.3.1.1: what rings says so once a minute */
+#define CALL_ID_N_MAX 1023u /* ids of one worker and ms */
+#define CALL_RING_MS 60000  /* RFC 3261 13.3.1.1: what rings says so once a minute */
 
 int call_table_new(struct call_table **tp, const struct call_table_params *p)
 {
@@ -12,7 +13,9 @@ int call_table_new(struct call_table **tp, const struct call_table_params *p)
         return ENOMEM;
     }
     t->p = *p;
-    t->last_id = p->store != NULL ? store_last_id(p->store) : 0;
+    /* Behind that whole ms: it may be another worker's id, and ours may have higher counts there.
+     */
+    t->last_id = p->store != NULL ? store_last_id(p->store) | CALL_ID_N_MAX : 0;
     slots_init(&t->slots, CALL_SLOTS_MAX);
     hmap_init(&t->by_id, 0);
     hmap_init(&t->asked, 0);
@@ -91,11 +94,11 @@ static uint64_t next_id(struct call_table *t, int64_t wall_ms)
     uint64_t who = ((uint64_t)(t->cfg->node_id & 63) << 16) | ((uint64_t)(t->p.worker & 63) << 10);
     int64_t ms = wall_ms - STORE_ID_EPOCH_MS; /* a clock that nobody has set yet stands at 1970 */
     uint64_t id = ((uint64_t)(ms > 0 ? ms : 1) << STORE_ID_SHIFT) | who;
-    uint64_t last_ms = t->last_id >> STORE_ID_SHIFT, n = t->last_id & 1023;
+    uint64_t last_ms = t->last_id >> STORE_ID_SHIFT, n = t->last_id & CALL_ID_N_MAX;
 
     if (t->last_id != 0 && last_ms >= id >> STORE_ID_SHIFT) { /* same ms, or the clock went back */
-        id = n < 1023 ? (last_ms << STORE_ID_SHIFT) | who | (n + 1)
-                      : ((last_ms + 1) << STORE_ID_SHIFT) | who;
+        id = n < CALL_ID_N_MAX ? (last_ms << STORE_ID_SHIFT) | who | (n + 1)
+                               : ((last_ms + 1) << STORE_ID_SHIFT) | who;
     }
     t->last_id = id;
     return id;

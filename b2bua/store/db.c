@@ -3,10 +3,12 @@
 #include "store/store_int.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DB_OPEN_WAIT_MS 2000 /* another process may look at the file while we start */
+#define DB_LEAVE_WAIT_MS (STORE_READ_MAX_MS + 1000) /* our own readers have ended by then */
 #define DB_SQL_MAX 2048
 #define DB_NAME_MAX 4096
 
@@ -170,10 +172,16 @@ static int db_setup(struct db *db, const char *path)
 }
 
 /* SQLite would create it readable for all; the log and shared-memory files take its mode. */
-static int db_create_file(const char *path)
+static int db_create_file(const char *path, bool *is_new)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int err = fd < 0 ? errno : 0;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int err;
+
+    *is_new = fd >= 0;
+    if (fd < 0 && errno == EEXIST) {
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    }
+    err = fd < 0 ? errno : 0;
 
     if (fd >= 0) {
         (void)close(fd);
@@ -183,7 +191,8 @@ static int db_create_file(const char *path)
     return err;
 }
 
-static const char *const db_beside[] = {"-wal", "-shm"};
+enum { DB_WAL, DB_SHM };
+static const char *const db_beside[] = {[DB_WAL] = "-wal", [DB_SHM] = "-shm"};
 
 static ino_t db_beside_ino(const char *path, size_t which, char name[DB_NAME_MAX])
 {
@@ -197,13 +206,80 @@ static ino_t db_beside_ino(const char *path, size_t which, char name[DB_NAME_MAX
     return buf_err(&b) == 0 && stat(name, &st) == 0 ? st.st_ino : 0;
 }
 
+static void db_note_beside(struct db *db, const char *path)
+{
+    char name[DB_NAME_MAX];
+
+    for (size_t i = 0; i < COUNT_OF(db_beside); i++) {
+        db->beside[i] = db_beside_ino(path, i, name);
+    }
+}
+
+/* Under a name that no other such log can have. */
+static int db_keep_log(const char *path, const char *name, ino_t ino)
+{
+    char kept[DB_NAME_MAX];
+    struct buf b;
+
+    buf_init_fixed(&b, kept, sizeof(kept));
+    buf_putf(&b, "%s.left-%llu", name, (unsigned long long)ino);
+    buf_putc(&b, '\0');
+    if (buf_err(&b) != 0 || rename(name, kept) != 0) {
+        return buf_err(&b) != 0 ? buf_err(&b) : errno;
+    }
+    log_error(NULL,
+              "store: the last rows of the %s that was moved are in %s: before anybody opens that "
+              "file, put this one beside it, under its new name with -wal behind",
+              path, kept);
+    return 0;
+}
+
+/* Left under the name, SQLite would take them for those of the next file, and our readers, who
+ * still have the shared memory, would lose it under their feet. */
+static int db_clear_beside(const struct db *db, const char *path, bool is_log_written)
+{
+    char name[DB_NAME_MAX];
+    int err = 0;
+
+    for (size_t i = 0; i < COUNT_OF(db_beside) && err == 0; i++) {
+        if (db->beside[i] == 0 || db_beside_ino(path, i, name) != db->beside[i]) {
+            continue; /* it went with the file, or is another's */
+        }
+        if (i == DB_WAL && !is_log_written) {
+            err = db_keep_log(path, name, db->beside[i]);
+        } else if (unlink(name) != 0) {
+            err = errno;
+        }
+        if (err != 0) {
+            log_error(NULL, "store: %s belongs to a file that was moved and is in the way: %s",
+                      name, strerrordesc_np(err));
+        }
+    }
+    return err;
+}
+
+/* A process that ended before it saw that its file was moved left the log of that one. */
+static int db_begin_file(struct db *db, const char *path)
+{
+    bool is_new;
+    int err = db_create_file(path, &is_new);
+
+    if (err == 0 && is_new) {
+        db_note_beside(db, path);
+        err = db_clear_beside(db, path, false);
+        if (err != 0) {
+            (void)unlink(path); /* the next try is to find the same */
+        }
+    }
+    return err;
+}
+
 int db_open(struct db *db, const char *path)
 {
-    int err = db_create_file(path);
-    char name[DB_NAME_MAX];
-    int rc;
+    int rc, err;
 
     *db = (struct db){0};
+    err = db_begin_file(db, path);
     if (err != 0) {
         return err;
     }
@@ -212,8 +288,8 @@ int db_open(struct db *db, const char *path)
     if (err != 0) {
         db_close(db);
     }
-    for (size_t i = 0; i < COUNT_OF(db_beside) && err == 0; i++) {
-        db->beside[i] = db_beside_ino(path, i, name);
+    if (err == 0) {
+        db_note_beside(db, path);
     }
     return err;
 }
@@ -226,28 +302,26 @@ bool db_has_moved(sqlite3 *h)
            moved != 0;
 }
 
-/* The log is written into the file that it belongs to, wherever that lies now. Left under the name,
- * SQLite would take it for the log of the next file, and our readers, who still have the shared
- * memory, would lose it under their feet. */
-bool db_leave_moved(struct db *db, const char *path)
+/* The log is written into the file that it belongs to, wherever that lies now. Who reads an older
+ * state of it, or a disk that is full, keeps it from that: then it is kept, too. */
+int db_leave_moved(struct db *db, const char *path)
 {
-    char name[DB_NAME_MAX];
+    int rc, err;
 
     if (db->h == NULL || !db_has_moved(db->h)) {
-        return false;
+        return 0;
     }
     log_error(NULL,
-              "store: %s was moved or removed while in use: what was written stays in that file, "
+              "store: %s was moved or removed while in use: what was written stays with that file, "
               "and another one is begun",
               path);
-    (void)sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    for (size_t i = 0; i < COUNT_OF(db_beside); i++) {
-        if (db->beside[i] != 0 && db_beside_ino(path, i, name) == db->beside[i]) {
-            (void)unlink(name);
-        }
+    (void)sqlite3_busy_timeout(db->h, DB_LEAVE_WAIT_MS);
+    rc = sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    err = db_clear_beside(db, path, rc == SQLITE_OK);
+    if (err == 0) {
+        db_close(db);
     }
-    db_close(db);
-    return true;
+    return err;
 }
 
 void db_close(struct db *db)

@@ -2,7 +2,6 @@
 #include "store/store_int.h"
 
 #define READER_BUSY_MS 250
-#define READER_MAX_MS 2000
 #define READER_CHECK_OPS                                                                           \
     20000 /* SQLite instructions between two looks at the clock: about 1 ms                        \
            */
@@ -44,7 +43,7 @@ static int reader_prepare(struct store_reader *r)
 
     (void)sqlite3_busy_timeout(r->h, READER_BUSY_MS);
     sqlite3_progress_handler(r->h, READER_CHECK_OPS, on_reader_progress, r);
-    r->deadline_ms = clock_now_ms(&r->clock) + READER_MAX_MS;
+    r->deadline_ms = clock_now_ms(&r->clock) + STORE_READ_MAX_MS;
     rc = sqlite3_exec(r->h, "PRAGMA query_only=ON;PRAGMA trusted_schema=OFF", NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
         rc = sqlite3_prepare_v2(r->h, "PRAGMA application_id", -1, &st, NULL);
@@ -171,7 +170,7 @@ static int query_end(struct rows *rows, bool has)
 
 static void reader_arm(struct store_reader *r)
 {
-    r->deadline_ms = clock_now_ms(&r->clock) + READER_MAX_MS;
+    r->deadline_ms = clock_now_ms(&r->clock) + STORE_READ_MAX_MS;
 }
 
 sqlite3 *reader_begin(struct store_reader *r)

@@ -122,7 +122,8 @@ static int spill_keep_what_fits(struct spill_file *f, const char *tmp, const cha
 }
 
 /* Written aside and renamed, so that the name always stands for whole lines. */
-static int spill_write_to(struct store *s, const char *tmp, const char *path, size_t *n)
+static int spill_write_to(struct store *s, bool is_end, const char *tmp, const char *path,
+                          size_t *n)
 {
     struct spill_file f = {.fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
     int err;
@@ -134,12 +135,12 @@ static int spill_write_to(struct store *s, const char *tmp, const char *path, si
     err = spill_put_all(s, &f);
     buf_free(&f.b);
     f.lines -= f.lines != 0 ? 1 : 0; /* the head */
-    if (err == ENOSPC) {
+    if (err == ENOSPC && is_end) {
         err = spill_keep_what_fits(&f, tmp, path);
     } else if (err == 0 && rename(tmp, path) != 0) {
         err = errno;
     }
-    if (err != 0 && err != ENOSPC) {
+    if (err != 0 && (err != ENOSPC || !is_end)) {
         f.lines = 0;
         (void)unlink(tmp);
     }
@@ -190,7 +191,7 @@ void spill_use_reserve(const struct store *s)
     }
 }
 
-int spill_write(struct store *s, size_t *n)
+int spill_write(struct store *s, bool is_end, size_t *n)
 {
     struct buf tmp, path;
     int err;
@@ -200,7 +201,7 @@ int spill_write(struct store *s, size_t *n)
     buf_init(&path, 8192);
     err = spill_names(s, &tmp, &path);
     if (err == 0) {
-        err = spill_write_to(s, tmp.p, path.p, n);
+        err = spill_write_to(s, is_end, tmp.p, path.p, n);
     }
     buf_free(&tmp);
     buf_free(&path);

@@ -257,7 +257,7 @@ int store_close(struct store **sp, int64_t wait_ms)
     pending_release(s, true);
     if (!list_is_empty(&s->order)) {
         spill_use_reserve(s);
-        err = spill_write(s, &n);
+        err = spill_write(s, true, &n);
         if (err == 0) {
             log_warn(NULL, "store: %zu records wait in %s.pending for the next start", n, s->path);
             err = EBUSY;

@@ -21,7 +21,8 @@ struct store_params {
  * or newer than we are; EBUSY: another process has it (<path>.lock); else errno. */
 MUST_USE int store_open(struct store **sp, const struct store_params *p);
 /* A file that is moved away or removed while it is in use is noticed before the next batch: what
- * was written stays in it, and a new one is begun under the name.
+ * was written stays in it (or in <path>-wal.left-N beside the name, when others read it for more
+ * than 3 s), and a new one is begun under the name.
  *
  * Writes everything that waits (gives up after wait_ms when the database refuses), stops the
  * thread. Returns 0, or EBUSY: records were left; they are in <path>.pending (escaped lines, mode

@@ -12,6 +12,7 @@
 #define STORE_APP_ID 0x504f5354  /* "POST", PRAGMA application_id */
 #define STORE_REC_MAX (4u << 20) /* bytes of all slices of one record */
 #define STORE_BATCH_ROWS 1000    /* records per transaction */
+#define STORE_READ_MAX_MS 2000   /* a read that takes longer ends */
 #define STORE_ENDED "3"          /* STORE_CALL_ENDED inside SQL */
 
 /* --- fields.c: one table per record says how it is copied, bound, read and spilled --- */
@@ -115,8 +116,10 @@ MUST_USE int db_open(struct db *db, const char *path);
 void db_close(struct db *db);
 /* The name stands for another file, or for none. */
 bool db_has_moved(sqlite3 *h);
-/* Closes it when that is so; its last rows go with it. True: it was. */
-bool db_leave_moved(struct db *db, const char *path);
+/* Closes it when that is so; its last rows go with it, or, when somebody reads it for longer than
+ * our own readers may, into a file beside the name. May take 3 s. An errno: it was, but its log is
+ * in the way of the next one; it stays open. */
+MUST_USE int db_leave_moved(struct db *db, const char *path);
 int db_exec(struct db *db, const char *sql);    /* SQLite's code */
 int db_step(struct db *db, enum db_stmt which); /* SQLITE_OK when done */
 int db_put(struct db *db, const struct rec *r); /* inside a transaction; SQLite's code */
@@ -180,7 +183,9 @@ void *writer_main(void *arg);              /* struct store */
 MUST_USE int writer_open(struct store *s); /* the connection, if there is none */
 
 /* --- spill.c: what could not be written outlives the process in <path>.pending --- */
-MUST_USE int spill_write(struct store *s, size_t *n); /* ENOSPC: only *n records fitted */
+/* At the end of the process, ENOSPC: only *n records fitted. Before, an error changes nothing: the
+ * file of the last time is worth more than a part of one. */
+MUST_USE int spill_write(struct store *s, bool is_end, size_t *n);
 void spill_reserve(struct store *s); /* room for that on a disk that is full by then */
 void spill_use_reserve(const struct store *s);
 void spill_forget(const struct store *s);   /* all of it was written after all */

@@ -107,7 +107,7 @@ static void writer_spill(struct store *s, int rc)
     if (atomic_load(&s->stopping) || (rc & 0xff) == SQLITE_FULL || start_ms < s->spill_at_ms) {
         return;
     }
-    err = spill_write(s, &n);
+    err = spill_write(s, false, &n);
     s->has_spilled = s->has_spilled || err == 0;
     took_ms = clock_now_ms(&s->clock) - start_ms;
     s->spill_at_ms = start_ms + WRITER_SPILL_MS + took_ms * WRITER_SPILL_PART;
@@ -147,8 +147,9 @@ static void writer_worked(struct store *s, size_t n)
 
 int writer_open(struct store *s)
 {
-    (void)db_leave_moved(&s->db, s->path);
-    return s->db.h != NULL ? 0 : db_open(&s->db, s->path);
+    int err = db_leave_moved(&s->db, s->path);
+
+    return err != 0 || s->db.h != NULL ? err : db_open(&s->db, s->path);
 }
 
 /* One transaction of the oldest records; *n says how many. SQLite's code. */

@@ -70,7 +70,8 @@ static void ids_go_on_behind_those_of_the_store(void **state)
     pair_init(&t, r);
     pair_up(&t);
     pair_bye(&t);
-    assert_true(talk_record()->id > last);
+    /* Whose id it is, is not known: ours may have had higher counts in the same ms. */
+    assert_true(talk_record()->id >> STORE_ID_SHIFT > last >> STORE_ID_SHIFT);
     rig_down(r);
     fake_store.last_id = 0;
 }

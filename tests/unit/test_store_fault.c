@@ -8,15 +8,39 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char dir[64], path[96], pending[112];
+
+/* write() of this program into files: the disk has room for so many bytes more. */
+static _Atomic(long) disk_room = LONG_MAX;
+static atomic_int disk_full; /* so often it had none */
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+    long room = disk_room;
+    struct stat st;
+
+    if (room == LONG_MAX || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return syscall(SYS_write, fd, p, n);
+    }
+    if (room == 0) {
+        disk_full++;
+        errno = ENOSPC;
+        return -1;
+    }
+    n = n < (size_t)room ? n : (size_t)room;
+    disk_room = room - (long)n;
+    return syscall(SYS_write, fd, p, n);
+}
 
 static int rig_up(void **state)
 {
@@ -292,6 +316,85 @@ static void records_that_wait_for_long_outlive_a_kill(void **state)
     assert_int_equal(raw_number("SELECT count(*) FROM calls WHERE state=3 AND id=1"), 1);
 }
 
+static void spill_rig(struct store *s, uint64_t n)
+{
+    *s = (struct store){.path = path};
+    list_init(&s->order);
+    for (uint64_t id = 1; id <= n; id++) {
+        struct store_call c = {.id = id, .state = STORE_CALL_ENDED};
+        struct rec *r = NULL;
+
+        assert_int_equal(rec_new(&r, REC_CALL, &c), 0);
+        list_push_back(&s->order, &r->in_order);
+    }
+}
+
+static void spill_rig_down(struct store *s)
+{
+    LIST_FOR_EACH_SAFE(at, &s->order)
+    {
+        mem_free(CONTAINER_OF(at, struct rec, in_order));
+    }
+}
+
+/* Only at the end a part is better than nothing. */
+static void a_full_disk_cuts_no_file_of_records_that_is_whole(void **state)
+{
+    struct store s;
+    struct stat whole, now;
+    char tmp[128];
+    size_t n;
+
+    (void)state;
+    (void)snprintf(tmp, sizeof(tmp), "%s.new", pending);
+    spill_rig(&s, 10);
+    assert_int_equal(spill_write(&s, false, &n), 0);
+    assert_int_equal(n, 10);
+    assert_int_equal(stat(pending, &whole), 0);
+    disk_room = whole.st_size / 2;
+    assert_int_equal(spill_write(&s, false, &n), ENOSPC);
+    assert_int_equal(n, 0);
+    assert_int_equal(stat(pending, &now), 0);
+    assert_true(now.st_ino == whole.st_ino && now.st_size == whole.st_size);
+    assert_int_equal(access(tmp, F_OK), -1);
+    disk_room = whole.st_size / 2;
+    assert_int_equal(spill_write(&s, true, &n), ENOSPC);
+    disk_room = LONG_MAX;
+    assert_true(n > 0 && n < 10);
+    assert_int_equal(stat(pending, &now), 0);
+    assert_true(now.st_size > 0 && now.st_size < whole.st_size);
+    spill_rig_down(&s);
+}
+
+/* Days later it would be written over what is newer. */
+static void a_full_disk_leaves_no_part_of_the_records_behind(void **state)
+{
+    struct store *s = open_store();
+    sqlite3 *h = open_raw("BEGIN EXCLUSIVE");
+    char tmp[128];
+
+    (void)state;
+    (void)snprintf(tmp, sizeof(tmp), "%s.new", pending);
+    for (uint64_t id = 1; id < 10; id++) {
+        assert_int_equal(post(s, id, STORE_CALL_ENDED), 0);
+    }
+    wait_health(s, is_failing);
+    disk_full = 0;
+    disk_room = 200; /* the head and some lines */
+    for (int i = 0; i < 10000 && disk_full == 0; i++) {
+        (void)poll(NULL, 0, 1);
+    }
+    assert_true(disk_full > 0);
+    wait_file(tmp, false); /* it has ended with that */
+    assert_int_equal(access(pending, F_OK), -1);
+    disk_room = LONG_MAX;
+    assert_int_equal(sqlite3_exec(h, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(h);
+    wait_health(s, is_well);
+    assert_int_equal(store_close(&s, 5000), 0);
+    assert_int_equal(raw_number("SELECT count(*) FROM calls"), 9);
+}
+
 static bool on_count(const struct store_call *c, void *arg)
 {
     (void)c;
@@ -341,6 +444,96 @@ static void a_database_that_is_moved_away_is_followed_by_a_new_one(void **state)
     assert_int_equal(raw_number("SELECT count(*)*10+max(id) FROM calls"), 14);
     assert_int_equal(rename(moved, path), 0);
     assert_int_equal(raw_number("SELECT count(*)*10+max(id) FROM calls"), 11);
+}
+
+static void name_left(char name[160], ino_t ino)
+{
+    (void)snprintf(name, 160, "%s-wal.left-%llu", path, (unsigned long long)ino);
+}
+
+static ino_t log_ino(void)
+{
+    char name[128];
+    struct stat st;
+
+    (void)snprintf(name, sizeof(name), "%s-wal", path);
+    assert_int_equal(stat(name, &st), 0);
+    return st.st_ino;
+}
+
+/* The rows of a file that was moved to <path>.x, and of its log when that was left behind. */
+static int64_t moved_rows(const char *left)
+{
+    char name[128];
+
+    (void)snprintf(name, sizeof(name), "%s-wal", path);
+    assert_int_equal(left != NULL ? rename(left, name) : 0, 0);
+    (void)snprintf(name, sizeof(name), "%s.x", path);
+    assert_int_equal(rename(name, path), 0);
+    return raw_number("SELECT count(*)*10+max(id) FROM calls");
+}
+
+/* Who holds an older state keeps the log from being written into the file. */
+static void a_database_that_is_moved_while_it_is_read_loses_nothing(void **state)
+{
+    static const bool ends_soon[] = {true, false};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ends_soon); i++) {
+        struct store *s = open_store();
+        char moved[128], left[160];
+        sqlite3 *h;
+
+        (void)snprintf(moved, sizeof(moved), "%s.x", path);
+        name_left(left, log_ino());
+        assert_int_equal(post(s, 1, STORE_CALL_ENDED), 0);
+        wait_health(s, is_well);
+        h = open_raw("BEGIN;SELECT count(*) FROM calls");
+        assert_int_equal(post(s, 2, STORE_CALL_ENDED), 0);
+        wait_health(s, is_well);
+        assert_int_equal(rename(path, moved), 0);
+        assert_int_equal(post(s, 3, STORE_CALL_ENDED), 0);
+        for (int k = 0; k < 200 && ends_soon[i]; k++) {
+            assert_int_equal(access(path, F_OK), -1); /* it waits for the reader */
+            (void)poll(NULL, 0, 1);
+        }
+        if (ends_soon[i]) {
+            (void)sqlite3_close(h);
+        }
+        wait_health(s, is_well);
+        assert_int_equal(access(left, F_OK), ends_soon[i] ? -1 : 0);
+        if (!ends_soon[i]) {
+            (void)sqlite3_close(h);
+        }
+        assert_int_equal(store_close(&s, 5000), 0);
+        assert_int_equal(raw_number("SELECT count(*)*10+max(id) FROM calls"), 13);
+        assert_int_equal(moved_rows(ends_soon[i] ? NULL : left), 22);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* As after a kill: it is not the log of the file that is begun. */
+static void the_log_of_a_database_that_was_moved_before_the_end_is_kept(void **state)
+{
+    struct store_call c = {.id = 1, .state = STORE_CALL_ENDED, .node = SL("edge1")};
+    char moved[128], left[160];
+    struct rec *r = NULL;
+    struct db db;
+
+    (void)state;
+    db_library_setup();
+    (void)snprintf(moved, sizeof(moved), "%s.x", path);
+    assert_int_equal(db_open(&db, path), 0);
+    name_left(left, log_ino());
+    assert_int_equal(rec_new(&r, REC_CALL, &c), 0);
+    assert_int_equal(db_put(&db, r), SQLITE_OK);
+    mem_free(r);
+    assert_int_equal(rename(path, moved), 0);
+    db_close(&db);
+    assert_int_equal(db_open(&db, path), 0);
+    db_close(&db);
+    assert_int_equal(raw_number("SELECT count(*) FROM calls"), 0);
+    assert_int_equal(moved_rows(left), 11);
 }
 
 static void put_file(const char *name, const char *text)
@@ -558,7 +751,11 @@ int main(void)
         TEST(what_the_end_of_the_process_left_is_written_at_the_next_start),
         TEST(large_records_fill_the_backlog_before_many_do),
         TEST(records_that_wait_for_long_outlive_a_kill),
+        TEST(a_full_disk_cuts_no_file_of_records_that_is_whole),
+        TEST(a_full_disk_leaves_no_part_of_the_records_behind),
         TEST(a_database_that_is_moved_away_is_followed_by_a_new_one),
+        TEST(a_database_that_is_moved_while_it_is_read_loses_nothing),
+        TEST(the_log_of_a_database_that_was_moved_before_the_end_is_kept),
         TEST(damaged_lines_are_set_aside_and_the_good_ones_are_written),
         TEST(a_file_that_is_not_ours_is_refused_and_left_alone),
         TEST(a_damaged_database_is_told_at_the_start),

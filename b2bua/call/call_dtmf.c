@@ -8,14 +8,17 @@
 #define DIGIT_MS_MIN 40 /* RFC 4733 2.5.1.2: shorter ones are not recognised */
 #define DIGIT_MS_MAX 5000
 
+struct digit {
+    char digit;
+    uint16_t ms;
+};
+
 struct digits { /* INFOs to one leg: the next one goes when the last was answered */
     struct tx *tx;
-    bool is_early; /* tx: sent before the answer */
+    struct digit sent; /* by tx: the far end may want to know who we are first */
+    bool is_early;     /* tx: sent before the answer */
     uint8_t n;
-    struct {
-        char digit;
-        uint16_t ms;
-    } q[DIGITS_MAX];
+    struct digit q[DIGITS_MAX];
 };
 
 /* --- INFO to events --- */
@@ -182,12 +185,62 @@ bool call_info_digit(struct leg *l, struct tx *tx, struct sip_msg *req)
 
 /* --- events to INFO --- */
 
-static void send_next(struct leg *l);
+static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void *arg);
+
+/* The first time, or again with what a challenge asks for. */
+static bool send_digit(struct leg *l, struct sip_msg *challenge)
+{
+    struct digits *d = l->digits;
+    struct out_request r = {.method = SIP_INFO,
+                            .type = SL("application/dtmf-relay"),
+                            .fn = on_digit_answered,
+                            .challenge = challenge};
+    char text[64];
+    struct buf b;
+
+    buf_init_fixed(&b, text, sizeof(text));
+    buf_putf(&b, "Signal=%c\r\nDuration=%u\r\n", d->sent.digit, (unsigned)d->sent.ms);
+    r.body = buf_sl(&b);
+    return leg_send(l, &d->tx, &r) == 0;
+}
+
+static void send_next(struct leg *l)
+{
+    struct digits *d = l->digits;
+
+    while (d->tx == NULL && d->n != 0) {
+        d->sent = d->q[0];
+        d->is_early = l->call->state != CALL_ANSWERED;
+        d->n--;
+        memmove(&d->q[0], &d->q[1], d->n * sizeof(d->q[0]));
+        if (!send_digit(l, NULL)) {
+            log_info(&l->log, "a digit could not be sent");
+        }
+    }
+}
+
+/* What was said of the digit is done with. */
+static void go_on(struct leg *l, uint16_t status, struct sip_msg *rsp)
+{
+    struct call *c = l->call;
+
+    if (l->state >= LEG_CANCELLING || call_partner(l) == NULL) {
+        return; /* it has ended, or is not heard any more */
+    }
+    if ((status == 401 || status == 407) && send_digit(l, rsp)) {
+        return;
+    }
+    if ((status == 481 || status == 408) && !l->digits->is_early) { /* RFC 5057 */
+        l->state = status == 481 ? LEG_ENDED : l->state;
+        call_end(c, l == c->a ? "caller" : "callee", "dialog is gone", 0);
+        return;
+    }
+    send_next(l);
+}
 
 static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
 {
     struct leg *l = arg;
-    struct call *c = l->call;
     uint16_t status = err == ETIMEDOUT ? 408 : err != 0 ? 480 : rsp->status;
 
     if (status < 200 || l->digits == NULL || l->digits->tx != tx) {
@@ -198,37 +251,7 @@ static void on_digit_answered(struct tx *tx, int err, struct sip_msg *rsp, void 
     }
     tx_close(tx);
     tx_unref(&l->digits->tx);
-    if (l->state >= LEG_CANCELLING || call_partner(l) == NULL) {
-        return; /* it has ended, or is not heard any more */
-    }
-    if ((status == 481 || status == 408) && !l->digits->is_early) { /* RFC 5057 */
-        l->state = status == 481 ? LEG_ENDED : l->state;
-        call_end(c, l == c->a ? "caller" : "callee", "dialog is gone", 0);
-        return;
-    }
-    send_next(l);
-}
-
-static void send_next(struct leg *l)
-{
-    struct digits *d = l->digits;
-    char text[64];
-    struct buf b;
-
-    while (d->tx == NULL && d->n != 0) {
-        struct out_request r = {
-            .method = SIP_INFO, .type = SL("application/dtmf-relay"), .fn = on_digit_answered};
-
-        buf_init_fixed(&b, text, sizeof(text));
-        buf_putf(&b, "Signal=%c\r\nDuration=%u\r\n", d->q[0].digit, (unsigned)d->q[0].ms);
-        r.body = buf_sl(&b);
-        d->is_early = l->call->state != CALL_ANSWERED;
-        d->n--;
-        memmove(&d->q[0], &d->q[1], d->n * sizeof(d->q[0]));
-        if (leg_send(l, &d->tx, &r) != 0) {
-            log_info(&l->log, "a digit could not be sent");
-        }
-    }
+    go_on(l, status, rsp);
 }
 
 /* From inside the relay: the digit has ended on its side. */

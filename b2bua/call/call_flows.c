@@ -10,8 +10,11 @@ uint64_t call_device(const struct binding *bd)
     return bd->instance.n != 0 ? siphash13(bd->instance.p, bd->instance.n, key) | 1 : 0;
 }
 
-static uint16_t launch_binding(struct call *c, int user, const struct binding *bd, int *err,
-                               const char **why)
+/* One of several flows, whose other end may have moved on without a word. */
+#define CALL_FLOW_MS 2000
+
+static uint16_t launch_binding(struct call *c, int user, const struct binding *bd, bool has_spare,
+                               int *err, const char **why)
 {
     const struct policy_users *users = &policy_def(c->cfg->policy)->users;
     char to[256];
@@ -23,6 +26,7 @@ static uint16_t launch_binding(struct call *c, int user, const struct binding *b
                          .flow = bd->flow,
                          .device = call_device(bd),
                          .reg_id = bd->reg_id,
+                         .answer_ms = has_spare ? CALL_FLOW_MS : 0,
                          .sips = sl_istarts(bd->contact, SL("sips:")),
                          .pin = true};
 
@@ -83,6 +87,19 @@ static bool flow_was_tried(struct call *c, const struct binding *bd)
     return false;
 }
 
+/* Is there another flow of the same device that could be taken after this one? */
+static bool has_spare(struct call *c, const struct binding *bd, const struct binding *const *list,
+                      size_t n)
+{
+    for (size_t i = 0; i < n && call_device(bd) != 0; i++) {
+        if (list[i] != bd && call_device(list[i]) == call_device(bd) &&
+            !flow_was_tried(c, list[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 unsigned call_launch_user(struct call *c, uint16_t *status, const char **why)
 {
     const struct binding *list[REG_BINDINGS_MAX];
@@ -105,7 +122,7 @@ unsigned call_launch_user(struct call *c, uint16_t *status, const char **why)
         if (is_being_called(c, call_device(list[i]))) {
             continue;
         }
-        s = launch_binding(c, user, list[i], &err, why);
+        s = launch_binding(c, user, list[i], has_spare(c, list[i], list, n), &err, why);
         if (s != 0) {
             *status = s;
         } else if (err == 0) {
@@ -130,7 +147,9 @@ bool call_launch_next_flow(struct leg *l, uint16_t status, int err)
         int failed = 0;
 
         if (call_device(list[i]) == l->device && !flow_was_tried(c, list[i]) &&
-            launch_binding(c, l->user, list[i], &failed, &why) == 0 && failed == 0) {
+            launch_binding(c, l->user, list[i], has_spare(c, list[i], list, n), &failed, &why) ==
+                0 &&
+            failed == 0) {
             stat_inc(STAT_FLOW_NEXT);
             return true;
         }

@@ -178,6 +178,50 @@ static void group_try(struct message *m, size_t from)
     }
 }
 
+/* Devices that are silent by the flow that was taken: by another one as well. False: none is left.
+ */
+static bool group_try_spares(struct message *m)
+{
+    size_t n = m->next;
+    bool has_more = false;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct message_target *tg = &m->targets[i];
+
+        if (tg->group == m->targets[n - 1].group && tg->cli != NULL && !tg->is_heard &&
+            tg->device != 0 && target_try_spare(tg)) {
+            has_more = true;
+        }
+    }
+    return has_more;
+}
+
+static bool group_has_spare(const struct message *m, size_t from)
+{
+    for (size_t i = from; i < m->next; i++) {
+        if (m->targets[i].is_spare && !m->targets[i].is_asked) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How long those who are asked now may be silent. */
+static void group_wait(struct message *m)
+{
+    size_t begin = m->next;
+
+    while (begin > 0 && m->targets[begin - 1].group == m->targets[m->next - 1].group) {
+        begin--;
+    }
+    if (m->targets[begin].failover_ms != 0 &&
+        (m->next < m->n_targets || group_has_spare(m, begin))) {
+        timer_start(m->t->p.loop, &m->wait, m->targets[begin].failover_ms);
+    } else if (m->next - begin > 1) {
+        timer_start(m->t->p.loop, &m->wait, MESSAGE_FORK_MS);
+    }
+}
+
 /* False: nobody of them could be asked. */
 static bool group_send(struct message *m)
 {
@@ -193,11 +237,7 @@ static bool group_send(struct message *m)
     if (m->n_live == 0) {
         return false;
     }
-    if (m->next < m->n_targets && first->failover_ms != 0) {
-        timer_start(m->t->p.loop, &m->wait, first->failover_ms);
-    } else if (m->next - begin > 1) {
-        timer_start(m->t->p.loop, &m->wait, MESSAGE_FORK_MS);
-    }
+    group_wait(m);
     return true;
 }
 
@@ -271,6 +311,10 @@ void message_on_silence(void *message)
 {
     struct message *m = message;
 
+    if (group_try_spares(m)) {
+        group_wait(m);
+        return;
+    }
     if (m->next >= m->n_targets) { /* nobody is next: what failed is told, the rest may come late */
         if (m->group_best != 0) {
             message_finish(m, group_status(m));

@@ -125,8 +125,10 @@ uint16_t call_launch(struct call *c, const struct leg_plan *p, int *err, const c
         status = call_bridge_offer(c, c->a, l, sl_make(c->offer, c->offer_n), why);
     }
     if (status == 0 && *err == 0) {
-        c->b = l;
-        call_name_target(c, l);
+        if (c->b == NULL || c->b->early_sdp == NULL) { /* the caller hears that one */
+            c->b = l;
+            call_name_target(c, l);
+        }
         *err = leg_invite(l, buf_sl(&c->t->body), p->answer_ms, NULL, b_on_response);
     }
     if (status != 0 || *err != 0) {

@@ -10,6 +10,7 @@ struct relay {
     struct call *call;
     struct leg *from, *to;
     struct tx *srv, *cli;
+    struct sip_msg *req; /* kept: the far end may ask again when nobody waits over here any more */
     enum sip_method method;
     bool is_early;               /* the call was not answered yet */
     struct digest_state *digest; /* the far end wants to know who we are; NULL: not yet */
@@ -78,6 +79,7 @@ static void relay_free(struct relay *r)
         tx_unref(&r->srv);
     }
     digest_free(&r->digest);
+    sip_msg_unref(&r->req);
     list_del(&r->node);
     r->call->n_relays--;
     mem_free(r);
@@ -120,7 +122,7 @@ static void on_relay_response(struct tx *tx, int err, struct sip_msg *rsp, void 
 static int relay_write(struct relay *r, const struct flow *flow, uint32_t cseq,
                        struct sip_msg *challenge)
 {
-    const struct sip_msg *req = tx_request(r->srv);
+    const struct sip_msg *req = r->req;
     struct buf *b = &r->call->t->out;
     struct addr via;
     int err = 0;
@@ -205,7 +207,10 @@ static bool relay_is_over(struct relay *r, struct sip_msg *rsp, uint16_t status)
     if (rsp != NULL && status >= 200) {
         ladder_msg(r->to, rsp);
     }
-    return status >= 200 && (rsp == NULL || !is_challenge || relay_send(r, rsp) != 0);
+    if (rsp == NULL || !is_challenge || tx_request(r->srv) == NULL) { /* NULL: it has ended */
+        return status >= 200;
+    }
+    return relay_send(r, rsp) != 0;
 }
 
 static void on_relay_response(struct tx *tx, int err, struct sip_msg *rsp, void *arg)
@@ -282,6 +287,7 @@ void call_relay(struct leg *l, struct tx *tx, struct sip_msg *req)
                         .from = l,
                         .to = to,
                         .srv = tx,
+                        .req = sip_msg_ref(req),
                         .method = req->method,
                         .is_early = c->state != CALL_ANSWERED};
     list_push_back(&c->relays, &r->node);

@@ -131,6 +131,9 @@ static void conn_deliver(struct conn *c, struct sl bytes)
     c->scanned = c->whole = 0;
     c->crlfs = 0;
     stat_inc(STAT_SIP_RX);
+    if (c->net->ev.before != NULL) {
+        c->net->ev.before(c->net->arg);
+    }
     conn_prove(c);
     c->net->ev.message(c->net->arg, &c->flow, bytes);
 }

@@ -70,6 +70,9 @@ struct net_events {
     /* Asked before a datagram is read and before a connection is kept: false drops it without a
      * word. Only transport, listener and remote of the flow count. NULL: everything may come. */
     bool (*admit)(void *arg, const struct flow *flow);
+    /* Before a message of a stream is judged by what its connection has proven: whatever came into
+     * force counts for it. NULL: nothing does. */
+    void (*before)(void *arg);
     /* One whole message (never empty, keepalives are answered below). bytes are borrowed. */
     void (*message)(void *arg, const struct flow *flow, struct sl bytes);
     /* Framing broke on a stream whose start line is SIP: an answer sent from inside this callback

@@ -450,6 +450,11 @@ void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, un
     sip_msg_unref(&msg);
 }
 
+static void on_before_message(void *arg)
+{
+    worker_catch_up(arg);
+}
+
 static void on_net_message(void *arg, const struct flow *at, struct sl bytes)
 {
     struct worker *w = arg;
@@ -520,6 +525,7 @@ const struct net_events worker_net_events = {.admit = worker_admit,
                                              .known = worker_known,
                                              .identify = on_identify,
                                              .dialler = on_dialler,
+                                             .before = on_before_message,
                                              .message = on_net_message,
                                              .bad_frame = on_bad_frame,
                                              .gone = on_gone,

@@ -245,6 +245,30 @@ static void a_challenge_to_a_relayed_request_ends_somewhere(void **state)
     rig_down(t.r);
 }
 
+/* Whoever sent it has given up by then (RFC 3261 17.2.2), and nothing of it is left. */
+static void a_far_end_that_asks_again_after_the_sender_has_gone_is_not_answered(void **state)
+{
+    struct pair t;
+
+    (void)state;
+    up(&t);
+    pair_up(&t);
+    t.r->is_noisy = true; /* it is repeated */
+    phone_request(&t.a, "INFO", NULL, "x");
+    EXPECT(&t.b, "INFO");
+    rig_advance(t.r, 10000);
+    phone_drop_mail(&t.b);
+    challenge(&t.b, 401, WWW("r", "n1"));
+    EXPECT(&t.b, "INFO");
+    rig_advance(t.r, 28000);
+    phone_drop_mail(&t.b);
+    challenge(&t.b, 407, PROXY("p", "n2"));
+    QUIET(&t.b);
+    QUIET(&t.a);
+    pair_bye(&t);
+    rig_down(t.r);
+}
+
 /* Two at once: each has its own count of tries. */
 static void requests_that_cross_do_not_take_each_others_tries(void **state)
 {
@@ -319,6 +343,7 @@ int main(void)
         cmocka_unit_test(nobody_is_answered_for_ever),
         cmocka_unit_test(a_nonce_for_each_request_costs_one_question_each),
         cmocka_unit_test(a_challenge_to_a_relayed_request_ends_somewhere),
+        cmocka_unit_test(a_far_end_that_asks_again_after_the_sender_has_gone_is_not_answered),
         cmocka_unit_test(a_message_outside_a_call_is_answered_too),
         cmocka_unit_test(requests_that_cross_do_not_take_each_others_tries),
     };

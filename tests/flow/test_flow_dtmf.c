@@ -190,6 +190,34 @@ static void the_info_side_calls_and_the_other_is_offered_events(void **state)
     down(&t);
 }
 
+static void a_digit_is_sent_again_to_who_wants_to_know_who_we_are(void **state)
+{
+    struct pair t;
+
+    (void)state;
+    pair_init(&t, secure_up_with("events", "info", MORE,
+                                 "trusted_network: true, credentials: {username: e, password: s}"));
+    pair_up(&t);
+    for (char c = '1'; c <= '2'; c++) {
+        fake_media_dtmf(rig_media(t.r), 0, 0, c, 100);
+    }
+    HAS(EXPECT(&t.b, "INFO"), "Signal=1\r\n");
+    LACKS(t.b.got, "Authorization: ");
+    assert_int_equal(
+        sl_cstr(SL("WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n"),
+                t.b.extra, sizeof(t.b.extra)),
+        0);
+    phone_answer(&t.b, 401, NULL);
+    HAS(EXPECT(&t.b, "INFO"), "Signal=1\r\n");
+    HAS(t.b.got, "\r\nAuthorization: Digest ");
+    QUIET(&t.b);
+    phone_answer(&t.b, 200, NULL);
+    HAS(EXPECT(&t.b, "INFO"), "Signal=2\r\n");
+    phone_answer(&t.b, 401, NULL); /* with nothing that could be answered: lost, no more */
+    QUIET(&t.b);
+    down(&t);
+}
+
 static void digits_go_one_after_the_other(void **state)
 {
     struct pair t;
@@ -345,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_of_events_says_come_again),
         cmocka_unit_test(a_call_between_info_and_events_offers_each_side_its_own_way),
         cmocka_unit_test(the_info_side_calls_and_the_other_is_offered_events),
+        cmocka_unit_test(a_digit_is_sent_again_to_who_wants_to_know_who_we_are),
         cmocka_unit_test(digits_go_one_after_the_other),
         cmocka_unit_test(a_digit_that_meets_no_dialog_ends_the_call),
         cmocka_unit_test(a_hang_up_while_digits_wait_leaves_nothing),

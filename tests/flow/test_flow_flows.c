@@ -103,13 +103,55 @@ static void a_silent_flow_is_followed_by_the_next_one(void **state)
     call(&f);
     EXPECT(&f.two, "INVITE");
     f.r->is_noisy = true; /* it is repeated */
-    rig_advance(f.r, 31999);
+    rig_advance(f.r, 1999);
     QUIET(&f.one);
     rig_advance(f.r, 1);
     EXPECT(&f.one, "INVITE");
     phone_drop_mail(&f.two);
     talk_answer(&f.a, &f.one);
     talk_bye(&f.a, &f.one);
+}
+
+static void the_last_flow_has_the_time_that_any_device_has(void **state)
+{
+    struct flows f;
+
+    flows_init(&f, *state);
+    call(&f);
+    EXPECT(&f.two, "INVITE");
+    refuse(&f.two, 430);
+    EXPECT(&f.one, "INVITE");
+    f.r->is_noisy = true; /* it is repeated */
+    rig_advance(f.r, 20000);
+    phone_drop_mail(&f.one);
+    talk_answer(&f.a, &f.one);
+    talk_bye(&f.a, &f.one);
+}
+
+/* Who plays to the caller stays the one that the caller speaks with. */
+static void a_next_flow_takes_nothing_from_who_plays(void **state)
+{
+    struct flows f;
+
+    flows_init(&f, *state);
+    talk_register(&f.other, 3600);
+    call(&f);
+    EXPECT(&f.other, "INVITE");
+    EXPECT(&f.two, "INVITE");
+    phone_answer(&f.other, 183, phone_sdp(&f.other, NULL));
+    EXPECT(&f.a, "183 INVITE");
+    refuse(&f.two, 430);
+    EXPECT(&f.one, "INVITE");
+    phone_answer(&f.one, 183, phone_sdp(&f.one, NULL)); /* not heard: one plays already */
+    QUIET(&f.a);
+    phone_request(&f.a, "INFO", NULL, "x");
+    EXPECT(&f.other, "INFO");
+    QUIET(&f.one);
+    phone_answer(&f.other, 200, NULL);
+    EXPECT(&f.a, "200 INFO");
+    talk_cancel(&f.a);
+    talk_cancelled(&f.other);
+    talk_cancelled(&f.one);
 }
 
 static void what_the_telephone_itself_says_is_not_asked_again_by_its_next_flow(void **state)
@@ -236,6 +278,25 @@ static void nobody_else_goes_on_with_it(void **state)
     talk_bye(&f.a, &f.two);
 }
 
+static void a_message_to_a_silent_flow_goes_by_the_next_one_in_time(void **state)
+{
+    struct flows f;
+
+    flows_init(&f, *state);
+    phone_request(&f.a, "MESSAGE", DEVICES, "hello");
+    EXPECT(&f.two, "MESSAGE");
+    f.r->is_noisy = true; /* it is repeated */
+    rig_advance(f.r, 1999);
+    QUIET(&f.one);
+    rig_advance(f.r, 1);
+    HAS(EXPECT(&f.one, "MESSAGE"), "hello");
+    phone_drop_mail(&f.two);
+    phone_answer(&f.one, 200, NULL);
+    EXPECT(&f.a, "200 MESSAGE");
+    rig_advance(f.r, 40000);
+    phone_drop_mail(&f.two);
+}
+
 static void a_message_goes_by_one_flow_too(void **state)
 {
     struct flows f;
@@ -318,12 +379,15 @@ int main(void)
         FLOW_TEST(a_failed_flow_is_followed_by_the_next_one),
         FLOW_TEST(a_flow_that_cannot_be_sent_on_is_followed_by_the_next_one),
         FLOW_TEST(a_silent_flow_is_followed_by_the_next_one),
+        FLOW_TEST(the_last_flow_has_the_time_that_any_device_has),
+        FLOW_TEST(a_next_flow_takes_nothing_from_who_plays),
         FLOW_TEST(what_the_telephone_itself_says_is_not_asked_again_by_its_next_flow),
         FLOW_TEST(when_no_flow_is_left_the_telephone_is_unavailable),
         FLOW_TEST(another_telephone_rings_beside_it),
         FLOW_TEST(a_caller_that_gives_up_meets_no_new_flow),
         FLOW_TEST(a_telephone_that_moved_and_registered_goes_on_with_its_call),
         FLOW_TEST(nobody_else_goes_on_with_it),
+        FLOW_TEST(a_message_to_a_silent_flow_goes_by_the_next_one_in_time),
         FLOW_TEST(a_message_goes_by_one_flow_too),
         FLOW_TEST(outbound_is_said_where_it_is_kept_to),
         FLOW_TEST(a_telephone_may_demand_outbound_and_nothing_else),

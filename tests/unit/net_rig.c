@@ -4,6 +4,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static void on_rig_before(void *arg)
+{
+    struct rig *r = arg;
+
+    if (r->before != NULL) {
+        r->before(r);
+    }
+}
+
 static void on_rig_message(void *arg, const struct flow *flow, struct sl bytes)
 {
     struct rig *r = arg;
@@ -108,6 +117,7 @@ static void rig_open(struct rig *r, const struct net_limits *limits, struct cryp
 {
     static const struct net_events events = {.admit = on_rig_admit,
                                              .known = on_rig_known,
+                                             .before = on_rig_before,
                                              .message = on_rig_message,
                                              .bad_frame = on_rig_bad,
                                              .gone = on_rig_gone,

@@ -26,7 +26,8 @@ struct rig {
     rig_cond *cond;
     int turns;
     bool timed_out;
-    rig_hook *on_message; /* after recording */
+    void (*before)(struct rig *r); /* a message of a stream is judged */
+    rig_hook *on_message;          /* after recording */
     rig_hook *on_bad;
     struct tls_client *dialler; /* for peers 7 and 8 */
     const char *known;          /* the name that makes a client peer 7 */

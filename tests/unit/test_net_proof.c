@@ -120,6 +120,28 @@ static void revoke_it(void)
     set_server(pki_server(&server_cert, &list, TLS_VERIFY_OPTIONAL));
 }
 
+static void comes_into_force(struct rig *r)
+{
+    r->before = NULL;
+    withdraw_authority();
+    net_identify(r->net);
+}
+
+static void what_comes_into_force_at_the_message_counts_for_it(void **state)
+{
+    struct net_limits limits = quick();
+    struct flow out, in;
+
+    (void)state;
+    tls_up(&limits);
+    connect_both(&out, &in);
+    rig.before = comes_into_force;
+    assert_int_equal(request(&out), 0);
+    until_messages(2);
+    assert_true(rig.flow.withdrawn && !rig.flow.certified);
+    rig_down(&rig);
+}
+
 static void who_came_with_what_no_longer_counts_is_nobody_and_goes(void **state)
 {
     static void (*const faults[])(void) = {withdraw_authority, demand_certificates_of_another,
@@ -430,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_configuration_that_demands_the_same_changes_nothing),
         cmocka_unit_test(another_authority_that_vouches_too_keeps_it),
+        cmocka_unit_test(what_comes_into_force_at_the_message_counts_for_it),
         cmocka_unit_test(who_came_with_what_no_longer_counts_is_nobody_and_goes),
         cmocka_unit_test(what_was_begun_there_can_be_ended_there),
         cmocka_unit_test(who_never_showed_a_certificate_must_go_where_one_is_demanded),

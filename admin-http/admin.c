@@ -39,7 +39,7 @@ static int admin_start_mhd(struct admin *a, int fd)
         (unsigned)ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_CONNECTION_BYTES,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_http_uri, a,
-        MHD_OPTION_NOTIFY_COMPLETED, on_http_done, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        MHD_OPTION_NOTIFY_COMPLETED, on_http_done, a, MHD_OPTION_NOTIFY_CONNECTION,
         on_http_connection, a, MHD_OPTION_END);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     return a->mhd != NULL ? 0 : ENOMEM;

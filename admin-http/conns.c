@@ -8,15 +8,39 @@
 #include <sys/socket.h>
 
 #define CONNS_LOOK_MS 5
-#define CONNS_SLOW_MS 1000 /* an answer takes less; so long only the client can take */
-#define CONNS_CROWD 64     /* so many are waited for no more, or MHD would not even look */
+#define CONNS_SLOW_MS 1000  /* for whom nothing is done: time to ask, or to show the token */
+#define CONNS_WORK_MS 10000 /* an answer takes less, also when a few workers give none in time */
+#define CONNS_CROWD 64      /* so many are waited for no more, or MHD would not even look */
+
+static void conns_note(struct admin *a, struct conn_slot *slot, bool has_passed)
+{
+    if (slot != NULL) {
+        atomic_store(&slot->has_passed, has_passed);
+        atomic_store(&slot->since_ms, clock_now_ms(&a->clock));
+    }
+}
+
+void conns_note_request(struct admin *a, struct conn_slot *slot)
+{
+    conns_note(a, slot, false);
+}
+
+void conns_note_passed(struct admin *a, struct conn_slot *slot)
+{
+    conns_note(a, slot, true);
+}
+
+void conns_note_done(struct admin *a, struct conn_slot *slot)
+{
+    conns_note(a, slot, false);
+}
 
 static void conns_add(struct admin *a, int fd, void **slotp)
 {
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
         if (a->conns[i].fd < 0) {
             a->conns[i].fd = fd;
-            atomic_store(&a->conns[i].since_ms, clock_now_ms(&a->clock));
+            conns_note_request(a, &a->conns[i]);
             a->n_conns++;
             *slotp = &a->conns[i];
             return;
@@ -90,27 +114,37 @@ static size_t conns_shut(struct admin *a, int how)
     return n;
 }
 
-void conns_note_request(struct admin *a, struct conn_slot *slot)
-{
-    atomic_store(&slot->since_ms, clock_now_ms(&a->clock));
-}
-
-/* Whoever says nothing, or reads nothing, must not keep everybody else out: the one who does so for
- * the longest time makes room. With the lock held. */
-static void conns_push_out(struct admin *a, int64_t at_least_ms)
+static struct conn_slot *conns_slowest(struct admin *a, bool has_passed)
 {
     struct conn_slot *slowest = NULL;
 
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        if (a->conns[i].fd >= 0 && (slowest == NULL || atomic_load(&a->conns[i].since_ms) <
-                                                           atomic_load(&slowest->since_ms))) {
-            slowest = &a->conns[i];
+        struct conn_slot *slot = &a->conns[i];
+
+        if (slot->fd >= 0 && atomic_load(&slot->has_passed) == has_passed &&
+            (slowest == NULL || atomic_load(&slot->since_ms) < atomic_load(&slowest->since_ms))) {
+            slowest = slot;
         }
     }
-    if (slowest != NULL &&
-        clock_now_ms(&a->clock) - atomic_load(&slowest->since_ms) >= at_least_ms) {
-        (void)shutdown(slowest->fd, SHUT_RDWR);
-        atomic_store(&slowest->since_ms, INT64_MAX); /* on its way: the next is another one */
+    return slowest;
+}
+
+static bool conns_end_slow(struct admin *a, struct conn_slot *slot, int64_t at_least_ms)
+{
+    if (slot == NULL || clock_now_ms(&a->clock) - atomic_load(&slot->since_ms) < at_least_ms) {
+        return false;
+    }
+    (void)shutdown(slot->fd, SHUT_RDWR);
+    atomic_store(&slot->since_ms, INT64_MAX); /* on its way: the next is another one */
+    return true;
+}
+
+/* Whoever says nothing, or reads nothing, must not keep everybody else out: the one who does so for
+ * the longest time makes room. Who waits for an answer of ours is not slow. With the lock held. */
+static void conns_push_out(struct admin *a, int64_t at_least_ms)
+{
+    if (!conns_end_slow(a, conns_slowest(a, false), at_least_ms)) {
+        (void)conns_end_slow(a, conns_slowest(a, true), CONNS_WORK_MS);
     }
 }
 

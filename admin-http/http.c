@@ -139,8 +139,8 @@ void on_http_done(void *arg, struct MHD_Connection *conn, void **statep,
 {
     struct conn_slot *slot = conns_slot(conn);
 
-    (void)arg;
     (void)why;
+    conns_note_done(arg, slot);
     if (slot != NULL) {
         request_free(&slot->begun);
     }
@@ -311,6 +311,9 @@ enum MHD_Result on_http_request(void *arg, struct MHD_Connection *conn, const ch
     }
     if (!is_refused) {
         route_run(rq);
+    }
+    if (!rq->has_passed) { /* nobody knows who now has to read the answer */
+        conns_note_done(arg, conns_slot(conn));
     }
     request_log(rq);
     return answer_send(rq);

@@ -101,16 +101,27 @@ route_fn *route_put(const struct route *r)
     return r->get == resource_config ? resource_config_put : NULL;
 }
 
+/* With its port, and as a name that ends in the root's dot. */
+static bool host_is_this_machine(struct sl host)
+{
+    ptrdiff_t colon = sl_chr(host, ':');
+
+    host = colon >= 0 ? sl_head(host, (size_t)colon) : host;
+    if (host.n != 0 && host.p[host.n - 1] == '.') {
+        host.n--;
+    }
+    return sl_ieq(host, SL("localhost")) || sl_ieq(host, SL("ip6-localhost"));
+}
+
 /* A page in a browser on this machine may have a name of its own that leads to our address (DNS
  * rebinding): what needs no token is for those who say where they are. */
 static bool route_is_asked_here(struct request *rq)
 {
     struct sl host = sl_str(MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Host"));
-    ptrdiff_t colon = sl_chr(host, ':');
     struct addr at;
 
     return host.n == 0 || rq->admin->unix_path != NULL || addr_parse_hostport(host, 80, &at) == 0 ||
-           sl_ieq(colon >= 0 ? sl_head(host, (size_t)colon) : host, SL("localhost"));
+           host_is_this_machine(host);
 }
 
 static bool route_needs_no_token(struct request *rq)
@@ -140,6 +151,9 @@ bool route_may_pass(struct request *rq)
         problem(rq, 429, "too many wrong tokens from this address");
     }
     rq->has_passed = status == 200;
+    if (rq->has_passed) {
+        conns_note_passed(rq->admin, conns_slot(rq->conn));
+    }
     return rq->has_passed;
 }
 
@@ -206,6 +220,7 @@ void route_run(struct request *rq)
     if (!route_may_pass(rq)) {
         return;
     }
+    conns_note_passed(rq->admin, conns_slot(rq->conn)); /* at work from now on, token or not */
     if (rq->url_bytes > ADMIN_URL_MAX) {
         problem(rq, 414, "path and query take at most %u bytes", ADMIN_URL_MAX);
     } else if (rq->body_bytes > rq->body_max) {

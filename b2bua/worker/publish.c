@@ -5,6 +5,8 @@
 
 #define OWED_MAX 65536 /* users; beyond, the next REGISTER of theirs tells it */
 #define OWED_MS 100
+#define OWED_TOLD 512   /* users told at once, and */
+#define OWED_LOOKS 8192 /* looked at, most of them for a worker that is known to be full */
 
 struct owed {
     struct owed *next;
@@ -57,6 +59,39 @@ static uint64_t tell_all(struct worker *w, uint64_t to, const struct reg_update 
     return left;
 }
 
+/* Every other worker. */
+static uint64_t neighbours(const struct worker *w)
+{
+    uint64_t all = 0;
+
+    for (uint32_t i = 0; i < w->b->n_workers; i++) {
+        all |= w->b->workers[i] != NULL && i != w->index ? (uint64_t)1 << i : 0;
+    }
+    return all;
+}
+
+/* The next one is paid first: nobody waits behind who cannot be told. */
+static void owed_append(struct worker *w, struct owed *o)
+{
+    o->next = NULL;
+    if (w->owed != NULL) {
+        w->owed_last->next = o;
+    } else {
+        w->owed = o;
+    }
+    w->owed_last = o;
+    w->n_owed++;
+}
+
+static struct owed *owed_first(struct worker *w)
+{
+    struct owed *o = w->owed;
+
+    w->owed = o->next;
+    w->n_owed--;
+    return o;
+}
+
 static void on_owed(void *arg)
 {
     worker_pay_owed(arg);
@@ -70,38 +105,47 @@ static void owe(struct worker *w, uint64_t to, struct sl user)
         log_error(NULL, "other workers could not be told of a binding");
         return;
     }
-    *o = (struct owed){.next = w->owed, .to = to, .n = user.n};
+    *o = (struct owed){.to = to, .n = user.n};
     memcpy(o->user, user.p, user.n);
-    w->owed = o;
-    if (w->n_owed++ == 0) {
+    owed_append(w, o);
+    if (w->n_owed == 1) {
         timer_init(&w->owing, on_owed, w);
         timer_start(w->loop, &w->owing, OWED_MS);
     }
 }
 
+/* Those of the workers that would not have it, a full mailbox being asked only once. */
+static uint64_t pay(struct worker *w, struct owed *o, uint64_t full)
+{
+    struct reg_update *u = registrar_news(w->registrar, sl_make(o->user, o->n));
+    uint64_t left = u != NULL ? tell_all(w, o->to & ~full, u) : 0;
+
+    o->to = u != NULL ? left | (o->to & full) : o->to;
+    reg_update_free(&u);
+    return left;
+}
+
+/* A worker that stalls must not stall this one: of a long list, a part at a time. */
 void worker_pay_owed(struct worker *w)
 {
-    struct owed *next, *left = NULL;
-    uint32_t n = 0;
+    uint64_t full = 0, all = neighbours(w);
+    uint32_t n = w->n_owed < OWED_LOOKS ? w->n_owed : OWED_LOOKS;
 
     timer_stop(w->loop, &w->owing);
-    for (struct owed *o = w->owed; o != NULL; o = next) {
-        struct reg_update *u = registrar_news(w->registrar, sl_make(o->user, o->n));
+    for (uint32_t told = 0; n != 0 && told < OWED_TOLD && (all == 0 || full != all); n--) {
+        struct owed *o = owed_first(w);
 
-        next = o->next;
-        o->to = u != NULL ? tell_all(w, o->to, u) : o->to;
-        reg_update_free(&u);
-        if (o->to == 0) {
-            mem_free(o);
-            continue;
+        if ((o->to & ~full) != 0) {
+            full |= pay(w, o, full);
+            told++;
         }
-        o->next = left;
-        left = o;
-        n++;
+        if (o->to != 0) {
+            owed_append(w, o);
+        } else {
+            mem_free(o);
+        }
     }
-    w->owed = left;
-    w->n_owed = n;
-    if (n != 0) {
+    if (w->n_owed != 0) {
         timer_start(w->loop, &w->owing, OWED_MS);
     }
 }

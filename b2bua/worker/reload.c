@@ -2,8 +2,10 @@
  * worker is told. Snapshots are freed here, not on the workers: a large one takes a while. */
 #include "worker/worker_int.h"
 
+/* What is in force, but could not be told yet, would be forgotten for what is prepared now. */
 static void ask_open(struct worker *w, struct ask *a)
 {
+    worker_catch_up(w);
     a->err = worker_open(w, a->cfg, &a->out);
 }
 
@@ -125,6 +127,7 @@ int b2bua_prepare(struct b2bua *b, struct config *cfg, struct buf *why)
 static void on_abandon(void *owner, struct loop_msg *m)
 {
     (void)m;
+    worker_catch_up(owner);
     worker_abandon(owner);
 }
 

@@ -32,7 +32,7 @@ struct worker {
     struct config *cfg;
     struct config *next; /* prepared; see worker_catch_up(). NULL: none */
     struct heir heirs[CONFIG_SLOTS_MAX];
-    struct owed *owed; /* users whose bindings somebody has not been told, see publish.c */
+    struct owed *owed, *owed_last; /* users of whom somebody has not been told, see publish.c */
     uint32_t n_owed;
     struct timer owing;
     struct timer reaper;

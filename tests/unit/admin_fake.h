@@ -25,6 +25,7 @@ static struct {
     int drained; /* 1: the peer, 2: its target */
     int sides;
     int scope;
+    void (*on_asked)(void); /* by /v1/system and /metrics, on the server's thread; NULL: nothing */
     /* the last answer */
     char head[4096], *kept;
     const char *body; /* "" or kept */
@@ -83,13 +84,7 @@ int b2bua_ladder_json(struct sl bytes, struct json *j)
     return buf_err(j->b);
 }
 
-int b2bua_system_json(struct b2bua *b, struct json *j)
-{
-    (void)b;
-    json_kcstr(j, "node", "edge1");
-    return rig.err;
-}
-
+#include "admin_fake_asked.h"
 #include "admin_fake_peers.h"
 
 int b2bua_limits_json(struct b2bua *b, struct b2bua_limits *q, struct json *j)
@@ -110,13 +105,6 @@ void b2bua_get_ready(struct b2bua *b, struct b2bua_ready *out)
                                 .not_draining = true,
                                 .workers = true};
     (void)snprintf(out->why, sizeof(out->why), "%s", rig.ready ? "" : "store: locked");
-}
-
-int b2bua_metrics(struct b2bua *b, struct buf *text)
-{
-    (void)b;
-    buf_puts(text, "# HELP postern_calls Calls\n# TYPE postern_calls gauge\npostern_calls 3\n");
-    return rig.err;
 }
 
 const char *b2bua_version(void)

@@ -1,5 +1,5 @@
-/* Parts of the admin API without a server: times, spliced objects, the token file, the guess table.
- */
+/* Parts of the admin API without a server: times, spliced objects, the token file, the guess table,
+ * and which connection makes room. */
 #include "admin-http/admin_int.h"
 
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -256,6 +257,128 @@ static void the_table_of_guessers_is_bounded(void **state)
     admin_auth_free(&au);
 }
 
+/* --- who makes room --- */
+
+static struct {
+    struct admin a;
+    int ours[ADMIN_CONNECTIONS]; /* the clients' ends; -1: none */
+} crowd;
+
+static int crowd_up(void **state)
+{
+    (void)state;
+    memset(&crowd, 0, sizeof(crowd));
+    clock_init_virtual(&crowd.a.clock, 1000, 1000);
+    conns_init(&crowd.a);
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        crowd.ours[i] = -1;
+    }
+    return 0;
+}
+
+static int crowd_down(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (crowd.ours[i] >= 0) {
+            (void)close(crowd.ours[i]);
+            (void)close(crowd.a.conns[i].fd);
+        }
+    }
+    conns_free(&crowd.a);
+    return 0;
+}
+
+/* As many more connections, each with a request; their clients showed the token or did not. */
+static void join(size_t n, bool has_passed)
+{
+    for (; n != 0; n--) {
+        size_t i = crowd.a.n_conns++;
+        int ends[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        crowd.ours[i] = ends[0];
+        crowd.a.conns[i].fd = ends[1];
+        conns_note_request(&crowd.a, &crowd.a.conns[i]);
+        if (has_passed) {
+            conns_note_passed(&crowd.a, &crowd.a.conns[i]);
+        }
+    }
+}
+
+static bool is_cut(size_t i)
+{
+    char c;
+
+    return recv(crowd.ours[i], &c, 1, MSG_DONTWAIT) == 0;
+}
+
+/* How many of them were cut. */
+static size_t n_cut(size_t from, size_t to)
+{
+    size_t n = 0;
+
+    for (size_t i = from; i < to; i++) {
+        n += is_cut(i) ? 1 : 0;
+    }
+    return n;
+}
+
+static void one_comes(void)
+{
+    assert_int_equal(on_http_accept(&crowd.a, NULL, 0), MHD_YES);
+}
+
+static void a_request_in_work_makes_no_room_while_others_idle(void **state)
+{
+    (void)state;
+    join(1, true); /* the oldest */
+    clock_advance(&crowd.a.clock, 10);
+    join(31, false);
+    clock_advance(&crowd.a.clock, 999);
+    one_comes();
+    assert_int_equal(n_cut(0, 32), 0);
+    clock_advance(&crowd.a.clock, 1);
+    one_comes();
+    assert_false(is_cut(0));
+    assert_true(is_cut(1));
+    assert_int_equal(n_cut(0, 32), 1);
+    conns_note_done(&crowd.a, &crowd.a.conns[0]);
+    clock_advance(&crowd.a.clock, 999);
+    one_comes();
+    assert_false(is_cut(0)); /* it idles since just now */
+}
+
+static void a_crowd_of_strangers_pushes_nobody_out_but_strangers(void **state)
+{
+    (void)state;
+    join(8, true);
+    clock_advance(&crowd.a.clock, 1);
+    join(60, false);
+    for (unsigned i = 0; i < 100; i++) {
+        one_comes();
+    }
+    assert_int_equal(n_cut(0, 8), 0);
+    assert_int_equal(n_cut(8, 68), 60);
+}
+
+static void an_answer_that_nobody_reads_makes_room_after_ten_seconds(void **state)
+{
+    (void)state;
+    join(1, true);
+    clock_advance(&crowd.a.clock, 1);
+    join(63, true);
+    clock_advance(&crowd.a.clock, 9998);
+    one_comes();
+    assert_int_equal(n_cut(0, 64), 0);
+    clock_advance(&crowd.a.clock, 1);
+    one_comes();
+    assert_true(is_cut(0));
+    assert_int_equal(n_cut(0, 64), 1);
+}
+
+#define CROWD(f) cmocka_unit_test_setup_teardown(f, crowd_up, crowd_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +390,9 @@ int main(void)
                                         dir_down),
         cmocka_unit_test(a_source_is_forgiven_after_a_while_and_others_are_not_hurt),
         cmocka_unit_test(the_table_of_guessers_is_bounded),
+        CROWD(a_request_in_work_makes_no_room_while_others_idle),
+        CROWD(a_crowd_of_strangers_pushes_nobody_out_but_strangers),
+        CROWD(an_answer_that_nobody_reads_makes_room_after_ten_seconds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -312,6 +312,67 @@ static void a_worker_that_was_too_busy_hears_of_a_binding_later(void **state)
     }
 }
 
+static void tell_of(const char *user)
+{
+    struct reg_update u = {.name = mem_strndup(user, strlen(user)), .name_n = strlen(user)};
+
+    assert_non_null(u.name);
+    worker_publish(house->workers[0], &u);
+    mem_free(u.name);
+}
+
+#define MANY 600
+
+/* What it costs is counted in blocks of memory: some for each user who is told to somebody. */
+static void what_a_stalled_worker_is_owed_does_not_stall_its_neighbour(void **state)
+{
+    struct worker *w = house->workers[0];
+
+    (void)state;
+    fill_mailbox(1);
+    for (unsigned i = 0; i < MANY; i++) {
+        char user[8];
+
+        snprintf(user, sizeof(user), "u%u", i);
+        tell_of(user);
+    }
+    mem_fault_arm(MANY);
+    worker_pay_owed(w);
+    assert_false(mem_fault_hit()); /* the first refusal is enough */
+    mem_fault_arm(0);
+    assert_int_equal(w->n_owed, MANY);
+    run(1);
+    worker_pay_owed(w);
+    assert_int_equal(w->n_owed, MANY - 512); /* and not all of it at once */
+    run(1);
+    worker_pay_owed(w);
+    assert_int_equal(w->n_owed, 0);
+    run(1);
+}
+
+static void a_stalled_worker_keeps_nothing_from_the_others(void **state)
+{
+    (void)state;
+    house->n_workers = 3;
+    assert_int_equal(worker_new(&house->workers[2], house, 2), 0);
+    fill_mailbox(1);
+    tell_of("first");
+    run(2);
+    fill_mailbox(2);
+    tell_of("second");
+    run(2);
+    worker_pay_owed(house->workers[0]);
+    assert_true(loop_is_pending(house->workers[2]->loop));
+    run(2);
+    assert_int_equal(house->workers[0]->n_owed, 2);
+    worker_pay_owed(house->workers[0]);
+    assert_false(loop_is_pending(house->workers[2]->loop)); /* once */
+    run(1);
+    worker_pay_owed(house->workers[0]);
+    assert_int_equal(house->workers[0]->n_owed, 0);
+    run(1);
+}
+
 static void a_request_for_a_connection_that_is_gone_is_told_back(void **state)
 {
     struct flow f = dead_flow();
@@ -442,6 +503,75 @@ static void a_configuration_is_taken_once_and_an_older_one_not_at_all(void **sta
     buf_free(&why);
 }
 
+/* In force for the house, but its message found no room at worker 1. */
+static struct config *commit_untold(const char *lines)
+{
+    struct config *cfg = another_config(lines);
+    struct buf why;
+
+    buf_init(&why, 1000);
+    assert_int_equal(b2bua_prepare(house, cfg, &why), 0);
+    fill_mailbox(1);
+    b2bua_commit(house, cfg);
+    run(0);
+    run(1);
+    assert_ptr_equal(house->workers[0]->cfg, cfg);
+    assert_ptr_not_equal(house->workers[1]->cfg, cfg);
+    buf_free(&why);
+    return cfg;
+}
+
+static void *prepare_there(void *arg)
+{
+    struct asking *q = arg;
+    struct buf why;
+
+    buf_init(&why, 1000);
+    q->err = b2bua_prepare(house, q->cfg, &why);
+    buf_free(&why);
+    atomic_store(&q->is_done, true);
+    return NULL;
+}
+
+static void what_is_in_force_is_taken_before_the_next_is_prepared(void **state)
+{
+    struct config *cfg = commit_untold("limits: {setup: 1m}\n");
+    struct asking q = {.err = -1, .cfg = another_config("limits: {setup: 2m}\n")};
+    struct worker *w = house->workers[1];
+    pthread_t thread;
+
+    (void)state;
+    w->running = true; /* as far as questions go: this is its thread */
+    assert_int_equal(pthread_create(&thread, NULL, prepare_there, &q), 0);
+    while (!atomic_load(&q.is_done)) {
+        run(1);
+        sched_yield();
+    }
+    pthread_join(thread, NULL);
+    w->running = false;
+    assert_int_equal(q.err, 0);
+    assert_ptr_equal(w->cfg, cfg);
+    assert_ptr_equal(w->next, q.cfg);
+    b2bua_abandon(house);
+    config_unref(&q.cfg);
+    config_unref(&cfg);
+}
+
+static void what_is_in_force_is_taken_before_the_next_is_abandoned(void **state)
+{
+    struct config *cfg = commit_untold("limits: {setup: 1m}\n");
+    struct worker *w = house->workers[1];
+
+    (void)state;
+    w->running = true;
+    b2bua_abandon(house);
+    w->running = false;
+    run(1);
+    assert_ptr_equal(w->cfg, cfg);
+    assert_null(w->next);
+    config_unref(&cfg);
+}
+
 /* --- the crypto pool --- */
 
 struct slow_job {
@@ -523,10 +653,14 @@ int main(void)
         HOUSE(what_waits_in_the_pool_of_before_is_still_done),
         HOUSE(a_configuration_that_was_asked_about_is_given_back),
         HOUSE(a_configuration_is_taken_once_and_an_older_one_not_at_all),
+        HOUSE(what_is_in_force_is_taken_before_the_next_is_prepared),
+        HOUSE(what_is_in_force_is_taken_before_the_next_is_abandoned),
         HOUSE(a_key_that_cannot_be_renewed_is_tried_again_after_an_hour),
         HOUSE(the_limit_of_transactions_is_shared_by_the_workers),
         HOUSE(the_end_of_a_connection_ends_its_bindings_on_every_worker),
         HOUSE(a_worker_that_was_too_busy_hears_of_a_binding_later),
+        HOUSE(what_a_stalled_worker_is_owed_does_not_stall_its_neighbour),
+        HOUSE(a_stalled_worker_keeps_nothing_from_the_others),
         HOUSE(a_request_for_a_connection_that_is_gone_is_told_back),
         HOUSE(a_hold_of_a_connection_that_is_gone_is_told_back),
         HOUSE(a_worker_that_is_gone_already_is_not_told_any_more),

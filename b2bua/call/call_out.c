@@ -349,7 +349,7 @@ static struct sl early_answer(struct leg *l, const struct sip_msg *rsp)
 static bool is_aside(const struct leg *l, const struct sip_msg *rsp)
 {
     return l->early_sdp != NULL && l->early_id != leg_dialog_id(rsp->to_tag) && !msg_has_sdp(rsp) &&
-           !msg_has_option(rsp, HDR_REQUIRE, SL("100rel"));
+           !sip_has_option(rsp, HDR_REQUIRE, SL("100rel"));
 }
 
 static void b_progress(struct leg *l, struct sip_msg *rsp, int err)

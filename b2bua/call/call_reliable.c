@@ -45,8 +45,8 @@ void reliable_drop(struct leg *l)
 uint16_t reliable_hear(struct leg *l, const struct sip_msg *req)
 {
     struct leg_reliable *r = &l->reliable;
-    bool is_required = msg_has_option(req, HDR_REQUIRE, SL("100rel"));
-    bool is_supported = is_required || msg_has_option(req, HDR_SUPPORTED, SL("100rel"));
+    bool is_required = sip_has_option(req, HDR_REQUIRE, SL("100rel"));
+    bool is_supported = is_required || sip_has_option(req, HDR_SUPPORTED, SL("100rel"));
 
     if (is_required && mode_of(l) == POLICY_RELIABLE_OFF) {
         r->refused = 420;
@@ -324,7 +324,7 @@ bool reliable_take(struct leg *l, const struct sip_msg *rsp)
     uint32_t rseq = 0;
 
     if (mode_of(l) == POLICY_RELIABLE_OFF || has_nothing_to_offer(l) ||
-        !msg_has_option(rsp, HDR_REQUIRE, SL("100rel"))) {
+        !sip_has_option(rsp, HDR_REQUIRE, SL("100rel"))) {
         return true; /* as if it were a common one: we have not promised anything */
     }
     if (rsp->to_tag.n == 0 || sl_u32(sip_hdr_value(rsp, HDR_RSEQ), RSEQ_MAX, &rseq) != 0 ||

@@ -84,7 +84,6 @@ void reliable_drop(struct leg *l);
 
 /* --- call_timer.c --- */
 const struct policy_session *leg_session(const struct leg *l);
-bool msg_has_option(const struct sip_msg *m, enum hdr_id id, struct sl option);
 /* Their INVITE or UPDATE. 0, or what refuses it: 422, 400. */
 uint16_t session_hear(struct leg *l, const struct sip_msg *req);
 void session_put_request(struct buf *b, const struct leg *l); /* into our INVITE or UPDATE */

@@ -16,19 +16,6 @@ const struct policy_session *leg_session(const struct leg *l)
     return l->party.kind == POLICY_PEER ? &def->peers[l->party.peer].session : &def->users.session;
 }
 
-bool msg_has_option(const struct sip_msg *m, enum hdr_id id, struct sl option)
-{
-    struct sip_values it = {0};
-    struct sl v;
-
-    while (sip_values_next(m, id, &it, &v) == 0) {
-        if (sl_ieq(v, option)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static uint32_t min_of(const struct leg *l)
 {
     return leg_session(l)->min_ms / 1000;
@@ -87,8 +74,8 @@ uint16_t session_hear(struct leg *l, const struct sip_msg *req)
     struct session_said se, min;
 
     t->asked_s = 0;
-    t->is_supported = msg_has_option(req, HDR_SUPPORTED, SL("timer")) ||
-                      msg_has_option(req, HDR_REQUIRE, SL("timer"));
+    t->is_supported = sip_has_option(req, HDR_SUPPORTED, SL("timer")) ||
+                      sip_has_option(req, HDR_REQUIRE, SL("timer"));
     if (!read_interval(req, HDR_SESSION_EXPIRES, &se) || !read_interval(req, HDR_MIN_SE, &min)) {
         return 400;
     }

@@ -96,19 +96,6 @@ static size_t count_of(const struct sip_msg *m, enum hdr_id id)
     return n;
 }
 
-static bool has_option(const struct sip_msg *m, enum hdr_id id, struct sl option)
-{
-    struct sip_values it = {0};
-    struct sl v;
-
-    while (sip_values_next(m, id, &it, &v) == 0) {
-        if (sl_ieq(v, option)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* RFC 3261 10.2.1.1: the parameter, else the header, else the default; clamped from above, refused
  * when too short (10.3 item 7). Unreadable values count as absent (20.19). */
 static bool read_expires(struct reg_work *w, struct sl params, uint32_t *out)
@@ -168,7 +155,7 @@ static bool read_outbound(struct reg_work *w)
     for (size_t i = 0; i < w->n_changes; i++) {
         flows += w->changes[i].reg_id != 0 && w->changes[i].expires_s != 0 ? 1 : 0;
     }
-    w->is_outbound = flows == 1 && has_option(w->req, HDR_SUPPORTED, SL("outbound")) &&
+    w->is_outbound = flows == 1 && sip_has_option(w->req, HDR_SUPPORTED, SL("outbound")) &&
                      count_of(w->req, HDR_VIA) == 1;
     w->status = flows > 1 ? 400 : 0;
     return flows <= 1;

@@ -219,3 +219,16 @@ struct sl sip_content_type(const struct sip_msg *m)
 
     return semi < 0 ? v : sip_trim(sip_head(v, (size_t)semi));
 }
+
+bool sip_has_option(const struct sip_msg *m, enum hdr_id id, struct sl option)
+{
+    struct sip_values it = {0};
+    struct sl v;
+
+    while (sip_values_next(m, id, &it, &v) == 0) {
+        if (sl_ieq(v, option)) {
+            return true;
+        }
+    }
+    return false;
+}

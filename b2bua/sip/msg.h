@@ -152,6 +152,8 @@ struct sip_values {
 };
 MUST_USE int sip_values_next(const struct sip_msg *m, enum hdr_id id, struct sip_values *it,
                              struct sl *value);
+/* Is this option tag among the values: of Supported, Require or Proxy-Require (RFC 3261 20.32)? */
+bool sip_has_option(const struct sip_msg *m, enum hdr_id id, struct sl option);
 /* Media type before any ';', lower-casing is the caller's: compare with sl_ieq. Empty: none. */
 struct sl sip_content_type(const struct sip_msg *m);
 

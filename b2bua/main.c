@@ -382,6 +382,25 @@ static int choose_config(struct house *h)
     return err;
 }
 
+/* From the first request on admin threads may change the configuration: so it can be changed before
+ * there is one, and what changes it waits for the lock until the place is noted. */
+static int serve_admin(struct house *h)
+{
+    int err;
+
+    h->main = pthread_self();
+    life_attach(h->life, &life_ops, h);
+    pthread_mutex_lock(&h->lock);
+    err = open_admin(h, h->cfg, h->token, &h->admin);
+    if (err == 0) {
+        note_place(h, h->cfg);
+        log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(),
+                 h->cfg->node_name, h->cfg->workers);
+    }
+    pthread_mutex_unlock(&h->lock);
+    return err;
+}
+
 static int open_house(struct house *h, const char **what)
 {
     int err;
@@ -402,16 +421,21 @@ static int open_house(struct house *h, const char **what)
     }
     if (err == 0) {
         *what = "admin listener";
-        err = open_admin(h, h->cfg, h->token, &h->admin);
-    }
-    if (err == 0) {
-        note_place(h, h->cfg);
-        h->main = pthread_self();
-        log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(),
-                 h->cfg->node_name, h->cfg->workers);
-        life_attach(h->life, &life_ops, h); /* from here on admin threads change h->cfg */
+        err = serve_admin(h);
     }
     return err;
+}
+
+/* An error of the file is a record of the log like any other. */
+static void log_errors(struct config_errors *errs)
+{
+    for (size_t i = 0; i < errs->n; i++) {
+        log_error(NULL, "%s", errs->e[i].text);
+    }
+    if (errs->n_total > errs->n) {
+        log_error(NULL, "… and %zu more", errs->n_total - errs->n);
+    }
+    config_errors_free(errs);
 }
 
 static void reload(struct house *h)
@@ -419,8 +443,7 @@ static void reload(struct house *h)
     struct life_result out;
     int err = life_reload(h->life, &out);
 
-    print_errors(&out.errs);
-    config_errors_free(&out.errs);
+    log_errors(&out.errs);
     if (err != 0) {
         log_error(NULL, "configuration was not reloaded; the running one stays%s%s",
                   out.why[0] != '\0' ? ": " : "", out.why);

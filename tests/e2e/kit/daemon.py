@@ -66,9 +66,11 @@ class Postern:
         self.process, self.status = None, None
 
     def write_config(self, config=None):
+        """In one step: an earlier reload may read it right now."""
         self.config = config or self.config
-        with open(self.config_path, "w", encoding="utf-8") as f:
+        with open(self.config_path + ".new", "w", encoding="utf-8") as f:
             f.write(yamlout.dump(self.config))
+        os.replace(self.config_path + ".new", self.config_path)
 
     def start(self, ready=True):
         self.write_config()

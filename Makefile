@@ -3,6 +3,7 @@
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, LDLIBS   added after our own flags, never replaced by them
 #   PREFIX, DESTDIR                         where `make install` puts things (default /usr/local)
 #   WERROR=0                                warnings do not stop the build
+#   ALLOCATOR=                              the C library's malloc instead of jemalloc
 #   VARIANT=asan|ubsan|tsan|...             the same targets in build/<variant>/ (see "Variants")
 #   FUZZ_SECONDS, PYTEST_ARGS, J            duration of fuzz-NAME, pytest arguments, parallel jobs
 
@@ -94,6 +95,8 @@ C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
+# Of the daemon; sanitizers and valgrind bring their own. See malloc_conf in b2bua/base/mem.c.
+ALLOCATOR ?= $(if $(SAN)$(filter valgrind,$(VARIANT)),,-ljemalloc)
 # Some 150 test programs are linked in each variant: by mold where it is there, in a fifth of the time.
 LD_TEST := $(if $(shell command -v mold 2>/dev/null),-fuse-ld=mold)
 
@@ -138,7 +141,7 @@ tests: $(UNIT_BIN) $(FLOW_BIN) $(FUZZ_BIN) ## build all test programs, run none
 # The stamp changes when the flags or the list of sources change, and only then.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(CC) $(CPP_ALL) $(filter-out -Werror,$(C_ALL)) $(LD_ALL) $(LD_TEST) $(LIBS))' '$(OBJ)' >$@.$$PPID
+	@printf '%s\n' '$(subst ','\'',$(CC) $(CPP_ALL) $(filter-out -Werror,$(C_ALL)) $(LD_ALL) $(LD_TEST) $(LIBS) $(ALLOCATOR))' '$(OBJ)' >$@.$$PPID
 	@if cmp -s $@.$$PPID $@; then rm -f $@.$$PPID; else mv -f $@.$$PPID $@; fi
 .PHONY: FORCE
 FORCE:
@@ -165,7 +168,7 @@ $(LIB): $(OBJ) $(BUILD)/flags
 
 $(BIN): $(call objs,$(MAIN)) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(C_ALL) $(LD_ALL) -o $@ $^ $(LIBS) $(ALLOCATOR)
 
 # The helper carries of the library what it uses: base/ and nft/. No other library is linked.
 $(NFT_BIN): $(call objs,$(NFT_MAIN)) $(LIB)

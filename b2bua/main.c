@@ -682,7 +682,6 @@ int main(int argc, char **argv)
     struct house h = {0};
     int status;
 
-    mem_keep();
     clock_init_real(&h.clock);
     if (!parse_options(&h, argc, argv)) {
         usage(stderr);

@@ -1,7 +1,7 @@
 /* mem.c - allocation with a tap for tests, and pools of equal blocks. */
 #include "base/base.h"
 
-#include <malloc.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -20,7 +20,15 @@
 #define POOL_SHOW(p, n) ((void)(p), (void)(n))
 #endif
 
-static int64_t mem_blocks; /* relaxed atomic */
+#define MEM_STRIPES 32
+
+/* How many blocks there are, in parts: threads that allocate would contend for one number. What one
+ * of them allocated another may free, so only the sum says something. */
+static struct mem_stripe {
+    _Alignas(64) _Atomic int64_t blocks;
+} mem_stripes[MEM_STRIPES];
+static atomic_uint mem_threads;
+static _Thread_local struct mem_stripe *mem_mine;
 static _Thread_local uint64_t fault_left;
 static _Thread_local bool fault_hit;
 
@@ -36,10 +44,18 @@ static bool mem_is_refused(void)
     return true;
 }
 
+static void mem_count(int n)
+{
+    if (UNLIKELY(mem_mine == NULL)) {
+        mem_mine = &mem_stripes[atomic_fetch_add(&mem_threads, 1) % MEM_STRIPES];
+    }
+    atomic_fetch_add_explicit(&mem_mine->blocks, n, memory_order_relaxed);
+}
+
 static void *mem_counted(void *p)
 {
     if (LIKELY(p != NULL)) {
-        __atomic_fetch_add(&mem_blocks, 1, __ATOMIC_RELAXED);
+        mem_count(1);
     }
     return p;
 }
@@ -65,7 +81,7 @@ void *mem_realloc(void *p, size_t n)
 void mem_free(void *p)
 {
     if (p != NULL) {
-        __atomic_fetch_sub(&mem_blocks, 1, __ATOMIC_RELAXED);
+        mem_count(-1);
         free(p);
     }
 }
@@ -83,31 +99,11 @@ char *mem_strndup(const char *p, size_t n)
     return s;
 }
 
-#define MEM_KEEP_BYTES (64 << 20) /* of one arena, before anything goes back */
-#define MEM_STEP_BYTES (1 << 20)  /* the main arena grows by */
-#define MEM_PIECE_BYTES (8 << 20) /* what is larger has a mapping of its own */
-#define MEM_PIECES 3              /* of address space that a thread begins with */
-
-void mem_keep(void)
-{
-    (void)mallopt(M_TRIM_THRESHOLD, MEM_KEEP_BYTES);
-    (void)mallopt(M_TOP_PAD, MEM_STEP_BYTES);
-    (void)mallopt(M_MMAP_THRESHOLD, MEM_PIECE_BYTES);
-}
-
-void mem_reserve(void)
-{
-#ifndef MEM_ASAN
-    void *volatile pieces[MEM_PIECES];
-
-    for (unsigned i = 0; i < MEM_PIECES; i++) {
-        pieces[i] = malloc(MEM_PIECE_BYTES - MEM_STEP_BYTES);
-    }
-    for (unsigned i = 0; i < MEM_PIECES; i++) {
-        free(pieces[i]);
-    }
-#endif
-}
+/* jemalloc reads this before main(), if the program is linked with it. Large pages: a call's memory
+ * is new to the processor's caches and tables, and a page fault costs as much as ten messages'
+ * parsing. What calls gave back is at hand for those of the next minute. */
+__attribute__((visibility("default"))) const char *malloc_conf =
+    "thp:always,metadata_thp:auto,dirty_decay_ms:60000";
 
 void mem_wipe(void *p, size_t n)
 {
@@ -129,7 +125,12 @@ bool mem_fault_hit(void)
 
 int64_t mem_live(void)
 {
-    return __atomic_load_n(&mem_blocks, __ATOMIC_RELAXED);
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < MEM_STRIPES; i++) {
+        sum += atomic_load_explicit(&mem_stripes[i].blocks, memory_order_relaxed);
+    }
+    return sum;
 }
 
 void pool_init(struct pool *p, size_t size, size_t max_free)

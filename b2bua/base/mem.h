@@ -14,13 +14,6 @@ void *mem_realloc(void *p, size_t n);       /* on NULL the old block is untouche
 void mem_free(void *p);                     /* accepts NULL */
 char *mem_strndup(const char *p, size_t n); /* NUL-terminated copy */
 
-/* Once, before threads: freed memory stays with the process for the next call instead of going back
- * to the kernel and being cleared again (half a system call and several page faults a call). */
-void mem_keep(void);
-/* Once, at the beginning of a thread that serves calls: its arena, which glibc lets grow by single
- * pages, has address space for some thousand calls. None of it is touched. */
-void mem_reserve(void);
-
 /* Overwrites before release: for keys and passwords; never optimised away. */
 void mem_wipe(void *p, size_t n);
 

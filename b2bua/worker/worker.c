@@ -354,7 +354,6 @@ static void *worker_main(void *arg)
         log_warn(NULL, "worker %u counts into the shared block", w->index);
     }
     pin(w);
-    mem_reserve();
     loop_run(w->loop);
     return NULL;
 }

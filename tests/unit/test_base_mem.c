@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -48,6 +49,34 @@ static void live_blocks_are_counted(void **state)
     s = mem_strndup(NULL, 0);
     assert_string_equal(s, "");
     mem_free(s);
+}
+
+static void *free_two_and_take_one(void *arg)
+{
+    void **blocks = arg;
+
+    mem_free(blocks[0]);
+    mem_free(blocks[1]);
+    return mem_alloc(10);
+}
+
+/* Each thread counts for itself; more threads than there are places to do so in. */
+static void live_blocks_are_counted_across_threads(void **state)
+{
+    int64_t live = mem_live();
+    void *taken;
+
+    (void)state;
+    for (unsigned i = 0; i < 70; i++) {
+        void *blocks[] = {mem_alloc(10), mem_zalloc(10)};
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, free_two_and_take_one, blocks), 0);
+        assert_int_equal(pthread_join(t, &taken), 0);
+        assert_int_equal(mem_live(), live + 1);
+        mem_free(taken);
+        assert_int_equal(mem_live(), live);
+    }
 }
 
 static void a_failed_realloc_leaves_the_block(void **state)
@@ -185,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nth_allocation_fails_once),
         cmocka_unit_test(live_blocks_are_counted),
+        cmocka_unit_test(live_blocks_are_counted_across_threads),
         cmocka_unit_test(a_failed_realloc_leaves_the_block),
         cmocka_unit_test(wiping_clears_every_byte),
         cmocka_unit_test(pools_reuse_cleared_blocks_and_keep_few),

@@ -85,7 +85,15 @@ static void index_check_nul(const struct sip_msg *m, size_t n, struct sip_bad *b
     }
 }
 
-void sip_index(struct sip_msg *m, size_t at, size_t *body, struct sip_bad *bad)
+/* Of Via, From, To, Call-ID, CSeq and their short forms; of others as well, which does no harm. */
+static bool index_is_answered(char first)
+{
+    char c = (char)(first | 0x20);
+
+    return c == 'v' || c == 'f' || c == 't' || c == 'c' || c == 'i';
+}
+
+void sip_index(struct sip_msg *m, size_t at, bool briefly, size_t *body, struct sip_bad *bad)
 {
     const char *p = m->text.p + at, *end = m->text.p + m->text.n;
     struct sip_line line;
@@ -96,6 +104,10 @@ void sip_index(struct sip_msg *m, size_t at, size_t *body, struct sip_bad *bad)
         sip_line_scan(p, end, true, &line);
         index_check_line(&line, bad);
         is_ended = line.text.n == 0;
+        if (briefly && !is_ended && !index_is_answered(line.text.p[0])) {
+            p = line.next;
+            continue;
+        }
         h = m->n_hdrs < SIP_HDRS_MAX ? &m->hdrs[m->n_hdrs] : &spare;
         if (LIKELY(!is_ended && sip_line_split(line.text, h) == 0)) {
             if (UNLIKELY((line.flags & LINE_FOLDED) != 0)) {

@@ -2,8 +2,33 @@
  * The parser, the stream framing and the writers of ACK and CANCEL all use this one tokenizer. */
 #include "sip/sip_int.h"
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
+/* The first CR or LF if it is a CRLF, as nearly always; NULL: it is none, or nobody has looked. */
+static const char *line_crlf(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - p > (ptrdiff_t)sizeof(__m128i); p += sizeof(__m128i)) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\r')),
+                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n')));
+        unsigned at = (unsigned)_mm_movemask_epi8(hits);
+
+        if (at != 0) {
+            p += __builtin_ctz(at);
+            return p[0] == '\r' && p[1] == '\n' ? p : NULL;
+        }
+    }
+#else
+    (void)p, (void)end;
+#endif
+    return NULL;
+}
+
 /* The piece up to the next LF; returns where the text of the piece ends, *nl is the LF or NULL. */
-static const char *line_piece(const char *p, const char *end, const char **nl, unsigned *flags)
+static const char *line_piece_any(const char *p, const char *end, const char **nl, unsigned *flags)
 {
     const char *stop = memchr(p, '\n', (size_t)(end - p));
 
@@ -20,6 +45,18 @@ static const char *line_piece(const char *p, const char *end, const char **nl, u
         *flags |= LINE_LONE_CR;
     }
     return stop;
+}
+
+static inline const char *line_piece(const char *p, const char *end, const char **nl,
+                                     unsigned *flags)
+{
+    const char *stop = line_crlf(p, end);
+
+    if (LIKELY(stop != NULL)) {
+        *nl = stop + 1;
+        return stop;
+    }
+    return line_piece_any(p, end, nl, flags);
 }
 
 void sip_line_scan(const char *p, const char *end, bool with_folds, struct sip_line *out)

@@ -27,21 +27,18 @@ static bool skim_behind_uri(struct sl value, struct sl *uri, struct sl *params)
     return true;
 }
 
-static bool skim_to(struct sip_msg *m)
+static bool skim_to(struct sl value, struct sl *uri, struct sl *tag)
 {
     struct sl params = SL_NULL;
 
-    if (!skim_behind_uri(sip_hdr_value(m, HDR_TO), &m->to.uri_text, &params)) {
+    *tag = SL_NULL;
+    if (!skim_behind_uri(value, uri, &params)) {
         return false;
     }
     if (params.n == 0) {
         return true;
     }
-    if (params.p[0] != ';' || params.n == 1) {
-        return false;
-    }
-    params = sip_from(params, 1);
-    return sip_tag(params, &m->to_tag) == 0;
+    return params.p[0] == ';' && params.n != 1 && sip_tag(sip_from(params, 1), tag) == 0;
 }
 
 /* An RFC 2543 branch says too little about the transaction. */
@@ -64,11 +61,11 @@ static bool skim_all(struct sip_msg *m)
     m->is_request = true;
     m->method_name = sip_head(line.text, sip_run(line.text, 0, C_TOKEN));
     m->method = sip_method_of(m->method_name);
-    sip_index(m, (size_t)(line.next - m->text.p), &body, &bad);
+    sip_index(m, (size_t)(line.next - m->text.p), true, &body, &bad);
     m->call_id = sip_hdr_value(m, HDR_CALL_ID);
     return line.flags == 0 && bad.reason == NULL && m->method != SIP_METHOD_OTHER &&
            m->call_id.n != 0 && m->first[HDR_FROM] != 0 && m->first[HDR_CSEQ] != 0 && skim_via(m) &&
-           skim_to(m);
+           skim_to(sip_hdr_value(m, HDR_TO), &m->to.uri_text, &m->to_tag);
 }
 
 int sip_msg_skim(struct sip_pool *pool, struct sl bytes, struct sip_msg **mp)
@@ -89,4 +86,22 @@ int sip_msg_skim(struct sip_pool *pool, struct sl bytes, struct sip_msg **mp)
     }
     *mp = m;
     return 0;
+}
+
+int sip_skim_to_tag(struct sl bytes, struct sl *tag)
+{
+    const char *p = bytes.p, *end = bytes.p + bytes.n;
+    struct sip_line line = {.text = {NULL, 1}};
+    struct sip_hdr to = {.id = HDR_OTHER};
+    struct sl uri;
+
+    while (p < end && line.text.n != 0 && to.id != HDR_TO) {
+        sip_line_scan(p, end, true, &line);
+        if (line.text.n != 0 && (line.text.p[0] | 0x20) == 't' &&
+            (line.flags != 0 || sip_line_split(line.text, &to) != 0)) {
+            return EBADMSG;
+        }
+        p = line.next;
+    }
+    return to.id == HDR_TO && skim_to(to.value, &uri, tag) ? 0 : EBADMSG;
 }

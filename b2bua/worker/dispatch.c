@@ -336,9 +336,9 @@ static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const
     return w->index;
 }
 
-static bool is_our_token(const struct worker *w, const struct sip_msg *req, struct token *tok)
+static bool is_our_token(const struct worker *w, struct sl tag, struct token *tok)
 {
-    return req->to_tag.n == TOKEN_TEXT_LEN && token_get(w->ring, req->to_tag, tok) &&
+    return tag.n == TOKEN_TEXT_LEN && token_get(w->ring, tag, tok) &&
            worker_is_node(w, tok->node) && tok->worker < w->b->n_workers;
 }
 
@@ -346,7 +346,7 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
                        unsigned hops)
 {
     struct token tok = {0};
-    bool ours = is_our_token(w, req, &tok);
+    bool ours = is_our_token(w, req->to_tag, &tok);
     uint8_t owner = owner_of(w, req, flow, &tok, ours);
     struct tx *tx = NULL;
 
@@ -384,22 +384,30 @@ static void on_request(struct worker *w, const struct flow *flow, struct sip_msg
 
 /* --- with too much to do: what is refused, and the ACK for that, are not read to their end --- */
 
-static bool skim_invite(struct worker *w, const struct flow *flow, const struct sip_msg *req)
+static bool skim_invite(struct worker *w, const struct flow *flow, struct sl bytes)
 {
+    struct sip_msg *req = NULL;
     struct tx *tx = NULL;
+    bool is_done;
 
-    if (req->to_tag.n != 0 || !worker_serves(w, flow->listener) ||
-        owner_by_call_id(w, req->call_id) != w->index) {
+    if (sip_msg_skim(w->pool, bytes, &req) != 0) {
         return false;
     }
-    return tx_match_request(w->tab, req, flow, &tx) == TX_MATCH_DONE || worker_sheds(w, req, flow);
+    is_done =
+        req->to_tag.n == 0 && worker_serves(w, flow->listener) &&
+        owner_by_call_id(w, req->call_id) == w->index &&
+        (tx_match_request(w->tab, req, flow, &tx) == TX_MATCH_DONE || worker_sheds(w, req, flow));
+    sip_msg_unref(&req);
+    return is_done;
 }
 
-static bool skim_ack(struct worker *w, const struct sip_msg *req)
+static bool skim_ack(struct worker *w, struct sl bytes)
 {
     struct token tok = {0};
+    struct sl tag;
 
-    if (!is_our_token(w, req, &tok) || tok.kind != TOKEN_STATELESS) {
+    if (sip_skim_to_tag(bytes, &tag) != 0 || !is_our_token(w, tag, &tok) ||
+        tok.kind != TOKEN_STATELESS) {
         return false;
     }
     stat_inc(STAT_SIP_DROP_ACK);
@@ -411,19 +419,14 @@ static bool skim(struct worker *w, const struct flow *flow, struct sl bytes)
 {
     bool is_ack = sl_starts(bytes, SL("ACK "));
     int64_t now_ms = loop_now_ms(w->loop);
-    struct sip_msg *req = NULL;
-    bool is_done;
 
     if (flow_is_reliable(flow) || !overload_is_pressed(&w->overload, now_ms) ||
         (!is_ack && (!sl_starts(bytes, SL("INVITE ")) ||
                      !overload_would_refuse(&w->overload, OVERLOAD_PEER, now_ms))) ||
-        policy_peer_of(w->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0 ||
-        sip_msg_skim(w->pool, bytes, &req) != 0) {
+        policy_peer_of(w->cfg->policy, flow->listener, &flow->remote, flow_proven(flow)) < 0) {
         return false;
     }
-    is_done = is_ack ? skim_ack(w, req) : skim_invite(w, flow, req);
-    sip_msg_unref(&req);
-    return is_done;
+    return is_ack ? skim_ack(w, bytes) : skim_invite(w, flow, bytes);
 }
 
 void worker_input(struct worker *w, const struct flow *flow, struct sl bytes, unsigned hops)

@@ -105,7 +105,11 @@ static void fuzz_answer(struct sip_pool *pool, const struct sip_msg *req, bool i
 static void fuzz_skim(struct sip_pool *pool, struct sl bytes, const struct sip_msg *m)
 {
     struct sip_msg *s = NULL;
+    struct sl tag;
 
+    if (sip_skim_to_tag(bytes, &tag) == 0 && m != NULL) {
+        fuzz_require(sl_eq(tag, m->to_tag));
+    }
     if (sip_msg_skim(pool, bytes, &s) != 0) {
         fuzz_require(s == NULL);
         return;

@@ -456,6 +456,7 @@ static void a_short_look_finds_the_tag_where_it_is(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct sip_msg *m = NULL;
+        struct sl tag;
 
         snprintf(text, sizeof(text), START VIA FROM "t: %s\r\n" CALL_ID CSEQ "\r\n", rows[i].to);
         assert_int_equal(sip_msg_skim(pool, sl_str(text), &m), 0);
@@ -463,7 +464,36 @@ static void a_short_look_finds_the_tag_where_it_is(void **state)
         assert_sl(m->call_id, "c1@192.0.2.1");
         assert_sl(m->via.branch, "z9hG4bK1");
         sip_msg_unref(&m);
+        assert_int_equal(sip_skim_to_tag(sl_str(text), &tag), 0);
+        assert_sl(tag, rows[i].tag);
     }
+}
+
+static void the_tag_alone_is_found_only_where_it_is_plain(void **state)
+{
+    static const char *const declined[] = {
+        "",
+        START,
+        START VIA FROM "\r\n",
+        START VIA FROM "\r\n" TO, /* in the body */
+        START VIA FROM "To: sip:bob@example.com;tag=x\r\n\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;tag=x\r\n ;tag=y\r\n\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;tag=x;tag=y\r\n\r\n",
+        START VIA FROM "To <sip:bob@example.com>;tag=x\r\n\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;tag=x\n\r\n",
+        START VIA FROM "To: <sip:bob@example.com>;tag=x",
+    };
+    struct sl tag;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(declined); i++) {
+        if (sip_skim_to_tag(sl_str(declined[i]), &tag) != EBADMSG) {
+            fail_msg("%s", declined[i]);
+        }
+    }
+    assert_int_equal(
+        sip_skim_to_tag(SL(START "Timestamp: 1\r\nTO : <sip:b@x.example>;tag=q\r\n\r\n"), &tag), 0);
+    assert_sl(tag, "q");
 }
 
 static int setup(void **state)
@@ -495,6 +525,7 @@ int main(void)
         cmocka_unit_test(a_response_with_a_bad_contact_is_left_to_its_dialog),
         cmocka_unit_test(a_short_look_declines_what_is_not_simple),
         cmocka_unit_test(a_short_look_finds_the_tag_where_it_is),
+        cmocka_unit_test(the_tag_alone_is_found_only_where_it_is_plain),
         cmocka_unit_test(a_message_lives_as_long_as_somebody_holds_it_and_its_block_is_reused),
     };
 

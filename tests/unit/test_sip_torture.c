@@ -309,6 +309,7 @@ static size_t set_skim(struct sip_pool *pool, const struct set *set)
     for (size_t i = 0; i < set->n; i++) {
         struct sl bytes = sl_make(set->s[i].bytes, set->s[i].n);
         struct sip_msg *whole = NULL, *skimmed = NULL;
+        struct sl tag;
         struct buf a, b;
         struct sip_bad bad;
 
@@ -316,6 +317,8 @@ static size_t set_skim(struct sip_pool *pool, const struct set *set)
             sip_msg_skim(pool, bytes, &skimmed) == 0) {
             assert_true(whole->is_request && skimmed->method == whole->method);
             assert_true(sl_eq(skimmed->to_tag, whole->to_tag));
+            assert_int_equal(sip_skim_to_tag(bytes, &tag), 0);
+            assert_true(sl_eq(tag, whole->to_tag));
             assert_true(sl_eq(skimmed->call_id, whole->call_id));
             assert_true(sl_eq(skimmed->via.branch, whole->via.branch));
             buf_init_fixed(&a, mem[0], sizeof(mem[0]));
@@ -352,6 +355,7 @@ static void cut_everywhere(struct sip_pool *pool, const struct sample *s)
         char *part = malloc(n != 0 ? n : 1);
         struct sip_msg *m = NULL;
         struct sip_bad bad;
+        struct sl tag;
         size_t len;
         int err;
 
@@ -364,6 +368,9 @@ static void cut_everywhere(struct sip_pool *pool, const struct sample *s)
         sip_msg_unref(&m);
         if (sip_msg_skim(pool, sl_make(part, n), &m) == 0) {
             sip_msg_unref(&m);
+        }
+        if (sip_skim_to_tag(sl_make(part, n), &tag) == 0) {
+            assert_true(tag.n <= n);
         }
         err = sip_frame(sl_make(part, n), SIP_MSG_MAX, &len);
         assert_true(err != 0 || len <= n);

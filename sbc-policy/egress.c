@@ -106,6 +106,7 @@ static void said_key(struct policy_said *s, struct sl text)
     struct sl run = egress_longest_run(text);
 
     if (run.n >= EGRESS_RUN_MIN) {
+        s->has_key = true;
         said_hash(s, egress_hash_run(run));
     }
 }

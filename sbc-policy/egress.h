@@ -19,6 +19,7 @@ struct policy_said {
     uint64_t hash[POLICY_SAID_MAX];
     uint8_t n;
     bool is_full; /* there was more */
+    bool has_key; /* one of the hashes is of a key */
 };
 void policy_said_addr(struct policy_said *s, const struct addr *a);
 /* A literal or a name with a dot in it; single labels are words like others and are left out. */

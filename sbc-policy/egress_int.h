@@ -66,7 +66,8 @@ static inline bool egress_is_host(char c) /* letters, digits, dot, hyphen, under
 {
     return (egress_classes[(uint8_t)c] & EGRESS_HOST) != 0;
 }
-/* Of up to 64 bytes, the lowest bit for the first: letters and digits, and dots and colons. */
+/* Of up to 64 bytes, the lowest bit for the first: letters and digits, and dots and those colons
+ * that no space follows within the block (that of a header's name stands in no address). */
 #define EGRESS_BLOCK 64
 struct egress_marks {
     uint64_t alnum, dots;

@@ -18,6 +18,9 @@ struct scan {
     policy_hit_fn *fn;
     void *arg;
     uint64_t bloom; /* of the anchors and of what others said */
+    uint64_t
+        lengths; /* of runs that are looked for: a bit each, the last for all that are longer */
+    unsigned run_min; /* the shortest of them, but at most KEY_MIN */
     struct anchor anchors[POLICY_EGRESS_IDS];
     size_t n_anchors;
 };
@@ -162,10 +165,19 @@ static void scan_anchor(struct scan *s, const struct anchor *a, size_t run)
     scan_found(s, POLICY_HIT_ID, at, a->id.n);
 }
 
+static uint64_t length_bit(size_t n)
+{
+    return (uint64_t)1 << (n < 63 ? n : 63);
+}
+
 static void scan_run(struct scan *s, size_t begin, size_t end)
 {
-    uint64_t hash = egress_hash_run(sl_make(s->text.p + begin, end - begin));
+    uint64_t hash;
 
+    if ((s->lengths & length_bit(end - begin)) == 0) {
+        return;
+    }
+    hash = egress_hash_run(sl_make(s->text.p + begin, end - begin));
     if ((s->bloom >> (hash & 63) & 1) == 0) {
         return;
     }
@@ -190,11 +202,17 @@ static void scan_prepare(struct scan *s)
         }
         *a = (struct anchor){egress_hash_run(run), id, (size_t)(run.p - id.p)};
         s->bloom |= (uint64_t)1 << (a->hash & 63);
+        s->lengths |= length_bit(run.n);
         s->n_anchors++;
     }
     for (size_t i = 0; i < s->l->n_others; i++) {
         s->bloom |= s->l->others[i]->bloom;
+        if (s->l->others[i]->has_key) {
+            s->lengths |= UINT64_MAX << KEY_MIN;
+        }
     }
+    s->run_min = s->lengths != 0 ? (unsigned)__builtin_ctzll(s->lengths) : KEY_MIN;
+    s->run_min = s->run_min < KEY_MIN ? s->run_min : KEY_MIN;
 }
 
 /* At a dot or a colon, either of which may stand in an address. Where to go on. */
@@ -216,9 +234,7 @@ static size_t scan_alnum(struct scan *s, size_t i)
     while (end < s->text.n && egress_is_alnum(s->text.p[end])) {
         end++;
     }
-    if (end - i >= RUN_MIN) {
-        scan_run(s, i, end);
-    }
+    scan_run(s, i, end);
     return end;
 }
 
@@ -267,12 +283,12 @@ static size_t scan_dot(struct scan *s, size_t *floor, size_t i)
     return egress_is_alnum(s->text.p[next - 1]) ? scan_alnum(s, next) : next;
 }
 
-/* Where runs of RUN_MIN and more begin in a block, given the one before and the one behind it. */
-static uint64_t run_starts(uint64_t before, uint64_t here, uint64_t behind)
+/* Where runs of `n` and more begin in a block, given the one before and the one behind it. */
+static uint64_t run_starts(uint64_t before, uint64_t here, uint64_t behind, unsigned n)
 {
     uint64_t all = here;
 
-    for (unsigned k = 1; k < RUN_MIN; k++) {
+    for (unsigned k = 1; k < n; k++) {
         all &= here >> k | behind << (EGRESS_BLOCK - k);
     }
     return all & ~(here << 1 | before >> (EGRESS_BLOCK - 1));
@@ -292,7 +308,7 @@ static void scan_bytes(struct scan *s)
         if (i >= base + EGRESS_BLOCK) {
             continue;
         }
-        todo = run_starts(before, here.alnum, behind.alnum) | here.dots;
+        todo = run_starts(before, here.alnum, behind.alnum, s->run_min) | here.dots;
         todo &= UINT64_MAX << (i > base ? i - base : 0);
         while (todo != 0) {
             unsigned bit = (unsigned)__builtin_ctzll(todo);
@@ -313,7 +329,7 @@ void policy_egress_scan(const struct policy_sight *l, struct sl bytes, policy_hi
     s.text = bytes;
     s.fn = fn;
     s.arg = arg;
-    s.bloom = 0;
+    s.bloom = s.lengths = 0;
     s.n_anchors = 0;
     scan_prepare(&s);
     scan_bytes(&s);

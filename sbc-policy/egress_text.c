@@ -21,11 +21,15 @@ const uint8_t egress_classes[256] = {
 struct egress_marks egress_marks_each(struct sl text)
 {
     struct egress_marks m = {0, 0};
+    uint64_t colons = 0, spaces = 0;
 
     for (size_t i = 0; i < text.n && i < EGRESS_BLOCK; i++) {
         m.alnum |= (uint64_t)egress_is_alnum(text.p[i]) << i;
-        m.dots |= (uint64_t)(text.p[i] == '.' || text.p[i] == ':') << i;
+        m.dots |= (uint64_t)(text.p[i] == '.') << i;
+        colons |= (uint64_t)(text.p[i] == ':') << i;
+        spaces |= (uint64_t)(text.p[i] == ' ') << i;
     }
+    m.dots |= colons & ~(spaces >> 1);
     return m;
 }
 
@@ -38,9 +42,15 @@ static inline __m128i among(__m128i bytes, char first, char n)
     return _mm_cmpeq_epi8(_mm_min_epu8(at, _mm_set1_epi8((char)(n - 1))), at);
 }
 
+static inline uint64_t mask_of(__m128i bytes)
+{
+    return (uint32_t)_mm_movemask_epi8(bytes);
+}
+
 struct egress_marks egress_marks(struct sl text)
 {
     struct egress_marks m = {0, 0};
+    uint64_t colons = 0, spaces = 0;
     char tail[EGRESS_BLOCK] = {0};
 
     if (text.n < EGRESS_BLOCK) {
@@ -53,12 +63,13 @@ struct egress_marks egress_marks(struct sl text)
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.p + i));
         __m128i low = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
         __m128i alnum = _mm_or_si128(among(low, 'a', 26), among(bytes, '0', 10));
-        __m128i dots = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')),
-                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(':')));
 
-        m.alnum |= (uint64_t)(uint32_t)_mm_movemask_epi8(alnum) << i;
-        m.dots |= (uint64_t)(uint32_t)_mm_movemask_epi8(dots) << i;
+        m.alnum |= mask_of(alnum) << i;
+        m.dots |= mask_of(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))) << i;
+        colons |= mask_of(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(':'))) << i;
+        spaces |= mask_of(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '))) << i;
     }
+    m.dots |= colons & ~(spaces >> 1);
     return m;
 }
 #else
@@ -73,16 +84,17 @@ static bool is_hex(char c)
     return (egress_classes[(uint8_t)c] & EGRESS_HEX) != 0;
 }
 
-/* Leading zeros are read as decimal: whoever writes them means that. -1: no octet. */
-static int octet(struct sl text, size_t *at)
+/* Leading zeros are read as decimal: whoever writes them means that. How many digits; 0: no octet.
+ */
+static inline size_t octet(const char *p, size_t left, uint32_t *v)
 {
-    size_t first = *at;
-    int v = 0;
+    size_t n = 0;
 
-    while (*at < text.n && *at - first < 4 && egress_is_digit(text.p[*at])) {
-        v = v * 10 + (text.p[(*at)++] - '0');
+    *v = 0;
+    while (n < left && n < 4 && (unsigned char)(p[n] - '0') < 10) {
+        *v = *v * 10 + (uint32_t)(p[n++] - '0');
     }
-    return *at == first || *at - first > 3 || v > 255 ? -1 : v;
+    return n > 3 || *v > 255 ? 0 : n;
 }
 
 /* A longer number or more parts: a version, an object identifier. */
@@ -94,16 +106,21 @@ static bool goes_on(struct sl text, size_t at)
 
 size_t egress_quad(struct sl text, size_t at, struct addr *out)
 {
-    uint32_t ip = 0;
+    uint32_t ip = 0, v;
     size_t i = at;
 
     for (unsigned part = 0; part < 4; part++) {
-        int v = part == 0 || (i < text.n && text.p[i++] == '.') ? octet(text, &i) : -1;
+        size_t n;
 
-        if (v < 0) {
+        if (part != 0 && (i >= text.n || text.p[i++] != '.')) {
             return 0;
         }
-        ip = ip << 8 | (uint32_t)v;
+        n = octet(text.p + i, text.n - i, &v);
+        if (n == 0) {
+            return 0;
+        }
+        ip = ip << 8 | v;
+        i += n;
     }
     if (goes_on(text, i)) {
         return 0;

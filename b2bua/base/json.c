@@ -91,6 +91,8 @@ static void json_put_special(struct buf *b, unsigned char c)
     }
 }
 
+#define JSON_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
 static const bool json_plain[256] = {
     [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
@@ -126,6 +128,19 @@ static void json_put_rest(struct buf *b, struct sl s)
     }
 }
 
+/* Not 0 if a byte is 0. */
+static uint64_t json_zeros(uint64_t w)
+{
+    return (w - JSON_EACH(0x01)) & ~w & JSON_EACH(0x80);
+}
+
+/* As json_plain says of each; a carry comes only out of a byte that is none. */
+static bool json_all_plain(uint64_t w)
+{
+    return ((w | (w + JSON_EACH(0x01)) | ((w - JSON_EACH(0x20)) & ~w)) & JSON_EACH(0x80)) == 0 &&
+           (json_zeros(w ^ JSON_EACH('"')) | json_zeros(w ^ JSON_EACH('\\'))) == 0;
+}
+
 void json_str(struct json *j, struct sl s)
 {
     size_t i = 0;
@@ -135,6 +150,13 @@ void json_str(struct json *j, struct sl s)
         return;
     }
     *p++ = '"';
+    for (uint64_t w; s.n - i >= sizeof(w); i += sizeof(w), p += sizeof(w)) {
+        memcpy(&w, s.p + i, sizeof(w));
+        if (!json_all_plain(w)) {
+            break;
+        }
+        memcpy(p, &w, sizeof(w));
+    }
     while (i < s.n && json_plain[(uint8_t)s.p[i]]) { /* nearly always to the end */
         *p++ = s.p[i++];
     }

@@ -123,7 +123,7 @@ int hmap_insert(struct hmap *m, struct hnode *node, uint64_t hash)
     if (m->max != 0 && m->n >= m->max) {
         return ENOBUFS;
     }
-    if (m->n >= m->n_buckets) {
+    if (m->n >= m->n_buckets / 2) { /* a node looked at in vain is a miss of every cache */
         int err = hmap_resize(m, m->n_buckets != 0 ? m->n_buckets * 2 : HMAP_FIRST);
 
         if (err != 0 && m->n_buckets == 0) {

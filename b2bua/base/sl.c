@@ -12,7 +12,16 @@ static unsigned char sl_lower(char c)
 
 bool sl_same_icase(const char *a, const char *b, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    size_t i = 0;
+
+    for (uint64_t x, y; n - i >= sizeof(x); i += sizeof(x)) { /* mostly the case is the same, too */
+        memcpy(&x, a + i, sizeof(x));
+        memcpy(&y, b + i, sizeof(y));
+        if (x != y) {
+            break;
+        }
+    }
+    for (; i < n; i++) {
         unsigned differ = (unsigned char)(a[i] ^ b[i]);
 
         if (differ != 0 && (differ != 0x20 || sl_lower(a[i]) != sl_lower(b[i]))) {

@@ -35,9 +35,14 @@ static inline bool sl_eq(struct sl a, struct sl b)
 }
 /* ASCII case-insensitive, n bytes at both. */
 bool sl_same_icase(const char *a, const char *b, size_t n);
+/* Nearly all that differ do so in the first byte. */
+static inline bool sl_may_be_icase(const char *a, const char *b)
+{
+    return ((unsigned char)(*a ^ *b) & ~0x20u) == 0;
+}
 static inline bool sl_ieq(struct sl a, struct sl b) /* ASCII case-insensitive */
 {
-    return a.n == b.n && sl_same_icase(a.p, b.p, a.n);
+    return a.n == b.n && (a.n == 0 || (sl_may_be_icase(a.p, b.p) && sl_same_icase(a.p, b.p, a.n)));
 }
 static inline bool sl_starts(struct sl s, struct sl prefix)
 {
@@ -45,7 +50,8 @@ static inline bool sl_starts(struct sl s, struct sl prefix)
 }
 static inline bool sl_istarts(struct sl s, struct sl prefix)
 {
-    return s.n >= prefix.n && sl_same_icase(s.p, prefix.p, prefix.n);
+    return s.n >= prefix.n && (prefix.n == 0 || (sl_may_be_icase(s.p, prefix.p) &&
+                                                 sl_same_icase(s.p, prefix.p, prefix.n)));
 }
 bool sl_ends(struct sl s, struct sl suffix);
 struct sl sl_trim_ends(struct sl s); /* sl_trim, where something may have to go */

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <arpa/inet.h>
 #include <cmocka.h>
 
 static struct addr must_parse(const char *text)
@@ -58,6 +60,36 @@ static void what_is_no_address_is_refused(void **state)
     }
     assert_int_equal(addr_parse(SL("192.0.2.1\0"), 1, &a), EBADMSG);
     assert_int_equal(addr_port(&a), 0); /* untouched: no family that we know */
+}
+
+/* Texts of digits and dots that are nearly an address, or are one. */
+static void four_octets_are_read_as_inet_pton_reads_them(void **state)
+{
+    static const char *const parts[] = {"0",   "1",    "9",   "10",  "99", "100",
+                                        "249", "255",  "256", "300", "00", "01",
+                                        "007", "1000", "",    "-1",  "1x", " 1"};
+    const unsigned n = COUNT_OF(parts);
+    unsigned taken = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < n * n * n * n; i++) {
+        static const char *const ends[] = {"", "", "", ".", ".5"};
+        char text[40];
+        struct in_addr want;
+        struct addr a;
+        bool is_one;
+
+        (void)snprintf(text, sizeof(text), "%s.%s.%s.%s%s", parts[i % n], parts[i / n % n],
+                       parts[i / n / n % n], parts[i / n / n / n], ends[i % COUNT_OF(ends)]);
+        is_one = inet_pton(AF_INET, text, &want) == 1;
+        assert_int_equal(addr_parse(sl_str(text), 7, &a), is_one ? 0 : EBADMSG);
+        if (is_one) {
+            assert_int_equal(a.u.in4.sin_addr.s_addr, want.s_addr);
+            assert_int_equal(addr_port(&a), 7);
+            taken++;
+        }
+    }
+    assert_in_range(taken, 2000, 4096);
 }
 
 static void written_forms_suit_sdp_and_uris(void **state)
@@ -302,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_read_and_written_back),
         cmocka_unit_test(what_is_no_address_is_refused),
+        cmocka_unit_test(four_octets_are_read_as_inet_pton_reads_them),
         cmocka_unit_test(written_forms_suit_sdp_and_uris),
         cmocka_unit_test(mapped_addresses_from_sockets_become_ipv4),
         cmocka_unit_test(equality_looks_at_the_port_or_not),

@@ -187,6 +187,38 @@ static void json_strings_are_escaped_and_repaired(void **state)
     }
 }
 
+/* Eight bytes are looked at in one go: each of the 256 at each of their places. */
+static void json_strings_are_escaped_at_every_place(void **state)
+{
+    (void)state;
+    for (unsigned at = 0; at < 17; at++) {
+        for (unsigned c = 0; c < 256; c++) {
+            char text[17], one[8];
+            struct buf b, alone;
+            struct json j;
+            size_t n;
+
+            memset(text, '~', sizeof(text));
+            text[at] = (char)c;
+            buf_init(&b, 100);
+            buf_init_fixed(&alone, one, sizeof(one));
+            json_init(&j, &alone);
+            json_str(&j, sl_make(text + at, 1));
+            n = alone.n - 2; /* of the character, without its quotes */
+            json_init(&j, &b);
+            json_str(&j, sl_make(text, sizeof(text)));
+            assert_int_equal(buf_err(&b), 0);
+            assert_int_equal(b.n, sizeof(text) - 1 + n + 2);
+            assert_memory_equal(b.p + 1 + at, one + 1, n);
+            for (size_t i = 1; i < b.n - 1; i++) {
+                assert_true((i >= 1 + at && i < 1 + at + n) || b.p[i] == '~');
+            }
+            assert_true(c == '"' || c == '\\' || c < 0x20 || c > 0x7e ? n > 1 : one[1] == (char)c);
+            buf_free(&b);
+        }
+    }
+}
+
 static void json_addresses_are_text_or_null(void **state)
 {
     struct addr a = {0};
@@ -261,6 +293,7 @@ int main(void)
         cmocka_unit_test(stealing_hands_the_block_over),
         cmocka_unit_test(json_commas_and_nesting_come_by_themselves),
         cmocka_unit_test(json_strings_are_escaped_and_repaired),
+        cmocka_unit_test(json_strings_are_escaped_at_every_place),
         cmocka_unit_test(json_addresses_are_text_or_null),
         cmocka_unit_test(json_deeper_than_allowed_is_an_error_not_an_overrun),
         cmocka_unit_test(writers_report_memory_that_is_out),

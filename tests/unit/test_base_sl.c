@@ -27,6 +27,27 @@ static void comparing_ignores_case_only_where_asked(void **state)
     assert_true(sl_ieq(SL_NULL, SL_NULL));
 }
 
+/* Eight bytes are looked at in one go. */
+static void a_difference_is_seen_wherever_it_is(void **state)
+{
+    static const char text[] = "Content-Disposition-Of-All";
+    const size_t n = sizeof(text) - 1;
+
+    (void)state;
+    for (size_t len = 1; len <= n; len++) {
+        for (size_t at = 0; at < len; at++) {
+            char other[sizeof(text)];
+
+            memcpy(other, text, sizeof(text));
+            other[at] ^= 0x20; /* a hyphen becomes CR */
+            assert_int_equal(sl_ieq(sl_make(text, len), sl_make(other, len)), text[at] != '-');
+            other[at] ^= 0x21;
+            assert_false(sl_ieq(sl_make(text, len), sl_make(other, len)));
+            assert_false(sl_istarts(sl_make(text, n), sl_make(other, len)));
+        }
+    }
+}
+
 static void prefixes_and_suffixes_are_found(void **state)
 {
     (void)state;
@@ -236,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comparing_ignores_case_only_where_asked),
+        cmocka_unit_test(a_difference_is_seen_wherever_it_is),
         cmocka_unit_test(prefixes_and_suffixes_are_found),
         cmocka_unit_test(cutting_stays_inside),
         cmocka_unit_test(bytes_and_needles_are_found_at_their_offset),

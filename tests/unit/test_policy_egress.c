@@ -270,6 +270,9 @@ static void blocks_are_marked_as_their_bytes_are(void **state)
 
         for (size_t i = 0; i < n; i++) {
             bytes[i] = (char)(seed * 31 + i * (seed % 7 + 1));
+            if (seed % 2 == 0) {
+                bytes[i] = " ::.a1-["[(unsigned char)bytes[i] / 3 % 8];
+            }
         }
         m = egress_marks(sl_make(bytes, n));
         each = egress_marks_each(sl_make(bytes, n));
@@ -308,9 +311,60 @@ static void an_id_is_found_at_every_place(void **state)
     }
 }
 
+/* Which lengths are looked for depends on the ids; keys of all lengths are. */
+static void an_id_is_found_whatever_its_length(void **state)
+{
+    static const char letters[] =
+        "k3v9q2m7x1c5b8n4l6j0h2g7f5a1s2d3f4g5h6j7k8l9p0o9i8u7y6t5r4e3w2q1abcd";
+    char bytes[2 * sizeof(letters)];
+
+    (void)state;
+    for (size_t n = 6; n < sizeof(letters); n++) {
+        struct policy_hit hit = {.n = 0};
+        struct policy_sight l = to_carrier();
+
+        policy_sight_id(&l, sl_make(letters, n));
+        memset(bytes, '=', sizeof(bytes));
+        memcpy(bytes + 9, letters, n);
+        policy_egress_scan(&l, sl_make(bytes, sizeof(bytes)), on_last, &hit);
+        assert_int_equal(hit.at, 9);
+        assert_int_equal(hit.n, n);
+        policy_sight_id(&l, SL("k3v9q2")); /* a shorter one beside it */
+        hit = (struct policy_hit){.n = 0};
+        policy_egress_scan(&l, sl_make(bytes, sizeof(bytes)), on_last, &hit);
+        assert_int_equal(hit.n, n);
+    }
+}
+
+static void a_key_is_found_whatever_its_length(void **state)
+{
+    static const char letters[] =
+        "k3v9q2m7x1c5b8n4l6j0h2g7f5a1s2d3f4g5h6j7k8l9p0o9i8u7y6t5r4e3w2q1abcd";
+
+    (void)state;
+    for (size_t n = 8; n < sizeof(letters); n++) {
+        char sdp[sizeof(letters) + 64], bytes[2 * sizeof(letters)];
+        struct policy_said other = {.n = 0};
+        struct policy_hit hit = {.n = 0};
+        struct policy_sight l = to_carrier();
+
+        (void)snprintf(sdp, sizeof(sdp), "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%.*s\r\n",
+                       (int)n, letters);
+        policy_said_sdp(&other, sl_str(sdp));
+        l.others[l.n_others++] = &other;
+        policy_sight_id(&l, SL("z9z9z9z9z9z9z9z9z9z9"));
+        memset(bytes, '=', sizeof(bytes));
+        memcpy(bytes + 9, letters, n);
+        policy_egress_scan(&l, sl_make(bytes, sizeof(bytes)), on_last, &hit);
+        assert_int_equal(hit.kind, POLICY_HIT_KEY);
+        assert_int_equal(hit.n, n);
+    }
+}
+
 static void an_address_is_found_once_at_every_place(void **state)
 {
-    static const char *const hidden[] = {"fd00:5:0:0:0:0:0:20", "203.0.113.77"};
+    static const char *const hidden[] = {"fd00:5:0:0:0:0:0:20", "203.0.113.77",
+                                         "fd00:77::", "::ffff:203.0.113.77"};
     char bytes[3 * EGRESS_BLOCK];
 
     (void)state;
@@ -324,7 +378,7 @@ static void an_address_is_found_once_at_every_place(void **state)
 
             policy_said_host(&other, sl_make(hidden[i], n));
             l.others[l.n_others++] = &other;
-            memset(bytes, '=', sizeof(bytes));
+            memset(bytes, at % 2 == 0 ? '=' : ' ', sizeof(bytes));
             memcpy(bytes + at, hidden[i], n);
             policy_egress_scan(&l, sl_make(bytes, sizeof(bytes)), on_counted, &found);
             assert_int_equal(found, 1);
@@ -338,6 +392,8 @@ int main(void)
         cmocka_unit_test(an_address_is_found_once_at_every_place),
         cmocka_unit_test(blocks_are_marked_as_their_bytes_are),
         cmocka_unit_test(an_id_is_found_at_every_place),
+        cmocka_unit_test(an_id_is_found_whatever_its_length),
+        cmocka_unit_test(a_key_is_found_whatever_its_length),
         cmocka_unit_test(addresses_are_found_in_any_spelling),
         cmocka_unit_test(what_only_looks_like_one_is_not_found),
         cmocka_unit_test(ones_own_is_no_secret),

@@ -24,7 +24,8 @@
 
 #define TOKEN_MAX (ADMIN_TOKEN_MAX + 1)
 
-#define LEAVE_WAIT_MS 1500 /* for main to end the admin API at the place before */
+#define MOVE_WAIT_MS 1500 /* for main to open the admin API, or to end it at the place before */
+#define LOG_PART 500      /* of an error, in one record of the log */
 
 struct admin_place {
     struct addr listen;
@@ -43,7 +44,7 @@ struct house {
     bool as_json;
     /* The admin API follows the configuration: made while a change is prepared, left by main. */
     pthread_mutex_t lock;
-    pthread_cond_t left; /* old_admin has ended */
+    pthread_cond_t moved; /* admin is there, or old_admin has ended */
     pthread_t main;
     struct admin *admin, *next_admin, *old_admin;
     struct admin_place at; /* where admin really is: not always where cfg wants it */
@@ -72,14 +73,41 @@ static void usage(FILE *to)
         to);
 }
 
-static void print_errors(struct config_errors *errs)
+typedef void(say_fn)(const char *text);
+
+static void say_plainly(const char *text)
 {
+    fprintf(stderr, "%s\n", text);
+}
+
+/* A record of the log, or several if it is longer than one may be. There may be more errors at once
+ * than one call site may write. */
+static void say_in_log(const char *text)
+{
+    for (struct sl rest = sl_str(text); rest.n != 0;) {
+        struct log_site site = {0};
+        struct sl part = sl_head(rest, LOG_PART);
+
+        while (part.n > 1 && part.n < rest.n && ((unsigned char)rest.p[part.n] & 0xC0) == 0x80) {
+            part.n--; /* not in the middle of a character */
+        }
+        log_line(&site, LOG_ERROR, NULL, "%.*s", SL_ARG(part));
+        rest = sl_from(rest, part.n);
+    }
+}
+
+static void tell_errors(struct config_errors *errs, say_fn *say)
+{
+    char more[64];
+
     for (size_t i = 0; i < errs->n; i++) {
-        fprintf(stderr, "%s\n", errs->e[i].text);
+        say(errs->e[i].text);
     }
     if (errs->n_total > errs->n) {
-        fprintf(stderr, "… and %zu more\n", errs->n_total - errs->n);
+        (void)snprintf(more, sizeof(more), "… and %zu more", errs->n_total - errs->n);
+        say(more);
     }
+    config_errors_free(errs);
 }
 
 static int load(struct house *h, struct config **cfg)
@@ -91,8 +119,7 @@ static int load(struct house *h, struct config **cfg)
         fprintf(stderr, "%s: %s\n", h->config_path != NULL ? h->config_path : "configuration",
                 strerror(err));
     }
-    print_errors(&errs);
-    config_errors_free(&errs);
+    tell_errors(&errs, say_plainly);
     return err;
 }
 
@@ -237,18 +264,29 @@ static bool admin_moves(const struct admin_place *at, const struct config *cfg)
                    : !addr_eq(&at->listen, &cfg->admin_listen);
 }
 
-/* Main leaves the place before within a tick, unless it is main that asks: then it is told to ask
- * again. So is whoever asks by the very connection that has to end. With the lock of the house. */
-static bool has_left(struct house *h)
+static bool is_open(const struct house *h)
 {
-    int64_t until_ms = clock_now_ms(&h->clock) + LEAVE_WAIT_MS;
+    return h->admin != NULL;
+}
+
+static bool has_left(const struct house *h)
+{
+    return h->old_admin == NULL;
+}
+
+/* Main has opened the API or leaves the place before within a tick, unless it is main that asks:
+ * then it is told to ask again. So is whoever asks by the very connection that has to end. With the
+ * lock of the house. */
+static bool wait_for(struct house *h, bool (*is_so)(const struct house *h))
+{
+    int64_t until_ms = clock_now_ms(&h->clock) + MOVE_WAIT_MS;
     struct timespec ts = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};
     int err = pthread_equal(pthread_self(), h->main) ? EBUSY : 0;
 
-    while (h->old_admin != NULL && err == 0) {
-        err = pthread_cond_timedwait(&h->left, &h->lock, &ts);
+    while (!is_so(h) && err == 0) {
+        err = pthread_cond_timedwait(&h->moved, &h->lock, &ts);
     }
-    return h->old_admin == NULL;
+    return is_so(h);
 }
 
 static int prepare_admin(struct house *h, const struct config *cfg, struct buf *why)
@@ -257,8 +295,11 @@ static int prepare_admin(struct house *h, const struct config *cfg, struct buf *
 
     if (err != 0) {
         buf_putf(why, "admin.token: %s", strerror(err));
+    } else if (!wait_for(h, is_open)) {
+        buf_puts(why, "admin.listen: the API is being opened; try again");
+        return EBUSY;
     } else if (admin_moves(&h->at, cfg)) {
-        if (!has_left(h)) {
+        if (!wait_for(h, has_left)) {
             buf_puts(why, "admin.listen: the place before is being left; try again");
             return EBUSY;
         }
@@ -293,7 +334,10 @@ static void abandon(void *arg, struct config *cfg)
 
     (void)cfg;
     pthread_mutex_lock(&h->lock);
-    admin_stop(&h->next_admin);
+    if (h->next_admin != NULL) { /* main ends it: one of its threads may wait for the life */
+        h->old_admin = h->next_admin;
+        h->next_admin = NULL;
+    }
     mem_wipe(h->next_token, sizeof(h->next_token));
     pthread_mutex_unlock(&h->lock);
     b2bua_abandon(h->b2bua);
@@ -347,7 +391,7 @@ static void leave_old_admin(struct house *h)
         admin_stop(&old);
         pthread_mutex_lock(&h->lock);
         h->old_admin = NULL;
-        pthread_cond_broadcast(&h->left);
+        pthread_cond_broadcast(&h->moved);
         pthread_mutex_unlock(&h->lock);
     }
 }
@@ -372,8 +416,7 @@ static int choose_config(struct house *h)
     struct config_errors errs;
     int err = life_start(h->life, h->store, &errs);
 
-    print_errors(&errs);
-    config_errors_free(&errs);
+    tell_errors(&errs, say_plainly);
     if (err == 0) {
         h->cfg = life_config(h->life);
         store_set_node(h->store, h->cfg->node_name);
@@ -382,20 +425,23 @@ static int choose_config(struct house *h)
     return err;
 }
 
-/* From the first request on admin threads may change the configuration: so it can be changed before
- * there is one, and what changes it waits for the lock until the place is noted. */
+/* From the first request on admin threads may change the configuration: what they change waits
+ * until it is known where the API is. */
 static int serve_admin(struct house *h)
 {
+    struct admin *admin = NULL;
     int err;
 
     h->main = pthread_self();
     life_attach(h->life, &life_ops, h);
+    err = open_admin(h, h->cfg, h->token, &admin);
     pthread_mutex_lock(&h->lock);
-    err = open_admin(h, h->cfg, h->token, &h->admin);
     if (err == 0) {
+        h->admin = admin;
         note_place(h, h->cfg);
         log_info(NULL, "postern %s is serving, node %s, %u workers", b2bua_version(),
                  h->cfg->node_name, h->cfg->workers);
+        pthread_cond_broadcast(&h->moved);
     }
     pthread_mutex_unlock(&h->lock);
     return err;
@@ -426,24 +472,12 @@ static int open_house(struct house *h, const char **what)
     return err;
 }
 
-/* An error of the file is a record of the log like any other. */
-static void log_errors(struct config_errors *errs)
-{
-    for (size_t i = 0; i < errs->n; i++) {
-        log_error(NULL, "%s", errs->e[i].text);
-    }
-    if (errs->n_total > errs->n) {
-        log_error(NULL, "… and %zu more", errs->n_total - errs->n);
-    }
-    config_errors_free(errs);
-}
-
 static void reload(struct house *h)
 {
     struct life_result out;
     int err = life_reload(h->life, &out);
 
-    log_errors(&out.errs);
+    tell_errors(&out.errs, say_in_log);
     if (err != 0) {
         log_error(NULL, "configuration was not reloaded; the running one stays%s%s",
                   out.why[0] != '\0' ? ": " : "", out.why);
@@ -538,8 +572,7 @@ static int read_file(struct house *h)
         fprintf(stderr, "%s: %s\n", h->config_path != NULL ? h->config_path : "configuration",
                 strerror(err));
     }
-    print_errors(&errs);
-    config_errors_free(&errs);
+    tell_errors(&errs, say_plainly);
     if (err == 0) {
         const struct config *file = life_file(h->life);
 
@@ -673,7 +706,7 @@ static void init_locks(struct house *h)
     pthread_mutex_init(&h->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->left, &attr);
+    pthread_cond_init(&h->moved, &attr);
     pthread_condattr_destroy(&attr);
 }
 

@@ -3,9 +3,11 @@ import http.client
 import os
 import signal
 import socket
+import sqlite3
 import threading
 
 from kit import net, yamlout
+from kit.api import Api
 from kit.calls import established, hang_up, offer
 from kit.daemon import merged
 
@@ -196,6 +198,43 @@ def test_what_nobody_confirms_is_undone(house, pair):
     assert put(daemon, closed, confirm_within="60s").status == 200
     assert daemon.api.request("POST", "/v1/config/confirm", {"version": 3}).status == 200
     assert state(daemon)["waits"] is None and states(daemon)[3] == "confirmed"
+
+
+def test_every_error_of_a_reloaded_file_is_a_record_of_the_log(house):
+    daemon = house()
+    keys = [f"nonsense{i}x" for i in range(60)]
+    reload(daemon, merged(daemon.config, {key: 1 for key in keys}), "was not reloaded")
+    said = [line["msg"] for line in daemon.log_lines()]
+    assert all(any(key in msg for msg in said) for key in keys)
+
+
+def test_a_change_that_cannot_be_written_keeps_nobody_waiting(house):
+    """Not even somebody who speaks to the place where the API would have been: it is left without waiting for him."""
+    daemon = house(**API)
+    moved = merged(daemon.config, {"admin": {"listen": "127.0.0.1:8099", "token": "another-token-0123456"}})
+    there = Api("http://127.0.0.1:8099", None)
+    there.token = lambda: "another-token-0123456"
+    answers = []
+
+    def change(api):
+        try:
+            answers.append(api.request("PUT", "/v1/config", {}, {"If-Match": "*"}, data=yamlout.dump(moved).encode()).status)
+        except OSError:
+            answers.append(None)
+    with sqlite3.connect(daemon.db_path, isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")  # nothing is written now
+        first = threading.Thread(target=change, args=(daemon.api,))
+        first.start()
+        net.until(lambda: is_taken(8099), 5, "the new place is not open")
+        second = threading.Thread(target=change, args=(there,))
+        second.start()
+        for thread in (first, second):
+            thread.join(20 * net.patience)
+        assert len(answers) == 2 and 200 not in answers
+        db.execute("ROLLBACK")
+    net.until(lambda: not is_taken(8099), 5, "the place that came to nothing is not left")
+    assert state(daemon)["version"] == 1
+    assert put(daemon, merged(daemon.config, {"node": {"drain": "3s"}})).status == 200
 
 
 def test_going_back_takes_the_admin_api_and_its_token_along(house, pair):

@@ -345,7 +345,7 @@ def test_a_bad_certificate_refuses_the_reload_and_changes_nothing(house, ua, pki
         f.truncate()
     reload(daemon, say="was not reloaded")
     place = f"listeners.outside.tls.certificate: '{good['certificate'][:64]}"
-    assert any(place in line["msg"] and line["msg"].startswith(daemon.config_path)
+    assert any(place in line.get("msg", "") and line["msg"].startswith(daemon.config_path)
                for line in daemon.log_lines()), daemon.tail()
     with ua(net.PHONE1, transport="tls", proxy=(net.OUT, 5061), dial=pki.client()) as near:
         assert near.options() == 200 and serial_of(near.uplink.sock) == serial

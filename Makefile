@@ -72,11 +72,16 @@ HARDEN :=
 endif
 
 # --- Flags -------------------------------------------------------------------------------------------------------------
+# Of the daemon; sanitizers and valgrind bring their own. See malloc_conf in b2bua/base/mem.c.
+ALLOCATOR ?= $(if $(SAN)$(filter valgrind,$(VARIANT)),,-ljemalloc)
 # Each library is included from one folder only (scripts/check-layers); --as-needed drops what no code uses.
 PKGS := libevent_core libevent_pthreads libssl libcrypto libmicrohttpd sqlite3 yaml-0.1 libsrtp2 libpcre2-8 libcurl jansson
 ifneq ($(filter-out clean help fmt fmt-check check-layers check-size check-banned uninstall,$(or $(MAKECMDGOALS),all)),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) || echo PKG_CONFIG_FAILED)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+ifneq ($(filter -ljemalloc,$(ALLOCATOR)),)
+PKG_CFLAGS += $(shell $(PKG_CONFIG) --cflags jemalloc || echo PKG_CONFIG_FAILED)
+endif
 ifneq ($(filter PKG_CONFIG_FAILED,$(PKG_CFLAGS)),)
 $(error a library is missing: run scripts/setup)
 endif
@@ -95,8 +100,6 @@ C_ALL = -std=c11 $(OPT) $(WARN) -pthread -fPIE -fno-common -fvisibility=hidden -
 	$(CF_PROTECT) $(SAN) $(CFLAGS)
 LD_ALL = -pthread -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(SANLINK) $(LDFLAGS)
 LIBS = -Wl,--as-needed $(PKG_LIBS) $(LDLIBS)
-# Of the daemon; sanitizers and valgrind bring their own. See malloc_conf in b2bua/base/mem.c.
-ALLOCATOR ?= $(if $(SAN)$(filter valgrind,$(VARIANT)),,-ljemalloc)
 # Some 150 test programs are linked in each variant: by mold where it is there, in a fifth of the time.
 LD_TEST := $(if $(shell command -v mold 2>/dev/null),-fuse-ld=mold)
 

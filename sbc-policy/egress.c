@@ -4,7 +4,6 @@
 
 #define EGRESS_BITS4_MIN 8 /* wider networks say nothing of where somebody is */
 #define EGRESS_BITS6_MIN 16
-#define EGRESS_RUN_MIN 8 /* of a key */
 
 /* --- hashes --- */
 
@@ -105,7 +104,7 @@ static void said_key(struct policy_said *s, struct sl text)
 {
     struct sl run = egress_longest_run(text);
 
-    if (run.n >= EGRESS_RUN_MIN) {
+    if (run.n >= EGRESS_KEY_MIN) {
         s->has_key = true;
         said_hash(s, egress_hash_run(run));
     }

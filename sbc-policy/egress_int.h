@@ -6,6 +6,7 @@
 
 #define EGRESS_OWNERS_MAX 8 /* of one host; what more have is nobody's secret */
 #define EGRESS_NOBODY 0xFFFFu
+#define EGRESS_KEY_MIN 8 /* letters and digits of a key, at least */
 
 enum egress_mark { EGRESS_EMPTY, EGRESS_OWNED, EGRESS_PUBLIC };
 struct egress_host {

@@ -5,7 +5,6 @@
 #define ID_MIN 6         /* shorter ones are found by chance */
 #define ID_DIGITS_MIN 10 /* of digits alone: telephone numbers and times are such */
 #define RUN_MIN 4
-#define KEY_MIN 8
 
 struct anchor { /* an id, by the run in it that is looked for */
     uint64_t hash;
@@ -17,10 +16,9 @@ struct scan {
     struct sl text;
     policy_hit_fn *fn;
     void *arg;
-    uint64_t bloom; /* of the anchors and of what others said */
-    uint64_t
-        lengths; /* of runs that are looked for: a bit each, the last for all that are longer */
-    unsigned run_min; /* the shortest of them, but at most KEY_MIN */
+    uint64_t bloom;   /* of the anchors and of what others said */
+    uint64_t lengths; /* of runs that are looked for, a bit each; bit 63: that long or longer */
+    unsigned run_min; /* the shortest of them, but at most EGRESS_KEY_MIN */
     struct anchor anchors[POLICY_EGRESS_IDS];
     size_t n_anchors;
 };
@@ -186,7 +184,7 @@ static void scan_run(struct scan *s, size_t begin, size_t end)
             scan_anchor(s, &s->anchors[i], begin);
         }
     }
-    if (end - begin >= KEY_MIN && !egress_said(s->l->own, hash) && others_said(s, hash)) {
+    if (end - begin >= EGRESS_KEY_MIN && !egress_said(s->l->own, hash) && others_said(s, hash)) {
         scan_found(s, POLICY_HIT_KEY, begin, end - begin);
     }
 }
@@ -208,11 +206,11 @@ static void scan_prepare(struct scan *s)
     for (size_t i = 0; i < s->l->n_others; i++) {
         s->bloom |= s->l->others[i]->bloom;
         if (s->l->others[i]->has_key) {
-            s->lengths |= UINT64_MAX << KEY_MIN;
+            s->lengths |= UINT64_MAX << EGRESS_KEY_MIN;
         }
     }
-    s->run_min = s->lengths != 0 ? (unsigned)__builtin_ctzll(s->lengths) : KEY_MIN;
-    s->run_min = s->run_min < KEY_MIN ? s->run_min : KEY_MIN;
+    s->run_min = s->lengths != 0 ? (unsigned)__builtin_ctzll(s->lengths) : EGRESS_KEY_MIN;
+    s->run_min = s->run_min < EGRESS_KEY_MIN ? s->run_min : EGRESS_KEY_MIN;
 }
 
 /* At a dot or a colon, either of which may stand in an address. Where to go on. */

@@ -84,7 +84,7 @@ static bool is_hex(char c)
     return (egress_classes[(uint8_t)c] & EGRESS_HEX) != 0;
 }
 
-/* Leading zeros are read as decimal: whoever writes them means that. How many digits; 0: no octet.
+/* How many digits; 0: no octet. Leading zeros are read as decimal: whoever writes them means that.
  */
 static inline size_t octet(const char *p, size_t left, uint32_t *v)
 {

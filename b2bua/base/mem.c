@@ -100,8 +100,9 @@ char *mem_strndup(const char *p, size_t n)
 }
 
 /* jemalloc reads this before main(), if the program is linked with it. Large pages: a call's memory
- * is new to the processor's caches and tables, and a page fault costs as much as ten messages'
- * parsing. What calls gave back is at hand for those of the next minute. */
+ * is new to the processor's caches and tables, and what is taken page by page costs a fault each.
+ * An arena that is in use keeps what calls gave back for a minute. At rest the process is 20 MB
+ * larger for it. */
 __attribute__((visibility("default"))) const char *malloc_conf =
     "thp:always,metadata_thp:auto,dirty_decay_ms:60000";
 

@@ -21,7 +21,8 @@ void mem_wipe(void *p, size_t n);
  * mem_fault_hit() tells whether it happened since arming. */
 void mem_fault_arm(uint64_t nth);
 bool mem_fault_hit(void);
-/* Tests: blocks alive of the whole process (allocations minus frees). */
+/* Tests: blocks alive of the whole process (allocations minus frees), exactly while other threads
+ * rest. */
 int64_t mem_live(void);
 
 /* Pool of equal blocks for one thread: freed blocks are kept for the next one.

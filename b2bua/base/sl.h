@@ -35,7 +35,7 @@ static inline bool sl_eq(struct sl a, struct sl b)
 }
 /* ASCII case-insensitive, n bytes at both. */
 bool sl_same_icase(const char *a, const char *b, size_t n);
-/* Nearly all that differ do so in the first byte. */
+/* Nearly all that differ do so in the first byte, which must be there. */
 static inline bool sl_may_be_icase(const char *a, const char *b)
 {
     return ((unsigned char)(*a ^ *b) & ~0x20u) == 0;

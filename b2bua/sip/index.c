@@ -85,7 +85,7 @@ static void index_check_nul(const struct sip_msg *m, size_t n, struct sip_bad *b
     }
 }
 
-/* Of Via, From, To, Call-ID, CSeq and their short forms; of others as well, which does no harm. */
+/* Of Via, From, To, Call-ID, CSeq and their short forms; and of some others. */
 static bool index_is_answered(char first)
 {
     char c = (char)(first | 0x20);
@@ -93,7 +93,15 @@ static bool index_is_answered(char first)
     return c == 'v' || c == 'f' || c == 't' || c == 'c' || c == 'i';
 }
 
-void sip_index(struct sip_msg *m, size_t at, bool briefly, size_t *body, struct sip_bad *bad)
+/* A field that no answer repeats, and that is not obviously none. */
+static bool index_may_skip(struct sl line)
+{
+    return line.n != 0 && !index_is_answered(line.p[0]) && !sip_is_lws(line.p[0]) &&
+           sip_chr(line, ':') > 0;
+}
+
+void sip_index(struct sip_msg *m, size_t at, enum sip_depth depth, size_t *body,
+               struct sip_bad *bad)
 {
     const char *p = m->text.p + at, *end = m->text.p + m->text.n;
     struct sip_line line;
@@ -104,7 +112,7 @@ void sip_index(struct sip_msg *m, size_t at, bool briefly, size_t *body, struct 
         sip_line_scan(p, end, true, &line);
         index_check_line(&line, bad);
         is_ended = line.text.n == 0;
-        if (briefly && !is_ended && !index_is_answered(line.text.p[0])) {
+        if (depth == SIP_BRIEFLY && index_may_skip(line.text)) {
             p = line.next;
             continue;
         }

@@ -22,7 +22,8 @@ static const char *line_crlf(const char *p, const char *end)
         }
     }
 #else
-    (void)p, (void)end;
+    (void)p;
+    (void)end;
 #endif
     return NULL;
 }

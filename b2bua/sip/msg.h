@@ -130,10 +130,11 @@ struct sip_bad {
  * sip_write_response(). ENODATA: not SIP at all. ENOMEM. RFC 3261 7, 8.1.1, 18.3, 20; RFC 4475. */
 MUST_USE int sip_msg_parse(struct sip_pool *pool, struct sl bytes, struct sip_msg **mp,
                            struct sip_bad *bad);
-/* Reads of a request only what a refusal without state needs: method, index of the fields that an
- * answer repeats, Call-ID, top Via, To tag and the text of its URI; nothing else is set or checked.
- * Copies the bytes. EBADMSG: it is not as simple as that (no request, malformed, RFC 2543 branch,
- * To without <>): ask sip_msg_parse(). ENOMEM. */
+/* Reads of a request only what a refusal without state needs: method, index of Via, From, To,
+ * Call-ID and CSeq (no other field is surely there), Call-ID, top Via, To tag and the text of its
+ * URI; nothing else is set or checked: of what is wrong in other fields only a line that is none is
+ * noticed. Copies the bytes. EBADMSG: it is not as simple as that (no request, malformed, RFC 2543
+ * branch, To without <>): ask sip_msg_parse(). ENOMEM. */
 MUST_USE int sip_msg_skim(struct sip_pool *pool, struct sl bytes, struct sip_msg **mp);
 /* The tag of the first To (empty: none), borrowed from bytes, of which nothing else is looked at.
  * EBADMSG: there is no To, or none as simple as above. */

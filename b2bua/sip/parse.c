@@ -140,7 +140,7 @@ int sip_msg_parse(struct sip_pool *pool, struct sl bytes, struct sip_msg **mp, s
         return ENOMEM;
     }
     at = parse_start_line(m, bad);
-    sip_index(m, at, false, &body, bad);
+    sip_index(m, at, SIP_WHOLLY, &body, bad);
     sip_extract(m, body, bad);
     return parse_verdict(mp, m, bad);
 }

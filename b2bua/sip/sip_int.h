@@ -132,9 +132,13 @@ static inline void sip_refuse(struct sip_bad *bad, uint16_t status, const char *
         *bad = (struct sip_bad){status, reason};
     }
 }
-/* Header lines of m->text from `at` into m->hdrs, unfolded; *body: offset behind the empty line.
- * briefly: at least those that an answer repeats. */
-void sip_index(struct sip_msg *m, size_t at, bool briefly, size_t *body, struct sip_bad *bad);
+/* Header lines of m->text from `at` into m->hdrs, unfolded; *body: offset behind the empty line. */
+enum sip_depth {
+    SIP_WHOLLY,
+    SIP_BRIEFLY /* Via, From, To, Call-ID, CSeq and perhaps others, which are hardly looked at */
+};
+void sip_index(struct sip_msg *m, size_t at, enum sip_depth depth, size_t *body,
+               struct sip_bad *bad);
 /* Everything that is parsed once, from the index. */
 void sip_extract(struct sip_msg *m, size_t body, struct sip_bad *bad);
 

@@ -61,7 +61,7 @@ static bool skim_all(struct sip_msg *m)
     m->is_request = true;
     m->method_name = sip_head(line.text, sip_run(line.text, 0, C_TOKEN));
     m->method = sip_method_of(m->method_name);
-    sip_index(m, (size_t)(line.next - m->text.p), true, &body, &bad);
+    sip_index(m, (size_t)(line.next - m->text.p), SIP_BRIEFLY, &body, &bad);
     m->call_id = sip_hdr_value(m, HDR_CALL_ID);
     return line.flags == 0 && bad.reason == NULL && m->method != SIP_METHOD_OTHER &&
            m->call_id.n != 0 && m->first[HDR_FROM] != 0 && m->first[HDR_CSEQ] != 0 && skim_via(m) &&
@@ -91,13 +91,15 @@ int sip_msg_skim(struct sip_pool *pool, struct sl bytes, struct sip_msg **mp)
 int sip_skim_to_tag(struct sl bytes, struct sl *tag)
 {
     const char *p = bytes.p, *end = bytes.p + bytes.n;
-    struct sip_line line = {.text = {NULL, 1}};
     struct sip_hdr to = {.id = HDR_OTHER};
+    bool is_ended = false;
+    struct sip_line line;
     struct sl uri;
 
-    while (p < end && line.text.n != 0 && to.id != HDR_TO) {
+    while (p < end && !is_ended && to.id != HDR_TO) {
         sip_line_scan(p, end, true, &line);
-        if (line.text.n != 0 && (line.text.p[0] | 0x20) == 't' &&
+        is_ended = line.text.n == 0;
+        if (!is_ended && (line.text.p[0] | 0x20) == 't' &&
             (line.flags != 0 || sip_line_split(line.text, &to) != 0)) {
             return EBADMSG;
         }

@@ -192,8 +192,8 @@ def test_rate_of_new_calls(house, ua):
         b.respond(b.expect("INVITE"), 486, tag="t")
     else:
         refused()
-    ends = [r["end_code"] for r in daemon.wait_cdrs(10)]
-    assert sorted(ends)[:3] == [486] * 3 and ends.count(503) in (6, 7) and len(ends) == 10
+    ends = sorted(r["end_code"] for r in daemon.wait_cdrs(10))
+    assert ends in ([486] * 3 + [503] * 7, [486] * 4 + [503] * 6)
 
 
 def test_refused_calls_take_no_ports(house, ua):

@@ -60,7 +60,7 @@ static void *free_two_and_take_one(void *arg)
     return mem_alloc(10);
 }
 
-/* Each thread counts for itself; more threads than there are places to do so in. */
+/* More threads than there are places to count in. */
 static void live_blocks_are_counted_across_threads(void **state)
 {
     int64_t live = mem_live();

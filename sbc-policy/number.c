@@ -1,6 +1,8 @@
 /* number.c - the steps of a rule: cut, replace, prepend, then the form. */
 #include "policy_int.h"
 
+#define POLICY_LONG_MIN 4 /* digits of the shortest national numbers */
+
 /* Puts head + rest in place of what is there; false: it would be too long, nothing happened. rest
  * may lie inside the number. */
 static bool policy_number_put(struct policy_number *number, struct sl head, struct sl rest)
@@ -28,6 +30,13 @@ static bool policy_is_phone(struct sl s)
     return s.n != 0;
 }
 
+/* What may stand behind a country's or the world's prefix. Emergency and service numbers do not,
+ * even if they begin like one ("000", or "112" where the trunk prefix is 1). */
+static bool policy_may_be_long(struct sl s)
+{
+    return s.n >= POLICY_LONG_MIN && s.p[0] != '0';
+}
+
 static bool policy_to_e164(const struct policy_number_rule *r, struct sl s,
                            struct policy_number *number)
 {
@@ -38,10 +47,10 @@ static bool policy_to_e164(const struct policy_number_rule *r, struct sl s,
     if (!policy_is_phone(s)) {
         return false; /* already +…, or no phone number */
     }
-    if (out.n != 0 && sl_starts(s, out) && s.n > out.n) {
+    if (out.n != 0 && sl_starts(s, out) && policy_may_be_long(sl_from(s, out.n))) {
         return policy_number_put(number, SL("+"), sl_from(s, out.n));
     }
-    if (trunk.n == 0 || !sl_starts(s, trunk) || s.n == trunk.n) {
+    if (trunk.n == 0 || !sl_starts(s, trunk) || !policy_may_be_long(sl_from(s, trunk.n))) {
         return false; /* a short number, or one that nobody can place */
     }
     buf_init_fixed(&b, text, sizeof(text));
@@ -64,7 +73,8 @@ static bool policy_to_form(const struct policy_number_rule *r, struct sl s,
     if (r->form == POLICY_FORM_DIGITS) {
         return policy_number_put(number, SL_NULL, rest);
     }
-    if (r->form == POLICY_FORM_NATIONAL && country.n != 0 && sl_starts(rest, country)) {
+    if (r->form == POLICY_FORM_NATIONAL && country.n != 0 && sl_starts(rest, country) &&
+        rest.n > country.n) {
         return policy_number_put(number, sl_str(r->trunk), sl_from(rest, country.n));
     }
     return policy_number_put(number, sl_str(r->exit), rest);

@@ -253,7 +253,9 @@ static void policy_zone_later(struct policy_zone *z, int64_t from_s, int32_t off
 {
     struct policy_shift *last = &z->e[z->n - 1];
 
-    if (from_s > last->from_s && offset_s != last->offset_s) {
+    if (from_s == last->from_s && z->n > 1) { /* one turn undoes the other: summer time all year */
+        last->offset_s = offset_s;
+    } else if (from_s > last->from_s && offset_s != last->offset_s) {
         z->e[z->n++] = (struct policy_shift){from_s, offset_s};
     }
 }

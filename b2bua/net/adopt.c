@@ -32,9 +32,21 @@ void net_adopt(struct net *n, uint8_t listener, enum sip_transport t, const stru
     }
 }
 
+/* Pings that were off, or rarer. One that is armed comes in its time and goes by what holds then.
+ */
+static void adopt_pings(struct net *n)
+{
+    uint32_t pos = 0;
+
+    for (struct conn *c = slots_next(&n->conns, &pos); c != NULL; c = slots_next(&n->conns, &pos)) {
+        conn_ping_start(c);
+    }
+}
+
 void net_set_limits(struct net *n, const struct net_limits *limits)
 {
     n->lim = *limits;
+    adopt_pings(n);
     if (n->lim.max_message > SIP_MSG_MAX) {
         n->lim.max_message = SIP_MSG_MAX;
     }

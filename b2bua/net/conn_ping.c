@@ -57,8 +57,8 @@ void on_conn_ping(void *arg)
     struct net *n = c->net;
     int64_t quiet_ms = loop_now_ms(n->loop) - c->heard_ms;
 
-    if (c->hold == 0) {
-        c->awaits_pong = false; /* nothing depends on it any more */
+    if (c->hold == 0 || n->lim.ping_ms == 0) {
+        c->awaits_pong = c->missed = false; /* nothing depends on it any more, or pings are off */
     } else if (ping_is_lost(c, quiet_ms) && c->pongs == PONGS_SURE) {
         ping_lost(c);
     } else if (c->state != CONN_OPEN || c->awaits_pong || quiet_ms < n->lim.ping_ms / 2) {

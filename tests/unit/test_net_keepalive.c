@@ -3,6 +3,7 @@
 #include "tests/unit/net_rig.h"
 #include "tests/unit/tls_rig.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 static struct rig rig;
@@ -161,6 +162,38 @@ static void pings_can_be_switched_off(void **state)
     rig_down(&rig);
 }
 
+static unsigned pings(void)
+{
+    return (unsigned)stat_sum(STAT_SIP_PING);
+}
+
+static bool pinged_twice(struct rig *r)
+{
+    (void)r;
+    return pings() >= 2;
+}
+
+static void pings_can_be_switched_off_and_on_while_it_is_held(void **state)
+{
+    struct net_limits limits = quick_pings();
+    unsigned before;
+
+    (void)state;
+    held_up(&limits);
+    rig_until(&rig, pinged_twice);
+    limits.ping_ms = 0;
+    net_set_limits(rig.net, &limits);
+    before = pings();
+    rig.want = UINT_MAX;
+    assert_false(rig_try(&rig, rig_has_got, 600));
+    assert_int_equal(pings(), before);
+    limits.ping_ms = quick_pings().ping_ms;
+    net_set_limits(rig.net, &limits);
+    rig.want = (unsigned)rig.got_len + 4;
+    rig_until(&rig, rig_has_got);
+    rig_down(&rig);
+}
+
 /* --- back-off --- */
 
 /* An address where nobody listens. */
@@ -290,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_ping_that_crosses_ours_is_answered),
         cmocka_unit_test(a_connection_that_nothing_hangs_on_is_not_pinged),
         cmocka_unit_test(pings_can_be_switched_off),
+        cmocka_unit_test(pings_can_be_switched_off_and_on_while_it_is_held),
         cmocka_unit_test(a_far_side_that_is_down_is_left_alone_for_a_while),
         cmocka_unit_test(the_wait_is_forgotten_once_it_is_reached),
         cmocka_unit_test(waiting_can_be_switched_off),

@@ -209,6 +209,33 @@ static void a_binding_request_is_answered_with_its_source(void **state)
     rig_down(&rig);
 }
 
+static void a_binding_request_by_ipv6_is_answered_too(void **state)
+{
+    static const char request[] = {STUN_HEAD(1, 0), STUN_ID};
+    static const uint8_t head[] = {1,       1, 0,    24, 0x21, 0x12, 0xa4, 0x42,
+                                   STUN_ID, 0, 0x20, 0,  20,   0,    2};
+    static const uint8_t mask[] = {0x21, 0x12, 0xa4, 0x42, STUN_ID};
+    const uint8_t *got = (const uint8_t *)rig.got;
+    struct addr me;
+    socklen_t len = sizeof(me);
+
+    (void)state;
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_UDP, "[::1]:0");
+    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
+    assert_int_equal(getsockname(rig.peer, &me.u.sa, &len), 0);
+    rig_peer_put(rig.peer, sl_make(request, sizeof(request)));
+    rig.want = 44;
+    rig_until(&rig, rig_has_got);
+    assert_int_equal(rig.got_len, 44);
+    assert_memory_equal(got, head, sizeof(head));
+    assert_int_equal((got[26] << 8 | got[27]) ^ 0x2112, addr_port(&me));
+    for (size_t i = 0; i < 16; i++) {
+        assert_int_equal(got[28 + i] ^ mask[i], i == 15); /* ::1 */
+    }
+    rig_down(&rig);
+}
+
 static void what_is_no_plain_binding_request_is_not_answered(void **state)
 {
     static const struct {
@@ -487,6 +514,7 @@ int main(void)
         cmocka_unit_test(big_datagrams_pass_and_those_over_the_limit_do_not),
         cmocka_unit_test(keepalives_and_scraps_never_reach_the_house),
         cmocka_unit_test(a_binding_request_is_answered_with_its_source),
+        cmocka_unit_test(a_binding_request_by_ipv6_is_answered_too),
         cmocka_unit_test(what_is_no_plain_binding_request_is_not_answered),
         cmocka_unit_test(line_ends_before_a_message_are_skipped),
         cmocka_unit_test(a_closed_port_is_reported_and_hurts_no_other_datagram),

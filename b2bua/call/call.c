@@ -491,8 +491,9 @@ void call_flow_gone(struct call_table *t, const struct flow *flow)
         struct leg *l = c->a;
 
         /* An answered call goes on: media flows and the peer may come back (RFC 5626 4.2). An
-         * INVITE whose connection is gone can never be answered. */
-        if (l != NULL && c->state < CALL_ANSWERED && flow_same(&l->dlg.flow, flow)) {
+         * INVITE whose own connection is gone can never be answered (RFC 3261 18.2.2). */
+        if (l != NULL && c->state < CALL_ANSWERED && l->srv != NULL &&
+            flow_same(tx_server_flow(l->srv), flow)) {
             call_end(c, "caller", "connection of the caller is gone", 0);
         }
     }

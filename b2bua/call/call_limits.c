@@ -75,16 +75,31 @@ const char *call_limit_phrase(const struct policy *p, const struct policy_verdic
     }
 }
 
+/* What stood in the way of an earlier target is in the trace, and no longer what became of the
+ * call. */
+static void tell_taken(struct policy_verdict *v, const struct policy_told *before)
+{
+    if (!before->is_over) {
+        v->told = *before;
+        return;
+    }
+    v->told = (struct policy_told){0};
+    v->action = POLICY_ROUTE;
+    v->reason = "Routed";
+    v->sip_code = 0;
+    v->retry_after_s = 0;
+}
+
 bool call_target_take(struct call *c, unsigned peer)
 {
-    struct policy_told before = c->verdict.told;
+    const struct policy_told before = c->verdict.told;
     bool taken;
 
     c->verdict.told = (struct policy_told){0};
     taken = policy_target_take(c->cfg->policy, peer, loop_now_ms(c->t->p.loop), &c->verdict);
     call_tell_limits(c->cfg->policy, &c->verdict, &c->log);
     if (taken) {
-        c->verdict.told = before;
+        tell_taken(&c->verdict, &before);
     }
     return taken;
 }

@@ -317,7 +317,8 @@ void message_on_silence(void *message)
     }
     if (m->next >= m->n_targets) { /* nobody is next: what failed is told, the rest may come late */
         if (m->group_best != 0) {
-            message_finish(m, group_status(m));
+            note_best(m, group_status(m));
+            message_finish(m, m->best);
         }
         return;
     }

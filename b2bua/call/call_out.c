@@ -639,6 +639,9 @@ static void b_repeated(struct leg *l, struct sip_msg *rsp, int err)
         leg_repeat_ack(l);
         return;
     }
+    if (l->state == LEG_CONFIRMED && l->ack == NULL && sl_eq(rsp->to_tag, l->dlg.remote_tag)) {
+        return; /* the offer was late: its ACK waits for the caller's, which holds the answer */
+    }
     ladder_msg(l, rsp);
     leg_ack_and_bye_other(l, rsp);
     if (l->late) { /* after a 2xx the transaction ends without a word: nothing else is waited for */

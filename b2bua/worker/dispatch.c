@@ -329,8 +329,9 @@ static uint8_t owner_of(const struct worker *w, const struct sip_msg *req, const
         sip_unescape(req->to.uri.user, user, sizeof(user), &n) == 0) {
         return registrar_owner(w->registrar, sl_make(user, n));
     }
-    if (req->method == SIP_CANCEL ||
-        (req->method == SIP_INVITE && may_begin_a_call(w, req, flow))) {
+    /* Of a copy that comes by another port, or by another way, the same worker must hear. */
+    if (req->method == SIP_CANCEL || ((req->method == SIP_INVITE || req->method == SIP_MESSAGE) &&
+                                      may_begin_a_call(w, req, flow))) {
         return owner_by_call_id(w, req->call_id);
     }
     return w->index;

@@ -320,6 +320,29 @@ static void a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack(void **st
     pair_bye(&t);
 }
 
+/* RFC 3261 13.2.2.4: what repeats itself while its ACK waits for the caller's is the same answer.
+ */
+static void a_late_offer_that_comes_again_waits_for_the_callers_answer(void **state)
+{
+    struct pair t;
+
+    pair_init(&t, *state);
+    phone_invite(&t.a, CALLED, NULL);
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    rig_advance(t.r, 500);
+    phone_answer_invite(&t.b, 200, t.b.sdp);
+    QUIET(&t.b);
+    EXPECT(&t.a, "200 INVITE"); /* repeated by us */
+    phone_ack(&t.a, phone_sdp(&t.a, NULL));
+    HAS(EXPECT(&t.b, "ACK"), "m=audio");
+    phone_answer_invite(&t.b, 200, t.b.sdp);
+    HAS(EXPECT(&t.b, "ACK"), "m=audio");
+    pair_bye(&t);
+}
+
 static void a_late_offer_that_the_caller_does_not_answer_ends_the_call(void **state)
 {
     struct pair t;
@@ -500,6 +523,7 @@ int main(void)
         FLOW_TEST(ringing_with_a_description_carries_early_media_as_well),
         FLOW_TEST(an_answer_without_description_uses_the_one_of_the_early_media),
         FLOW_TEST(a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack),
+        FLOW_TEST(a_late_offer_that_comes_again_waits_for_the_callers_answer),
         FLOW_TEST(a_late_offer_that_the_caller_does_not_answer_ends_the_call),
         FLOW_TEST(a_lost_ack_repeats_our_200_and_ends_the_call_at_64_t1),
         FLOW_TEST(a_repeated_200_of_the_callee_gets_the_same_ack_again),

@@ -585,12 +585,48 @@ static void two_workers_share_one_limit(void **state)
     rig_down(r);
 }
 
+/* One that is full is passed over; what then becomes of the call is another's doing. */
+static void a_limit_that_was_passed_over_is_not_the_verdict(void **state)
+{
+    struct rig *r =
+        rig_up(HOUSE "peers:\n"
+                     "  pbx: {listener: inside, targets: [\"sip:10.1.1.20:5070\"],\n"
+                     "        limits: {calls: 1, refuse: {status: 486, reason: PBX is full}}}\n"
+                     "  pbx2: {listener: inside, targets: [\"sip:10.1.1.21:5070\"]}\n"
+                     "  carrier: {listener: outside, sources: [192.0.2.30/32]}\n"
+                     "routes: [{name: inbound, from: carrier, to: [pbx, pbx2]}]\n",
+               1);
+    struct phone a[3], b, b2;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        phone_init(&a[i], r, 0, "alice", "192.0.2.30:5060");
+    }
+    phone_init(&b, r, 1, "bob", "10.1.1.20:5070");
+    phone_init(&b2, r, 1, "bob2", "10.1.1.21:5070");
+    talk_start(&a[0], &b);
+    talk_answer(&a[0], &b);
+    talk_start(&a[1], &b2);
+    talk_answer(&a[1], &b2);
+    talk_bye(&a[1], &b2);
+    HAS(fake_store_last()->detail, "\"verdict\":{\"action\":\"route\"");
+    HAS(fake_store_last()->detail, "\"name\":\"pbx\",\"result\":\"over the limit\"");
+    talk_start(&a[2], &b2);
+    phone_answer_invite(&b2, 486, NULL);
+    EXPECT(&b2, "ACK");
+    LACKS(EXPECT(&a[2], "486 INVITE"), "Retry-After");
+    phone_ack_failure(&a[2]);
+    talk_bye(&a[0], &b);
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peers_burst_passes_and_then_its_pace),
         cmocka_unit_test(a_limit_answers_as_it_is_told_to_and_warns_before),
         cmocka_unit_test(the_limit_of_a_target_is_named_as_that_of_a_source_is),
+        cmocka_unit_test(a_limit_that_was_passed_over_is_not_the_verdict),
         cmocka_unit_test(questions_of_a_peer_count_as_requests),
         cmocka_unit_test(the_node_counts_the_requests_of_all),
         cmocka_unit_test(unanswered_calls_of_a_source_come_back_however_they_end),

@@ -13,6 +13,7 @@
     "        accounts: [{name: '1001', password: one}]}\n"                                         \
     "routes: [{name: internal, to: [" to "]}]\n"
 #define HOUSE_TCP HOUSE_OF("users, pbx", "")
+#define HOUSE_LAST HOUSE_OF("pbx, users", "")
 #define HOUSE_LIMITED HOUSE_OF("users", ", limits: {requests_per_second: 2, request_burst: 2}")
 
 static void a_message_to_a_peer_is_carried_and_answered(void **state)
@@ -383,18 +384,23 @@ static void messages_without_anybody_to_go_to_are_refused(void **state)
     EXPECT(&t.a, "503 MESSAGE");
 }
 
-static void a_repeated_message_is_carried_once(void **state)
-{
-    struct pair t;
-    char text[RIG_TEXT_MAX] = "MESSAGE " CALLED " SIP/2.0\r\n"
-                              "Via: SIP/2.0/UDP 192.0.2.30:5060;branch=z9hG4bK-once;rport\r\n"
-                              "Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.30>;tag=once-1\r\n"
-                              "To: <" CALLED ">\r\nCall-ID: once-0001\r\nCSeq: 1 MESSAGE\r\n"
-                              "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
+static const char once[] = "MESSAGE " CALLED " SIP/2.0\r\n"
+                           "Via: SIP/2.0/UDP 192.0.2.30:5060;branch=z9hG4bK-once;rport\r\n"
+                           "Max-Forwards: 70\r\nFrom: <sip:alice@192.0.2.30>;tag=once-1\r\n"
+                           "To: <" CALLED ">\r\nCall-ID: once-0001\r\nCSeq: 1 MESSAGE\r\n"
+                           "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
 
-    pair_init(&t, *state);
+/* The kernel gives what comes by another port to either worker. */
+static void carried_once(struct rig *r, unsigned n_workers)
+{
+    char text[sizeof(once)];
+    struct pair t;
+
+    pair_init(&t, r);
+    memcpy(text, once, sizeof(once));
     phone_send_raw(&t.a, text);
     EXPECT(&t.b, "MESSAGE");
+    t.a.worker = n_workers - 1;
     phone_send_raw(&t.a, text);
     QUIET(&t.b);
     phone_answer(&t.b, 200, NULL);
@@ -402,6 +408,24 @@ static void a_repeated_message_is_carried_once(void **state)
     phone_send_raw(&t.a, text);
     EXPECT(&t.a, "200 MESSAGE");
     QUIET(&t.b);
+    memcpy(strstr(text, "z9hG4bK-once"), "z9hG4bK-twin", 12); /* RFC 3261 8.2.2.2 */
+    phone_send_raw(&t.a, text);
+    EXPECT(&t.a, "482 MESSAGE");
+    QUIET(&t.b);
+}
+
+static void a_repeated_message_is_carried_once(void **state)
+{
+    carried_once(*state, 1);
+}
+
+static void a_message_repeated_to_another_worker_is_carried_once(void **state)
+{
+    struct rig *r = rig_up(NULL, 2);
+
+    (void)state;
+    carried_once(r, 2);
+    rig_down(r);
 }
 
 static void what_is_in_no_dialog_of_ours_is_refused_by_method(void **state)
@@ -460,10 +484,33 @@ static void the_best_failure_of_all_targets_is_told(void **state)
     EXPECT(&t.a, "404 MESSAGE");
 }
 
+/* Also when the last targets are devices, of which one says nothing. */
+static void the_best_failure_is_told_though_a_device_is_silent(void **state)
+{
+    struct rig *r = rig_up(HOUSE_LAST, 1);
+    struct phone a, pbx, says, silent;
+
+    (void)state;
+    phone_init(&a, r, 0, "alice", "192.0.2.30:5060");
+    phone_init(&pbx, r, 1, "1001", "10.1.1.20:5070");
+    device(&says, r, "192.0.2.41:5062", SIP_UDP);
+    device(&silent, r, "192.0.2.44:5066", SIP_UDP);
+    phone_request(&a, "MESSAGE", "sip:1001@203.0.113.1", "psst");
+    EXPECT(&pbx, "MESSAGE");
+    phone_answer(&pbx, 486, NULL);
+    EXPECT(&says, "MESSAGE");
+    phone_answer(&says, 500, NULL);
+    r->is_noisy = true; /* repetitions for the other one */
+    rig_advance(r, 17000);
+    EXPECT(&a, "486 MESSAGE");
+    rig_down(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         FLOW_TEST(the_best_failure_of_all_targets_is_told),
+        cmocka_unit_test(the_best_failure_is_told_though_a_device_is_silent),
         FLOW_TEST(a_message_to_a_peer_is_carried_and_answered),
         FLOW_TEST(a_message_goes_to_the_next_target_when_one_fails),
         FLOW_TEST(a_silent_target_of_a_message_is_left_within_two_seconds),
@@ -480,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_message_does_not_follow_a_device_to_a_listener_that_users_have_left),
         FLOW_TEST(messages_without_anybody_to_go_to_are_refused),
         FLOW_TEST(a_repeated_message_is_carried_once),
+        cmocka_unit_test(a_message_repeated_to_another_worker_is_carried_once),
         FLOW_TEST(what_is_in_no_dialog_of_ours_is_refused_by_method),
         FLOW_TEST(the_same_call_by_two_ways_is_a_482),
     };

@@ -631,6 +631,44 @@ static void required_means_nothing_else(void **state)
     rig_down(r);
 }
 
+/* A caller that opens a connection for each request, as some do. */
+static struct flow pracked_by_another(struct pair *t, struct rig *r)
+{
+    struct flow first;
+
+    pair_init(t, r);
+    phone_on(&t->a, 0, SIP_TCP);
+    first = t->a.flow;
+    invite(t, DEMANDS, phone_sdp(&t->a, NULL));
+    phone_answer(&t->b, 180, NULL);
+    EXPECT(&t->a, "180 INVITE");
+    (void)snprintf(t->a.extra, sizeof(t->a.extra), "RAck: %u 1 INVITE\r\n", rseq_of(&t->a));
+    t->a.flow.conn_slot += 50;
+    phone_request(&t->a, "PRACK", NULL, NULL);
+    EXPECT(&t->a, "200 PRACK");
+    return first;
+}
+
+/* RFC 3261 18.2.2: the answer goes by the connection that the INVITE came by. */
+static void the_call_hangs_on_the_connection_of_its_invite(void **state)
+{
+    struct pair t;
+    struct flow first = pracked_by_another(&t, *state), second = t.a.flow;
+
+    worker_flow_gone(rig_worker(t.r, 0), &second, 0);
+    rig_settle(t.r);
+    QUIET(&t.b);
+    assert_int_equal(rig_calls_now(t.r).ringing, 1);
+    worker_flow_gone(rig_worker(t.r, 0), &first, 0);
+    rig_settle(t.r);
+    EXPECT(&t.b, "CANCEL");
+    phone_answer(&t.b, 200, NULL);
+    phone_answer_invite(&t.b, 487, NULL);
+    EXPECT(&t.b, "ACK");
+    talk_record_is("caller", "connection of the caller is gone", 480);
+    t.r->is_noisy = true; /* the caller's answer, which nobody hears any more */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +695,7 @@ int main(void)
         FLOW_TEST(without_credentials_a_challenged_prack_stays_as_it_is),
         cmocka_unit_test(off_means_off_on_both_sides),
         cmocka_unit_test(required_means_nothing_else),
+        FLOW_TEST(the_call_hangs_on_the_connection_of_its_invite),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,7 @@ static void on_update_response(struct tx *tx, int err, struct sip_msg *rsp, void
 int leg_reinvite(struct leg *y, struct sl sdp, struct sip_msg *challenge, tx_response_fn *fn)
 {
     struct tx *old = y->cli;
+    struct flow flow;
     int err;
 
     y->cli = NULL;
@@ -62,6 +63,10 @@ int leg_reinvite(struct leg *y, struct sl sdp, struct sip_msg *challenge, tx_res
         return err;
     }
     if (old != NULL) {
+        if (y->ack != NULL) {
+            dialog_next_hop(&y->dlg, &flow);
+            tx_client_leave_ack(old, &flow, sl_make(y->ack, y->ack_n));
+        }
         tx_close(old);
         tx_unref(&old);
     }

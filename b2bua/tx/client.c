@@ -209,6 +209,20 @@ void tx_flow_gone(struct tx_table *tab, const struct flow *flow, int err)
     }
 }
 
+/* Its user left the ACK of this very answer behind. */
+static bool client_acks_again(struct tx *tx, const struct sip_msg *rsp)
+{
+    struct sl tag;
+
+    if (tx->bytes == NULL || !sl_starts(tx_bytes(tx), SL("ACK ")) ||
+        sip_skim_to_tag(tx_bytes(tx), &tag) != 0 || !sl_eq(tag, rsp->to_tag)) {
+        return false;
+    }
+    stat_inc(STAT_SIP_RETRANS_RX);
+    tx_send(tx, tx_bytes(tx));
+    return true;
+}
+
 void tx_tell(struct tx *tx, int err, struct sip_msg *rsp)
 {
     if (err == ETIMEDOUT) {
@@ -216,8 +230,16 @@ void tx_tell(struct tx *tx, int err, struct sip_msg *rsp)
     }
     if (tx->u.c.fn != NULL) {
         tx->u.c.fn(tx, err, rsp, tx->arg);
-    } else if (tx->kind == TX_ICT && rsp != NULL && rsp->status >= 200 && rsp->status < 300) {
+    } else if (tx->kind == TX_ICT && rsp != NULL && rsp->status >= 200 && rsp->status < 300 &&
+               !client_acks_again(tx, rsp)) {
         stat_inc(STAT_TX_UNEXPECTED); /* a call was answered and nobody is there to take it */
+    }
+}
+
+void tx_client_leave_ack(struct tx *tx, const struct flow *flow, struct sl ack)
+{
+    if (tx->kind == TX_ICT && tx->state == ICT_ACCEPTED && tx_keep(tx, ack) == 0) {
+        tx->flow = *flow;
     }
 }
 

@@ -126,6 +126,9 @@ const struct flow *tx_server_flow(const struct tx *tx); /* as it came; answers f
 const struct addr *tx_server_source(const struct tx *tx);
 uint16_t tx_server_status(const struct tx *tx); /* last status we sent, 0: none */
 
+/* INVITE, before tx_close(): whoever repeats the 2xx that this ACK, which is copied, is for gets it
+ * again by that flow (RFC 3261 13.2.2.4). Without memory nobody does. */
+void tx_client_leave_ack(struct tx *tx, const struct flow *flow, struct sl ack);
 /* No callback after this returns; the machine goes on by itself (absorbs, repeats). Idempotent. An
  * unanswered INVITE does not stay for ever: ours is cancelled, the peer's forgotten 64*T1 later. */
 void tx_close(struct tx *tx);

@@ -396,6 +396,34 @@ static void a_repeated_200_of_the_callee_gets_the_same_ack_again(void **state)
     pair_bye(&t);
 }
 
+/* RFC 3261 13.2.2.4: PBXs re-INVITE at once, and the first ACK may still be on its way. */
+static void a_lost_ack_comes_again_though_a_reinvite_is_under_way(void **state)
+{
+    struct pair t;
+    char ack[RIG_TEXT_MAX], first[sizeof(t.b.ring)], second[sizeof(t.b.ring)];
+
+    pair_init(&t, *state);
+    pair_ring(&t);
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
+    EXPECT(&t.a, "200 INVITE");
+    memcpy(ack, EXPECT(&t.b, "ACK"), sizeof(ack));
+    memcpy(first, t.b.ring, sizeof(first));
+    phone_ack(&t.a, NULL);
+    phone_reinvite(&t.a, phone_sdp(&t.a, "sendonly"));
+    EXPECT(&t.a, "100 INVITE");
+    EXPECT(&t.b, "INVITE");
+    memcpy(second, t.b.ring, sizeof(second));
+    memcpy(t.b.ring, first, sizeof(first));
+    phone_answer_invite(&t.b, 200, t.b.sdp);
+    assert_string_equal(EXPECT(&t.b, "ACK"), ack);
+    memcpy(t.b.ring, second, sizeof(second));
+    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, "recvonly"));
+    EXPECT(&t.a, "200 INVITE");
+    EXPECT(&t.b, "ACK");
+    phone_ack(&t.a, NULL);
+    pair_bye(&t);
+}
+
 static void both_may_hang_up_at_once(void **state)
 {
     struct pair t;
@@ -527,6 +555,7 @@ int main(void)
         FLOW_TEST(a_late_offer_that_the_caller_does_not_answer_ends_the_call),
         FLOW_TEST(a_lost_ack_repeats_our_200_and_ends_the_call_at_64_t1),
         FLOW_TEST(a_repeated_200_of_the_callee_gets_the_same_ack_again),
+        FLOW_TEST(a_lost_ack_comes_again_though_a_reinvite_is_under_way),
         FLOW_TEST(both_may_hang_up_at_once),
         FLOW_TEST(a_bye_in_the_early_dialog_is_a_487),
         FLOW_TEST(an_unanswered_bye_is_given_up_and_the_call_is_gone),

@@ -1,6 +1,8 @@
 /* call.c - the table of calls of one worker, and the two deaths of calls and legs. */
 #include "call/call_int.h"
 
+#define CALL_ARENA_CHUNK 1000 /* a kilobyte with its head, as allocators have it */
+
 #define CALL_SLOTS_MAX 1000000u
 #define CALL_ID_N_MAX 1023u /* ids of one worker and ms */
 #define CALL_RING_MS 60000  /* RFC 3261 13.3.1.1: what rings says so once a minute */
@@ -172,7 +174,7 @@ struct call *call_new(struct call_table *t, struct sip_msg *invite)
     c->start_ms = loop_now_ms(t->p.loop);
     c->start_wall = loop_wall_ms(t->p.loop);
     c->id = next_id(t, c->start_wall);
-    arena_init(&c->arena, 1024, 64u << 10);
+    arena_init(&c->arena, CALL_ARENA_CHUNK, 64u << 10);
     list_init(&c->forks);
     list_init(&c->relays);
     list_push_back(&t->all, &c->node);

@@ -320,18 +320,23 @@ static void a_late_offer_goes_out_in_our_200_and_its_answer_in_our_ack(void **st
     pair_bye(&t);
 }
 
-/* RFC 3261 13.2.2.4: what repeats itself while its ACK waits for the caller's is the same answer.
- */
+/* Answered, and the caller has the callee's offer. */
+static void late_offer(struct pair *t, struct rig *r)
+{
+    pair_init(t, r);
+    phone_invite(&t->a, CALLED, NULL);
+    EXPECT(&t->a, "100 INVITE");
+    EXPECT(&t->b, "INVITE");
+    phone_answer_invite(&t->b, 200, phone_sdp(&t->b, NULL));
+    EXPECT(&t->a, "200 INVITE");
+}
+
+/* RFC 3261 13.2.2.4: it is the same answer. */
 static void a_late_offer_that_comes_again_waits_for_the_callers_answer(void **state)
 {
     struct pair t;
 
-    pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, NULL);
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
-    EXPECT(&t.a, "200 INVITE");
+    late_offer(&t, *state);
     rig_advance(t.r, 500);
     phone_answer_invite(&t.b, 200, t.b.sdp);
     QUIET(&t.b);
@@ -347,12 +352,7 @@ static void a_late_offer_that_the_caller_does_not_answer_ends_the_call(void **st
 {
     struct pair t;
 
-    pair_init(&t, *state);
-    phone_invite(&t.a, CALLED, NULL);
-    EXPECT(&t.a, "100 INVITE");
-    EXPECT(&t.b, "INVITE");
-    phone_answer_invite(&t.b, 200, phone_sdp(&t.b, NULL));
-    EXPECT(&t.a, "200 INVITE");
+    late_offer(&t, *state);
     phone_ack(&t.a, NULL);
     EXPECT(&t.b, "ACK");
     talk_cut(&t.a, &t.b);

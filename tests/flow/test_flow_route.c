@@ -114,9 +114,9 @@ static void a_redirected_caller_gets_the_contact(void **state)
     call_and_refuse(&t, "sip:030123@203.0.113.1", "302 INVITE");
     HAS(t.a.got, "Contact: <sip:+4930123@new.example:5080>\r\n");
     talk_record_is("policy", "Redirected by a route", 302);
-    phone_request(&t.a, "MESSAGE", "sip:030@203.0.113.1", "hello");
+    phone_request(&t.a, "MESSAGE", "sip:030124@203.0.113.1", "hello");
     EXPECT(&t.a, "302 MESSAGE");
-    HAS(t.a.got, "Contact: <sip:+4930@new.example:5080>\r\n");
+    HAS(t.a.got, "Contact: <sip:+4930124@new.example:5080>\r\n");
     QUIET(&t.b);
     rig_down(r);
 }

@@ -175,7 +175,20 @@ static void keepalives_and_scraps_never_reach_the_house(void **state)
 #define STUN_HEAD(type, len) 0, (type), 0, (len), 0x21, 0x12, (char)0xa4, 0x42
 #define STUN_ID 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 
-/* RFC 5626 4.4.2: the phone learns the address by which it is seen. */
+/* A phone at a listener; the address by which it is seen. */
+static struct addr stun_up(const char *listener)
+{
+    struct addr me;
+    socklen_t len = sizeof(me);
+
+    rig_up(&rig, NULL);
+    rig_listen(&rig, SIP_UDP, listener);
+    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
+    assert_int_equal(getsockname(rig.peer, &me.u.sa, &len), 0);
+    return me;
+}
+
+/* RFC 5626 4.4.2: the phone learns that address. */
 static void a_binding_request_is_answered_with_its_source(void **state)
 {
     static const char software[] = {
@@ -183,14 +196,9 @@ static void a_binding_request_is_answered_with_its_source(void **state)
     static const uint8_t answer[] = {1,       1, 0,    12, 0x21, 0x12, 0xa4, 0x42,
                                      STUN_ID, 0, 0x20, 0,  8,    0,    1};
     const uint8_t *got = (const uint8_t *)rig.got;
-    struct addr me;
-    socklen_t len = sizeof(me);
+    const struct addr me = stun_up("127.0.0.1:0");
 
     (void)state;
-    rig_up(&rig, NULL);
-    rig_listen(&rig, SIP_UDP, "127.0.0.1:0");
-    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
-    assert_int_equal(getsockname(rig.peer, &me.u.sa, &len), 0);
     for (size_t n = 20; n <= sizeof(software); n += 8) {
         char request[sizeof(software)];
 
@@ -216,14 +224,9 @@ static void a_binding_request_by_ipv6_is_answered_too(void **state)
                                    STUN_ID, 0, 0x20, 0,  20,   0,    2};
     static const uint8_t mask[] = {0x21, 0x12, 0xa4, 0x42, STUN_ID};
     const uint8_t *got = (const uint8_t *)rig.got;
-    struct addr me;
-    socklen_t len = sizeof(me);
+    const struct addr me = stun_up("[::1]:0");
 
     (void)state;
-    rig_up(&rig, NULL);
-    rig_listen(&rig, SIP_UDP, "[::1]:0");
-    rig.peer = rig_peer_udp(&rig.at[SIP_UDP], NULL);
-    assert_int_equal(getsockname(rig.peer, &me.u.sa, &len), 0);
     rig_peer_put(rig.peer, sl_make(request, sizeof(request)));
     rig.want = 44;
     rig_until(&rig, rig_has_got);
